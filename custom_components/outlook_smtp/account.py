@@ -1,0 +1,33 @@
+"""Builds the SMTP account that a config entry's data describes."""
+
+from collections.abc import Mapping
+import ssl
+from typing import Any
+
+from homeassistant.const import CONF_EMAIL, CONF_HOST, CONF_PASSWORD, CONF_PORT, CONF_TIMEOUT
+from homeassistant.core import HomeAssistant
+from homeassistant.util.ssl import create_client_context
+
+from .const import CONF_SECURITY, DEFAULT_TIMEOUT
+from .smtp.account import Account, Security, Server
+from .smtp.credentials import Password
+
+
+async def async_build_account(
+    hass: HomeAssistant, data: Mapping[str, Any], options: Mapping[str, Any]
+) -> Account:
+    """Return the account of a config entry's data and options, with a TLS context of its own."""
+    return Account(
+        address=data[CONF_EMAIL],
+        server=Server(data[CONF_HOST], data[CONF_PORT], Security(data[CONF_SECURITY])),
+        credentials=Password(data[CONF_EMAIL], data[CONF_PASSWORD]),
+        tls_context=await hass.async_add_executor_job(_create_tls_context),
+        timeout=options.get(CONF_TIMEOUT, DEFAULT_TIMEOUT),
+    )
+
+
+def _create_tls_context() -> ssl.SSLContext:
+    """Return a context that verifies certificate and name and speaks TLS 1.2 or newer."""
+    context = create_client_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context

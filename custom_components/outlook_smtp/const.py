@@ -1,0 +1,32 @@
+"""Names that more than one module of the integration uses."""
+
+from typing import Final
+
+DOMAIN: Final = "outlook_smtp"
+
+CONF_ACCOUNT_KIND: Final = "account_kind"
+CONF_CHECK_INTERVAL: Final = "check_interval"
+CONF_RECIPIENTS: Final = "recipients"
+CONF_REPLY_TO: Final = "reply_to"
+CONF_SECURITY: Final = "security"
+CONF_SENDER_NAME: Final = "sender_name"
+
+DEFAULT_CHECK_INTERVAL: Final = 30  # Minutes.
+DEFAULT_TIMEOUT: Final = 30  # Seconds; Microsoft delays a refusal by about 5.
+
+SUBENTRY_RECIPIENT: Final = "recipient"
+
+ATTR_ATTACHMENTS: Final = "attachments"
+ATTR_BCC: Final = "bcc"
+ATTR_CC: Final = "cc"
+ATTR_CONFIG_ENTRY_ID: Final = "config_entry_id"
+ATTR_CONTENT_ID: Final = "content_id"
+ATTR_FILENAME: Final = "filename"
+ATTR_HTML: Final = "html"
+ATTR_IMAGES: Final = "images"
+ATTR_MEDIA_SOURCE: Final = "media_source"
+ATTR_PATH: Final = "path"
+ATTR_PRIORITY: Final = "priority"
+ATTR_REPLY_TO: Final = "reply_to"
+ATTR_SENDER_NAME: Final = "sender_name"
+ATTR_TO: Final = "to"

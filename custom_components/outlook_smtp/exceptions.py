@@ -1,0 +1,62 @@
+"""Maps what the rooms report to translated Home Assistant exceptions, in one place."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+
+from .const import DOMAIN
+from .message.problems import LetterError
+from .smtp.account import Server
+from .smtp.faults import Fault
+from .smtp.session import Refusal
+
+
+def fault_placeholders(fault: Fault, address: str, server: Server) -> dict[str, str]:
+    """Return what the texts of all problems may name."""
+    return {
+        "address": address,
+        "host": server.host,
+        "port": str(server.port),
+        "hint": fault.hint,
+        "reply": fault.reply or "-",
+    }
+
+
+def fault_error(fault: Fault, address: str, server: Server) -> HomeAssistantError:
+    """Return the error that tells a caller why the message was not sent."""
+    return HomeAssistantError(
+        translation_domain=DOMAIN,
+        translation_key=fault.problem,
+        translation_placeholders=fault_placeholders(fault, address, server),
+    )
+
+
+def refusal_error(refused: Sequence[Refusal], accepted: Sequence[str]) -> HomeAssistantError:
+    """Return the error that names the recipients who were refused, each with the server's words."""
+    return HomeAssistantError(
+        translation_domain=DOMAIN,
+        translation_key="some_recipients_refused" if accepted else "all_recipients_refused",
+        translation_placeholders={
+            "refused": "; ".join(f"{item.recipient} ({item.fault.reply})" for item in refused),
+            "accepted": ", ".join(accepted),
+        },
+    )
+
+
+def input_error(key: str, field: str, value: str = "", **more: str) -> ServiceValidationError:
+    """Return the error that names a field, what was wrong with it and the remedy."""
+    return ServiceValidationError(
+        translation_domain=DOMAIN,
+        translation_key=key,
+        translation_placeholders={"field": field, "value": value, **more},
+    )
+
+
+@contextmanager
+def letter_errors() -> Iterator[None]:
+    """Raise what is wrong with a letter as a translated error of the action's field."""
+    try:
+        yield
+    except LetterError as error:
+        raise input_error(error.problem, error.field, error.value) from error

@@ -1,0 +1,1 @@
+"""Builds the message: checked letters in, wire-ready messages out."""

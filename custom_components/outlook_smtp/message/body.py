@@ -1,0 +1,110 @@
+"""Builds the body: text, HTML, inline pictures and attachments, as MIME nests them."""
+
+from email.message import MIMEPart
+from email.policy import SMTP
+import re
+from typing import Final
+
+from .headers import readable
+from .letter import Attachment, Letter
+
+MAX_LINE: Final = 998  # RFC 5322, section 2.1.1.
+MAX_FILENAME: Final = 240  # Octets; common file systems take 255.
+DEFAULT_FILENAME: Final = "attachment"
+DEFAULT_TYPE: Final = ("application", "octet-stream")
+
+# Everything encoded to ASCII, so that no server on the way has to.
+_BUILD: Final = SMTP.clone(cte_type="7bit")
+# Folding a structured header is where the library goes wrong; these are short enough without.
+_WRITE: Final = _BUILD.clone(max_line_length=MAX_LINE)
+
+_LINE_END: Final = re.compile(r"\r\n|\r|\n")
+_MEDIA_TYPE: Final = re.compile(
+    r"(?P<type>[a-z0-9][a-z0-9!#$&^_.+-]{0,63})/(?P<subtype>[a-z0-9][a-z0-9!#$&^_.+-]{0,99})"
+)
+# Composite types would have to be parsed, and would not arrive byte for byte.
+_COMPOSITE: Final = frozenset({"message", "multipart"})
+# What Windows refuses in a name, and what does not show in one.
+_UNSAFE: Final = re.compile(r'[\x00-\x1f\x7f-\x9f\u2028\u2029<>:"|?*]+')
+
+
+def build_body(letter: Letter) -> bytes:
+    """Return the content headers and the body of a letter's message.
+
+    The parts nest as RFC 2046 and RFC 2387 want them, each level only where it is needed:
+    mixed (alternative (text, related (HTML, inline)), attachments).
+    """
+    html = _body_text(letter.html or "")
+    root = MIMEPart(policy=_BUILD)
+    root.set_content(_plain_text(letter, html))
+    attached = list(letter.attachments)
+    if html.strip():
+        root.make_alternative()
+        root.attach(_page(html, [item for item in attached if item.content_id]))
+        attached = [item for item in attached if not item.content_id]
+    for item in attached:
+        root.add_attachment(
+            item.content, *media_type(item.mime_type), filename=safe_filename(item.filename)
+        )
+    return root.as_bytes(policy=_WRITE)
+
+
+def safe_filename(name: str) -> str:
+    """Return a file name that has no folder, shows on one line and can be saved on any system."""
+    name = re.split(r"[/\\]", readable(name))[-1]
+    name = _UNSAFE.sub("_", name).strip(" .") or DEFAULT_FILENAME
+    stem, dot, suffix = name.rpartition(".")
+    room = MAX_FILENAME - len((dot + suffix).encode())
+    if not stem or room <= 0:
+        return _cut(name, MAX_FILENAME)
+    return _cut(stem, room) + dot + suffix
+
+
+def media_type(text: str) -> tuple[str, str]:
+    """Return the halves of a media type (RFC 6838), or of arbitrary bytes where it is none."""
+    match = _MEDIA_TYPE.fullmatch(text.partition(";")[0].strip().lower())
+    if match is None or match["type"] in _COMPOSITE:
+        return DEFAULT_TYPE
+    return match["type"], match["subtype"]
+
+
+def _plain_text(letter: Letter, html: str) -> str:
+    """Return the letter's text, or else what the HTML says without its mark-up."""
+    text = _body_text(letter.text or "")
+    if text.strip() or not html.strip():
+        return text
+    # Imported here because it loads lxml, which most letters do without.
+    from inscriptis import get_text  # noqa: PLC0415
+    from inscriptis.model.config import ParserConfig  # noqa: PLC0415
+
+    config = ParserConfig(display_links=True, display_images=True)
+    # A style may ask for a margin of 100,000 lines, and a malformed one is an error.
+    config.attribute_handler.attribute_mapping = {}
+    return _body_text(get_text(html, config))
+
+
+def _page(html: str, inline: list[Attachment]) -> MIMEPart:
+    """Return the HTML, together with what it shows where there is any."""
+    page = MIMEPart(policy=_BUILD)
+    page.set_content(html, subtype="html")
+    for item in inline:
+        page.add_related(
+            item.content,
+            *media_type(item.mime_type),
+            filename=safe_filename(item.filename),
+            cid=f"<{item.content_id}>",
+            disposition="inline",
+        )
+    if inline:
+        page.set_param("type", "text/html")
+    return page
+
+
+def _body_text(text: str) -> str:
+    """Return text that any mail reader takes: one kind of line end, no NUL, no lone surrogate."""
+    return _LINE_END.sub("\n", readable(text)).replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def _cut(text: str, octets: int) -> str:
+    """Return the text cut to so many octets of UTF-8, at the end of a character."""
+    return text.encode()[:octets].decode(errors="ignore")

@@ -1,0 +1,104 @@
+"""Turns a letter into one message and the envelope that it travels in."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from email.utils import format_datetime
+from typing import Final
+from uuid import uuid4
+
+from .body import build_body
+from .headers import mailbox_field, text_field, token_field
+from .letter import Letter, Mailbox, Priority
+from .mailbox import check_mailbox
+from .problems import check_line
+
+# X-Priority as Home Assistant's own integration writes it; Importance (RFC 2156, section 5.3.4)
+# is what Outlook goes by; Priority (RFC 2156, section 5.3.6) is how servers rank it.
+PRIORITIES: Final[dict[Priority, tuple[str, str, str]]] = {
+    Priority.HIGHEST: ("1 (Highest)", "high", "urgent"),
+    Priority.HIGH: ("2 (High)", "high", "urgent"),
+    Priority.NORMAL: ("3 (Normal)", "normal", "normal"),
+    Priority.LOW: ("4 (Low)", "low", "non-urgent"),
+    Priority.LOWEST: ("5 (Lowest)", "low", "non-urgent"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """A message ready for the wire, with its envelope.
+
+    `sender` and `recipients` are bare addresses whose domains are ASCII. `content` has CRLF line
+    ends only, lines of at most 998 octets, and is ASCII unless `utf8` says that the message
+    needs SMTPUTF8 (RFC 6531). `message_id` includes its angle brackets.
+    """
+
+    sender: str
+    recipients: tuple[str, ...]
+    content: bytes = field(repr=False)
+    message_id: str
+    utf8: bool
+
+
+def compose(letter: Letter, sender: Mailbox, *, now: datetime, product: str) -> Composed:
+    """Build the message of a letter; pure, but too slow for an event loop.
+
+    Args:
+        letter: What to say, to whom.
+        sender: The account's mailbox; its name is used unless the letter brings its own.
+        now: The time of writing, with its time zone.
+        product: Who wrote it, for the X-Mailer header.
+
+    Raises:
+        LetterError: The sender or the product cannot stand in a header.
+
+    """
+    check_mailbox(sender, "sender")
+    check_line(product, "product")
+    # Not the library's: it would tell the host's name, and the process and time besides.
+    message_id = f"<{uuid4()}@{sender.domain}>"
+    head = "".join(
+        (
+            *_addressing(letter, sender),
+            text_field("Subject", letter.title),
+            token_field("Date", format_datetime(now)),
+            token_field("Message-ID", message_id),
+            text_field("X-Mailer", product),
+            *_handling(letter.priority),
+            token_field("MIME-Version", "1.0"),
+        )
+    )
+    addresses = (sender.envelope, *letter.recipients, *(box.envelope for box in letter.reply_to))
+    return Composed(
+        sender=sender.envelope,
+        recipients=letter.recipients,
+        content=head.encode() + build_body(letter),
+        message_id=message_id,
+        utf8=not all(address.isascii() for address in addresses),
+    )
+
+
+def _addressing(letter: Letter, sender: Mailbox) -> Iterator[str]:
+    """Yield who writes to whom; blind copies are in the envelope alone."""
+    name = sender.name if letter.sender_name is None else letter.sender_name
+    yield mailbox_field("From", [Mailbox(sender.address, name)])
+    if letter.to:
+        yield mailbox_field("To", letter.to)
+    if letter.cc:
+        yield mailbox_field("Cc", letter.cc)
+    if not letter.to and not letter.cc:
+        yield token_field("To", "undisclosed-recipients:;")
+    if letter.reply_to:
+        yield mailbox_field("Reply-To", letter.reply_to)
+
+
+def _handling(priority: Priority | None) -> Iterator[str]:
+    """Yield how urgent it is, and that no machine should answer it."""
+    if priority is not None:
+        x_priority, importance, transport = PRIORITIES[priority]
+        yield token_field("X-Priority", x_priority)
+        yield token_field("Importance", importance)
+        yield token_field("Priority", transport)
+    # RFC 3834, section 5; Exchange goes by its own header ([MS-OXCMAIL], section 2.1.3.2.20).
+    yield token_field("Auto-Submitted", "auto-generated")
+    yield token_field("X-Auto-Response-Suppress", "OOF, AutoReply")

@@ -1,0 +1,92 @@
+"""Writes header fields: encoded, folded, and one line break away from nothing else.
+
+The standard library's folding differs between Python versions and, for some long or odd values,
+loses white space, breaks lines over the limit or encodes what must not be. A header is short and
+its rules are few, so that they are all here; the library is left with the body.
+"""
+
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
+import re
+from typing import Final
+
+from .mailbox import Mailbox, quote
+
+MAX_LINE: Final = 76  # RFC 2047, section 2: lines with encoded words.
+_MAX_WORD: Final = 64  # Fits a line behind every field name of this room.
+_ENCODED_BYTES: Final = 39  # Whose encoded word has 64 characters.
+
+_PLAIN: Final = re.compile(rf"(?!.*=\?)[!-~]{{1,{_MAX_WORD}}}(?: [!-~]{{1,{_MAX_WORD}}})*")
+
+
+def text_field(name: str, text: str) -> str:
+    """Return a field of free text (RFC 5322, section 3.6.5), such as the subject."""
+    return _fold(name, _words(readable(text).strip()))
+
+
+def token_field(name: str, token: str) -> str:
+    """Return a field whose value must stay on its line, such as a message identifier."""
+    return _fold(name, (token,))
+
+
+def mailbox_field(name: str, mailboxes: Iterable[Mailbox]) -> str:
+    """Return a field of mailboxes (RFC 5322, section 3.6.3); one that is not ASCII is RFC 6532."""
+    tokens: list[str] = []
+    for mailbox in mailboxes:
+        if tokens:
+            tokens[-1] += ","
+        tokens += _mailbox_tokens(mailbox)
+    return _fold(name, tokens)
+
+
+def readable(text: str) -> str:
+    """Return the text with surrogates paired where they can be, and replaced where not.
+
+    Templates leave them behind when they cut or decode JSON carelessly; no encoding takes them.
+    """
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _mailbox_tokens(mailbox: Mailbox) -> Iterator[str]:
+    """Yield the unbreakable parts of a mailbox: the words of its name, and its address."""
+    name = readable(mailbox.name).strip()
+    if not name:
+        yield mailbox.envelope
+        return
+    if _PLAIN.fullmatch(name) and len(quote(name)) <= _MAX_WORD:
+        yield quote(name)
+    else:
+        yield from _encode(name)
+    yield f"<{mailbox.envelope}>"
+
+
+def _words(text: str) -> Iterable[str]:
+    """Return what may be folded apart: plain words, or encoded ones where plain would not do."""
+    return text.split(" ") if _PLAIN.fullmatch(text) else _encode(text)
+
+
+def _encode(text: str) -> Iterator[str]:
+    """Yield the text as encoded words (RFC 2047), none of which splits a character."""
+    chunk = b""
+    for character in map(str.encode, text):
+        if len(chunk) + len(character) > _ENCODED_BYTES:
+            yield _encoded_word(chunk)
+            chunk = b""
+        chunk += character
+    if chunk:
+        yield _encoded_word(chunk)
+
+
+def _encoded_word(chunk: bytes) -> str:
+    """Return one encoded word (RFC 2047, section 4.1)."""
+    return f"=?utf-8?b?{b64encode(chunk).decode()}?="
+
+
+def _fold(name: str, tokens: Iterable[str]) -> str:
+    """Return a field folded between its tokens (RFC 5322, section 2.2.3), with its line end."""
+    lines = [f"{name}:"]
+    for position, token in enumerate(tokens):
+        if position and len(lines[-1]) + 1 + len(token) > MAX_LINE:
+            lines.append("")
+        lines[-1] += f" {token}"
+    return "\r\n".join(lines) + "\r\n"

@@ -1,0 +1,116 @@
+"""A letter: what a caller wants to say, and to whom, checked before anything is built."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+import re
+from typing import Final
+
+from .mailbox import Mailbox, check_mailbox, parse_mailbox, parse_mailboxes
+from .problems import LetterError, LetterProblem, check_line
+
+__all__ = [
+    "MAX_RECIPIENTS",
+    "Attachment",
+    "Letter",
+    "LetterError",
+    "LetterProblem",
+    "Mailbox",
+    "Priority",
+    "parse_mailbox",
+    "parse_mailboxes",
+]
+
+MAX_RECIPIENTS: Final = 100  # RFC 5321, section 4.5.3.1.8: the number any server must take.
+
+# RFC 2392 wants an address here; mail readers take any word that an HTML attribute can hold.
+_CONTENT_ID: Final = re.compile(r"[!-;=?-~]{1,255}")
+
+
+class Priority(StrEnum):
+    """How urgent a letter is; the values are those of Home Assistant's `smtp.send_message`."""
+
+    HIGHEST = "highest"
+    HIGH = "high"
+    NORMAL = "normal"
+    LOW = "low"
+    LOWEST = "lowest"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """A file that goes with a letter, already read.
+
+    With a `content_id` it is shown where the letter's HTML says `cid:<content_id>`.
+    """
+
+    content: bytes = field(repr=False)
+    filename: str
+    mime_type: str
+    content_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """One letter to one or many recipients; there is none that has not passed its checks.
+
+    Without `text`, the text is made from `html`. `sender_name` replaces the account's own.
+
+    Raises `LetterError` when a part of it cannot be sent.
+    """
+
+    to: tuple[Mailbox, ...] = ()
+    cc: tuple[Mailbox, ...] = ()
+    bcc: tuple[Mailbox, ...] = ()
+    title: str
+    text: str | None = None
+    html: str | None = None
+    attachments: tuple[Attachment, ...] = ()
+    priority: Priority | None = None
+    reply_to: tuple[Mailbox, ...] = ()
+    sender_name: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be sent or could smuggle something into the message."""
+        check_line(self.title.strip(), "title")
+        check_line((self.sender_name or "").strip(), "sender_name")
+        for mailbox in self.reply_to:
+            check_mailbox(mailbox, "reply_to")
+        self._check_recipients()
+        self._check_content_ids()
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """The distinct addresses of to, cc and bcc, in order, as they go on the wire."""
+        return tuple(_distinct(self.to + self.cc + self.bcc).values())
+
+    def _check_recipients(self) -> None:
+        """Refuse malformed recipients, too many of them, and none."""
+        seen: dict[str, str] = {}
+        for name, mailboxes in (("to", self.to), ("cc", self.cc), ("bcc", self.bcc)):
+            for mailbox in mailboxes:
+                check_mailbox(mailbox, name)
+            seen |= _distinct(mailboxes)
+            if len(seen) > MAX_RECIPIENTS:
+                raise LetterError(name, LetterProblem.TOO_MANY_RECIPIENTS, str(len(seen)))
+        if not seen:
+            raise LetterError("to", LetterProblem.NO_RECIPIENT, "")
+
+    def _check_content_ids(self) -> None:
+        """Refuse content identifiers that HTML cannot name, or that name two attachments."""
+        seen: set[str] = set()
+        for attachment in self.attachments:
+            if (content_id := attachment.content_id) is None:
+                continue
+            if not _CONTENT_ID.fullmatch(content_id):
+                raise LetterError("attachments", LetterProblem.INVALID_CONTENT_ID, content_id)
+            if content_id in seen:
+                raise LetterError("attachments", LetterProblem.DUPLICATE_CONTENT_ID, content_id)
+            seen.add(content_id)
+
+
+def _distinct(mailboxes: tuple[Mailbox, ...]) -> dict[str, str]:
+    """Return the wire addresses by what makes them the same: their letters, whatever the case."""
+    distinct: dict[str, str] = {}
+    for mailbox in mailboxes:
+        distinct.setdefault(mailbox.envelope.lower(), mailbox.envelope)
+    return distinct

@@ -1,0 +1,67 @@
+"""Notify entities: one for the account itself and one for each recipient."""
+
+from typing import override
+
+from homeassistant.components.notify import (
+    ATTR_TITLE_DEFAULT,
+    NotifyEntity,
+    NotifyEntityFeature,
+)
+from homeassistant.config_entries import ConfigSubentry
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+from .const import CONF_RECIPIENTS
+from .coordinator import OutlookSmtpConfigEntry
+from .entity import AccountEntity
+from .exceptions import letter_errors
+from .message.letter import Letter
+from .message.mailbox import Mailbox, parse_mailboxes
+
+PARALLEL_UPDATES = 0
+
+
+async def async_setup_entry(
+    hass: HomeAssistant,
+    entry: OutlookSmtpConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Add the account's own notify entity and one for each recipient."""
+    async_add_entities([MailNotifyEntity(entry)])
+    for subentry in entry.subentries.values():
+        async_add_entities(
+            [MailNotifyEntity(entry, subentry)], config_subentry_id=subentry.subentry_id
+        )
+
+
+class MailNotifyEntity(AccountEntity, NotifyEntity):
+    """Sends a mail to a recipient, or to the account's own mailbox."""
+
+    _attr_supported_features = NotifyEntityFeature.TITLE
+    _attr_translation_key = "mail"
+
+    def __init__(
+        self, entry: OutlookSmtpConfigEntry, subentry: ConfigSubentry | None = None
+    ) -> None:
+        """Stand for a recipient, or for the account itself."""
+        super().__init__(entry, subentry.subentry_id if subentry else "myself")
+        self._attr_name = subentry.title if subentry else None
+        self.mailer = entry.runtime_data.mailer
+        self.mailboxes: tuple[Mailbox, ...] = (
+            parse_mailboxes(subentry.data[CONF_RECIPIENTS], CONF_RECIPIENTS)
+            if subentry
+            else (Mailbox(self.mailer.account.address),)
+        )
+
+    @override
+    async def async_send_message(self, message: str, title: str | None = None) -> None:
+        """Send a mail; raise when somebody does not get it."""
+        with letter_errors():
+            letter = Letter(to=self.mailboxes, title=title or ATTR_TITLE_DEFAULT, text=message)
+        receipt = await self.mailer.send(letter)
+        receipt.raise_for_refused()
+
+    @callback
+    def async_record(self) -> None:
+        """Show that a mail was sent to this recipient by another action."""
+        self._async_record_notification()

@@ -1,0 +1,85 @@
+"""The dialog of an account's options."""
+
+from typing import Any, Final
+
+from homeassistant.config_entries import ConfigFlowResult, OptionsFlow
+from homeassistant.const import CONF_TIMEOUT, UnitOfTime
+from homeassistant.helpers.selector import (
+    NumberSelector,
+    NumberSelectorConfig,
+    NumberSelectorMode,
+    TextSelector,
+    TextSelectorConfig,
+    TextSelectorType,
+)
+import voluptuous as vol
+
+from .const import (
+    CONF_CHECK_INTERVAL,
+    CONF_REPLY_TO,
+    CONF_SENDER_NAME,
+    DEFAULT_CHECK_INTERVAL,
+    DEFAULT_TIMEOUT,
+)
+from .message.mailbox import parse_mailboxes
+from .message.problems import LetterError, check_line
+
+
+def _whole_number(minimum: int, maximum: int, unit: str) -> Any:
+    """Return a field for a whole number with a unit."""
+    return vol.All(
+        NumberSelector(
+            NumberSelectorConfig(
+                min=minimum,
+                max=maximum,
+                step=1,
+                unit_of_measurement=unit,
+                mode=NumberSelectorMode.BOX,
+            )
+        ),
+        vol.Coerce(int),
+    )
+
+
+FORM: Final = vol.Schema(
+    {
+        vol.Optional(CONF_SENDER_NAME): TextSelector(),
+        vol.Optional(CONF_REPLY_TO): TextSelector(TextSelectorConfig(type=TextSelectorType.TEXT)),
+        vol.Required(CONF_TIMEOUT, default=DEFAULT_TIMEOUT): _whole_number(
+            5, 300, UnitOfTime.SECONDS
+        ),
+        vol.Required(CONF_CHECK_INTERVAL, default=DEFAULT_CHECK_INTERVAL): _whole_number(
+            5, 1440, UnitOfTime.MINUTES
+        ),
+    }
+)
+
+
+class OutlookSmtpOptionsFlow(OptionsFlow):
+    """Asks how the account presents itself, how long it waits and how often it is checked."""
+
+    async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Show the options until they are right, then keep them."""
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            errors = _errors(user_input)
+            if not errors:
+                return self.async_create_entry(data=user_input)
+        return self.async_show_form(
+            step_id="init",
+            data_schema=self.add_suggested_values_to_schema(
+                FORM, user_input or self.config_entry.options
+            ),
+            errors=errors,
+        )
+
+
+def _errors(options: dict[str, Any]) -> dict[str, str]:
+    """Return what is wrong with the options, by field."""
+    errors: dict[str, str] = {}
+    for field, check in ((CONF_SENDER_NAME, check_line), (CONF_REPLY_TO, parse_mailboxes)):
+        try:
+            check(options.get(field, ""), field)
+        except LetterError as error:
+            errors[field] = error.problem
+    return errors

@@ -1,0 +1,1 @@
+"""Talks to the submission server: accounts, sessions, replies and the staged check."""

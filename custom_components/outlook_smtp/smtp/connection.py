@@ -1,0 +1,126 @@
+"""Opens an encrypted connection to a submission server, stage by stage."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+import socket
+import ssl
+import time
+from typing import Any, Final
+
+import aiohappyeyeballs
+from aiosmtplib import SMTP
+
+from .account import Security, Server
+from .errors import faults_of
+from .faults import Fault, Kind, Problem, Stage, SubmissionError
+
+HAPPY_EYEBALLS_DELAY: Final = 0.25  # Seconds; the value RFC 8305 recommends.
+
+
+@dataclass(slots=True)
+class Watch:
+    """Follows a conversation: tells a listener the stage and keeps how long each one took.
+
+    `timings` holds seconds by stage.
+    """
+
+    on_stage: Callable[[Stage], None] | None = None
+    timings: dict[Stage, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, stage: Stage) -> Iterator[None]:
+        """Announce a stage, time it, and raise what goes wrong inside as its fault."""
+        if self.on_stage:
+            self.on_stage(stage)
+        started = time.monotonic()
+        try:
+            with faults_of(stage):
+                yield
+        finally:
+            self.timings[stage] = self.timings.get(stage, 0.0) + time.monotonic() - started
+
+
+async def connect(
+    server: Server, tls_context: ssl.SSLContext, timeout: float, watch: Watch
+) -> SMTP:
+    """Return a client whose line is encrypted, whose server is verified, and that said EHLO.
+
+    Args:
+        server: Where to connect and how the line becomes encrypted.
+        tls_context: Verifies the server's certificate and name.
+        timeout: The longest wait for each stage, in seconds.
+        watch: Is told of every stage.
+
+    Raises:
+        SubmissionError: With the fault of the stage that failed; nothing is left open.
+
+    """
+    sock = await open_socket(server, timeout, watch)
+    client = SMTP(
+        hostname=server.host,
+        port=None,
+        sock=sock,
+        local_hostname=_client_name(sock),
+        use_tls=server.security is Security.TLS,
+        start_tls=False,
+        tls_context=tls_context,
+        timeout=timeout,
+    )
+    try:
+        if server.security is Security.TLS:
+            await _greet_encrypted(client, watch)
+        else:
+            await _greet_and_encrypt(client, watch)
+    except BaseException:
+        client.close()
+        sock.close()
+        raise
+    return client
+
+
+async def open_socket(server: Server, timeout: float, watch: Watch) -> socket.socket:
+    """Look the host up and connect to the first of its addresses that answers (RFC 8305)."""
+    with watch.stage(Stage.RESOLVE):
+        async with asyncio.timeout(timeout):
+            addresses = await asyncio.get_running_loop().getaddrinfo(
+                server.host, server.port, type=socket.SOCK_STREAM
+            )
+    with watch.stage(Stage.CONNECT):
+        async with asyncio.timeout(timeout):
+            return await aiohappyeyeballs.start_connection(
+                addresses, happy_eyeballs_delay=HAPPY_EYEBALLS_DELAY, interleave=1
+            )
+
+
+async def _greet_encrypted(client: SMTP, watch: Watch) -> None:
+    """Speak TLS from the first byte (RFC 8314), then EHLO."""
+    with watch.stage(Stage.CERTIFICATE):
+        await client.connect()
+    with watch.stage(Stage.GREETING):
+        await client.ehlo()
+
+
+async def _greet_and_encrypt(client: SMTP, watch: Watch) -> None:
+    """Hear the greeting, upgrade with STARTTLS (RFC 3207), then EHLO again."""
+    with watch.stage(Stage.GREETING):
+        await client.connect()
+    with watch.stage(Stage.STARTTLS):
+        await client.ehlo()
+        if not client.supports_extension("starttls"):
+            raise SubmissionError(Fault(Kind.SETUP, Problem.STARTTLS_NOT_OFFERED))
+    with watch.stage(Stage.CERTIFICATE):
+        await client.starttls()
+        await client.ehlo()
+
+
+def _client_name(sock: socket.socket) -> str:
+    """Return this side's address literal (RFC 5321, section 4.1.3).
+
+    A host name may hold what Microsoft refuses (an underscore, a trailing dot), and finding it
+    asks the name server.
+    """
+    address: tuple[Any, ...] = sock.getsockname()
+    host = str(address[0]).partition("%")[0]
+    return f"[IPv6:{host}]" if sock.family is socket.AF_INET6 else f"[{host}]"

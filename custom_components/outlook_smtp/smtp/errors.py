@@ -1,0 +1,75 @@
+"""Turns the exceptions of sockets, TLS and aiosmtplib into faults, in one place."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+import errno
+import ssl
+from typing import Final
+
+import aiosmtplib
+
+from .faults import Fault, Kind, Problem, Stage, SubmissionError
+from .replies import clean, read_reply
+
+# OpenSSL's X509_V_ERR_* numbers (x509_vfy.h).
+_VERIFY_PROBLEMS: Final[dict[int, Problem]] = {
+    9: Problem.CERTIFICATE_EXPIRED,  # Not yet valid: mostly a wrong clock on this side.
+    10: Problem.CERTIFICATE_EXPIRED,
+    62: Problem.CERTIFICATE_WRONG_HOST,
+    64: Problem.CERTIFICATE_WRONG_HOST,
+}
+_TLS_PROBLEMS: Final[dict[str, Problem]] = {
+    "NO_PROTOCOLS_AVAILABLE": Problem.TLS_TOO_OLD,
+    "TLSV1_ALERT_PROTOCOL_VERSION": Problem.TLS_TOO_OLD,
+    "UNSUPPORTED_PROTOCOL": Problem.TLS_TOO_OLD,
+    "WRONG_SSL_VERSION": Problem.TLS_TOO_OLD,
+    "PACKET_LENGTH_TOO_LONG": Problem.WRONG_SECURITY,
+    "RECORD_LAYER_FAILURE": Problem.WRONG_SECURITY,
+    "WRONG_VERSION_NUMBER": Problem.WRONG_SECURITY,
+}
+_UNREACHABLE: Final = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN)
+
+
+@contextmanager
+def faults_of(stage: Stage) -> Iterator[None]:
+    """Raise what goes wrong inside as a `SubmissionError` that belongs to a stage."""
+    try:
+        yield
+    except (aiosmtplib.SMTPException, OSError, UnicodeError) as error:
+        raise SubmissionError(read_error(stage, error)) from error
+
+
+def read_error(stage: Stage, error: Exception) -> Fault:
+    """Turn an exception into the fault that it stands for."""
+    if isinstance(error, aiosmtplib.SMTPResponseException):
+        return _read_response(stage, error)
+    if isinstance(error.__cause__, OSError) and not isinstance(error, TimeoutError):
+        return read_error(stage, error.__cause__)
+    if isinstance(error, ssl.SSLCertVerificationError):
+        problem = _VERIFY_PROBLEMS.get(error.verify_code, Problem.CERTIFICATE_UNTRUSTED)
+        return Fault(Kind.SETUP, problem, text=clean(error.verify_message))
+    if isinstance(error, ssl.SSLError):
+        problem = _TLS_PROBLEMS.get(error.reason or "", Problem.TLS_FAILED)
+        kind = Kind.TRANSIENT if problem is Problem.TLS_FAILED else Kind.SETUP
+        return Fault(kind, problem, text=clean(error.reason or str(error)))
+    return Fault(Kind.TRANSIENT, _network_problem(stage, error), text=clean(str(error)))
+
+
+def _read_response(stage: Stage, error: aiosmtplib.SMTPResponseException) -> Fault:
+    """Read a reply, or a first line that no SMTP server would say."""
+    if error.code == aiosmtplib.SMTPStatus.invalid_response:
+        return Fault(Kind.SETUP, Problem.NOT_SMTP, text=clean(error.message))
+    return read_reply(stage, error.code, error.message)
+
+
+def _network_problem(stage: Stage, error: Exception) -> Problem:
+    """Name what the network did."""
+    if stage is Stage.RESOLVE:
+        return Problem.HOST_NOT_FOUND
+    if isinstance(error, ConnectionRefusedError):
+        return Problem.CONNECTION_REFUSED
+    if isinstance(error, TimeoutError):
+        return Problem.PORT_BLOCKED if stage is Stage.CONNECT else Problem.TIMEOUT
+    if isinstance(error, OSError) and error.errno in _UNREACHABLE:
+        return Problem.NETWORK_UNREACHABLE
+    return Problem.CONNECTION_LOST

@@ -1,0 +1,121 @@
+"""The staged check of an account, with a diagnosis that a person can act on."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, replace
+import ssl
+from typing import Final
+
+from .account import PORTS, SERVERS, Account, AccountKind, Security, Server
+from .connection import Watch, open_socket
+from .faults import Fault, Kind, Problem, Stage, SubmissionError
+from .replies import clean
+from .session import ServerInfo, Session
+
+OTHER_PORT_TIMEOUT: Final = 5.0  # Seconds; the person has already waited for the first port.
+PEEK_TIMEOUT: Final = 5.0
+
+_MAILBOX_GREETINGS: Final = ("* OK", "* PREAUTH", "* BYE", "+OK", "-ERR")  # IMAP and POP.
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a successful check found; `timings` holds seconds by stage."""
+
+    server_info: ServerInfo
+    timings: dict[Stage, float]
+
+
+async def probe(account: Account, on_stage: Callable[[Stage], None] | None = None) -> Report:
+    """Connect, encrypt, verify, sign in and take leave.
+
+    Args:
+        account: Whose server and credentials are checked.
+        on_stage: Is called with every stage that begins.
+
+    Raises:
+        SubmissionError: With the fault of the stage that failed.
+
+    """
+    watch = Watch(on_stage)
+    async with await Session.open(account, watch) as session:
+        return Report(session.server_info, watch.timings)
+
+
+async def explain(fault: Fault, server: Server, tls_context: ssl.SSLContext) -> Fault:
+    """Look closer at a fault of the way to the server and return what it really means.
+
+    Args:
+        fault: What a check has met.
+        server: Where it was met.
+        tls_context: Verifies the server where the diagnosis has to speak TLS.
+
+    """
+    if fault.problem is Problem.PORT_BLOCKED:
+        return await _try_other_port(fault, server)
+    if fault.problem is Problem.NOT_SMTP:
+        return replace(fault, hint=right_host(server.host))
+    if fault.problem is Problem.WRONG_SECURITY:
+        return await _look_behind_port(fault, server, None)
+    if fault.problem is Problem.TIMEOUT and server.security is Security.STARTTLS:
+        return await _look_behind_port(fault, server, tls_context)
+    return fault
+
+
+def right_host(host: str) -> str:
+    """Return the submission host for a host that serves IMAP or POP."""
+    host = host.lower()
+    if host in ("outlook.office365.com", "outlook.office.com"):
+        return SERVERS[AccountKind.WORK].host
+    if host.endswith(("outlook.com", "hotmail.com", "live.com")):
+        return SERVERS[AccountKind.PERSONAL].host
+    for prefix in ("imap.", "imaps.", "pop.", "pop3."):
+        if host.startswith(prefix):
+            return f"smtp.{host.removeprefix(prefix)}"
+    return host
+
+
+async def _try_other_port(fault: Fault, server: Server) -> Fault:
+    """Try the port of the other security where the first did not answer."""
+    other = Security.TLS if server.security is Security.STARTTLS else Security.STARTTLS
+    if (port := PORTS[other]) == server.port:
+        return fault
+    try:
+        (await open_socket(Server(server.host, port, other), OTHER_PORT_TIMEOUT, Watch())).close()
+    except SubmissionError:
+        return fault
+    return replace(fault, problem=Problem.PORT_BLOCKED_OTHER_OPEN, hint=str(port))
+
+
+async def _look_behind_port(
+    fault: Fault, server: Server, tls_context: ssl.SSLContext | None
+) -> Fault:
+    """Tell a mailbox server from a submission server that wants the other security.
+
+    With a TLS context the port is suspected to speak TLS from the first byte, without one to
+    speak clear text first.
+    """
+    try:
+        line = await _first_line(server, tls_context)
+    except (OSError, SubmissionError) as error:
+        encrypted = isinstance(error, ssl.SSLCertVerificationError)
+        return (
+            replace(fault, kind=Kind.SETUP, problem=Problem.WRONG_SECURITY) if encrypted else fault
+        )
+    if line.startswith(_MAILBOX_GREETINGS):
+        return Fault(Kind.SETUP, Problem.NOT_SMTP, text=line, hint=right_host(server.host))
+    if line:
+        return Fault(Kind.SETUP, Problem.WRONG_SECURITY, text=line)
+    return fault
+
+
+async def _first_line(server: Server, tls_context: ssl.SSLContext | None) -> str:
+    """Return the first line that a port says on its own."""
+    async with asyncio.timeout(PEEK_TIMEOUT):
+        sock = await open_socket(server, PEEK_TIMEOUT, Watch())
+        reader, writer = await asyncio.open_connection(
+            sock=sock, ssl=tls_context, server_hostname=server.host if tls_context else None
+        )
+        with closing(writer):
+            return clean((await reader.readline()).decode("utf-8", "replace"))

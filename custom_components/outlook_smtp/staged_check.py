@@ -1,0 +1,68 @@
+"""Checks an account in the background of a dialog, which shows the stage that it has reached."""
+
+import asyncio
+from collections.abc import Mapping
+import logging
+from typing import Any
+
+from homeassistant.core import HomeAssistant, callback
+
+from .account import async_build_account
+from .smtp.faults import Fault, Kind, Problem, Stage, SubmissionError
+from .smtp.probe import explain, probe
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class StagedCheck:
+    """One check under way; once it is `done`, `fault` is what it met or None."""
+
+    def __init__(
+        self, hass: HomeAssistant, data: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> None:
+        """Begin to check the account that a config entry's data and options describe."""
+        self.stage = Stage.RESOLVE
+        self.fault: Fault | None = None
+        self.done = False
+        self._hass = hass
+        self._news = asyncio.Event()
+        self._news_task: asyncio.Task[None] | None = None
+        self._check_task = hass.async_create_task(self._async_run(data, options))
+
+    @callback
+    def async_news(self) -> asyncio.Task[None]:
+        """Return a task that ends as soon as there is another stage to show, or the result."""
+        if self._news_task is None or self._news_task.done():
+            self._news_task = self._hass.async_create_task(self._async_wait())
+        return self._news_task
+
+    @callback
+    def async_cancel(self) -> None:
+        """Give up the check, because nobody waits for it any more."""
+        self._check_task.cancel()
+
+    async def _async_wait(self) -> None:
+        """Wait for news."""
+        await self._news.wait()
+        self._news.clear()
+
+    async def _async_run(self, data: Mapping[str, Any], options: Mapping[str, Any]) -> None:
+        """Run the check, and look closer at what it met."""
+        try:
+            account = await async_build_account(self._hass, data, options)
+            try:
+                await probe(account, self._async_enter)
+            except SubmissionError as error:
+                self.fault = await explain(error.fault, account.server, account.tls_context)
+        except Exception:
+            _LOGGER.exception("The check of an account failed in an unforeseen way")
+            self.fault = Fault(Kind.SETUP, Problem.UNKNOWN)
+        finally:
+            self.done = True
+            self._news.set()
+
+    @callback
+    def _async_enter(self, stage: Stage) -> None:
+        """Note the stage and wake whoever shows it."""
+        self.stage = stage
+        self._news.set()

@@ -1,0 +1,67 @@
+# shellcheck shell=bash
+# Sourced by every script beside it: brings uv, Python 3.14 and the pinned requirements into the
+# project's own (git-ignored) folders and leaves the rest of the machine alone.
+
+PYTHON_WANTED=">=3.14.2,<3.15" # What Home Assistant 2026.3 and later ask for.
+UV_WANTED="uv==0.13.9"
+PROJECT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+cd "$PROJECT" || exit 1
+
+# Tells the user, on stderr, which step is running.
+say() { printf '\033[1m▸ %s\033[0m\n' "$*" >&2; }
+
+# Tells the user, on stderr, what went wrong and what to do about it.
+complain() { printf '\033[1;31m✗ %s\033[0m\n' "$*" >&2; }
+
+# Ends the script with a sentence that says what to do.
+fail() {
+  complain "$@"
+  exit 1
+}
+
+# Sets UV to a uv: the one on the PATH, else one of the project's own.
+find_uv() {
+  UV="$(type -P uv)" && return
+  UV="$PROJECT/.tools/uv/bin/uv"
+  [ ! -x "$UV" ] || return 0
+  say "Installing uv into .tools/"
+  python3 -m pip install --quiet --target "$PROJECT/.tools/uv" "$UV_WANTED" ||
+    fail "Could not install uv. Install it (https://docs.astral.sh/uv/) and run this script again."
+}
+
+# Sets PYTHON to one that Home Assistant runs on: one that is there already, else one that uv
+# downloads, else one unpacked from Debian's newer suite.
+find_python() {
+  local find=("$UV" python find --quiet --system --no-python-downloads "$PYTHON_WANTED")
+  PYTHON="$("${find[@]}" 2>/dev/null)" && return
+  export UV_PYTHON_INSTALL_DIR="$PROJECT/.tools/python"
+  PYTHON="$("${find[@]}" 2>/dev/null)" && return
+  PYTHON="$PROJECT/.python/usr/bin/python3.14"
+  [ ! -x "$PYTHON" ] || return 0
+  say "Downloading Python 3.14"
+  if UV_HTTP_RETRIES=1 "$UV" python install --quiet --no-bin "$PYTHON_WANTED" 2>/dev/null; then
+    PYTHON="$("${find[@]}")" && return
+  fi
+  "$PROJECT/scripts/_debian_python.sh" "$PROJECT/.python" ||
+    fail "No Python $PYTHON_WANTED here. Install it with your system's packages and run this script again."
+}
+
+# Makes the virtual environment $1 hold exactly what the requirements files $2… name, and puts it
+# on the PATH. A copy of those files is kept in it, so that a second run costs nothing.
+environment() {
+  local name="$1" venv="$PROJECT/$1"
+  shift
+  if [ ! -x "$venv/bin/python" ] || ! cat "$@" | cmp -s - "$venv/requirements.txt"; then
+    find_uv
+    if [ ! -x "$venv/bin/python" ]; then
+      find_python
+      "$UV" venv --quiet --clear --python "$PYTHON" "$venv" || fail "Could not make $name/."
+    fi
+    say "Installing $* into $name/"
+    rm -f "$venv/requirements.txt"
+    "$UV" pip sync --quiet --require-hashes --python "$venv/bin/python" "$@" ||
+      fail "Could not install the requirements. Check the network and run this script again."
+    cat "$@" >"$venv/requirements.txt"
+  fi
+  export VIRTUAL_ENV="$venv" PATH="$venv/bin:$PATH"
+}

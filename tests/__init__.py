@@ -1,0 +1,1 @@
+"""Tests of Outlook.com SMTP for Home Assistant."""

@@ -1,0 +1,23 @@
+"""A local look-alike of Microsoft's submission servers, and the ways it can misbehave."""
+
+from .catalogue import CATALOGUE, Row
+from .certificates import Certificate
+from .mailbox import Mailbox, Received
+from .ports import blocked_port, closed_port
+from .script import IMAP_GREETING, POP_GREETING, Script, Step
+from .server import StandIn
+
+__all__ = [
+    "CATALOGUE",
+    "IMAP_GREETING",
+    "POP_GREETING",
+    "Certificate",
+    "Mailbox",
+    "Received",
+    "Row",
+    "Script",
+    "StandIn",
+    "Step",
+    "blocked_port",
+    "closed_port",
+]

@@ -1,0 +1,113 @@
+"""The stand-in run by hand: python -m tests.standin --help."""
+
+import argparse
+from contextlib import suppress
+from pathlib import Path
+import shutil
+import time
+
+from . import CATALOGUE, Certificate, Received, Script, StandIn, Step
+from .script import IMAP_GREETING, POP_GREETING
+
+ROWS = {row.name: row for row in CATALOGUE}
+GREETINGS = {"imap": IMAP_GREETING, "pop": POP_GREETING}
+DEFAULT_MAILBOX = "alice@outlook.com:secret"
+# How often the loop looks for new mail; only the person in front of the screen waits.
+LOOK_EVERY = 0.2
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.standin", description=__doc__)
+    add = parser.add_argument
+    add("--port", type=int, default=1587)
+    add("--host", default="127.0.0.1", help="the address to listen on")
+    add("--security", choices=("starttls", "tls"), default="starttls")
+    add("--certificate", type=Certificate, choices=tuple(Certificate), default=Certificate.VALID)
+    add("--mailbox", action="append", metavar="ADDRESS:PASSWORD", help="may be repeated")
+    add("--token", action="append", default=[], metavar="ADDRESS:TOKEN", help="an access token")
+    add("--row", choices=tuple(ROWS), metavar="NAME", help="answer with a row of the catalogue")
+    add("--drop", type=Step, choices=tuple(Step), metavar="STEP", help="hang up at this step")
+    add("--stall", type=Step, choices=tuple(Step), metavar="STEP", help="fall silent at this step")
+    add("--greeting", choices=tuple(GREETINGS), help="be a server of another protocol")
+    add("--times", type=int, help="how often to misbehave (default: always)")
+    add("--delay", type=float, default=0.0, metavar="SECONDS", help="the delay of refusals")
+    add("--size", type=int, help="the size limit to advertise")
+    add("--list", action="store_true", help="print the names of the catalogue and leave")
+    add("--write-ca", type=Path, metavar="PATH", help="write the authority's certificate here too")
+    return parser.parse_args()
+
+
+def script_of(options: argparse.Namespace) -> Script:
+    """Return the misbehaviour asked for on the command line."""
+    row = ROWS[options.row] if options.row else None
+    return Script(
+        replies={row.step: row.reply} if row else {},
+        drop=options.drop,
+        stall=options.stall,
+        times=options.times,
+        greeting=GREETINGS.get(options.greeting),
+        refusal_delay=options.delay,
+        size=options.size,
+    )
+
+
+def describe(mail: Received) -> str:
+    """Return a message in a readable form."""
+    message = mail.message
+    body = message.get_body(("plain", "html"))
+    attachments = [part.get_filename() or "unnamed" for part in message.iter_attachments()]
+    lines = [
+        f"--- {mail.at:%H:%M:%S} from <{mail.sender}> to {', '.join(mail.recipients)}",
+        f"    as {mail.account} over {mail.tls_version}, {len(mail.content)} bytes",
+        *(f"{name}: {value}" for name, value in message.items()),
+        "",
+        str(body.get_content()).rstrip() if body else "(no text)",
+        *(f"[attachment: {name}]" for name in attachments),
+    ]
+    return "\n".join(lines)
+
+
+def introduce(standin: StandIn) -> None:
+    """Print how to reach the server."""
+    print(f"Listening on {standin.host}:{standin.port} ({standin.security})")
+    print(f"Certificate authority: {standin.ca_file}")
+    print(f"To trust it: REQUESTS_CA_BUNDLE={standin.ca_file}")
+    for mailbox in standin.mailboxes.values():
+        print(f"Mailbox: {mailbox.address} with password {mailbox.password}")
+    print("Stop with Ctrl-C.", flush=True)
+
+
+def report(standin: StandIn) -> None:
+    """Print the mail that comes in, for ever."""
+    seen = 0
+    while True:
+        for mail in standin.received[seen:]:
+            print(describe(mail), flush=True)
+            seen += 1
+        time.sleep(LOOK_EVERY)
+
+
+def main() -> None:
+    """Run the server until Ctrl-C."""
+    options = parse_arguments()
+    if options.list:
+        print("\n".join(f"{row.name:36} {row.step:9} {row.kind}" for row in CATALOGUE))
+        return
+    standin = StandIn(options.port, options.security, options.host, options.certificate)
+    standin.script = script_of(options)
+    for mailbox in options.mailbox or [DEFAULT_MAILBOX]:
+        address, _, password = mailbox.partition(":")
+        standin.add_mailbox(address, password)
+    for token in options.token:
+        address, _, value = token.partition(":")
+        standin.access_tokens[value] = address
+    if options.write_ca:
+        shutil.copyfile(standin.ca_file, options.write_ca)
+    with standin, suppress(KeyboardInterrupt):
+        introduce(standin)
+        report(standin)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,348 @@
+"""Every refusal Microsoft's servers are known to give, in full."""
+
+from dataclasses import dataclass
+
+from .script import Step
+from .wording import diagnostics
+
+FRONT = "[LO2P265CA0356.GBRP265.PROD.OUTLOOK.COM 2025-01-26T18:54:30.055Z 08DD3DD7D75D7743]"
+BACK = "[Hostname=PS2PR06MB3510.apcprd06.prod.outlook.com]"
+
+UNSUCCESSFUL = "535 5.7.139 Authentication unsuccessful"
+DISABLED = "SmtpClientAuthentication is disabled for the"
+MORE = "Visit https://aka.ms/smtp_auth_disabled for more information."
+STORE = "STOREDRV.Submission.Exception:"
+FAILED = "Failed to process message due to a permanent exception with message"
+DENIED = f"{STORE}SendAsDeniedException.MapiExceptionSendAsDenied; {FAILED}"
+CANNOT_SUBMIT = diagnostics("Cannot submit message.")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One refusal: where it comes, what it says, and what kind of trouble it is."""
+
+    name: str
+    step: Step
+    reply: str
+    kind: str
+
+
+def _spam(verdict: str) -> str:
+    """Return the refusal of the outbound spam filter with its verdict."""
+    reason = f"WASCL UserAction verdict is not None. Actual verdict is {verdict}."
+    return (
+        f"554 5.2.0 {STORE}OutboundSpamException; {FAILED} "
+        f"[BeginDiagnosticData]{reason} OutboundSpamException: {reason}[EndDiagnosticData] {BACK}"
+    )
+
+
+SIGN_IN = (
+    Row(
+        "basic_auth_disabled",
+        Step.AUTH,
+        f"{UNSUCCESSFUL}, basic authentication is disabled. {FRONT}",
+        "account",
+    ),
+    Row(
+        "tenant_disabled",
+        Step.AUTH,
+        f"{UNSUCCESSFUL}, {DISABLED} Tenant. {MORE} {FRONT}",
+        "account",
+    ),
+    Row(
+        "mailbox_disabled",
+        Step.AUTH,
+        f"{UNSUCCESSFUL}, {DISABLED} Mailbox. {MORE} {FRONT}",
+        "account",
+    ),
+    Row(
+        "credentials_incorrect",
+        Step.AUTH,
+        f"{UNSUCCESSFUL}, the user credentials were incorrect. {FRONT}",
+        "credentials",
+    ),
+    Row(
+        "criteria_not_met",
+        Step.AUTH,
+        f"{UNSUCCESSFUL}, the request did not meet the criteria to be authenticated successfully. "
+        f"Contact your administrator. {FRONT}",
+        "account",
+    ),
+    Row(
+        "security_defaults",
+        Step.AUTH,
+        f"{UNSUCCESSFUL}, user is locked by your organization's security defaults policy. "
+        f"Contact your administrator. {FRONT}",
+        "account",
+    ),
+    Row("account_locked", Step.AUTH, f"{UNSUCCESSFUL}, account locked {FRONT}", "account"),
+    Row("unsuccessful", Step.AUTH, f"{UNSUCCESSFUL} {FRONT}", "credentials"),
+    Row(
+        "identity_refused",
+        Step.AUTH,
+        f"535 5.7.3 Authentication unsuccessful {FRONT}",
+        "credentials",
+    ),
+    Row(
+        "basic_auth_not_supported",
+        Step.AUTH,
+        f"550 5.7.30 Basic authentication is not supported for Client Submission. {FRONT}",
+        "account",
+    ),
+    Row(
+        "unrecognized_mechanism",
+        Step.AUTH,
+        f"504 5.7.4 Unrecognized authentication type {FRONT}",
+        "setup",
+    ),
+    Row("invalid_xoauth2", Step.AUTH, f"501 5.5.124 Invalid XOAUTH2 auth data {FRONT}", "setup"),
+    Row(
+        "temporary_auth_failure",
+        Step.AUTH,
+        f"454 4.7.0 Temporary authentication failure {FRONT}",
+        "transient",
+    ),
+    Row(
+        "temporary_server_error",
+        Step.AUTH,
+        f"451 4.7.0 Temporary server error. Please try again later. PRX4 {FRONT}",
+        "transient",
+    ),
+)
+
+CONNECTION = (
+    Row(
+        "old_tls",
+        Step.AUTH,
+        "421 4.7.66 TLS 1.0 and 1.1 are not supported. Please upgrade/update your client to "
+        f"support TLS 1.2. Visit https://aka.ms/smtp_auth_tls. {FRONT}",
+        "setup",
+    ),
+    Row(
+        "not_authenticated",
+        Step.MAIL,
+        f"530 5.7.57 Client not authenticated to send mail. {FRONT}",
+        "setup",
+    ),
+    Row(
+        "not_authenticated_tenant_disabled",
+        Step.MAIL,
+        "530 5.7.57 Client not authenticated to send mail. Error: "
+        f"{UNSUCCESSFUL}, {DISABLED} Tenant. {MORE} {FRONT}",
+        "account",
+    ),
+    Row(
+        "not_authenticated_incorrect",
+        Step.MAIL,
+        "530 5.7.57 Client not authenticated to send mail. Error: "
+        f"{UNSUCCESSFUL}, the user credentials were incorrect. {FRONT}",
+        "credentials",
+    ),
+    Row(
+        "starttls_first",
+        Step.MAIL,
+        f"530 5.7.0 Must issue a STARTTLS command first {FRONT}",
+        "setup",
+    ),
+    Row(
+        "starttls_required",
+        Step.MAIL,
+        f"451 5.7.3 STARTTLS is required to send mail {FRONT}",
+        "setup",
+    ),
+    Row("service_not_active", Step.GREETING, f"421 4.3.2 Service not active {FRONT}", "transient"),
+    Row(
+        "service_not_available",
+        Step.MAIL,
+        f"421 4.3.2 Service not available {FRONT}",
+        "transient",
+    ),
+    Row(
+        "too_many_connections",
+        Step.FINAL,
+        "432 4.3.2 Concurrent connections limit exceeded. "
+        f"Visit https://aka.ms/concurrent_sending for more information. {BACK}",
+        "transient",
+    ),
+    Row(
+        "sender_thread_limit",
+        Step.FINAL,
+        f"432 4.3.2 STOREDRV.ClientSubmit; sender thread limit exceeded {BACK}",
+        "transient",
+    ),
+    Row(
+        "server_busy",
+        Step.MAIL,
+        f"451 4.7.500 Server busy. Please try again later from [192.0.2.7]. (S77719) {FRONT}",
+        "transient",
+    ),
+    Row(
+        "temporary_server_error_mrh1",
+        Step.FINAL,
+        f"451 4.3.111 Temporary server error. Please try again later. MRH1 {BACK}",
+        "transient",
+    ),
+    Row(
+        "insufficient_resources",
+        Step.MAIL,
+        f"452 4.3.1 Insufficient system resources {FRONT}",
+        "transient",
+    ),
+    Row(
+        "organization_queue_quota",
+        Step.RCPT,
+        f"450 4.7.3 Organization queue quota exceeded {FRONT}",
+        "transient",
+    ),
+    Row(
+        "socket_error",
+        Step.DATA,
+        f"421 4.4.2 Connection dropped due to SocketError {FRONT}",
+        "transient",
+    ),
+    Row("timed_out", Step.FINAL, f"421 4.4.1 Connection timed out {FRONT}", "transient"),
+    Row("too_many_recipients", Step.RCPT, f"452 4.5.3 Too many recipients {FRONT}", "transient"),
+    Row("other_4xx", Step.FINAL, f"451 4.9.99 Something else for now {BACK}", "transient"),
+)
+
+SENDER = (
+    Row(
+        "send_as_denied",
+        Step.FINAL,
+        "554 5.2.252 SendAsDenied; alice@outlook.com not allowed to send as bob@example.com; "
+        f"{DENIED} {CANNOT_SUBMIT} {BACK}",
+        "message",
+    ),
+    Row(
+        "send_as_denied_store",
+        Step.FINAL,
+        f"554 5.2.0 {DENIED} {CANNOT_SUBMIT} {BACK}",
+        "message",
+    ),
+    Row(
+        "send_as_no_permission",
+        Step.FINAL,
+        "550 5.7.60 SMTP; Client does not have permissions to send as this sender " + FRONT,
+        "message",
+    ),
+    Row(
+        "send_as_denied_nested",
+        Step.FINAL,
+        f"550 5.3.4 554 5.2.0 {DENIED} {CANNOT_SUBMIT} {BACK}",
+        "message",
+    ),
+    Row("quota_refused", Step.FINAL, _spam("RefuseQuota"), "quota"),
+    Row("quota_refused_upgrade", Step.FINAL, _spam("RefuseQuota, ShowTierUpgrade"), "quota"),
+    Row("hip_notify", Step.FINAL, _spam("HipNotify"), "account"),
+    Row("hip_notify_upgrade", Step.FINAL, _spam("HipNotify, ShowTierUpgrade"), "account"),
+    Row("hip_send", Step.FINAL, _spam("HipSend"), "account"),
+    Row("suspended", Step.FINAL, _spam("Suspend"), "account"),
+    Row("suspended_upgrade", Step.FINAL, _spam("Suspend, ShowTierUpgrade"), "account"),
+    Row(
+        "submission_quota_store",
+        Step.FINAL,
+        f"554 5.2.0 {STORE}SubmissionQuotaExceededException; {FAILED} "
+        "[BeginDiagnosticData]The message can't be submitted because the sender's submission "
+        f"quota was exceeded.[EndDiagnosticData] {BACK}",
+        "quota",
+    ),
+    Row("submission_quota", Step.FINAL, f"550 5.2.2 Submission quota exceeded {BACK}", "quota"),
+    Row(
+        "daily_limit",
+        Step.FINAL,
+        "550 5.1.90 Your message can't be sent because you've reached your daily limit for "
+        f"message recipients {BACK}",
+        "quota",
+    ),
+    Row(
+        "mailbox_full",
+        Step.FINAL,
+        f"554 5.2.2 mailbox full; {STORE}QuotaExceededException.MapiExceptionQuotaExceeded; "
+        f"{FAILED} {CANNOT_SUBMIT} {BACK}",
+        "account",
+    ),
+    Row(
+        "mailbox_full_visit",
+        Step.FINAL,
+        "554 5.2.2 Mailbox full. Visit https://aka.ms/mailboxfull for more information.; "
+        f"{STORE}QuotaExceededException.MapiExceptionQuotaExceeded; {FAILED} {CANNOT_SUBMIT} "
+        f"{BACK}",
+        "account",
+    ),
+    Row(
+        "bad_outbound_sender",
+        Step.FINAL,
+        f"550 5.1.8 Access denied, bad outbound sender AS(42004) {BACK}",
+        "account",
+    ),
+    Row(
+        "spam_abuse",
+        Step.FINAL,
+        f"550 5.7.501 Access denied, spam abuse detected {BACK}",
+        "account",
+    ),
+    Row(
+        "banned_sender_502",
+        Step.FINAL,
+        f"550 5.7.502 Access denied, banned sender {BACK}",
+        "account",
+    ),
+    Row(
+        "banned_sender_503",
+        Step.FINAL,
+        f"550 5.7.503 Access denied, banned sender {BACK}",
+        "account",
+    ),
+    Row(
+        "banned_sender_511",
+        Step.FINAL,
+        f"550 5.7.511 Access denied, banned sender {BACK}",
+        "account",
+    ),
+    Row(
+        "tenant_threshold",
+        Step.FINAL,
+        f"550 5.7.705 Access denied, tenant has exceeded threshold {BACK}",
+        "account",
+    ),
+    Row(
+        "traffic_not_accepted",
+        Step.FINAL,
+        f"550 5.7.708 Access denied, traffic not accepted from this IP {BACK}",
+        "account",
+    ),
+)
+
+MESSAGE = (
+    Row(
+        "too_big",
+        Step.FINAL,
+        f"552 5.3.4 Message size exceeds fixed maximum message size {FRONT}",
+        "message",
+    ),
+    Row(
+        "too_big_for_mailbox",
+        Step.FINAL,
+        f"554 5.2.0 {STORE}MessageSubmissionExceededException.MapiExceptionMaxSubmissionExceeded; "
+        f"Message size exceeds maximum size limit. {BACK}",
+        "message",
+    ),
+    Row(
+        "recipient_unknown",
+        Step.RCPT,
+        f"550 5.1.1 User unknown {FRONT}",
+        "message",
+    ),
+    Row("recipient_invalid", Step.RCPT, f"501 5.1.3 Invalid address {FRONT}", "message"),
+    Row("recipient_malformed", Step.RCPT, f"550 5.1.7 Invalid address {FRONT}", "message"),
+    Row(
+        "bare_linefeeds",
+        Step.FINAL,
+        "550 5.6.11 SMTPSEND.BareLinefeedsAreIllegal; message contains bare linefeeds, which "
+        f"cannot be sent via DATA and receiving system does not support BDAT {BACK}",
+        "message",
+    ),
+    Row("other_5xx", Step.FINAL, f"554 5.9.99 Something else for good {BACK}", "message"),
+)
+
+CATALOGUE: tuple[Row, ...] = (*SIGN_IN, *CONNECTION, *SENDER, *MESSAGE)

@@ -1,0 +1,225 @@
+"""The line to a client: what is heard, what is said, and what goes wrong on the way."""
+
+import asyncio
+import logging
+import re
+import socket
+import ssl
+import struct
+from typing import TYPE_CHECKING, Any
+
+from aiosmtpd.smtp import SMTP
+
+from . import wording
+from .mailbox import Mailbox
+from .script import Script, Step
+
+if TYPE_CHECKING:
+    from .server import StandIn
+
+AUTH_PAYLOAD = re.compile(r"(AUTH +\S+ +).+", re.IGNORECASE)
+STEPS = {
+    "STARTTLS": Step.STARTTLS,
+    "MAIL": Step.MAIL,
+    "RCPT": Step.RCPT,
+    "DATA": Step.DATA,
+    "QUIT": Step.QUIT,
+}
+MAX_ERRORS = 5
+RESET = struct.pack("ii", 1, 0)
+# A client that is gone never answers the farewell of TLS, and asyncio would wait for 30 s.
+TLS_FAREWELL = 1.0
+
+# aiosmtpd narrates every line it reads, which would end up in the logs of the code under test.
+logging.getLogger("mail.log").setLevel(logging.WARNING)
+
+
+class HangUpError(Exception):
+    """The server ends the conversation."""
+
+
+class Line(SMTP):
+    """A client on the line; the commands it may give are added by a subclass."""
+
+    # Access tokens make AUTH lines of several kilobytes.
+    line_length_limit = 2**16
+
+    def __init__(self, server: StandIn, tls_context: ssl.SSLContext) -> None:
+        """Prepare to talk."""
+        super().__init__(None, loop=asyncio.get_running_loop())
+        self.account: Mailbox | None = None
+        self.transcript: list[tuple[str, str]] = []
+        self._server = server
+        self._server_tls = tls_context
+        self._frontend = wording.Frontend.pick()
+        self._own_script: Script | None = None
+        self._claimed: Mailbox | None = None
+        self._words: str | None = None
+        self._tls_version: str | None = None
+        self._hello = False
+        self._errors = 0
+
+    # The connection
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Start talking to a client."""
+        self._own_script = self._server.welcome(self)
+        super().connection_made(transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Stop talking to a client that is gone."""
+        super().connection_lost(error)
+        self._server.forget(self)
+
+    def hang_up(self, farewell: str | None = None) -> asyncio.Task[None] | None:
+        """End the conversation from outside, and return the task that held it."""
+        if farewell is None:
+            self._writer.transport.abort()
+        else:
+            self._write(farewell)
+            self._writer.close()
+        return self._handler_coroutine
+
+    async def _handle_client(self) -> None:
+        """Talk until somebody hangs up."""
+        try:
+            await self._open()
+            while True:
+                await self._obey(await self._read_line())
+        except HangUpError, asyncio.IncompleteReadError, OSError:
+            pass
+        finally:
+            self._writer.close()
+
+    async def _open(self) -> None:
+        """Answer the call."""
+        refusal = await self._spoil(Step.CONNECT)
+        if first_words := refusal or self._words:
+            await self.say(first_words)
+            return
+        if self._server.security == "tls":
+            await self._secure()
+        if foreign := await self._spoil(Step.GREETING):
+            await self.say(foreign)
+            await self._misunderstand(foreign)
+        else:
+            await self.accept(self._frontend.greeting())
+
+    async def _misunderstand(self, greeting: str) -> None:
+        """Answer every command as a server of another protocol does."""
+        while greeting.startswith(("*", "+")):
+            tag = (await self._read_line()).partition(" ")[0]
+            imap = greeting.startswith("*")
+            await self.say(f"{tag} BAD Command Error. 12" if imap else "-ERR Protocol error. 14")
+
+    async def _secure(self) -> None:
+        """Go over to TLS."""
+        if refusal := await self._spoil(Step.HANDSHAKE):
+            await self.say(refusal)
+            raise HangUpError
+        await self._writer.start_tls(self._server_tls, ssl_shutdown_timeout=TLS_FAREWELL)
+        self.transport = self._writer.transport
+        self._tls_version = self._writer.get_extra_info("ssl_object").version()
+        self._hello = False
+
+    async def _obey(self, line: str) -> None:
+        """Carry out one command."""
+        self._reset_timeout()
+        verb, _, argument = line.partition(" ")
+        verb = verb.upper()
+        step = STEPS.get(verb)
+        if verb in {"EHLO", "HELO"}:
+            step = Step.EHLO_TLS if self._tls_version else Step.EHLO
+        if step and (refusal := await self._spoil(step)):
+            await self.say(refusal)
+        elif method := self._smtp_methods.get(verb):
+            await method(argument.strip())
+        else:
+            self._errors += 1
+            await self.refuse(
+                wording.UNKNOWN_COMMAND if self._errors < MAX_ERRORS else wording.TOO_MANY_ERRORS
+            )
+
+    # Listening and speaking
+
+    async def _read_line(self, *, secret: bool = False) -> str:
+        """Hear one line."""
+        try:
+            raw = await self._reader.readuntil(b"\n")
+        except asyncio.LimitOverrunError:
+            await self.refuse(wording.COMMAND_TOO_LONG)
+            raise HangUpError from None
+        line = raw.decode("utf-8", "replace").rstrip("\r\n")
+        shown = AUTH_PAYLOAD.sub(r"\1***", line)
+        self.transcript.append(("C", "***" if secret else shown))
+        return line
+
+    def _write(self, text: str) -> None:
+        """Put one reply on the line."""
+        lines = text.splitlines()
+        self.transcript.extend(("S", line) for line in lines)
+        self._writer.write("".join(f"{line}\r\n" for line in lines).encode())
+
+    async def say(self, text: str) -> None:
+        """Give one reply as it is."""
+        if text.startswith(("4", "5")) and (delay := max(s.refusal_delay for s in self._scripts())):
+            await asyncio.sleep(delay)
+        self._write(text)
+        await self._writer.drain()
+        if text.startswith("421"):
+            raise HangUpError
+
+    async def push(self, status: Any) -> None:
+        """Give a reply that aiosmtpd composed."""
+        await self.say(str(status))
+
+    async def refuse(self, text: str) -> None:
+        """Give one reply with the mark every error ends in."""
+        await self.say(f"{text} {self._frontend.mark()}")
+
+    async def accept(self, text: str) -> None:
+        """Give the normal reply to a command, in the words of the script if it has any."""
+        await self.say(self._words or text)
+
+    async def _ask(self, challenge: str) -> str:
+        """Put a challenge and return the answer."""
+        await self.say(challenge)
+        return await self._read_line(secret=True)
+
+    # Misbehaviour
+
+    def _scripts(self) -> tuple[Script, ...]:
+        """Return the scripts that apply now, the strongest first."""
+        connection = self._own_script or self._server.script
+        return (self._claimed.script, connection) if self._claimed else (connection,)
+
+    def _setting(self, name: str, default: int | None = None) -> int | None:
+        """Return a limit of the first script that sets it."""
+        values = (getattr(script, name) for script in self._scripts())
+        return next((value for value in values if value is not None), default)
+
+    def _spoiler(self, step: Step) -> Script | None:
+        """Return the script that spoils this step."""
+        self._words = None
+        return next((script for script in self._scripts() if script.take(step)), None)
+
+    async def _spoil(self, step: Step) -> str | None:
+        """Do what the scripts want at this step, and return the refusal they put there."""
+        script = self._spoiler(step)
+        return await self._play(script, step) if script else None
+
+    async def _play(self, script: Script, step: Step) -> str | None:
+        """Do what a script wants at this step, and return the refusal it puts there."""
+        if script.stalls_at(step):
+            await asyncio.get_running_loop().create_future()
+        if script.drop is step:
+            if script.reset:
+                sock = self._writer.get_extra_info("socket")
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            self._writer.transport.abort()
+            raise HangUpError
+        reply = script.reply_at(step)
+        if reply is None or reply[:1] not in "23":
+            return reply
+        self._words = reply
+        return None

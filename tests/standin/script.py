@@ -1,0 +1,94 @@
+"""What goes wrong, and where: the misbehaviours a test or a person asks for."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .catalogue import Row
+
+IMAP_GREETING = "* OK The Microsoft Exchange IMAP4 service is ready."
+POP_GREETING = "+OK The Microsoft Exchange POP3 service is ready."
+
+
+class Step(StrEnum):
+    """The places of a conversation where something can go wrong."""
+
+    CONNECT = "connect"
+    GREETING = "greeting"
+    EHLO = "ehlo"
+    STARTTLS = "starttls"
+    HANDSHAKE = "handshake"
+    EHLO_TLS = "ehlo_tls"
+    AUTH = "auth"
+    MAIL = "mail"
+    RCPT = "rcpt"
+    DATA = "data"
+    CONTENT = "content"
+    FINAL = "final"
+    QUIT = "quit"
+    IDLE = "idle"
+
+
+@dataclass(kw_only=True)
+class Script:
+    """A server's mood: nothing set is a healthy server, and every field may change while it runs.
+
+    replies: answer this, verbatim, instead of the normal reply. A 2xx or 3xx text only replaces
+        the words of the normal reply; anything else refuses the command, and a 421 (or an IMAP
+        refusal of a greeting) also hangs up. At CONTENT and IDLE it comes unasked.
+    drop: close the connection instead of answering this step.
+    stall: never answer this step, nor anything after it.
+    keep: at FINAL, the message has arrived even though the script spoils its answer.
+    reset: drop with a TCP reset instead of an orderly end of stream.
+    times: how many spoiled steps (replies, drops, stalls) are left before all is normal again.
+    silent: accept connections and never say a word.
+    greeting: the first line of the server, for an IMAP or POP server reached by mistake.
+    refusal_delay: the tarpit, in seconds, before every 4xx and 5xx (5 at Microsoft's).
+    offer_starttls: list STARTTLS in the EHLO before TLS, and accept it.
+    auth_offered: the mechanisms listed after TLS (none: no AUTH line).
+    size: the SIZE advertised and enforced, instead of the server's.
+    refuse_recipients: replies to RCPT by lower-case address.
+    limit_connections: the sessions of one account that may submit at the same time.
+    limit_recipients: the recipients of one transaction.
+    """
+
+    replies: dict[Step, str] = field(default_factory=dict)
+    drop: Step | None = None
+    stall: Step | None = None
+    keep: bool = False
+    reset: bool = False
+    times: int | None = None
+    silent: bool = False
+    greeting: str | None = None
+    refusal_delay: float = 0.0
+    offer_starttls: bool = True
+    auth_offered: tuple[str, ...] = ("LOGIN", "XOAUTH2")
+    size: int | None = None
+    refuse_recipients: dict[str, str] = field(default_factory=dict)
+    limit_connections: int | None = None
+    limit_recipients: int | None = None
+
+    @classmethod
+    def for_row(cls, row: Row, *, times: int | None = None) -> Script:
+        """Return the script that plays one row of the catalogue."""
+        return cls(replies={row.step: row.reply}, times=times)
+
+    def stalls_at(self, step: Step) -> bool:
+        """Tell whether the server falls silent at this step."""
+        return self.stall is step or (self.silent and step is Step.CONNECT)
+
+    def reply_at(self, step: Step) -> str | None:
+        """Return the words put in place of the normal reply."""
+        if step is Step.GREETING and self.greeting is not None:
+            return self.greeting
+        return self.replies.get(step)
+
+    def take(self, step: Step) -> bool:
+        """Tell whether this step is spoiled, and use up one of the times if it is."""
+        spoiled = (
+            self.drop is step or self.stalls_at(step) or self.reply_at(step) is not None
+        ) and self.times != 0
+        if spoiled and self.times is not None:
+            self.times -= 1
+        return spoiled

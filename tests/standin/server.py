@@ -1,0 +1,216 @@
+"""The server as a whole: its thread, its door, its mailboxes and what it took."""
+
+import asyncio
+from collections import deque
+from concurrent.futures import Future
+from pathlib import Path
+import ssl
+import threading
+import time
+from types import TracebackType
+from typing import Literal, Self
+
+from .certificates import Certificate, authority
+from .line import Line
+from .mailbox import Mailbox, Received
+from .script import Script
+from .session import Conversation
+
+MICROSOFT_SIZE = 157_286_400
+
+
+class RealTimeLoop(asyncio.SelectorEventLoop):
+    """An event loop whose clock goes on while a test freezes time."""
+
+    # Freezing replaces what modules hold, not what classes hold.
+    _clock = staticmethod(time.monotonic)
+
+    def time(self) -> float:
+        """Return the time of the loop."""
+        return self._clock()
+
+
+class StandIn:
+    """A local server that answers as Microsoft's submission servers do."""
+
+    def __init__(
+        self,
+        port: int = 0,
+        security: Literal["starttls", "tls"] = "starttls",
+        host: str = "127.0.0.1",
+        certificate: Certificate = Certificate.VALID,
+        size: int = MICROSOFT_SIZE,
+    ) -> None:
+        """Set the server up; port 0 takes any free port at the first start and keeps it."""
+        self.host = "localhost"
+        self.port = port
+        self.security = security
+        self.size = size
+        self.mailboxes: dict[str, Mailbox] = {}
+        self.access_tokens: dict[str, str] = {}
+        self.script = Script()
+        self.received: list[Received] = []
+        self.sessions: list[list[tuple[str, str]]] = []
+        self._bind = host
+        self._tls = authority().server_context(certificate)
+        self._next_scripts: deque[Script] = deque()
+        self._conversations: list[Line] = []
+        self._arrival = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping: asyncio.Event | None = None
+
+    # Life
+
+    def start(self) -> None:
+        """Start the server, and return once it listens."""
+        if self._thread:
+            raise RuntimeError("the server runs already")
+        ready: Future[None] = Future()
+        self._thread = threading.Thread(
+            target=self._run, args=(ready,), name="outlook-standin", daemon=True
+        )
+        self._thread.start()
+        try:
+            ready.result()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Hang up on everybody, close the door and end the thread."""
+        if self._thread is None:
+            return
+        if self._loop and self._stopping:
+            self._loop.call_soon_threadsafe(self._stopping.set)
+        self._thread.join()
+        self._thread = self._loop = self._stopping = None
+
+    def __enter__(self) -> Self:
+        """Start the server."""
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop the server."""
+        self.stop()
+
+    def _run(self, ready: Future[None]) -> None:
+        """Be the thread."""
+        with asyncio.Runner(loop_factory=RealTimeLoop) as runner:
+            runner.run(self._serve(ready))
+
+    async def _serve(self, ready: Future[None]) -> None:
+        """Serve until told to stop."""
+        self._loop = asyncio.get_running_loop()
+        self._stopping = asyncio.Event()
+        try:
+            server = await self._loop.create_server(
+                lambda: Conversation(self, self._tls), self._bind, self.port, reuse_address=True
+            )
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller of start must hear it
+            self._loop = None
+            ready.set_exception(error)
+            return
+        self.port = server.sockets[0].getsockname()[1]
+        ready.set_result(None)
+        await self._stopping.wait()
+        server.close()
+        await self._hang_up(None)
+        await server.wait_closed()
+
+    # What tests and people do with it
+
+    @property
+    def ca_file(self) -> Path:
+        """Return the PEM file of the authority that vouches for the server."""
+        return authority().file
+
+    @property
+    def connections(self) -> int:
+        """Return how many connections were made so far."""
+        return len(self.sessions)
+
+    @property
+    def open_connections(self) -> int:
+        """Return how many connections are open now."""
+        return len(self._conversations)
+
+    def client_context(self) -> ssl.SSLContext:
+        """Build a client's side of TLS that trusts the server."""
+        return authority().client_context()
+
+    def add_mailbox(
+        self,
+        address: str,
+        password: str,
+        aliases: tuple[str, ...] = (),
+        script: Script | None = None,
+    ) -> Mailbox:
+        """Open an account."""
+        mailbox = Mailbox(
+            address=address, password=password, aliases=aliases, script=script or Script()
+        )
+        self.mailboxes[address.lower()] = mailbox
+        return mailbox
+
+    def script_next(self, script: Script, connections: int = 1) -> None:
+        """Let a script reign over the next connections only."""
+        self._next_scripts.extend([script] * connections)
+
+    def hang_up(self, farewell: str | None = None) -> None:
+        """Close all connections now, as for being idle: with a farewell, or without a word."""
+        if self._loop:
+            asyncio.run_coroutine_threadsafe(self._hang_up(farewell), self._loop).result()
+
+    def wait_for_mail(self, count: int = 1, timeout: float = 10) -> list[Received]:
+        """Wait until so many messages have come in all, and return them."""
+        with self._arrival:
+            if not self._arrival.wait_for(lambda: len(self.received) >= count, timeout):
+                message = f"{len(self.received)} of {count} messages came within {timeout} s"
+                raise TimeoutError(message)
+            return list(self.received)
+
+    async def async_wait_for_mail(self, count: int = 1, timeout: float = 10) -> list[Received]:
+        """Wait for messages without blocking the event loop."""
+        return await asyncio.to_thread(self.wait_for_mail, count, timeout)
+
+    # What the conversations need
+
+    def welcome(self, conversation: Line) -> Script | None:
+        """Note a new conversation, and return the script that is meant for it alone."""
+        self._conversations.append(conversation)
+        self.sessions.append(conversation.transcript)
+        return self._next_scripts.popleft() if self._next_scripts else None
+
+    def forget(self, conversation: Line) -> None:
+        """Note that a conversation is over."""
+        if conversation in self._conversations:
+            self._conversations.remove(conversation)
+
+    def rank(self, conversation: Line) -> int:
+        """Return how many open sessions of the same account are older."""
+        same = [other for other in self._conversations if other.account is conversation.account]
+        return same.index(conversation)
+
+    def find_mailbox(self, name: str) -> Mailbox | None:
+        """Return the mailbox an address belongs to."""
+        return next((box for box in self.mailboxes.values() if box.may_send_as(name)), None)
+
+    def keep(self, mail: Received) -> None:
+        """Put a message among those received."""
+        with self._arrival:
+            self.received.append(mail)
+            self._arrival.notify_all()
+
+    async def _hang_up(self, farewell: str | None) -> None:
+        """Close all connections, and without a farewell wait for the conversations to end."""
+        tasks = [conversation.hang_up(farewell) for conversation in tuple(self._conversations)]
+        # An orderly farewell over TLS takes an answer, and the client may wait for this call.
+        if farewell is None:
+            await asyncio.gather(*filter(None, tasks), return_exceptions=True)

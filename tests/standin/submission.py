@@ -1,0 +1,28 @@
+"""What the mailbox server checks once it has the whole message."""
+
+from email import message_from_bytes, policy
+from email.utils import getaddresses
+import re
+
+from . import wording
+from .mailbox import Mailbox
+
+BARE_LINEFEED = re.compile(rb"(?<!\r)\n")
+
+
+def refusal(content: bytes, sender: str, mailbox: Mailbox) -> str | None:
+    """Return why the message is not taken, or nothing if it is."""
+    if BARE_LINEFEED.search(content):
+        return f"{wording.BARE_LINEFEEDS} {wording.backend_mark()}"
+    for address in (sender, *_from_addresses(content)):
+        if not mailbox.may_send_as(address):
+            return wording.send_as_denied(mailbox.address, address)
+    return None
+
+
+def _from_addresses(content: bytes) -> list[str]:
+    """Return every address the message claims to be from."""
+    headers = content.partition(b"\r\n\r\n")[0]
+    message = message_from_bytes(headers + b"\r\n\r\n", policy=policy.default)
+    values = [str(value) for value in message.get_all("From", [])]
+    return [address for _, address in getaddresses(values)]

@@ -1,0 +1,61 @@
+"""Every refusal of the catalogue reaches the client."""
+
+import re
+
+import pytest
+
+from tests.standin import CATALOGUE, Row, Script, StandIn, Step
+
+from .client import ALICE, BOB, PASSWORD, Wire, encoded
+
+KINDS = {"message", "transient", "credentials", "account", "quota", "setup"}
+COMMANDS = {
+    Step.MAIL: f"MAIL FROM:<{ALICE}>",
+    Step.RCPT: f"RCPT TO:<{BOB}>",
+    Step.DATA: "DATA",
+    Step.FINAL: f"From: {ALICE}\r\n\r\nHi\r\n.",
+}
+
+
+def reach(standin: StandIn, step: Step) -> str:
+    """Behave until a step, and return the reply given there."""
+    if step is Step.GREETING:
+        with Wire(standin.port) as wire:
+            return wire.read()[-1]
+    with Wire.secured(standin) as wire:
+        wire.ask(f"AUTH LOGIN {encoded(ALICE)}")
+        reply = wire.ask(encoded(PASSWORD))
+        for place, command in COMMANDS.items():
+            if step is Step.AUTH:
+                break
+            reply = wire.ask(command)
+            if place is step:
+                break
+        return reply
+
+
+def test_names_are_unique() -> None:
+    """Rows are called by their names."""
+    assert len({row.name for row in CATALOGUE}) == len(CATALOGUE)
+    assert len({row.reply for row in CATALOGUE}) == len(CATALOGUE)
+
+
+@pytest.mark.parametrize("row", CATALOGUE, ids=lambda row: row.name)
+def test_row(row: Row) -> None:
+    """A row is well formed: a code, an enhanced code, a kind and a mark."""
+    assert re.match(r"[45]\d\d [45]\.\d+\.\d+ \S", row.reply)
+    assert row.reply.endswith("]")
+    assert row.kind in KINDS
+    assert re.fullmatch(r"[a-z0-9_]+", row.name)
+
+
+@pytest.mark.parametrize("row", CATALOGUE, ids=lambda row: row.name)
+def test_row_arrives(standin: StandIn, row: Row) -> None:
+    """A row arrives word for word at its step, for all or for one mailbox, and then no more."""
+    standin.script = Script.for_row(row, times=1)
+    assert reach(standin, row.step) == row.reply
+    if row.step not in {Step.GREETING, Step.EHLO, Step.STARTTLS}:
+        standin.mailboxes[ALICE].script = Script.for_row(row, times=1)
+        assert reach(standin, row.step) == row.reply
+    assert not standin.received
+    assert reach(standin, row.step)[0] in "23"

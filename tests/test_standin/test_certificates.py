@@ -1,0 +1,69 @@
+"""The certificates, as a client sees them."""
+
+import smtplib
+import ssl
+from typing import Literal
+
+import pytest
+
+from tests.standin import Certificate, StandIn
+
+pytestmark = pytest.mark.usefixtures("socket_enabled")
+
+TROUBLE = {
+    Certificate.EXPIRED: "certificate has expired",
+    Certificate.WRONG_HOST: "mismatch|not valid for",
+    Certificate.UNTRUSTED: "unable to get local issuer certificate",
+    Certificate.OLD_TLS: "protocol version|unsupported protocol",
+}
+
+
+def shake_hands(standin: StandIn, context: ssl.SSLContext) -> str | None:
+    """Connect, and return the TLS version agreed on."""
+    if standin.security == "tls":
+        client: smtplib.SMTP = smtplib.SMTP_SSL("127.0.0.1", standin.port, context=context)
+    else:
+        client = smtplib.SMTP("127.0.0.1", standin.port)
+    with client:
+        if standin.security == "starttls":
+            client.starttls(context=context)
+        assert isinstance(client.sock, ssl.SSLSocket)
+        client.ehlo()
+        return client.sock.version()
+
+
+@pytest.mark.parametrize("security", ["starttls", "tls"])
+@pytest.mark.parametrize("certificate", TROUBLE)
+def test_trouble(certificate: Certificate, security: Literal["starttls", "tls"]) -> None:
+    """Each certificate but the valid one gives its own error, and the server lives on."""
+    with StandIn(certificate=certificate, security=security) as standin:
+        for _ in range(2):
+            with pytest.raises(ssl.SSLError, match=f"(?i){TROUBLE[certificate]}"):
+                shake_hands(standin, standin.client_context())
+
+
+@pytest.mark.parametrize("security", ["starttls", "tls"])
+def test_valid(security: Literal["starttls", "tls"]) -> None:
+    """The valid one is trusted through the file of the authority, and by nobody else."""
+    with StandIn(security=security) as standin:
+        trusting = ssl.create_default_context(cafile=standin.ca_file)
+        assert shake_hands(standin, trusting) == "TLSv1.3"
+        with pytest.raises(ssl.SSLCertVerificationError, match="self-signed|local issuer"):
+            shake_hands(standin, ssl.create_default_context())
+
+
+def test_old_tls_speaks_old_tls() -> None:
+    """A client that still allows TLS 1.1 gets it."""
+    with StandIn(certificate=Certificate.OLD_TLS) as standin:
+        context = standin.client_context()
+        context.set_ciphers("DEFAULT:@SECLEVEL=0")
+        context.options &= ~ssl.OP_NO_TLSv1_1
+        with pytest.warns(DeprecationWarning):
+            context.minimum_version = ssl.TLSVersion.TLSv1_1
+        assert shake_hands(standin, context) == "TLSv1.1"
+
+
+def test_the_wrong_kind_of_tls() -> None:
+    """TLS from the first byte on a STARTTLS port fails as it does at Microsoft's."""
+    with StandIn() as standin, pytest.raises(ssl.SSLError, match="(?i)wrong.version.number"):
+        smtplib.SMTP_SSL("127.0.0.1", standin.port, context=standin.client_context())

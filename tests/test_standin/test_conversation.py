@@ -1,0 +1,197 @@
+"""The conversation, line by line."""
+
+import re
+
+import pytest
+
+from tests.standin import Script, StandIn
+
+from .client import ALICE, BOB, PASSWORD, Wire, encoded
+
+HOST = r"[A-Z0-9]+\.outlook\.office365\.com"
+MARK = r" \[[A-Z0-9]+\.[A-Z0-9]+\.PROD\.OUTLOOK\.COM 20\d\d-\d\d-\d\dT[\d:.]{12}Z [0-9A-F]{16}\]"
+
+
+def test_the_whole_conversation(standin: StandIn) -> None:
+    """Every line is the one Microsoft's servers send."""
+    with Wire(standin.port) as wire:
+        greeting = rf"220 {HOST} Microsoft ESMTP MAIL Service ready at .+ \+0000 \[[0-9A-F]{{16}}\]"
+        assert re.fullmatch(greeting, wire.read()[0])
+        wire.send("EHLO client.example")
+        hello, *offers = wire.read()
+        assert re.fullmatch(rf"250-{HOST} Hello \[127\.0\.0\.1\]", hello)
+        assert offers == [
+            "250-SIZE 157286400",
+            "250-PIPELINING",
+            "250-DSN",
+            "250-ENHANCEDSTATUSCODES",
+            "250-STARTTLS",
+            "250-8BITMIME",
+            "250 SMTPUTF8",
+        ]
+        assert wire.ask("STARTTLS") == "220 2.0.0 SMTP server ready"
+        wire.encrypt(standin.client_context())
+        wire.send("EHLO client.example")
+        offers[4] = "250-AUTH LOGIN XOAUTH2"
+        assert wire.read()[1:] == offers
+        assert wire.ask("AUTH LOGIN") == "334 VXNlcm5hbWU6"
+        assert wire.ask(encoded(ALICE)) == "334 UGFzc3dvcmQ6"
+        assert wire.ask(encoded(PASSWORD)) == "235 2.7.0 Authentication successful"
+        assert wire.ask(f"MAIL FROM:<{ALICE}>") == "250 2.1.0 Sender OK"
+        assert wire.ask(f"RCPT TO:<{BOB}>") == "250 2.1.5 Recipient OK"
+        assert wire.ask("DATA") == "354 Start mail input; end with <CRLF>.<CRLF>"
+        wire.send(f"From: {ALICE}\r\nTo: {BOB}\r\n\r\n..leading dot")
+        final = re.fullmatch(
+            r"250 2\.0\.0 OK (<[^@>]+@[A-Z0-9.]+\.PROD\.OUTLOOK\.COM>) \[Hostname=[\w.]+\]",
+            wire.ask("."),
+        )
+        assert wire.ask("QUIT") == "221 2.0.0 Service closing transmission channel"
+        assert wire.read() == []
+    mail = standin.received[0]
+    assert final
+    assert mail.message_id_given == final[1]
+    assert (mail.sender, mail.recipients, mail.account) == (ALICE, (BOB,), ALICE)
+    assert mail.content == f"From: {ALICE}\r\nTo: {BOB}\r\n\r\n.leading dot\r\n".encode()
+    assert mail.tls_version == "TLSv1.3"
+    assert mail.message["To"] == BOB
+
+
+def test_transcript_hides_credentials(standin: StandIn) -> None:
+    """What was said is kept, but neither passwords nor content."""
+    with Wire.signed_in(standin):
+        pass
+    transcript = standin.sessions[0]
+    assert transcript[1] == ("C", "EHLO client.example")
+    assert ("C", "AUTH LOGIN ***") in transcript
+    assert ("C", "***") in transcript
+    assert encoded(PASSWORD) not in str(transcript)
+    assert encoded(ALICE) not in str(transcript)
+
+
+@pytest.mark.parametrize(
+    "name", ["host_name", "host.", "two words", "host..example", "bücher.example", ""]
+)
+def test_ehlo_refuses_a_name(standin: StandIn, name: str) -> None:
+    """A name that is none is refused as Microsoft refuses it."""
+    with Wire(standin.port) as wire:
+        wire.read()
+        reply = wire.ask(f"EHLO {name}")
+    assert re.fullmatch(r"501 5\.5\.4 Invalid domain name" + MARK, reply)
+
+
+@pytest.mark.parametrize("name", ["host", "a-b.example", "[192.0.2.7]", "[IPv6:2001:db8::1]"])
+def test_ehlo_takes_a_name(standin: StandIn, name: str) -> None:
+    """Names and address literals are welcome."""
+    with Wire(standin.port) as wire:
+        wire.read()
+        assert wire.ask(f"EHLO {name}") == "250 SMTPUTF8"
+
+
+def test_marks_differ(standin: StandIn) -> None:
+    """No two errors end in the same mark."""
+    with Wire(standin.port) as wire:
+        wire.read()
+        assert wire.ask("MAIL FROM:<a@b>") != wire.ask("MAIL FROM:<a@b>")
+
+
+def test_before_tls(standin: StandIn) -> None:
+    """Nothing of value goes over a line that is not encrypted."""
+    with Wire(standin.port) as wire:
+        wire.read()
+        assert wire.ask("STARTTLS").startswith("503 5.5.2 Send hello first [")
+        wire.ask("EHLO client.example")
+        for command in ("AUTH LOGIN", f"MAIL FROM:<{ALICE}>"):
+            reply = wire.ask(command)
+            assert reply.startswith("530 5.7.0 Must issue a STARTTLS command first [")
+
+
+def test_after_tls_everything_starts_over(standin: StandIn) -> None:
+    """AUTH needs an EHLO after TLS, and MAIL needs AUTH."""
+    with Wire(standin.port) as wire:
+        wire.read()
+        wire.ask("EHLO client.example")
+        wire.ask("STARTTLS")
+        wire.encrypt(standin.client_context())
+        assert wire.ask("AUTH LOGIN").startswith("503 5.5.2 Send hello first [")
+        wire.ask("EHLO client.example")
+        assert wire.ask("STARTTLS").startswith("503 5.5.2 Only one STARTTLS command")
+        reply = wire.ask(f"MAIL FROM:<{ALICE}>")
+        assert reply.startswith("530 5.7.57 Client not authenticated to send mail. [")
+
+
+def test_commands_out_of_order(standin: StandIn) -> None:
+    """A message has a beginning, recipients and an end, in this order."""
+    with Wire.signed_in(standin) as wire:
+        assert wire.ask("AUTH LOGIN").startswith("503 5.5.2 Auth command already specified [")
+        assert wire.ask(f"RCPT TO:<{BOB}>").startswith("503 5.5.2 Need mail command [")
+        assert wire.ask("DATA").startswith("503 5.5.2 Need mail command [")
+        wire.ask(f"MAIL FROM:<{ALICE}>")
+        assert wire.ask(f"MAIL FROM:<{ALICE}>").startswith("503 5.5.2 Sender already specified [")
+        assert wire.ask("DATA").startswith("503 5.5.2 Need rcpt command [")
+        assert wire.ask("RSET") == "250 2.0.0 Resetting"
+        assert wire.ask(f"MAIL FROM:<{ALICE}>") == "250 2.1.0 Sender OK"
+        assert wire.ask("NOOP") == "250 2.0.0 OK"
+
+
+@pytest.mark.parametrize(
+    ("command", "reply"),
+    [
+        ("MAIL FROM:alice", "501 5.5.4 Invalid arguments"),
+        ("MAIL FROM:<alice>", "501 5.1.7 Invalid address"),
+        ("MAIL FROM:<älice@example.com>", "501 5.1.7 Invalid address"),
+        ("MAIL FROM:<älice@example.com> SMTPUTF8", "250 2.1.0 Sender OK"),
+        ("MAIL FROM:<a@b.example> BODY=8BITMIME RET=HDRS", "250 2.1.0 Sender OK"),
+        ("MAIL FROM:<a@b.example> BODY=BINARYMIME", "501 5.5.4 Invalid arguments"),
+        ("MAIL FROM:<a@b.example> COLOUR=RED", "501 5.5.4 Unrecognized parameter"),
+        ("MAIL FROM:<a@b.example> SIZE=157286400", "250 2.1.0 Sender OK"),
+        ("MAIL FROM:<a@b.example> SIZE=157286401", "552 5.3.4 Message size exceeds fixed"),
+        ("BDAT 3 LAST", "500 5.3.3 Unrecognized command"),
+    ],
+)
+def test_arguments(standin: StandIn, command: str, reply: str) -> None:
+    """Arguments are checked."""
+    with Wire.signed_in(standin) as wire:
+        assert wire.ask(command).startswith(reply)
+
+
+def test_too_many_errors(standin: StandIn) -> None:
+    """A client that only talks nonsense is sent away."""
+    with Wire(standin.port) as wire:
+        wire.read()
+        replies = [wire.ask("NONSENSE") for _ in range(5)]
+        assert replies[0].startswith("500 5.3.3 Unrecognized command [")
+        assert replies[-1].startswith("421 4.7.0 Too many errors")
+        assert wire.read() == []
+
+
+def test_an_endless_line(standin: StandIn) -> None:
+    """A line without end is refused."""
+    with Wire(standin.port) as wire:
+        wire.read()
+        assert wire.ask("x" * 200_000).startswith("500 5.5.2 Command too long [")
+
+
+def test_pipelining(standin: StandIn) -> None:
+    """Commands may be sent without waiting for the replies."""
+    with Wire.signed_in(standin) as wire:
+        wire.send(f"MAIL FROM:<{ALICE}>\r\nRCPT TO:<{BOB}>\r\nDATA")
+        assert [wire.read()[0][:3] for _ in range(3)] == ["250", "250", "354"]
+        wire.send(f"From: {ALICE}\r\n\r\nHi\r\n.\r\nQUIT")
+        assert [wire.read()[0][:3] for _ in range(2)] == ["250", "221"]
+
+
+def test_what_is_offered_can_be_chosen(standin: StandIn) -> None:
+    """STARTTLS, AUTH and SIZE are offered as the script wants."""
+    standin.script = Script(offer_starttls=False, size=1000)
+    with Wire(standin.port) as wire:
+        wire.read()
+        wire.send("EHLO client.example")
+        offers = wire.read()
+        assert "250-SIZE 1000" in offers
+        assert "250-STARTTLS" not in offers
+        assert wire.ask("STARTTLS").startswith("500 5.3.3 Unrecognized command [")
+    standin.script = Script(auth_offered=())
+    with Wire.secured(standin) as wire:
+        wire.send("EHLO client.example")
+        assert "AUTH" not in str(wire.read())
+        assert wire.ask("AUTH LOGIN").startswith("504 5.7.4 Unrecognized authentication type [")
