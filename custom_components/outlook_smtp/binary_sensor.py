@@ -9,7 +9,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
 from .coordinator import HealthCoordinator, OutlookSmtpConfigEntry
-from .entity import AccountEntity
+from .entity import OutlookSmtpEntity
 
 PARALLEL_UPDATES = 0
 
@@ -23,7 +23,7 @@ async def async_setup_entry(
     async_add_entities([ConnectionSensor(entry)])
 
 
-class ConnectionSensor(CoordinatorEntity[HealthCoordinator], AccountEntity, BinarySensorEntity):
+class ConnectionSensor(CoordinatorEntity[HealthCoordinator], OutlookSmtpEntity, BinarySensorEntity):
     """On while the account can send, off while it cannot, unknown before the first answer."""
 
     _attr_device_class = BinarySensorDeviceClass.CONNECTIVITY
@@ -33,7 +33,7 @@ class ConnectionSensor(CoordinatorEntity[HealthCoordinator], AccountEntity, Bina
     def __init__(self, entry: OutlookSmtpConfigEntry) -> None:
         """Show the health that the coordinator holds."""
         CoordinatorEntity.__init__(self, entry.runtime_data)
-        AccountEntity.__init__(self, entry, "connection")
+        OutlookSmtpEntity.__init__(self, entry, "connection")
 
     @property
     @override

@@ -7,7 +7,7 @@ from enum import StrEnum
 import time
 from typing import Any, Final
 
-from homeassistant.const import APPLICATION_NAME, __version__
+from homeassistant.const import __version__
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.util import dt as dt_util
 
@@ -21,7 +21,7 @@ from .smtp.probe import Report, probe
 from .smtp.session import Envelope, Outcome, Refusal, ServerInfo, Session
 
 DEFAULT_SIZE_LIMIT: Final = 157_286_400  # Bytes; what Microsoft advertises.
-PRODUCT: Final = f"{APPLICATION_NAME} {__version__}"
+PRODUCT: Final = f"Home Assistant {__version__}"
 
 
 class Status(StrEnum):

@@ -13,7 +13,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .const import CONF_RECIPIENTS
 from .coordinator import OutlookSmtpConfigEntry
-from .entity import AccountEntity
+from .entity import OutlookSmtpEntity
 from .exceptions import letter_errors
 from .message.letter import Letter
 from .message.mailbox import Mailbox, parse_mailboxes
@@ -34,18 +34,18 @@ async def async_setup_entry(
         )
 
 
-class MailNotifyEntity(AccountEntity, NotifyEntity):
+class MailNotifyEntity(OutlookSmtpEntity, NotifyEntity):
     """Sends a mail to a recipient, or to the account's own mailbox."""
 
     _attr_supported_features = NotifyEntityFeature.TITLE
+    _attr_name = None
     _attr_translation_key = "mail"
 
     def __init__(
         self, entry: OutlookSmtpConfigEntry, subentry: ConfigSubentry | None = None
     ) -> None:
         """Stand for a recipient, or for the account itself."""
-        super().__init__(entry, subentry.subentry_id if subentry else "myself")
-        self._attr_name = subentry.title if subentry else None
+        super().__init__(entry, "mail", subentry)
         self.mailer = entry.runtime_data.mailer
         self.mailboxes: tuple[Mailbox, ...] = (
             parse_mailboxes(subentry.data[CONF_RECIPIENTS], CONF_RECIPIENTS)

@@ -39,7 +39,12 @@ def attachment(content_id: str | None) -> Attachment:
         ('"Smith, Anna" <a@b.example>', "a@b.example", "Smith, Anna", None),
         (r'"The \"A\" \\ B" <a@b.example>', "a@b.example", r'The "A" \ B', None),
         ("Zoë Åström 🏠 <zoe@example.com>", "zoe@example.com", "Zoë Åström 🏠", None),
-        ("a.b+c/d=e!#$%&'*?^_`{|}~-@x-y.example", "a.b+c/d=e!#$%&'*?^_`{|}~-@x-y.example", "", None),
+        (
+            "a.b+c/d=e!#$%&'*?^_`{|}~-@x-y.example",
+            "a.b+c/d=e!#$%&'*?^_`{|}~-@x-y.example",
+            "",
+            None,
+        ),
         ("zoë@example.com", "zoë@example.com", "", None),
         ("zoe\u0308@example.com", "zoe\u0308@example.com", "", "zoë@example.com"),
         ("a@Bücher.example", "a@Bücher.example", "", "a@xn--bcher-kva.example"),
@@ -70,7 +75,7 @@ def test_one_mailbox_is_read(text: str, address: str, name: str, envelope: str |
         *("a\u200b@example.com", "a\u037eb@example.com", "a@b\uff20c.example", "a@☃\u200d.example"),
         *("a@xn--\u00fc.example", "a" * 65 + "@example.com", "ë" * 33 + "@example.com"),
         "a@" + "b" * 64 + ".example",
-        "a@" + ".".join(["b" * 60] * 4) + ".example",
+        "a@" + ".".join(["b" * 61] * 4) + ".example",
         "a@" + ".".join(["ü" * 40] * 6) + ".example",
     ],
 )
@@ -137,7 +142,7 @@ def test_any_text_is_a_mailbox_or_a_letter_error(text: str) -> None:
         try:
             mailbox = parse_mailbox(candidate, "to")
         except LetterError as error:
-            assert error.value.isprintable()
+            assert error.value.isprintable()  # noqa: PT017 - some inputs raise nothing
         else:
             assert parse_mailbox(str(mailbox), "to") == mailbox
             assert mailbox.envelope.isprintable()

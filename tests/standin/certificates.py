@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 import ssl
 from tempfile import TemporaryDirectory
+import warnings
 
 import trustme
 
@@ -25,6 +26,20 @@ class Certificate(StrEnum):
     OLD_TLS = "old_tls"
 
 
+class OutspokenTLS(ssl.SSLObject):
+    """TLS that tells a client why it is refused; asyncio by itself hangs up without a word."""
+
+    def do_handshake(self) -> None:
+        """Go on with the handshake."""
+        try:
+            super().do_handshake()
+        except ssl.SSLWantReadError, ssl.SSLWantWriteError:
+            raise
+        except ssl.SSLError as error:
+            # Only while it waits for more does asyncio send what is written, here the alert.
+            raise ssl.SSLWantReadError from error
+
+
 class Authority:
     """A certificate authority that lives as long as the process."""
 
@@ -39,12 +54,14 @@ class Authority:
     def server_context(self, certificate: Certificate) -> ssl.SSLContext:
         """Build the server's side of TLS."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.sslobject_class = OutspokenTLS
         self._issue(certificate).configure_cert(context)
         if certificate is Certificate.OLD_TLS:
             # OpenSSL 3 refuses the hashes of TLS 1.0 and 1.1 at any higher security level.
             context.set_ciphers("DEFAULT:@SECLEVEL=0")
-            context.minimum_version = ssl.TLSVersion.TLSv1
-            context.maximum_version = ssl.TLSVersion.TLSv1_1
+            with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+                context.minimum_version = ssl.TLSVersion.TLSv1
+                context.maximum_version = ssl.TLSVersion.TLSv1_1
         return context
 
     def client_context(self) -> ssl.SSLContext:

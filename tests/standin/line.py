@@ -46,12 +46,12 @@ class Line(SMTP):
 
     def __init__(self, server: StandIn, tls_context: ssl.SSLContext) -> None:
         """Prepare to talk."""
-        super().__init__(None, loop=asyncio.get_running_loop())
+        self._frontend = wording.Frontend.pick()
+        super().__init__(None, hostname=self._frontend.host, loop=asyncio.get_running_loop())
         self.account: Mailbox | None = None
         self.transcript: list[tuple[str, str]] = []
         self._server = server
         self._server_tls = tls_context
-        self._frontend = wording.Frontend.pick()
         self._own_script: Script | None = None
         self._claimed: Mailbox | None = None
         self._words: str | None = None
@@ -117,9 +117,23 @@ class Line(SMTP):
         if refusal := await self._spoil(Step.HANDSHAKE):
             await self.say(refusal)
             raise HangUpError
-        await self._writer.start_tls(self._server_tls, ssl_shutdown_timeout=TLS_FAREWELL)
-        self.transport = self._writer.transport
-        self._tls_version = self._writer.get_extra_info("ssl_object").version()
+        transport = await self.loop.start_tls(
+            self._writer.transport,
+            self,
+            self._server_tls,
+            server_side=True,
+            ssl_shutdown_timeout=TLS_FAREWELL,
+        )
+        if transport is None:
+            # The client ended the handshake by hanging up, as it does over a bad certificate.
+            raise HangUpError
+        self.transport = transport
+        self._writer = asyncio.StreamWriter(transport, self, self._reader, self.loop)
+        tls = transport.get_extra_info("ssl_object")
+        self._tls_version = tls.version()
+        # aiosmtpd tells by this that the end of the stream is the end of the connection.
+        assert self.session is not None
+        self.session.ssl = {"ssl_object": tls}
         self._hello = False
 
     async def _obey(self, line: str) -> None:

@@ -1,6 +1,6 @@
 """What the mailbox server checks once it has the whole message."""
 
-from email import message_from_bytes, policy
+from email import message_from_string
 from email.utils import getaddresses
 import re
 
@@ -22,7 +22,6 @@ def refusal(content: bytes, sender: str, mailbox: Mailbox) -> str | None:
 
 def _from_addresses(content: bytes) -> list[str]:
     """Return every address the message claims to be from."""
-    headers = content.partition(b"\r\n\r\n")[0]
-    message = message_from_bytes(headers + b"\r\n\r\n", policy=policy.default)
-    values = [str(value) for value in message.get_all("From", [])]
-    return [address for _, address in getaddresses(values)]
+    headers = content.partition(b"\r\n\r\n")[0].decode("utf-8", "replace")
+    values = message_from_string(headers).get_all("From", [])
+    return [address or value for value in values for _, address in getaddresses([value])]

@@ -103,7 +103,7 @@ def letter(sender: str = ALICE, to: str = BOB, text: str = "It works.") -> Email
 @contextmanager
 def connected(standin: StandIn, timeout: float = TIMEOUT) -> Iterator[smtplib.SMTP]:
     """Lend an smtplib client that has gone over to TLS."""
-    client = smtplib.SMTP("127.0.0.1", standin.port, timeout=timeout)
+    client = smtplib.SMTP("127.0.0.1", standin.port, "client.example", timeout)
     try:
         # smtplib checks the name it connected to, and the certificate covers the address too.
         client.starttls(context=standin.client_context())

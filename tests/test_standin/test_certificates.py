@@ -10,6 +10,7 @@ from tests.standin import Certificate, StandIn
 
 pytestmark = pytest.mark.usefixtures("socket_enabled")
 
+NAME = "client.example"
 TROUBLE = {
     Certificate.EXPIRED: "certificate has expired",
     Certificate.WRONG_HOST: "mismatch|not valid for",
@@ -21,9 +22,9 @@ TROUBLE = {
 def shake_hands(standin: StandIn, context: ssl.SSLContext) -> str | None:
     """Connect, and return the TLS version agreed on."""
     if standin.security == "tls":
-        client: smtplib.SMTP = smtplib.SMTP_SSL("127.0.0.1", standin.port, context=context)
+        client: smtplib.SMTP = smtplib.SMTP_SSL("127.0.0.1", standin.port, NAME, context=context)
     else:
-        client = smtplib.SMTP("127.0.0.1", standin.port)
+        client = smtplib.SMTP("127.0.0.1", standin.port, NAME)
     with client:
         if standin.security == "starttls":
             client.starttls(context=context)
@@ -48,7 +49,7 @@ def test_valid(security: Literal["starttls", "tls"]) -> None:
     with StandIn(security=security) as standin:
         trusting = ssl.create_default_context(cafile=standin.ca_file)
         assert shake_hands(standin, trusting) == "TLSv1.3"
-        with pytest.raises(ssl.SSLCertVerificationError, match="self-signed|local issuer"):
+        with pytest.raises(ssl.SSLCertVerificationError, match=r"local issuer"):
             shake_hands(standin, ssl.create_default_context())
 
 
@@ -58,12 +59,12 @@ def test_old_tls_speaks_old_tls() -> None:
         context = standin.client_context()
         context.set_ciphers("DEFAULT:@SECLEVEL=0")
         context.options &= ~ssl.OP_NO_TLSv1_1
-        with pytest.warns(DeprecationWarning):
+        with pytest.warns(DeprecationWarning, match="TLSv1_1"):
             context.minimum_version = ssl.TLSVersion.TLSv1_1
         assert shake_hands(standin, context) == "TLSv1.1"
 
 
 def test_the_wrong_kind_of_tls() -> None:
     """TLS from the first byte on a STARTTLS port fails as it does at Microsoft's."""
-    with StandIn() as standin, pytest.raises(ssl.SSLError, match="(?i)wrong.version.number"):
-        smtplib.SMTP_SSL("127.0.0.1", standin.port, context=standin.client_context())
+    with StandIn() as standin, pytest.raises(ssl.SSLError, match=r"(?i)wrong.version.number"):
+        smtplib.SMTP_SSL("127.0.0.1", standin.port, NAME, context=standin.client_context())

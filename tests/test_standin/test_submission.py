@@ -25,8 +25,10 @@ def test_own_names(standin: StandIn, envelope: str, header: str) -> None:
     [
         (ALICE, "eve@example.com", "eve@example.com"),
         ("eve@example.com", ALICE, "eve@example.com"),
-        (ALICE, f"{ALICE} <eve@example.com>", "eve@example.com"),
+        (ALICE, f'"{ALICE}" <eve@example.com>', "eve@example.com"),
         (ALICE, f"{ALICE}, eve@example.com", "eve@example.com"),
+        (ALICE, f"{ALICE} <eve@example.com>", f"{ALICE} <eve@example.com>"),
+        (ALICE, "nobody", "nobody"),
     ],
 )
 def test_foreign_names(standin: StandIn, envelope: str, header: str, denied: str) -> None:

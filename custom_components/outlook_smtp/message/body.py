@@ -52,7 +52,7 @@ def build_body(letter: Letter) -> bytes:
 def safe_filename(name: str) -> str:
     """Return a file name that has no folder, shows on one line and can be saved on any system."""
     name = re.split(r"[/\\]", readable(name))[-1]
-    name = _UNSAFE.sub("_", name).strip(" .") or DEFAULT_FILENAME
+    name = " ".join(_UNSAFE.sub("_", name).split()).strip(" .") or DEFAULT_FILENAME
     stem, dot, suffix = name.rpartition(".")
     room = MAX_FILENAME - len((dot + suffix).encode())
     if not stem or room <= 0:

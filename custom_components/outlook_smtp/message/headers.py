@@ -49,7 +49,8 @@ def readable(text: str) -> str:
 
 def _mailbox_tokens(mailbox: Mailbox) -> Iterator[str]:
     """Yield the unbreakable parts of a mailbox: the words of its name, and its address."""
-    name = readable(mailbox.name).strip()
+    # Mail readers join runs of spaces in a name, some to nothing.
+    name = re.sub(" +", " ", readable(mailbox.name).strip())
     if not name:
         yield mailbox.envelope
         return

@@ -142,4 +142,4 @@ def _read_name(name: str) -> str:
     """Return a display name without its quotes, or with single spaces if it had none."""
     if name.startswith('"'):
         return re.sub(r"\\(.)", r"\1", name[1:-1]).strip()
-    return " ".join(name.split())
+    return re.sub(" +", " ", name)

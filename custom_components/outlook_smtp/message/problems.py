@@ -9,7 +9,6 @@ MAX_VALUE: Final = 100  # Characters of an offending text that are quoted to the
 # CR, LF, NUL and the other C0 and C1 controls (NEL is one), and Unicode's two line separators:
 # some mail readers break lines at each of them.
 _LINE_BREAKERS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_INVISIBLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 class LetterProblem(StrEnum):
@@ -35,7 +34,7 @@ class LetterError(ValueError):
         super().__init__(f"{field}: {problem}")
         self.field = field
         self.problem = problem
-        self.value = _INVISIBLE.sub(lambda match: repr(match[0])[1:-1], value[:MAX_VALUE])
+        self.value = "".join(map(_visible, value[:MAX_VALUE]))
 
 
 def check_line(text: str, field: str) -> None:
@@ -51,3 +50,8 @@ def check_line(text: str, field: str) -> None:
     """
     if _LINE_BREAKERS.search(text):
         raise LetterError(field, LetterProblem.LINE_BREAK, text)
+
+
+def _visible(character: str) -> str:
+    """Return the character, or its escape where it would not show or would direct what does."""
+    return character if character.isprintable() else repr(character)[1:-1]

@@ -1,0 +1,85 @@
+"""What all tests share: a stand-in for Microsoft's server, and an account on it."""
+
+from collections.abc import Iterator
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.outlook_smtp.const import (
+    CONF_ACCOUNT_KIND,
+    CONF_RECIPIENTS,
+    CONF_SECURITY,
+    DOMAIN,
+    SUBENTRY_RECIPIENT,
+)
+from custom_components.outlook_smtp.smtp.account import SERVERS, AccountKind, Security, Server
+from homeassistant.config_entries import ConfigSubentry
+from homeassistant.const import CONF_EMAIL, CONF_HOST, CONF_PASSWORD, CONF_PORT
+from homeassistant.core import HomeAssistant
+
+from .standin import StandIn
+
+ADDRESS = "me@outlook.com"
+PASSWORD = "right-password"
+
+
+@pytest.fixture(autouse=True)
+def _custom_integrations(enable_custom_integrations: None) -> None:
+    """Let Home Assistant load the integration."""
+
+
+@pytest.fixture
+def standin(socket_enabled: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
+    """Run a stand-in with one mailbox, in the place of Microsoft's servers, and trust it."""
+    with StandIn() as server:
+        server.add_mailbox(ADDRESS, PASSWORD)
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(server.ca_file))
+        for kind in (AccountKind.PERSONAL, AccountKind.WORK):
+            monkeypatch.setitem(SERVERS, kind, Server("127.0.0.1", server.port))
+        yield server
+
+
+@pytest.fixture
+def account_data(standin: StandIn) -> dict[str, Any]:
+    """Return the data of a config entry for the stand-in's mailbox."""
+    return {
+        CONF_ACCOUNT_KIND: AccountKind.PERSONAL.value,
+        CONF_EMAIL: ADDRESS,
+        CONF_PASSWORD: PASSWORD,
+        CONF_HOST: "127.0.0.1",
+        CONF_PORT: standin.port,
+        CONF_SECURITY: Security.STARTTLS.value,
+    }
+
+
+@pytest.fixture
+def entry(hass: HomeAssistant, account_data: dict[str, Any]) -> MockConfigEntry:
+    """Return a config entry, not yet set up, with one recipient of two addresses."""
+    entry = MockConfigEntry(
+        domain=DOMAIN,
+        title=ADDRESS,
+        unique_id=ADDRESS,
+        data=account_data,
+        subentries_data=[
+            ConfigSubentry(
+                data=MappingProxyType(
+                    {CONF_RECIPIENTS: ["anna@example.com", "Bert <bert@example.com>"]}
+                ),
+                subentry_type=SUBENTRY_RECIPIENT,
+                title="Family",
+                unique_id=None,
+            ).as_dict()
+        ],
+    )
+    entry.add_to_hass(hass)
+    return entry
+
+
+@pytest.fixture
+async def account(hass: HomeAssistant, entry: MockConfigEntry) -> MockConfigEntry:
+    """Return a config entry that is set up and whose first check is done."""
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    return entry
