@@ -1,9 +1,13 @@
 """What all tests share: a stand-in for Microsoft's server, and an account on it."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Callable, Iterator
 from types import MappingProxyType
 from typing import Any
 
+from homeassistant.config_entries import ConfigSubentry
+from homeassistant.const import CONF_EMAIL, CONF_HOST, CONF_PASSWORD, CONF_PORT
+from homeassistant.core import HomeAssistant
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
@@ -15,14 +19,18 @@ from custom_components.outlook_smtp.const import (
     SUBENTRY_RECIPIENT,
 )
 from custom_components.outlook_smtp.smtp.account import SERVERS, AccountKind, Security, Server
-from homeassistant.config_entries import ConfigSubentry
-from homeassistant.const import CONF_EMAIL, CONF_HOST, CONF_PASSWORD, CONF_PORT
-from homeassistant.core import HomeAssistant
 
 from .standin import StandIn
 
 ADDRESS = "me@outlook.com"
 PASSWORD = "right-password"
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what another thread or the network brings about."""
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - The other thread knows nothing of our events.
+            await asyncio.sleep(0.001)
 
 
 @pytest.fixture(autouse=True)

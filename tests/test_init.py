@@ -1,17 +1,77 @@
-"""An account comes to life, offline or not, and goes to rest without a trace."""
+"""An account comes to life without waiting for the network, and goes to rest without a trace."""
 
+import time
+
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
+from homeassistant.helpers import device_registry as dr, entity_registry as er
+import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from .standin import StandIn
+from .conftest import until
+from .standin import Script, StandIn
+
+SET_UP_LIMIT = 0.5  # Seconds; a wait for the network would take many times that.
 
 
-async def test_smoke(hass: HomeAssistant, account: MockConfigEntry, standin: StandIn) -> None:
-    """."""
-    print(hass.states.async_all(), list(hass.services.async_services()["notify"]))
-    await hass.services.async_call("notify", "send_message", {"entity_id": "notify.me_outlook_com", "message": "hello"}, blocking=True)
-    await hass.services.async_call("notify", "me_outlook_com", {"message": "hello", "title": "t"}, blocking=True)
-    print(await hass.services.async_call("outlook_smtp", "send_message", {"entity_id": "notify.family", "html": "<b>Hello</b>", "cc": "notify.me_outlook_com"}, blocking=True, return_response=True))
-    for r in standin.received: print(r.recipients, r.content.decode())
-    print(hass.states.get("binary_sensor.me_outlook_com_connection"))
-    assert 0
+@pytest.fixture(params=["alive", "dead", "silent"])
+def server(request: pytest.FixtureRequest, standin: StandIn) -> str:
+    """Return how the server is: alive, dead, or accepting connections without a word."""
+    if request.param == "dead":
+        standin.stop()
+    if request.param == "silent":
+        standin.script = Script(silent=True)
+    return str(request.param)
+
+
+async def test_set_up_does_not_wait_for_the_server(
+    hass: HomeAssistant, entry: MockConfigEntry, server: str
+) -> None:
+    """Entities and actions are there at once, whatever the server does."""
+    started = time.perf_counter()
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    assert time.perf_counter() - started < SET_UP_LIMIT
+    assert {
+        "binary_sensor.me_outlook_com_connection",
+        "notify.family",
+        "notify.me_outlook_com",
+    } == {state.entity_id for state in hass.states.async_all()}
+    assert hass.services.has_service("notify", "me_outlook_com")
+    assert hass.services.has_service("outlook_smtp", "send_message")
+    assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_unloading_in_the_middle_of_a_check_leaves_nothing_open(
+    hass: HomeAssistant, entry: MockConfigEntry, standin: StandIn
+) -> None:
+    """The connection of a check that hangs is closed with the account."""
+    standin.script = Script(silent=True)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await until(lambda: standin.open_connections == 1)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    assert entry.state is ConfigEntryState.NOT_LOADED
+    assert not hass.services.has_service("notify", "me_outlook_com")
+    await until(lambda: standin.open_connections == 0)
+
+
+async def test_changed_entry_is_loaded_anew_with_the_same_entities(
+    hass: HomeAssistant,
+    account: MockConfigEntry,
+    entity_registry: er.EntityRegistry,
+    device_registry: dr.DeviceRegistry,
+) -> None:
+    """Options and recipients take effect at once; what is gone leaves the registries."""
+    before = set(entity_registry.entities)
+    mailer = account.runtime_data.mailer
+    hass.config_entries.async_update_entry(account, options={"sender_name": "House"})
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert account.runtime_data.mailer is not mailer
+    assert account.runtime_data.mailer.sender.name == "House"
+    assert set(entity_registry.entities) == before
+
+    (family,) = account.subentries.values()
+    hass.config_entries.async_remove_subentry(account, family.subentry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert before - set(entity_registry.entities) == {"notify.family"}
+    devices = dr.async_entries_for_config_entry(device_registry, account.entry_id)
+    assert [device.name for device in devices] == ["me@outlook.com"]

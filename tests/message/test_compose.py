@@ -172,7 +172,8 @@ def test_only_what_is_not_ascii_before_the_at_sign_needs_smtputf8() -> None:
     assert (domain.utf8, domain.recipients) == (False, ("zoe@xn--bcher-kva.example",))
     assert mailboxes(read(domain), "To") == [("Zoë", "zoe@xn--bcher-kva.example")]
     for field in ("to", "cc", "bcc", "reply_to"):
-        assert composed(to=(ME,), **{field: (Mailbox("zoë@bücher.example"),)}).utf8
+        fields: dict[str, Any] = {field: parse_mailboxes("zoë@bücher.example", field)}
+        assert composed(**fields).utf8
     sender = composed(sender=Mailbox("zoë@bücher.example"))
     assert sender.utf8
     assert sender.sender == "zoë@xn--bcher-kva.example"

@@ -128,6 +128,8 @@ class Line(SMTP):
             # The client ended the handshake by hanging up, as it does over a bad certificate.
             raise HangUpError
         self.transport = transport
+        # A writer that is forgotten closes its transport, here the one under TLS.
+        self._plain_writer = self._writer
         self._writer = asyncio.StreamWriter(transport, self, self._reader, self.loop)
         tls = transport.get_extra_info("ssl_object")
         self._tls_version = tls.version()

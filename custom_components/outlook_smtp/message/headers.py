@@ -49,7 +49,7 @@ def readable(text: str) -> str:
 
 def _mailbox_tokens(mailbox: Mailbox) -> Iterator[str]:
     """Yield the unbreakable parts of a mailbox: the words of its name, and its address."""
-    # Mail readers join runs of spaces in a name, some to nothing.
+    # As mail readers show it: runs of spaces in a name mean nothing (RFC 5322, section 3.2.2).
     name = re.sub(" +", " ", readable(mailbox.name).strip())
     if not name:
         yield mailbox.envelope

@@ -17,5 +17,5 @@ HEIGHTS: Final = {"": 256, "@2x": 512}
 for drawing in sorted(DRAWINGS.glob("*.svg")):
     for suffix, height in HEIGHTS.items():
         image = resvg_py.svg_to_bytes(svg_path=str(drawing), height=height)
-        small = oxipng.optimize_from_memory(image, level=6, interlace=oxipng.Interlacing.Adam7)
+        small = oxipng.optimize_from_memory(image, level=6, interlace=oxipng.Interlacing.on)
         (IMAGES / f"{drawing.stem}{suffix}.png").write_bytes(small)

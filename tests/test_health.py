@@ -1,0 +1,226 @@
+"""The connection sensor tells the truth about the account, and does not cry wolf."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+import logging
+
+from freezegun.api import FrozenDateTimeFactory
+from homeassistant.config_entries import SOURCE_REAUTH
+from homeassistant.const import (
+    EVENT_STATE_CHANGED,
+    STATE_OFF,
+    STATE_ON,
+    STATE_UNAVAILABLE,
+    STATE_UNKNOWN,
+)
+from homeassistant.core import HomeAssistant, State
+from homeassistant.exceptions import HomeAssistantError
+import pytest
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    async_capture_events,
+    async_fire_time_changed,
+)
+
+from custom_components.outlook_smtp.const import DOMAIN
+
+from .conftest import ADDRESS
+from .standin import CATALOGUE, Script, StandIn, Step
+
+SENSOR = "binary_sensor.me_outlook_com_connection"
+BUSY = Script(replies={Step.GREETING: "451 4.7.500 Server busy. Please try again later"})
+
+type Pass = Callable[..., Awaitable[None]]
+
+
+@pytest.fixture
+def pass_time(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> Pass:
+    """Return what lets time pass, and waits for what happens then."""
+
+    async def async_pass(**duration: float) -> None:
+        freezer.tick(timedelta(**duration))
+        async_fire_time_changed(hass)
+        await hass.async_block_till_done(wait_background_tasks=True)
+
+    return async_pass
+
+
+def connection(hass: HomeAssistant) -> State:
+    """Return the state of the connection sensor."""
+    state = hass.states.get(SENSOR)
+    assert state
+    return state
+
+
+async def send(hass: HomeAssistant) -> None:
+    """Send a mail to oneself."""
+    await hass.services.async_call(
+        "notify",
+        "send_message",
+        {"entity_id": "notify.me_outlook_com", "message": "Hello"},
+        blocking=True,
+    )
+
+
+async def test_sensor_is_on_after_the_first_check(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+) -> None:
+    """A working account shows as connected, with nothing in the way."""
+    state = connection(hass)
+    assert state.state == STATE_ON
+    assert state.attributes["problem"] is None
+    assert state.attributes["server_reply"] is None
+    assert state.attributes["since"] == state.attributes["last_success"] is not None
+    assert standin.connections == 1
+    assert standin.received == []
+
+
+async def test_refusal_turns_the_sensor_off_at_once_and_recovery_on(
+    hass: HomeAssistant,
+    account: MockConfigEntry,
+    standin: StandIn,
+    pass_time: Pass,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The sensor names the problem and the server's words; the log has one line each way."""
+    row = next(row for row in CATALOGUE if row.name == "basic_auth_disabled")
+    healthy = connection(hass)
+    standin.mailboxes[ADDRESS].script = Script.for_row(row)
+    await pass_time(minutes=31)
+    state = connection(hass)
+    assert state.state == STATE_OFF
+    assert state.attributes["problem"] == "basic_auth_disabled"
+    assert state.attributes["server_reply"] == (
+        "535 5.7.139 Authentication unsuccessful, basic authentication is disabled."
+    )
+    assert state.attributes["since"] > healthy.attributes["since"]
+    assert state.attributes["last_success"] == healthy.attributes["last_success"]
+
+    await pass_time(minutes=31)
+    assert connection(hass).attributes["since"] == state.attributes["since"]
+    standin.mailboxes[ADDRESS].script = Script()
+    await pass_time(minutes=31)
+    assert connection(hass).state == STATE_ON
+    assert connection(hass).attributes["problem"] is None
+
+    ours = [
+        record
+        for record in caplog.records
+        if "outlook_smtp" in record.name and record.levelno >= logging.INFO
+    ]
+    assert [record.levelname for record in ours] == ["WARNING", "INFO"]
+    assert not hass.config_entries.flow.async_progress()
+
+
+async def test_stopped_server_turns_the_sensor_off_and_a_started_one_on(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, pass_time: Pass
+) -> None:
+    """A server that is away has to be away for a minute; it is looked for every five."""
+    standin.stop()
+    await pass_time(minutes=31)
+    assert connection(hass).state == STATE_ON
+    await pass_time(seconds=61)
+    assert connection(hass).state == STATE_OFF
+    assert connection(hass).attributes["problem"] == "connection_refused"
+    standin.start()
+    await pass_time(minutes=5, seconds=2)
+    assert connection(hass).state == STATE_ON
+
+
+async def test_one_passing_fault_does_not_show(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, pass_time: Pass
+) -> None:
+    """A fault that is gone a minute later never reaches the sensor."""
+    changes = async_capture_events(hass, EVENT_STATE_CHANGED)
+    standin.script_next(BUSY)
+    await pass_time(minutes=31)
+    await pass_time(seconds=61)
+    assert standin.connections == 3
+    assert {
+        event.data["new_state"].state for event in changes if event.data["entity_id"] == SENSOR
+    } == {STATE_ON}
+
+
+async def test_passing_faults_of_many_sends_within_a_minute_count_once(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, pass_time: Pass
+) -> None:
+    """A burst of failed mails is no repetition; the check after a minute is."""
+    standin.script = BUSY
+    for _ in range(3):
+        with pytest.raises(HomeAssistantError, match="Server busy"):
+            await send(hass)
+    assert connection(hass).state == STATE_ON
+    await pass_time(seconds=61)
+    assert connection(hass).state == STATE_OFF
+    assert connection(hass).attributes["problem"] == "server_busy"
+
+
+async def test_submission_feeds_the_sensor_and_puts_off_the_check(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, pass_time: Pass
+) -> None:
+    """A mail that goes out is as good as a check."""
+    standin.mailboxes[ADDRESS].password = "changed"
+    await pass_time(minutes=31)
+    assert connection(hass).state == STATE_OFF
+    standin.mailboxes[ADDRESS].password = "right-password"
+    await send(hass)
+    assert connection(hass).state == STATE_ON
+    connections = standin.connections
+    await pass_time(minutes=29)
+    assert standin.connections == connections
+    await pass_time(minutes=2)
+    assert standin.connections == connections + 1
+
+
+async def test_refused_credentials_ask_to_sign_in_again(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, pass_time: Pass
+) -> None:
+    """A changed password opens one re-authentication, however often it is refused."""
+    standin.mailboxes[ADDRESS].password = "changed"
+    with pytest.raises(HomeAssistantError, match="user credentials were incorrect"):
+        await send(hass)
+    await pass_time(minutes=31)
+    flows = hass.config_entries.flow.async_progress_by_handler(DOMAIN)
+    assert [flow["context"]["source"] for flow in flows] == [SOURCE_REAUTH]
+    assert connection(hass).attributes["problem"] == "invalid_credentials"
+
+
+async def test_refused_message_says_nothing_about_the_connection(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+) -> None:
+    """The server that refuses one message is well and reachable."""
+    standin.mailboxes[ADDRESS].script = Script(replies={Step.FINAL: "554 5.6.0 Not like this"})
+    with pytest.raises(HomeAssistantError, match="Not like this"):
+        await send(hass)
+    assert connection(hass).state == STATE_ON
+
+
+async def test_account_starts_without_its_server(
+    hass: HomeAssistant, entry: MockConfigEntry, standin: StandIn, pass_time: Pass
+) -> None:
+    """With the server dead the notifiers exist, a send says what is wrong, and health follows."""
+    standin.stop()
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert connection(hass).state == STATE_UNKNOWN
+    assert hass.services.has_service("notify", "me_outlook_com")
+    with pytest.raises(HomeAssistantError, match="refuses connections on port"):
+        await send(hass)
+    await pass_time(seconds=61)
+    assert connection(hass).state == STATE_OFF
+    standin.start()
+    await send(hass)
+    assert connection(hass).state == STATE_ON
+
+
+async def test_unloading_ends_all_checks(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, pass_time: Pass
+) -> None:
+    """A planned second look does not outlive its account."""
+    standin.script = BUSY
+    await pass_time(minutes=31)
+    assert await hass.config_entries.async_unload(account.entry_id)
+    connections = standin.connections
+    await pass_time(minutes=31)
+    assert standin.connections == connections
+    assert connection(hass).state == STATE_UNAVAILABLE
