@@ -7,18 +7,17 @@ import logging
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.config_entries import SOURCE_REAUTH
 from homeassistant.const import (
-    EVENT_STATE_CHANGED,
     STATE_OFF,
     STATE_ON,
     STATE_UNAVAILABLE,
     STATE_UNKNOWN,
 )
-from homeassistant.core import HomeAssistant, State
+from homeassistant.core import Event, EventStateChangedData, HomeAssistant, State, callback
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers.event import async_track_state_change_event
 import pytest
 from pytest_homeassistant_custom_component.common import (
     MockConfigEntry,
-    async_capture_events,
     async_fire_time_changed,
 )
 
@@ -131,14 +130,19 @@ async def test_one_passing_fault_does_not_show(
     hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, pass_time: Pass
 ) -> None:
     """A fault that is gone a minute later never reaches the sensor."""
-    changes = async_capture_events(hass, EVENT_STATE_CHANGED)
+    states = set[str]()
+
+    @callback
+    def note(event: Event[EventStateChangedData]) -> None:
+        assert event.data["new_state"]
+        states.add(event.data["new_state"].state)
+
+    async_track_state_change_event(hass, SENSOR, note)
     standin.script_next(BUSY)
     await pass_time(minutes=31)
     await pass_time(seconds=61)
     assert standin.connections == 3
-    assert {
-        event.data["new_state"].state for event in changes if event.data["entity_id"] == SENSOR
-    } == {STATE_ON}
+    assert states == {STATE_ON}
 
 
 async def test_passing_faults_of_many_sends_within_a_minute_count_once(

@@ -8,19 +8,13 @@ from email.policy import default
 import re
 from typing import Any
 
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 import pytest
 
 from custom_components.outlook_smtp.message.compose import Composed, compose
-from custom_components.outlook_smtp.message.letter import (
-    Attachment,
-    Letter,
-    LetterError,
-    LetterProblem,
-    Mailbox,
-    Priority,
-    parse_mailboxes,
-)
+from custom_components.outlook_smtp.message.letter import Attachment, Letter, Priority
+from custom_components.outlook_smtp.message.mailbox import Mailbox, parse_mailboxes
+from custom_components.outlook_smtp.message.problems import LetterError, LetterProblem
 
 NOW = datetime(2026, 11, 24, 18, 5, 9, tzinfo=timezone(timedelta(hours=-3)))
 ME = Mailbox("me@outlook.example", "Home")
@@ -254,6 +248,7 @@ def test_whatever_is_written_is_what_is_read(title: str, name: str, text: str) -
     assert said(message) == lines.removesuffix("\n") + "\n"
 
 
+@settings(deadline=None)  # The first example may load the HTML parser.
 @given(title=any_text, name=any_text, text=any_text, html=any_text, filename=any_text)
 def test_nothing_makes_a_second_message_of_the_first(**drawn: str) -> None:
     """Any input is either refused, or composes to a message with exactly the headers meant."""
@@ -325,6 +320,7 @@ def test_bad_html_is_sent_as_it_is(html: str) -> None:
     assert len(said(message.get_body(("plain",)))) < 200_000
 
 
+@settings(deadline=None)  # The first example may load the HTML parser.
 @given(
     st.lists(
         st.sampled_from("<>/&;= \n\"'ap!-?")

@@ -1,0 +1,119 @@
+"""The facts that several files of the repository state are the same in all of them."""
+
+import json
+from pathlib import Path
+import re
+import struct
+from typing import Any, Final
+
+import pytest
+
+ROOT: Final = Path(__file__).parent.parent
+INTEGRATION: Final = ROOT / "custom_components" / "outlook_smtp"
+OWNER: Final = "outlook-smtp"
+NAME: Final = "home-assistant-outlook-smtp"
+REPOSITORY: Final = f"https://github.com/{OWNER}/{NAME}"
+BRAND_HEIGHTS: Final = {"": 256, "@2x": 512}
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a file that holds one JSON object."""
+    content: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return content
+
+
+def texts() -> dict[Path, str]:
+    """Read every file that users or their tools may take the repository's address from."""
+    suffixes = {".json", ".md", ".py", ".yaml", ".yml"}
+    folders = (".github", "blueprints", "custom_components", "docs")
+    inside = (path for folder in folders for path in (ROOT / folder).rglob("*"))
+    return {
+        path: path.read_text("utf-8")
+        for path in (*ROOT.glob("*"), *inside)
+        if path.suffix in suffixes
+    }
+
+
+@pytest.fixture(name="manifest")
+def manifest_fixture() -> dict[str, Any]:
+    """Return the manifest of the integration."""
+    return read_json(INTEGRATION / "manifest.json")
+
+
+@pytest.fixture(name="hacs")
+def hacs_fixture() -> dict[str, Any]:
+    """Return what HACS is told about the repository."""
+    return read_json(ROOT / "hacs.json")
+
+
+def test_every_mention_of_the_repository_is_the_same(manifest: dict[str, Any]) -> None:
+    """Any address, badge or link of the repository names the one that exists."""
+    mention = re.compile(rf"(?P<host>\S*)(?<![\w-]){OWNER}(?:/|&repository=)(?P<name>[\w-]+)")
+    mentions = [
+        (path.relative_to(ROOT), match)
+        for path, text in texts().items()
+        for match in mention.finditer(text)
+    ]
+    wrong = [
+        f"{path}: {match[0]}"
+        for path, match in mentions
+        if match["name"] != NAME
+        or ("github.com" in match["host"] and not match[0].endswith(REPOSITORY))
+    ]
+
+    assert mentions
+    assert wrong == []
+    assert manifest["documentation"].startswith(REPOSITORY)
+    assert manifest["issue_tracker"] == f"{REPOSITORY}/issues"
+
+
+def test_manifest_has_what_home_assistant_and_hacs_ask_for(manifest: dict[str, Any]) -> None:
+    """All keys are there, in hassfest's order, and say what the integration is."""
+    keys = list(manifest)
+
+    assert keys[:2] == ["domain", "name"]
+    assert keys[2:] == sorted(keys[2:])
+    assert {"codeowners", "config_flow", "loggers", "requirements"} <= manifest.keys()
+    assert manifest["domain"] == INTEGRATION.name
+    assert manifest["integration_type"] == "service"
+    assert manifest["iot_class"] == "cloud_polling"
+    assert re.fullmatch(r"\d+\.\d+\.\d+((a|b|rc)\d+)?", manifest["version"])
+
+
+@pytest.mark.parametrize("environment", ["test", "oldest"])
+def test_tests_use_what_the_manifest_requires(manifest: dict[str, Any], environment: str) -> None:
+    """The tests run with the requirements that Home Assistant will install."""
+    wanted = (ROOT / "requirements" / f"{environment}.in").read_text("utf-8").splitlines()
+
+    assert set(manifest["requirements"]) <= set(wanted)
+
+
+def test_oldest_home_assistant_is_the_tested_one(hacs: dict[str, Any]) -> None:
+    """HACS offers the integration from the version on that the tests pass on."""
+    pinned = (ROOT / "requirements" / "oldest.txt").read_text("utf-8")
+
+    assert f"\nhomeassistant=={hacs['homeassistant']} " in pinned
+
+
+def test_release_zip_is_the_one_that_hacs_downloads(
+    hacs: dict[str, Any], manifest: dict[str, Any]
+) -> None:
+    """The release workflow uploads the file that HACS looks for."""
+    release = (ROOT / ".github" / "workflows" / "release.yml").read_text("utf-8")
+
+    assert hacs["name"] == manifest["name"]
+    assert hacs["zip_release"] is True
+    assert set(re.findall(r"[\w.-]+\.zip", release)) == {hacs["filename"]}
+
+
+@pytest.mark.parametrize("suffix", BRAND_HEIGHTS)
+@pytest.mark.parametrize("theme", ["", "dark_"])
+@pytest.mark.parametrize("kind", ["icon", "logo"])
+def test_brand_images_have_the_right_size(kind: str, theme: str, suffix: str) -> None:
+    """Home Assistant finds each image under its name, icons square and logos as high as they."""
+    image = (INTEGRATION / "brand" / f"{theme}{kind}{suffix}.png").read_bytes()
+    width, height = struct.unpack(">II", image[16:24])
+
+    assert image.startswith(b"\x89PNG")
+    assert height == BRAND_HEIGHTS[suffix]
+    assert width == height if kind == "icon" else width > height

@@ -1,0 +1,256 @@
+"""Misbehaviour: every step that can be spoiled, and for how long."""
+
+import smtplib
+import socket
+import time
+
+import pytest
+
+from tests.standin import IMAP_GREETING, POP_GREETING, Script, StandIn, Step
+
+from .client import ALICE, BOB, PASSWORD, Wire, connected, encoded, letter, logged_in
+
+# How long a test watches a silent server.
+PATIENCE = 0.2
+CONVERSATION = {
+    Step.EHLO: "EHLO client.example",
+    Step.STARTTLS: "STARTTLS",
+    Step.EHLO_TLS: "EHLO client.example",
+    Step.AUTH: f"AUTH LOGIN {encoded(ALICE)}\r\n{encoded(PASSWORD)}",
+    Step.MAIL: f"MAIL FROM:<{ALICE}>",
+    Step.RCPT: f"RCPT TO:<{BOB}>",
+    Step.DATA: "DATA",
+    Step.FINAL: f"From: {ALICE}\r\n\r\nHi\r\n.",
+    Step.QUIT: "QUIT",
+}
+
+
+def walk(standin: StandIn, wire: Wire) -> list[Step]:
+    """Hold the whole conversation, and return the steps that were answered."""
+    done = []
+    if not wire.read():
+        return done
+    for step, command in CONVERSATION.items():
+        wire.send(command)
+        replies = (
+            [wire.read() for _ in command.split("\r\n")] if step is Step.AUTH else [wire.read()]
+        )
+        if not all(replies):
+            break
+        done.append(step)
+        if step is Step.STARTTLS:
+            wire.encrypt(standin.client_context())
+    return done
+
+
+def steps_before(step: Step) -> list[Step]:
+    """Return the steps that are answered if one is not."""
+    stops = {Step.CONTENT: Step.FINAL, Step.HANDSHAKE: Step.EHLO_TLS, Step.IDLE: Step.QUIT}
+    order = list(CONVERSATION)
+    stop = stops.get(step, step)
+    return order[: order.index(stop)] if stop in order else []
+
+
+def test_healthy(standin: StandIn) -> None:
+    """Without a script all steps are answered."""
+    with Wire(standin.port) as wire:
+        assert walk(standin, wire) == list(CONVERSATION)
+
+
+@pytest.mark.parametrize("reset", [False, True])
+@pytest.mark.parametrize("step", Step)
+def test_drop(standin: StandIn, step: Step, reset: bool) -> None:
+    """The connection ends at the step, once, and then all is well again."""
+    standin.script = Script(drop=step, reset=reset, times=1)
+    with Wire(standin.port) as wire:
+        try:
+            walk(standin, wire)
+        except OSError:
+            assert reset or step in {Step.HANDSHAKE, Step.CONTENT, Step.IDLE}
+    assert len(standin.received) == (1 if step in {Step.IDLE, Step.QUIT} else 0)
+    with Wire(standin.port) as wire:
+        assert walk(standin, wire) == list(CONVERSATION)
+
+
+@pytest.mark.parametrize("step", Step)
+def test_stall(standin: StandIn, step: Step) -> None:
+    """The server falls silent at the step, and other connections do not notice."""
+    standin.script_next(Script(stall=step))
+    with Wire(standin.port, PATIENCE) as wire:
+        with pytest.raises(TimeoutError):
+            walk(standin, wire)
+        with Wire(standin.port) as other:
+            assert walk(standin, other) == list(CONVERSATION)
+        answered = [line for speaker, line in standin.sessions[0] if speaker == "S"]
+    assert len([line for line in answered if line[:4] == "250 "]) == len(
+        set(steps_before(step)) & {Step.EHLO, Step.EHLO_TLS, Step.MAIL, Step.RCPT, Step.FINAL}
+    )
+
+
+@pytest.mark.parametrize("step", [Step.CONNECT, Step.HANDSHAKE, Step.GREETING])
+def test_stall_in_tls(socket_enabled: None, step: Step) -> None:
+    """With TLS from the first byte the server can fall silent too."""
+    with StandIn(security="tls") as standin:
+        standin.script = Script(stall=step)
+        with pytest.raises(TimeoutError):
+            smtplib.SMTP_SSL(
+                "127.0.0.1",
+                standin.port,
+                "client.example",
+                timeout=PATIENCE,
+                context=standin.client_context(),
+            )
+
+
+def test_silent(standin: StandIn) -> None:
+    """A server that never says a word."""
+    standin.script = Script(silent=True)
+    with Wire(standin.port, PATIENCE) as wire, pytest.raises(TimeoutError):
+        wire.read()
+
+
+@pytest.mark.parametrize(
+    ("greeting", "answer"),
+    [(IMAP_GREETING, "EHLO BAD Command Error. 12"), (POP_GREETING, "-ERR Protocol error. 14")],
+)
+def test_other_protocols(standin: StandIn, greeting: str, answer: str) -> None:
+    """A server for reading mail does not understand SMTP."""
+    standin.script = Script(greeting=greeting)
+    with Wire(standin.port) as wire:
+        assert wire.read() == [greeting]
+        assert wire.ask("EHLO client.example") == answer
+
+
+@pytest.mark.parametrize("step", [step for step in CONVERSATION if step is not Step.AUTH])
+def test_reply(standin: StandIn, step: Step) -> None:
+    """A reply of the script comes instead of the normal one, and nothing happens."""
+    reply = "451 4.7.500 Server busy. Please try again later"
+    standin.script = Script(replies={step: reply}, times=1)
+    with Wire(standin.port) as wire:
+        wire.read()
+        for place, command in CONVERSATION.items():
+            wire.send(command)
+            answer = wire.read()
+            if place is Step.AUTH:
+                answer = wire.read()
+            if place is step:
+                break
+            if place is Step.STARTTLS:
+                wire.encrypt(standin.client_context())
+        assert answer == [reply]
+    assert len(standin.received) == (step is Step.QUIT)
+
+
+def test_a_421_hangs_up(standin: StandIn) -> None:
+    """A server that says 421 means it."""
+    standin.script = Script(replies={Step.GREETING: "421 4.3.2 Service not active"})
+    with Wire(standin.port) as wire:
+        assert wire.read() == ["421 4.3.2 Service not active"]
+        assert wire.read() == []
+
+
+def test_a_positive_reply_changes_the_words_only(standin: StandIn) -> None:
+    """A message is still taken if its answer is worded differently."""
+    standin.script = Script(
+        replies={Step.GREETING: "220-first\n220 second", Step.FINAL: "250 2.6.0 <new@id> Queued"}
+    )
+    with logged_in(standin) as client:
+        client.send_message(letter())
+    assert standin.received[0].message_id_given == "<new@id>"
+    assert standin.sessions[0][:2] == [("S", "220-first"), ("S", "220 second")]
+
+
+def test_unexpected_challenge(standin: StandIn) -> None:
+    """A challenge at the end of AUTH waits for a line before the outcome."""
+    standin.script = Script(replies={Step.AUTH: "334 eyJzdGF0dXMiOiI0MDEifQ=="})
+    with Wire.secured(standin) as wire:
+        assert wire.ask(f"AUTH XOAUTH2 {encoded('x')}").startswith("501 5.5.124 ")
+        wire.ask(f"AUTH LOGIN {encoded(ALICE)}")
+        assert wire.ask(encoded("wrong")) == "334 eyJzdGF0dXMiOiI0MDEifQ=="
+        assert wire.ask("").startswith("535 5.7.139 ")
+
+
+def test_words_in_the_middle_of_the_content(standin: StandIn) -> None:
+    """The server may interrupt a client."""
+    standin.script = Script(replies={Step.CONTENT: "421 4.4.2 Connection dropped"})
+    with Wire.signed_in(standin) as wire:
+        wire.ask(f"MAIL FROM:<{ALICE}>")
+        wire.ask(f"RCPT TO:<{BOB}>")
+        wire.ask("DATA")
+        assert wire.ask("first line") == "421 4.4.2 Connection dropped"
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_answer_lost(standin: StandIn, keep: bool) -> None:
+    """After the final dot the message has arrived, or not."""
+    standin.script = Script(drop=Step.FINAL, keep=keep)
+    with logged_in(standin) as client, pytest.raises(smtplib.SMTPServerDisconnected):
+        client.send_message(letter())
+    assert len(standin.received) == keep
+    assert not keep or standin.received[0].message_id_given is None
+
+
+def test_plain_text_instead_of_a_handshake(standin: StandIn) -> None:
+    """A reply at HANDSHAKE spoils TLS."""
+    standin.script = Script(replies={Step.HANDSHAKE: "421 4.7.66 TLS 1.0 and 1.1"})
+    with pytest.raises(OSError, match="(?i)wrong version number"), connected(standin):
+        pass
+
+
+def test_times(standin: StandIn) -> None:
+    """A transient fault passes."""
+    standin.script = Script(replies={Step.MAIL: "451 4.7.500 Server busy."}, times=2)
+    with logged_in(standin) as client:
+        codes = [client.mail(ALICE)[0] for _ in range(3)]
+    assert codes == [451, 451, 250]
+    assert standin.script.times == 0
+
+
+def test_next_connections(standin: StandIn) -> None:
+    """A script may be meant for the next connections only."""
+    standin.script_next(Script(greeting="220 next"), connections=2)
+    greetings = []
+    for _ in range(3):
+        with Wire(standin.port) as wire:
+            greetings += wire.read()
+    assert greetings[:2] == ["220 next", "220 next"]
+    assert "Microsoft ESMTP" in greetings[2]
+
+
+def test_mailbox_wins(standin: StandIn) -> None:
+    """From AUTH on the script of the mailbox comes first."""
+    standin.script = Script(replies={Step.MAIL: "451 4.0.0 all", Step.RCPT: "451 4.0.0 all"})
+    mailbox = standin.mailboxes[ALICE]
+    mailbox.script = Script(replies={Step.EHLO: "500 5.0.0 no", Step.MAIL: "250 2.1.0 one"})
+    with logged_in(standin) as client:
+        assert client.mail(ALICE) == (250, b"2.1.0 one")
+        assert client.rcpt(BOB) == (451, b"4.0.0 all")
+        standin.script = Script()
+        assert client.rcpt(BOB)[0] == 250
+    standin.add_mailbox("bea@outlook.com", "pw", script=Script(drop=Step.AUTH))
+    with connected(standin) as client, pytest.raises(smtplib.SMTPServerDisconnected):
+        client.login("bea@outlook.com", "pw")
+
+
+def test_refusal_delay(standin: StandIn) -> None:
+    """Refusals come late, all else at once."""
+    standin.script = Script(refusal_delay=PATIENCE)
+    with Wire(standin.port) as wire:
+        begun = time.monotonic()
+        wire.read()
+        wire.ask("EHLO client.example")
+        assert time.monotonic() - begun < PATIENCE
+        assert wire.ask("NONSENSE").startswith("500 ")
+        assert time.monotonic() - begun >= PATIENCE
+
+
+def test_drop_and_reset_differ(standin: StandIn) -> None:
+    """A client can tell a reset from the end of the stream."""
+    standin.script = Script(drop=Step.CONNECT)
+    with socket.create_connection(("127.0.0.1", standin.port), 5) as plain:
+        assert plain.recv(1) == b""
+    standin.script = Script(drop=Step.EHLO, reset=True)
+    with Wire(standin.port) as wire:
+        wire.read()
+        with pytest.raises(ConnectionResetError):
+            wire.ask("EHLO client.example")
