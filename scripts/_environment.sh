@@ -25,7 +25,7 @@ find_uv() {
   UV="$PROJECT/.tools/uv/bin/uv"
   [ ! -x "$UV" ] || return 0
   say "Installing uv into .tools/"
-  python3 -m pip install --quiet --target "$PROJECT/.tools/uv" "$UV_WANTED" ||
+  python3 -m pip install -qq --target "$PROJECT/.tools/uv" "$UV_WANTED" ||
     fail "Could not install uv. Install it (https://docs.astral.sh/uv/) and run this script again."
 }
 

@@ -31,6 +31,12 @@ from .smtp.account import PORTS, SERVERS, AccountKind, Security, Server
 from .smtp.faults import Fault, Kind, Problem
 from .staged_check import StagedCheck
 
+# The step that asks who signs in, by what began the dialog.
+_ACCOUNT_STEPS: Final[dict[str | None, str]] = {
+    SOURCE_REAUTH: "reauth_confirm",
+    SOURCE_RECONFIGURE: "reconfigure",
+    SOURCE_USER: "password",
+}
 # Problems that are shown at a field of the form; all others are shown above it.
 _PROBLEM_FIELDS: Final[dict[Problem, str]] = {
     Problem.AUTH_REFUSED: CONF_PASSWORD,
@@ -74,7 +80,7 @@ class OutlookSmtpConfigFlow(ConfigFlow, domain=DOMAIN):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Ask for the account and its password."""
-        return await self._async_account_step("password", PASSWORD_FORM, user_input)
+        return await self._async_account_step(PASSWORD_FORM, user_input)
 
     async def async_step_reauth(self, entry_data: Mapping[str, Any]) -> ConfigFlowResult:
         """Begin to sign in again."""
@@ -85,14 +91,14 @@ class OutlookSmtpConfigFlow(ConfigFlow, domain=DOMAIN):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Ask for the password that holds now."""
-        return await self._async_account_step("reauth_confirm", REAUTH_FORM, user_input)
+        return await self._async_account_step(REAUTH_FORM, user_input)
 
     async def async_step_reconfigure(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Ask for another kind of account or another password."""
         self._data = self._data or dict(self._get_reconfigure_entry().data)
-        return await self._async_account_step("reconfigure", RECONFIGURE_FORM, user_input)
+        return await self._async_account_step(RECONFIGURE_FORM, user_input)
 
     async def async_step_server(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask where to connect to, and how the line is encrypted."""
@@ -104,10 +110,11 @@ class OutlookSmtpConfigFlow(ConfigFlow, domain=DOMAIN):
             errors = {CONF_HOST: "invalid_host"}
         return self._show_form("server", SERVER_FORM, {}, errors)
 
-    async def async_step_check(self, _: dict[str, Any] | None = None) -> ConfigFlowResult:
+    async def async_step_check(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Check the account, and show the stage that the check has reached."""
         if self._check is None:
             options = {} if self.source == SOURCE_USER else self._entry.options
+            self._fault = None
             self._checked = _server_of(self._data)
             self._check = StagedCheck(self.hass, self._data, options)
         if not self._check.done:
@@ -121,10 +128,13 @@ class OutlookSmtpConfigFlow(ConfigFlow, domain=DOMAIN):
         self._check = None
         return self.async_show_progress_done(next_step_id=self._step_after_check())
 
-    async def async_step_save(self, _: dict[str, Any] | None = None) -> ConfigFlowResult:
+    async def async_step_save(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Keep the account that was found to work."""
         if self.source == SOURCE_USER:
             return self.async_create_entry(title=self._data[CONF_EMAIL], data=self._data)
+        if self._data == self._entry.data:
+            # Without a change nothing else tells the account that it works again.
+            self.hass.config_entries.async_schedule_reload(self._entry.entry_id)
         return self.async_update_and_abort(self._entry, data=self._data)
 
     @override
@@ -152,7 +162,7 @@ class OutlookSmtpConfigFlow(ConfigFlow, domain=DOMAIN):
         return self._get_reconfigure_entry()
 
     async def _async_account_step(
-        self, step_id: str, form: vol.Schema, user_input: dict[str, Any] | None
+        self, form: vol.Schema, user_input: dict[str, Any] | None
     ) -> ConfigFlowResult:
         """Ask who signs in, and go on to the server's form or to the check."""
         errors = self._fault_errors(form)
@@ -160,27 +170,31 @@ class OutlookSmtpConfigFlow(ConfigFlow, domain=DOMAIN):
             errors = self._take_account(user_input)
             if not errors:
                 if self.source == SOURCE_USER:
-                    await self.async_set_unique_id(self._data[CONF_EMAIL].casefold())
+                    # A dialog forgotten in another window must not keep anybody from this one.
+                    await self.async_set_unique_id(
+                        self._data[CONF_EMAIL].lower(), raise_on_progress=False
+                    )
                     self._abort_if_unique_id_configured()
-                if self._asks_for_server:
+                if self._has_own_server and self.source != SOURCE_REAUTH:
                     return await self.async_step_server()
                 return await self.async_step_check()
-        return self._show_form(step_id, form, user_input or {}, errors)
+        return self._show_form(_ACCOUNT_STEPS[self.source], form, user_input or {}, errors)
 
     def _take_account(self, user_input: dict[str, Any]) -> dict[str, str]:
         """Take over what was typed of the account, or return what is wrong with it."""
-        self._fault = None
         try:
             address = parse_mailbox(user_input[CONF_EMAIL], CONF_EMAIL).address
         except LetterError:
             return {CONF_EMAIL: "invalid_email"}
+        account = user_input | {CONF_EMAIL: address}
         if self.source != SOURCE_USER:
-            if address.casefold() != self._entry.data[CONF_EMAIL].casefold():
+            saved = self._entry.data
+            if address.lower() != saved[CONF_EMAIL].lower():
                 return {CONF_EMAIL: "wrong_mailbox"}
-            address = self._entry.data[CONF_EMAIL]
-            self._data[CONF_PASSWORD] = self._entry.data[CONF_PASSWORD]
+            account[CONF_EMAIL] = saved[CONF_EMAIL]
+            account[CONF_PASSWORD] = user_input.get(CONF_PASSWORD) or saved[CONF_PASSWORD]
         kind_before = self._data.get(CONF_ACCOUNT_KIND)
-        self._data |= user_input | {CONF_EMAIL: address}
+        self._data |= account
         kind = AccountKind(self._data[CONF_ACCOUNT_KIND])
         if kind != kind_before and kind in SERVERS:
             self._take_server(SERVERS[kind])
@@ -195,25 +209,22 @@ class OutlookSmtpConfigFlow(ConfigFlow, domain=DOMAIN):
         }
 
     @property
-    def _asks_for_server(self) -> bool:
-        """Return whether the server is a matter of this dialog."""
-        return self.source != SOURCE_REAUTH and self._data[CONF_ACCOUNT_KIND] == AccountKind.OTHER
+    def _has_own_server(self) -> bool:
+        """Return whether the server is another than the usual one of this kind of account."""
+        kind = AccountKind(self._data[CONF_ACCOUNT_KIND])
+        return kind is AccountKind.OTHER or _server_of(self._data) != SERVERS[kind]
 
     def _step_after_check(self) -> str:
         """Return the step that follows: to keep the account, or to mend what is wrong with it."""
-        fault = self._fault
-        if fault is None:
+        if self._fault is None:
             return "save"
-        if self.source == SOURCE_REAUTH:
-            return "reauth_confirm"
-        if fault.problem is Problem.PORT_BLOCKED_OTHER_OPEN:
-            port = int(fault.hint)
+        if self._fault.problem is Problem.PORT_BLOCKED_OTHER_OPEN:
+            port = int(self._fault.hint)
             security = next(key for key, value in PORTS.items() if value == port)
             self._take_server(Server(self._data[CONF_HOST], port, security))
+        if self._has_own_server and self._fault.kind not in (Kind.CREDENTIALS, Kind.ACCOUNT):
             return "server"
-        if self._asks_for_server and fault.kind not in (Kind.CREDENTIALS, Kind.ACCOUNT):
-            return "server"
-        return "reconfigure" if self.source == SOURCE_RECONFIGURE else "password"
+        return _ACCOUNT_STEPS[self.source]
 
     def _fault_errors(self, form: vol.Schema) -> dict[str, str]:
         """Return the last check's fault as the error of a form, at its field if it has one."""

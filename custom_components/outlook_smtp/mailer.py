@@ -156,17 +156,22 @@ class Mailer:
 
     async def _submit(self, composed: Composed) -> Outcome:
         """Take a turn at the account's one connection and submit."""
-        envelope = Envelope(composed.sender, composed.recipients, composed.utf8)
-        started = time.monotonic()
-        try:
-            async with self._turn, await Session.open(self.account) as session:
-                self.server_info = session.server_info
-                outcome = await session.submit(envelope, composed.content)
-        except SubmissionError as error:
-            self._async_tell(Contact(error.fault, time.monotonic() - started))
-            raise fault_error(error.fault, self.account.address, self.account.server) from error
-        self._async_tell(Contact(None, time.monotonic() - started))
+        async with self._turn:
+            started = time.monotonic()
+            try:
+                outcome = await self._converse(composed)
+            except SubmissionError as error:
+                self._async_tell(Contact(error.fault, time.monotonic() - started))
+                raise fault_error(error.fault, self.account.address, self.account.server) from error
+            self._async_tell(Contact(None, time.monotonic() - started))
         return outcome
+
+    async def _converse(self, composed: Composed) -> Outcome:
+        """Connect, sign in, hand the message in and take leave."""
+        envelope = Envelope(composed.sender, composed.recipients, composed.utf8)
+        async with await Session.open(self.account) as session:
+            self.server_info = session.server_info
+            return await session.submit(envelope, composed.content)
 
     @callback
     def _async_tell(self, contact: Contact) -> None:

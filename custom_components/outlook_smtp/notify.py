@@ -15,6 +15,7 @@ from .const import CONF_RECIPIENTS
 from .coordinator import OutlookSmtpConfigEntry
 from .entity import OutlookSmtpEntity
 from .exceptions import letter_errors
+from .mailer import Receipt
 from .message.letter import Letter
 from .message.mailbox import Mailbox, parse_mailboxes
 
@@ -59,9 +60,13 @@ class MailNotifyEntity(OutlookSmtpEntity, NotifyEntity):
         with letter_errors():
             letter = Letter(to=self.mailboxes, title=title or ATTR_TITLE_DEFAULT, text=message)
         receipt = await self.mailer.send(letter)
+        if receipt.refused:
+            self.async_record(receipt)
         receipt.raise_for_refused()
 
     @callback
-    def async_record(self) -> None:
-        """Show that a mail was sent to this recipient by another action."""
-        self._async_record_notification()
+    def async_record(self, receipt: Receipt) -> None:
+        """Show that a mail was sent, if one of its recipients here gets it."""
+        accepted = {address.lower() for address in receipt.accepted}
+        if any(mailbox.envelope.lower() in accepted for mailbox in self.mailboxes):
+            self._async_record_notification()

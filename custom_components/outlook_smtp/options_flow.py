@@ -62,6 +62,7 @@ class OutlookSmtpOptionsFlow(OptionsFlow):
         """Show the options until they are right, then keep them."""
         errors: dict[str, str] = {}
         if user_input is not None:
+            user_input = _tidy(user_input)
             errors = _errors(user_input)
             if not errors:
                 return self.async_create_entry(data=user_input)
@@ -72,6 +73,12 @@ class OutlookSmtpOptionsFlow(OptionsFlow):
             ),
             errors=errors,
         )
+
+
+def _tidy(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options without white space around texts, and without blank ones."""
+    texts = {key: value.strip() for key, value in options.items() if isinstance(value, str)}
+    return {key: value for key, value in (options | texts).items() if value != ""}
 
 
 def _errors(options: dict[str, Any]) -> dict[str, str]:

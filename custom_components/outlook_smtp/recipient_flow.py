@@ -9,7 +9,8 @@ from homeassistant.helpers.selector import TextSelector, TextSelectorConfig, Tex
 import voluptuous as vol
 
 from .const import CONF_RECIPIENTS
-from .message.mailbox import Mailbox, parse_mailboxes
+from .message.letter import Letter
+from .message.mailbox import parse_mailboxes
 from .message.problems import LetterError
 
 FORM: Final = vol.Schema(
@@ -44,19 +45,19 @@ class RecipientFlow(ConfigSubentryFlow):
         placeholders = {"value": ""}
         if user_input is not None:
             title = user_input[CONF_NAME].strip()
-            mailboxes: tuple[Mailbox, ...] = ()
+            if not title:
+                errors[CONF_NAME] = "no_name"
+            elif self._is_taken(title):
+                errors[CONF_NAME] = "name_taken"
             try:
                 mailboxes = parse_mailboxes(user_input[CONF_RECIPIENTS], CONF_RECIPIENTS)
+                Letter(to=mailboxes, title="")  # Refuses none, and more than one mail can have.
             except LetterError as error:
-                errors[CONF_RECIPIENTS] = "invalid_address"
+                errors[CONF_RECIPIENTS] = error.problem
                 placeholders["value"] = error.value
             else:
-                if not mailboxes:
-                    errors[CONF_RECIPIENTS] = "no_address"
-            if not title or self._is_taken(title):
-                errors[CONF_NAME] = "name_taken" if title else "no_name"
-            if not errors:
-                return self._keep(title, [str(mailbox) for mailbox in mailboxes])
+                if not errors:
+                    return self._keep(title, [str(mailbox) for mailbox in mailboxes])
         return self.async_show_form(
             step_id=step_id,
             data_schema=self.add_suggested_values_to_schema(FORM, user_input or before),

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+import logging
+import re
 from typing import Any, Final
 
 from homeassistant.components.notify import (
@@ -9,19 +11,18 @@ from homeassistant.components.notify import (
     ATTR_TITLE,
     ATTR_TITLE_DEFAULT,
     DATA_COMPONENT,
-    DOMAIN as NOTIFY_DOMAIN,
 )
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.const import ATTR_ENTITY_ID
+from homeassistant.const import ATTR_ENTITY_ID, ENTITY_MATCH_ALL
 from homeassistant.core import (
     HomeAssistant,
     ServiceCall,
     ServiceResponse,
     SupportsResponse,
     callback,
-    valid_entity_id,
 )
-from homeassistant.helpers import config_validation as cv, service
+from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.target import TargetSelection, async_extract_referenced_entity_ids
 import voluptuous as vol
 
 from .attachments import async_read_attachments
@@ -48,24 +49,32 @@ from .message.letter import Letter, Priority
 from .message.mailbox import Mailbox, parse_mailboxes
 from .notify import MailNotifyEntity
 
+_LOGGER = logging.getLogger(__name__)
+
 SERVICE_SEND_MESSAGE: Final = "send_message"
+
+# A notify entity among addresses, between the separators that addresses have.
+_NAMED_ENTITY: Final = re.compile(
+    r"(?<![^,;])\s*(notify\.[a-z0-9_]+)\s*(?![^,;])", re.ASCII | re.IGNORECASE
+)
+_MEDIA_SOURCE: Final = vol.Schema(
+    {vol.Required("media_content_id"): cv.string}, extra=vol.ALLOW_EXTRA
+)
 
 
 def _media_source(value: Any) -> dict[str, Any]:
     """Take what a media selector gives, or the media content id alone."""
-    if isinstance(value, str):
-        value = {"media_content_id": value}
-    checked: dict[str, Any] = vol.Schema(
-        {vol.Required("media_content_id"): cv.string}, extra=vol.ALLOW_EXTRA
-    )(value)
+    media_source = {"media_content_id": value} if isinstance(value, str) else value
+    checked: dict[str, Any] = _MEDIA_SOURCE(media_source)
     return checked
 
 
+_ONE_SOURCE: Final = "name either a media_source or a path, not both"
 _ATTACHMENT_SCHEMA: Final = vol.All(
     vol.Schema(
         {
-            vol.Exclusive(ATTR_MEDIA_SOURCE, "source"): _media_source,
-            vol.Exclusive(ATTR_PATH, "source"): cv.string,
+            vol.Exclusive(ATTR_MEDIA_SOURCE, "source", msg=_ONE_SOURCE): _media_source,
+            vol.Exclusive(ATTR_PATH, "source", msg=_ONE_SOURCE): cv.string,
             vol.Optional(ATTR_FILENAME): cv.string,
             vol.Optional(ATTR_CONTENT_ID): cv.string,
         }
@@ -113,13 +122,20 @@ async def _async_send_message(call: ServiceCall) -> ServiceResponse:
 
     A caller who asks for the response reads there who was refused; any other gets an error.
     """
-    entities = await _async_targets(call)
+    targets = _find_targets(call)
+    named = (
+        entity
+        for field in (ATTR_TO, ATTR_CC, ATTR_BCC)
+        for text in call.data.get(field, ())
+        for entity in _named_entities(call.hass, text, field)
+    )
+    entities = dict.fromkeys((*targets, *named))
     mailer = _find_mailer(call, entities)
-    targeted = tuple(mailbox for entity in entities for mailbox in entity.mailboxes)
-    letter = await async_read_letter(call.hass, mailer, call.data, targeted)
+    to = (mailbox for entity in targets for mailbox in entity.mailboxes)
+    letter = await async_read_letter(call.hass, mailer, call.data, to)
     receipt = await mailer.send(letter)
     for entity in entities:
-        entity.async_record()
+        entity.async_record(receipt)
     if call.return_response:
         return receipt.as_response()
     receipt.raise_for_refused()
@@ -135,7 +151,7 @@ async def async_read_letter(
         hass: Home Assistant.
         mailer: Who will send it.
         fields: Values of the title, the message and `LETTER_FIELDS`.
-        to: Recipients beside those that the fields name.
+        to: Recipients before those that the fields name.
 
     Raises:
         ServiceValidationError: Naming the field that is wrong, before anything is sent.
@@ -143,13 +159,13 @@ async def async_read_letter(
     """
     html = fields.get(ATTR_HTML)
     message = fields.get(ATTR_MESSAGE)
-    if message is None and html is None:
+    if message is None and not html and not fields.get(ATTR_ATTACHMENTS):
         raise input_error("no_content", ATTR_MESSAGE)
     with letter_errors():
         headers = Letter(
-            to=(*to, *_read_recipients(hass, mailer, fields, ATTR_TO)),
-            cc=_read_recipients(hass, mailer, fields, ATTR_CC),
-            bcc=_read_recipients(hass, mailer, fields, ATTR_BCC),
+            to=_read_recipients(hass, fields, ATTR_TO, to),
+            cc=_read_recipients(hass, fields, ATTR_CC),
+            bcc=_read_recipients(hass, fields, ATTR_BCC),
             title=fields.get(ATTR_TITLE) or ATTR_TITLE_DEFAULT,
             text=message,
             html=html,
@@ -164,27 +180,38 @@ async def async_read_letter(
 
 
 def _read_recipients(
-    hass: HomeAssistant, mailer: Mailer, fields: Mapping[str, Any], field: str
+    hass: HomeAssistant, fields: Mapping[str, Any], field: str, targeted: Iterable[Mailbox] = ()
 ) -> tuple[Mailbox, ...]:
     """Return the mailboxes of a field, in which an entity stands for its recipients."""
-    mailboxes: list[Mailbox] = []
+    mailboxes = list(targeted)
     for text in fields.get(field, ()):
-        if valid_entity_id(text):
-            mailboxes += _find_entity(hass, text, field).mailboxes
-        else:
-            mailboxes += parse_mailboxes(text, field)
-    return tuple(mailboxes)
+        for entity in _named_entities(hass, text, field):
+            mailboxes += entity.mailboxes
+        mailboxes += parse_mailboxes(_NAMED_ENTITY.sub("", text), field)
+    return tuple(dict.fromkeys(mailboxes))
 
 
-async def _async_targets(call: ServiceCall) -> list[MailNotifyEntity]:
-    """Return the notify entities that a call targets; other entities of a device are passed by."""
-    entity_ids = await service.async_extract_entity_ids(call)
-    named = set(cv.ensure_list(call.data.get(ATTR_ENTITY_ID)))
+def _named_entities(hass: HomeAssistant, text: str, field: str) -> list[MailNotifyEntity]:
+    """Return the notify entities that a text of a field names among its addresses."""
     return [
-        _find_entity(call.hass, entity_id, "target")
-        for entity_id in sorted(entity_ids)
-        if entity_id in named or entity_id.startswith(f"{NOTIFY_DOMAIN}.")
+        _find_entity(hass, entity_id.lower(), field) for entity_id in _NAMED_ENTITY.findall(text)
     ]
+
+
+def _find_targets(call: ServiceCall) -> list[MailNotifyEntity]:
+    """Return the notify entities that a call targets.
+
+    What it targets by name has to be one of ours; what else is in an area, on a floor, of a
+    device or under a label is passed by.
+    """
+    component = call.hass.data[DATA_COMPONENT]
+    if call.data.get(ATTR_ENTITY_ID) == ENTITY_MATCH_ALL:
+        return [entity for entity in component.entities if isinstance(entity, MailNotifyEntity)]
+    selected = async_extract_referenced_entity_ids(call.hass, TargetSelection(dict(call.data)))
+    selected.log_missing(set(), _LOGGER)
+    named = [_find_entity(call.hass, name, "target") for name in sorted(selected.referenced)]
+    others = (component.get_entity(name) for name in sorted(selected.indirectly_referenced))
+    return named + [entity for entity in others if isinstance(entity, MailNotifyEntity)]
 
 
 def _find_entity(hass: HomeAssistant, entity_id: str, field: str) -> MailNotifyEntity:
@@ -195,8 +222,8 @@ def _find_entity(hass: HomeAssistant, entity_id: str, field: str) -> MailNotifyE
     return entity
 
 
-def _find_mailer(call: ServiceCall, entities: list[MailNotifyEntity]) -> Mailer:
-    """Return the account that sends: the one named, that of the targets, or the only one."""
+def _find_mailer(call: ServiceCall, entities: Iterable[MailNotifyEntity]) -> Mailer:
+    """Return the account that sends: the one named, that of the entities, or the only one."""
     if entry_id := call.data.get(ATTR_CONFIG_ENTRY_ID):
         entry: OutlookSmtpConfigEntry | None = call.hass.config_entries.async_get_entry(entry_id)
         if entry is None or entry.domain != DOMAIN:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 import logging
-from typing import Any
+from typing import Any, Final
 
 from homeassistant.core import HomeAssistant, callback
 
@@ -12,6 +12,11 @@ from .smtp.faults import Fault, Kind, Problem, Stage, SubmissionError
 from .smtp.probe import explain, probe
 
 _LOGGER = logging.getLogger(__name__)
+
+# A browser asks anew at every piece of news. What comes before it listens is lost and leaves the
+# dialog spinning; what comes before its last question has arrived makes it ask twice, the second
+# time for a dialog that is over.
+NEWS_INTERVAL: Final = 1.0  # Seconds.
 
 
 class StagedCheck:
@@ -31,7 +36,7 @@ class StagedCheck:
 
     @callback
     def async_news(self) -> asyncio.Task[None]:
-        """Return a task that ends as soon as there is another stage to show, or the result."""
+        """Return a task that ends when there is another stage to show, or the check is done."""
         if self._news_task is None or self._news_task.done():
             self._news_task = self._hass.async_create_task(self._async_wait())
         return self._news_task
@@ -42,9 +47,11 @@ class StagedCheck:
         self._check_task.cancel()
 
     async def _async_wait(self) -> None:
-        """Wait for news."""
+        """Wait for news; the check is not done before they were told."""
+        await asyncio.sleep(NEWS_INTERVAL)
         await self._news.wait()
         self._news.clear()
+        self.done = self._check_task.done()
 
     async def _async_run(self, data: Mapping[str, Any], options: Mapping[str, Any]) -> None:
         """Run the check, and look closer at what it met."""
@@ -58,7 +65,6 @@ class StagedCheck:
             _LOGGER.exception("The check of an account failed in an unforeseen way")
             self.fault = Fault(Kind.SETUP, Problem.UNKNOWN)
         finally:
-            self.done = True
             self._news.set()
 
     @callback

@@ -277,10 +277,10 @@ def test_line_breaks_of_a_text_are_kept(ending: str) -> None:
 
 def test_html_comes_with_the_given_text() -> None:
     """A reader without HTML gets the text that was written for it."""
-    message = sent(text="Tür offen", html="<h1>Tür offen</h1>")
+    message = sent(text="Tür auf", html="<h1>Tür auf</h1>")
     assert shape(message) == ("multipart/alternative", ["text/plain", "text/html"])
-    assert said(message.get_body(("plain",))) == "Tür offen\n"
-    assert said(message.get_body(("html",))) == "<h1>Tür offen</h1>\n"
+    assert said(message.get_body(("plain",))) == "Tür auf\n"
+    assert said(message.get_body(("html",))) == "<h1>Tür auf</h1>\n"
 
 
 @pytest.mark.parametrize("text", [None, "", " \n"])

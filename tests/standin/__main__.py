@@ -4,6 +4,7 @@ import argparse
 from contextlib import suppress
 from pathlib import Path
 import shutil
+import signal
 import time
 
 from . import CATALOGUE, Certificate, Received, Script, StandIn, Step
@@ -110,4 +111,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    # A shell starts background programs deaf to Ctrl-C, and scripts stop them by SIGTERM.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     main()

@@ -115,6 +115,8 @@ class Line(SMTP):
     async def _secure(self) -> None:
         """Go over to TLS."""
         if refusal := await self._spoil(Step.HANDSHAKE):
+            # In TLS the client speaks first: sooner, it would take this for part of the last reply.
+            await self._reader.read(1)
             await self.say(refusal)
             raise HangUpError
         transport = await self.loop.start_tls(

@@ -35,15 +35,15 @@ class Script:
     """A server's mood: nothing set is a healthy server, and every field may change while it runs.
 
     replies: answer this, verbatim, instead of the normal reply. A 2xx or 3xx text only replaces
-        the words of the normal reply; anything else refuses the command, and a 421 (or an IMAP
-        refusal of a greeting) also hangs up. At CONTENT and IDLE it comes unasked.
-    drop: close the connection instead of answering this step.
+        the words of the normal reply; anything else refuses the command, and a 421 hangs up too.
+        At CONTENT (which it ends) and IDLE (after a message) it comes unasked.
+    drop: close the connection instead of answering this step; at IDLE, right after a message.
     stall: never answer this step, nor anything after it.
     keep: at FINAL, the message has arrived even though the script spoils its answer.
     reset: drop with a TCP reset instead of an orderly end of stream.
     times: how many spoiled steps (replies, drops, stalls) are left before all is normal again.
     silent: accept connections and never say a word.
-    greeting: the first line of the server, for an IMAP or POP server reached by mistake.
+    greeting: the first line; after an IMAP or POP greeting no SMTP command is understood.
     refusal_delay: the tarpit, in seconds, before every 4xx and 5xx (5 at Microsoft's).
     offer_starttls: list STARTTLS in the EHLO before TLS, and accept it.
     auth_offered: the mechanisms listed after TLS (none: no AUTH line).

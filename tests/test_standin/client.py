@@ -22,9 +22,9 @@ TIMEOUT = 5
 class Wire:
     """A bare connection: every line is the test's own."""
 
-    def __init__(self, port: int, timeout: float = TIMEOUT) -> None:
+    def __init__(self, port: int) -> None:
         """Connect."""
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout)
+        self._socket = socket.create_connection(("127.0.0.1", port), TIMEOUT)
         self._file = self._socket.makefile("rb")
 
     def __enter__(self) -> Self:
@@ -35,6 +35,10 @@ class Wire:
         """Close the connection."""
         self._file.close()
         self._socket.close()
+
+    def wait_at_most(self, seconds: float) -> None:
+        """Be less patient with the server."""
+        self._socket.settimeout(seconds)
 
     def send(self, line: str) -> None:
         """Send one line."""

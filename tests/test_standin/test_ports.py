@@ -20,6 +20,6 @@ def test_blocked_port() -> None:
     with blocked_port() as port:
         for _ in range(3):
             with pytest.raises(TimeoutError):
-                socket.create_connection(("127.0.0.1", port), timeout=0.2)
+                socket.create_connection(("127.0.0.1", port), timeout=0.1)
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), timeout=5)

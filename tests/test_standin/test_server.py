@@ -44,7 +44,7 @@ def test_a_port_that_is_taken() -> None:
     """Starting tells what is wrong, and may be tried again."""
     with StandIn(closed_port()) as first:
         second = StandIn(first.port)
-        with pytest.raises(OSError, match="(?i)address already in use"):
+        with pytest.raises(OSError, match=r"(?i)address already in use"):
             second.start()
     with second:
         assert second.port == first.port

@@ -9,8 +9,8 @@ from uuid import uuid4
 
 from .body import build_body
 from .headers import mailbox_field, text_field, token_field
-from .letter import Letter, Mailbox, Priority
-from .mailbox import check_mailbox
+from .letter import Letter, Priority
+from .mailbox import Mailbox, check_mailbox
 from .problems import check_line
 
 # X-Priority as Home Assistant's own integration writes it; Importance (RFC 2156, section 5.3.4)

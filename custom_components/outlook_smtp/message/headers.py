@@ -1,8 +1,8 @@
-"""Writes header fields: encoded, folded, and one line break away from nothing else.
+"""Writes header fields: encoded, folded, and never more than the one that was asked for.
 
-The standard library's folding differs between Python versions and, for some long or odd values,
-loses white space, breaks lines over the limit or encodes what must not be. A header is short and
-its rules are few, so that they are all here; the library is left with the body.
+The standard library's way writes a long name on a line over the limit, and leaves a text that
+only looks encoded for the reader to decode. A header's rules are few, so that they are all here;
+the library is left with the body.
 """
 
 from base64 import b64encode

@@ -5,20 +5,8 @@ from enum import StrEnum
 import re
 from typing import Final
 
-from .mailbox import Mailbox, check_mailbox, parse_mailbox, parse_mailboxes
+from .mailbox import Mailbox, check_mailbox
 from .problems import LetterError, LetterProblem, check_line
-
-__all__ = [
-    "MAX_RECIPIENTS",
-    "Attachment",
-    "Letter",
-    "LetterError",
-    "LetterProblem",
-    "Mailbox",
-    "Priority",
-    "parse_mailbox",
-    "parse_mailboxes",
-]
 
 MAX_RECIPIENTS: Final = 100  # RFC 5321, section 4.5.3.1.8: the number any server must take.
 

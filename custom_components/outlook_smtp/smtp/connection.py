@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 import socket
 import ssl
 import time
-from typing import Any, Final
+from typing import Any, Final, override
 
 import aiohappyeyeballs
 from aiosmtplib import SMTP
@@ -21,7 +21,7 @@ HAPPY_EYEBALLS_DELAY: Final = 0.25  # Seconds; the value RFC 8305 recommends.
 
 @dataclass(slots=True)
 class Watch:
-    """Follows a conversation: tells a listener the stage and keeps how long each one took.
+    """Follows a conversation: tells a listener each new stage and keeps how long it took.
 
     `timings` holds seconds by stage.
     """
@@ -31,8 +31,8 @@ class Watch:
 
     @contextmanager
     def stage(self, stage: Stage) -> Iterator[None]:
-        """Announce a stage, time it, and raise what goes wrong inside as its fault."""
-        if self.on_stage:
+        """Announce a new stage, time it, and raise what goes wrong inside as its fault."""
+        if self.on_stage and stage not in self.timings:
             self.on_stage(stage)
         started = time.monotonic()
         try:
@@ -42,9 +42,23 @@ class Watch:
             self.timings[stage] = self.timings.get(stage, 0.0) + time.monotonic() - started
 
 
+class Client(SMTP):
+    """An SMTP client that closes its line at once.
+
+    Closed politely, TLS waits up to 30 seconds for a server that may be dead to take leave as well.
+    """
+
+    @override
+    def close(self) -> None:
+        """Cut the line."""
+        if isinstance(self.transport, asyncio.WriteTransport):
+            self.transport.abort()
+        super().close()
+
+
 async def connect(
     server: Server, tls_context: ssl.SSLContext, timeout: float, watch: Watch
-) -> SMTP:
+) -> Client:
     """Return a client whose line is encrypted, whose server is verified, and that said EHLO.
 
     Args:
@@ -58,25 +72,27 @@ async def connect(
 
     """
     sock = await open_socket(server, timeout, watch)
-    client = SMTP(
-        hostname=server.host,
-        port=None,
-        sock=sock,
-        local_hostname=_client_name(sock),
-        use_tls=server.security is Security.TLS,
-        start_tls=False,
-        tls_context=tls_context,
-        timeout=timeout,
-    )
-    try:
-        if server.security is Security.TLS:
-            await _greet_encrypted(client, watch)
+    with ExitStack() as undo:
+        undo.callback(sock.close)
+        client = Client(
+            hostname=server.host,
+            port=None,
+            sock=sock,
+            local_hostname=_client_name(sock),
+            use_tls=server.security is Security.TLS,
+            start_tls=False,
+            tls_context=tls_context,
+            timeout=timeout,
+        )
+        undo.callback(client.close)
+        if server.security is Security.STARTTLS:
+            await _upgrade(client, watch)
         else:
-            await _greet_and_encrypt(client, watch)
-    except BaseException:
-        client.close()
-        sock.close()
-        raise
+            with watch.stage(Stage.CERTIFICATE):
+                await client.connect()
+        with watch.stage(Stage.GREETING):
+            await client.ehlo()
+        undo.pop_all()
     return client
 
 
@@ -94,16 +110,8 @@ async def open_socket(server: Server, timeout: float, watch: Watch) -> socket.so
             )
 
 
-async def _greet_encrypted(client: SMTP, watch: Watch) -> None:
-    """Speak TLS from the first byte (RFC 8314), then EHLO."""
-    with watch.stage(Stage.CERTIFICATE):
-        await client.connect()
-    with watch.stage(Stage.GREETING):
-        await client.ehlo()
-
-
-async def _greet_and_encrypt(client: SMTP, watch: Watch) -> None:
-    """Hear the greeting, upgrade with STARTTLS (RFC 3207), then EHLO again."""
+async def _upgrade(client: Client, watch: Watch) -> None:
+    """Hear the greeting and encrypt the line with STARTTLS (RFC 3207)."""
     with watch.stage(Stage.GREETING):
         await client.connect()
     with watch.stage(Stage.STARTTLS):
@@ -112,7 +120,6 @@ async def _greet_and_encrypt(client: SMTP, watch: Watch) -> None:
             raise SubmissionError(Fault(Kind.SETUP, Problem.STARTTLS_NOT_OFFERED))
     with watch.stage(Stage.CERTIFICATE):
         await client.starttls()
-        await client.ehlo()
 
 
 def _client_name(sock: socket.socket) -> str:

@@ -27,7 +27,19 @@ _TLS_PROBLEMS: Final[dict[str, Problem]] = {
     "RECORD_LAYER_FAILURE": Problem.WRONG_SECURITY,
     "WRONG_VERSION_NUMBER": Problem.WRONG_SECURITY,
 }
+# What cannot even be put on the line: a host name, a password or an address of odd characters.
+_UNSENDABLE: Final[dict[Stage, tuple[Kind, Problem]]] = {
+    Stage.RESOLVE: (Kind.SETUP, Problem.HOST_NOT_FOUND),
+    Stage.AUTH: (Kind.CREDENTIALS, Problem.INVALID_CREDENTIALS),
+    Stage.MAIL: (Kind.MESSAGE, Problem.MESSAGE_REFUSED),
+    Stage.RCPT: (Kind.MESSAGE, Problem.RECIPIENT_REFUSED),
+}
 _UNREACHABLE: Final = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN)
+
+
+# How aiohappyeyeballs tells of several addresses that failed in different ways.
+_ONE_REFUSED: Final = f"[Errno {errno.ECONNREFUSED}]"
+_MALFORMED: Final = "Malformed SMTP response line: "  # What aiosmtplib puts before the line.
 
 
 @contextmanager
@@ -35,7 +47,7 @@ def faults_of(stage: Stage) -> Iterator[None]:
     """Raise what goes wrong inside as a `SubmissionError` that belongs to a stage."""
     try:
         yield
-    except (aiosmtplib.SMTPException, OSError, UnicodeError) as error:
+    except (aiosmtplib.SMTPException, OSError, ValueError) as error:
         raise SubmissionError(read_error(stage, error)) from error
 
 
@@ -52,24 +64,33 @@ def read_error(stage: Stage, error: Exception) -> Fault:
         problem = _TLS_PROBLEMS.get(error.reason or "", Problem.TLS_FAILED)
         kind = Kind.TRANSIENT if problem is Problem.TLS_FAILED else Kind.SETUP
         return Fault(kind, problem, text=clean(error.reason or str(error)))
+    if isinstance(error, ValueError):
+        # Its text may quote a piece of the password.
+        return Fault(*_UNSENDABLE.get(stage, (Kind.SETUP, Problem.UNKNOWN)))
     return Fault(Kind.TRANSIENT, _network_problem(stage, error), text=clean(str(error)))
 
 
 def _read_response(stage: Stage, error: aiosmtplib.SMTPResponseException) -> Fault:
-    """Read a reply, or a first line that no SMTP server would say."""
-    if error.code == aiosmtplib.SMTPStatus.invalid_response:
-        return Fault(Kind.SETUP, Problem.NOT_SMTP, text=clean(error.message))
-    return read_reply(stage, error.code, error.message)
+    """Read a reply, or a line that no SMTP server would say."""
+    if error.code != aiosmtplib.SMTPStatus.invalid_response:
+        return read_reply(stage, error.code, error.message)
+    text = clean(error.message.removeprefix(_MALFORMED))
+    if stage in (Stage.GREETING, Stage.CERTIFICATE):
+        return Fault(Kind.SETUP, Problem.NOT_SMTP, text=text)
+    return Fault(Kind.TRANSIENT, Problem.UNEXPECTED_REPLY, text=text)
 
 
 def _network_problem(stage: Stage, error: Exception) -> Problem:
     """Name what the network did."""
     if stage is Stage.RESOLVE:
         return Problem.HOST_NOT_FOUND
-    if isinstance(error, ConnectionRefusedError):
+    if isinstance(error, ConnectionRefusedError) or _ONE_REFUSED in str(error):
         return Problem.CONNECTION_REFUSED
-    if isinstance(error, TimeoutError):
+    # The second is asyncio's word for a TLS handshake that takes too long.
+    if isinstance(error, TimeoutError | ConnectionAbortedError):
         return Problem.PORT_BLOCKED if stage is Stage.CONNECT else Problem.TIMEOUT
     if isinstance(error, OSError) and error.errno in _UNREACHABLE:
         return Problem.NETWORK_UNREACHABLE
+    if stage is Stage.CERTIFICATE and not isinstance(error, aiosmtplib.SMTPException):
+        return Problem.TLS_FAILED  # Hung up on in the middle of the handshake.
     return Problem.CONNECTION_LOST

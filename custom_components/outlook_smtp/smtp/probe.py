@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass, replace
 import ssl
 from typing import Final
@@ -68,7 +67,7 @@ def right_host(host: str) -> str:
     host = host.lower()
     if host in ("outlook.office365.com", "outlook.office.com"):
         return SERVERS[AccountKind.WORK].host
-    if host.endswith(("outlook.com", "hotmail.com", "live.com")):
+    if f".{host}".endswith((".outlook.com", ".hotmail.com", ".live.com")):
         return SERVERS[AccountKind.PERSONAL].host
     for prefix in ("imap.", "imaps.", "pop.", "pop3."):
         if host.startswith(prefix):
@@ -98,11 +97,10 @@ async def _look_behind_port(
     """
     try:
         line = await _first_line(server, tls_context)
-    except (OSError, SubmissionError) as error:
-        encrypted = isinstance(error, ssl.SSLCertVerificationError)
-        return (
-            replace(fault, kind=Kind.SETUP, problem=Problem.WRONG_SECURITY) if encrypted else fault
-        )
+    except ssl.SSLCertVerificationError:
+        return replace(fault, kind=Kind.SETUP, problem=Problem.WRONG_SECURITY)
+    except OSError, SubmissionError, ValueError:  # The last is a line without an end.
+        return fault
     if line.startswith(_MAILBOX_GREETINGS):
         return Fault(Kind.SETUP, Problem.NOT_SMTP, text=line, hint=right_host(server.host))
     if line:
@@ -117,5 +115,7 @@ async def _first_line(server: Server, tls_context: ssl.SSLContext | None) -> str
         reader, writer = await asyncio.open_connection(
             sock=sock, ssl=tls_context, server_hostname=server.host if tls_context else None
         )
-        with closing(writer):
+        try:
             return clean((await reader.readline()).decode("utf-8", "replace"))
+        finally:
+            writer.transport.abort()

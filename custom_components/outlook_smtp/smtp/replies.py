@@ -11,14 +11,14 @@ from .faults import Fault, Kind, Problem, Stage
 
 MAX_TEXT: Final = 500  # Characters of a reply that are kept; some carry pages of diagnostics.
 
-_ENHANCED: Final = re.compile(r"^(?P<code>[245]\.\d{1,3}\.\d{1,3})(?:\s+|$)")
+# Every line of a reply begins with it (RFC 2034, section 4).
+_ENHANCED: Final = re.compile(r"^([245]\.[0-9]{1,3}\.[0-9]{1,3})(?:[ \t]+|$)", re.MULTILINE)
 _NOISE: Final = re.compile(
     r"\[BeginDiagnosticData\].*?(?:\[EndDiagnosticData\]|$)"
     r"|\[Hostname=[^\]]*\]"
     r"|\[[A-Z0-9]+\.[A-Z0-9]+\.PROD\.OUTLOOK\.COM [^\]]*\]",
     re.DOTALL | re.IGNORECASE,
 )
-_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 
 CATALOGUE: Final[tuple[tuple[str, Kind, Problem], ...]] = (
     # Signing in: https://aka.ms/smtp_auth_disabled and the pages that it leads to.
@@ -90,8 +90,7 @@ def clean(text: str) -> str:
 
     Microsoft ends every reply in the name of the server, a time and a trace identifier.
     """
-    sentence = _UNPRINTABLE.sub(" ", _NOISE.sub("", text))
-    return " ".join(sentence.split())[:MAX_TEXT]
+    return _on_one_line(_NOISE.sub("", text))[:MAX_TEXT].rstrip()
 
 
 def read_reply(stage: Stage, code: int, text: str) -> Fault:
@@ -103,16 +102,18 @@ def read_reply(stage: Stage, code: int, text: str) -> Fault:
         text: The reply's text, its lines joined by line feeds, enhanced status code included.
 
     """
-    sentence = clean(text)
-    enhanced = match["code"] if (match := _ENHANCED.match(sentence)) else None
-    kind, problem = _look_up(stage, code, f"{code} {sentence} ")
-    if enhanced:
-        sentence = sentence.removeprefix(enhanced).lstrip()
-    return Fault(kind, problem, code, enhanced, sentence)
+    kind, problem = _look_up(stage, code, f"{code} {_on_one_line(text)} ")
+    enhanced = match[1] if (match := _ENHANCED.match(text)) else None
+    return Fault(kind, problem, code, enhanced, clean(_ENHANCED.sub("", text)))
+
+
+def _on_one_line(text: str) -> str:
+    """Return a text of several lines as one of printable characters only."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
 def _look_up(stage: Stage, code: int, line: str) -> tuple[Kind, Problem]:
-    """Return what the catalogue says of a reply line, else what its code says at this stage."""
+    """Return what the catalogue says of a whole reply, else what its code says at this stage."""
     line = line.casefold()
     for pattern, kind, problem in CATALOGUE:
         if pattern.casefold() in line:

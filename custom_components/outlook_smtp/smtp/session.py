@@ -1,5 +1,6 @@
 """One signed-in connection to a submission server, over which messages are submitted."""
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -8,10 +9,9 @@ import ssl
 from typing import Final, Self
 
 import aiosmtplib
-from aiosmtplib import SMTP
 
 from .account import Account
-from .connection import Watch, connect
+from .connection import Client, Watch, connect
 from .errors import faults_of, read_error
 from .faults import Fault, Kind, Problem, Stage, SubmissionError
 from .replies import clean
@@ -19,6 +19,7 @@ from .replies import clean
 QUIT_TIMEOUT: Final = 2.0  # Seconds; the message is safe by then and nobody should wait longer.
 SLOWEST_UPLOAD: Final = 64 * 1024  # Bytes a second that a content is given time for.
 
+_SIZE: Final = re.compile(r"[1-9][0-9]{0,19}")  # RFC 1870; 0 stands for no limit.
 _GIVEN_MESSAGE_ID: Final = re.compile(r"<[^<>\s]+@[^<>\s]+>")
 
 
@@ -68,11 +69,11 @@ class ServerInfo:
 class Session:
     """An encrypted, signed-in connection of one account."""
 
-    def __init__(self, account: Account, client: SMTP, watch: Watch) -> None:
+    def __init__(self, account: Account, client: Client) -> None:
         """Wrap a client that is signed in; use `open` to get one."""
         self._account = account
         self._client = client
-        self._watch = watch
+        self._unfinished = False
         self.server_info = _server_info(client)
 
     @classmethod
@@ -92,10 +93,10 @@ class Session:
         try:
             with watch.stage(Stage.AUTH):
                 await account.credentials.authenticate(client)
+                return cls(account, client)
         except BaseException:
             client.close()
             raise
-        return cls(account, client, watch)
 
     async def __aenter__(self) -> Self:
         """Return the session."""
@@ -107,9 +108,11 @@ class Session:
 
     async def close(self) -> None:
         """Take leave of the server where it still listens, then close the connection."""
-        with suppress(aiosmtplib.SMTPException, OSError):
-            await self._client.quit(timeout=QUIT_TIMEOUT)
-        self._client.close()
+        try:
+            with suppress(aiosmtplib.SMTPException, OSError):
+                await self._client.quit(timeout=QUIT_TIMEOUT)
+        finally:
+            self._client.close()
 
     async def submit(self, envelope: Envelope, content: bytes) -> Outcome:
         """Submit one message, in more than one transaction where the server asks for it.
@@ -125,30 +128,36 @@ class Session:
                 broke; `answer_lost` says that the message may have arrived all the same.
 
         """
-        if envelope.utf8 and not self._client.supports_extension("smtputf8"):
+        if envelope.utf8 and "smtputf8" not in self.server_info.extensions:
             raise SubmissionError(Fault(Kind.MESSAGE, Problem.UTF8_NOT_SUPPORTED))
         outcome = Outcome((), ())
         waiting: Sequence[str] = envelope.recipients
-        while waiting:
-            waiting, outcome = await self._transaction(envelope, waiting, content, outcome)
+        try:
+            while waiting:
+                waiting, outcome = await self._transaction(envelope, waiting, content, outcome)
+        except asyncio.CancelledError:
+            # The answer under way would be taken for the answer to the next command.
+            self._client.close()
+            raise
         return outcome
 
     async def _transaction(
         self, envelope: Envelope, recipients: Sequence[str], content: bytes, so_far: Outcome
     ) -> tuple[Sequence[str], Outcome]:
         """Run one transaction; return who is left for another one, and the outcome up to here."""
+        refused: tuple[Refusal, ...] = ()
         try:
             await self._mail(envelope, len(content))
             taken, refused, left = await self._rcpt(envelope, recipients)
             if not taken:
-                await self._reset()
                 return (), replace(so_far, refused=so_far.refused + refused)
             reply = await self._data(content)
         except SubmissionError as error:
             if not so_far.accepted:
                 raise
-            missed = tuple(Refusal(recipient, error.fault) for recipient in recipients)
-            return (), replace(so_far, refused=so_far.refused + missed)
+            known = {refusal.recipient for refusal in refused}
+            missed = tuple(Refusal(name, error.fault) for name in recipients if name not in known)
+            return (), replace(so_far, refused=so_far.refused + refused + missed)
         return left, Outcome(
             so_far.accepted + taken,
             so_far.refused + refused,
@@ -159,11 +168,14 @@ class Session:
     async def _mail(self, envelope: Envelope, size: int) -> None:
         """Open a transaction, telling the size (RFC 1870) so that a refusal comes early."""
         options = []
-        if self._client.supports_extension("size"):
+        if "size" in self.server_info.extensions:
             options.append(f"SIZE={size}")
         if envelope.utf8:
-            options.append("SMTPUTF8")
+            options += ["SMTPUTF8", "BODY=8BITMIME"]
         with faults_of(Stage.MAIL):
+            if self._unfinished:
+                await self._client.rset()
+            self._unfinished = True
             await self._client.mail(envelope.sender, options=options, encoding=_encoding(envelope))
 
     async def _rcpt(
@@ -174,36 +186,32 @@ class Session:
         refused: list[Refusal] = []
         for position, recipient in enumerate(recipients):
             try:
-                await self._client.rcpt(recipient, encoding=_encoding(envelope))
-            except aiosmtplib.SMTPRecipientRefused as error:
-                fault = read_error(Stage.RCPT, error)
-                if fault.problem is Problem.RECIPIENT_LIMIT and taken:
+                with faults_of(Stage.RCPT):
+                    await self._client.rcpt(recipient, encoding=_encoding(envelope))
+            except SubmissionError as error:
+                if not self._client.is_connected:
+                    raise
+                if error.fault.problem is Problem.RECIPIENT_LIMIT and taken:
                     return tuple(taken), tuple(refused), recipients[position:]
-                refused.append(Refusal(recipient, fault))
-            except (aiosmtplib.SMTPException, OSError) as error:
-                raise SubmissionError(read_error(Stage.RCPT, error)) from error
+                refused.append(Refusal(recipient, error.fault))
             else:
                 taken.append(recipient)
         return tuple(taken), tuple(refused), ()
 
-    async def _reset(self) -> None:
-        """Give up the open transaction."""
-        with faults_of(Stage.RCPT):
-            await self._client.rset()
-
     async def _data(self, content: bytes) -> aiosmtplib.SMTPResponse:
         """Transfer the content; a lost answer is a fault of its own, for it may have arrived."""
         try:
-            return await self._client.data(
+            reply = await self._client.data(
                 content, timeout=self._account.timeout + len(content) / SLOWEST_UPLOAD
             )
         except aiosmtplib.SMTPDataError as error:
             raise SubmissionError(read_error(Stage.DATA, error)) from error
         except (aiosmtplib.SMTPException, OSError) as error:
-            fault = read_error(Stage.DATA, error)
-            raise SubmissionError(
-                Fault(Kind.TRANSIENT, Problem.ANSWER_LOST, text=fault.text)
-            ) from error
+            self._client.close()
+            text = read_error(Stage.DATA, error).text
+            raise SubmissionError(Fault(Kind.TRANSIENT, Problem.ANSWER_LOST, text=text)) from error
+        self._unfinished = False
+        return reply
 
 
 def _encoding(envelope: Envelope) -> str:
@@ -217,7 +225,7 @@ def _given_message_id(reply: str) -> str | None:
     return match.group() if match else None
 
 
-def _server_info(client: SMTP) -> ServerInfo:
+def _server_info(client: Client) -> ServerInfo:
     """Read what a connection tells of its server."""
     extensions = dict(client.esmtp_extensions)
     size = extensions.get("size", "")
@@ -225,7 +233,7 @@ def _server_info(client: SMTP) -> ServerInfo:
     assert isinstance(tls, ssl.SSLObject)  # noqa: S101 - No code path leads here in clear text.
     return ServerInfo(
         extensions=extensions,
-        size_limit=int(size) or None if size.isdigit() else None,
+        size_limit=int(size) if _SIZE.fullmatch(size) else None,
         tls_version=tls.version() or "",
         certificate=dict(tls.getpeercert() or {}),
     )

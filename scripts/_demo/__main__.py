@@ -1,0 +1,154 @@
+"""The demo's beginning and end: see scripts/demo."""
+
+import argparse
+import asyncio
+from contextlib import AsyncExitStack
+import json
+from pathlib import Path
+import shutil
+import signal
+import sys
+import time
+from typing import Final
+
+import aiohttp
+
+from tests.standin import StandIn
+
+from .api import Api, wait_until_up
+from .console import DemoError, detail, step
+from .home import PROJECT, Home, RestartError, free_port, require_port
+from .standby import HELP, Standby, read_keyboard
+from .tour import ADDRESS, PASSWORD, USER, Tour
+
+STAGE: Final = PROJECT / ".demo"  # Ignored by git.
+START_TIMEOUT: Final = 120.0  # Seconds.
+STOPPED: Final = 130  # The exit code of a program that Ctrl-C ended.
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/demo",
+        description="Shows the integration at work, in a Home Assistant of its own.",
+    )
+    way = parser.add_mutually_exclusive_group()
+    way.add_argument("--once", action="store_true", help="check that all works, and end")
+    way.add_argument(
+        "--keep", action="store_true", help="go on with the Home Assistant of the last time"
+    )
+    parser.add_argument(
+        "--port", type=int, help="the port of the UI (default: 8123; with --once any free one)"
+    )
+    return parser.parse_args()
+
+
+async def run(options: argparse.Namespace) -> None:
+    """Set everything up, show it, and put everything away in any case."""
+    port: int = options.port or (free_port() if options.once else 8123)
+    mail_port = 0 if options.once else port + 1
+    for number in (port, mail_port):
+        require_port(number)
+    folder = STAGE / str(port)
+    if not options.keep:
+        shutil.rmtree(folder, ignore_errors=True)
+    new = not folder.exists()
+    if new:
+        folder.mkdir(parents=True)
+        _skip_onboarding_but_the_user(folder)
+    async with AsyncExitStack() as stack:
+        standin = stack.enter_context(StandIn(mail_port))
+        standin.add_mailbox(ADDRESS, PASSWORD)
+        home = Home(folder, port, standin.ca_file)
+        home.furnish()
+        api = await _start(stack, home, new=new)
+        tour = Tour(api, home, standin)
+        if new:
+            await home.during(tour.add_account())
+            await home.during(tour.send())
+        await home.during(tour.see_connection())
+        _require_clean_log(home)
+        if not options.once:
+            await _stay_up(stack, home, api, standin)
+    _require_clean_log(home)
+    shutil.rmtree(folder)
+
+
+async def _start(stack: AsyncExitStack, home: Home, *, new: bool) -> Api:
+    """Start Home Assistant and sign in, as a new user the first time."""
+    step(f"Starting Home Assistant in {home.folder.relative_to(PROJECT)}")
+    session = await stack.enter_async_context(aiohttp.ClientSession())
+    stack.push_async_callback(home.stop)
+    await home.start()
+    async with asyncio.timeout(START_TIMEOUT):
+        await home.during(wait_until_up(session, home.url))
+        api = await Api.sign_in(session, home.url, USER, new=new)
+        stack.push_async_callback(api.close)
+        await home.during(api.wait_until_running())
+    # It lists integrations that Home Assistant starts with and that are not installed here.
+    await api.call("persistent_notification.dismiss", {"notification_id": "invalid_config"})
+    return api
+
+
+async def _stay_up(stack: AsyncExitStack, home: Home, api: Api, standin: StandIn) -> None:
+    """Let a person click around until Ctrl-C."""
+    step("All works. Now it is yours, until Ctrl-C:")
+    detail(f"Home Assistant   {home.url}/mail-demo   user {USER}, password {USER}")
+    detail(f"Mail server      {standin.host}, port {standin.port}, STARTTLS")
+    detail(f"Mailbox          {ADDRESS}, password {PASSWORD}")
+    print(HELP, flush=True)
+    typed = read_keyboard()
+    while True:
+        try:
+            await home.during(Standby(api, standin, typed).run())
+        except RestartError:
+            api = await _start(stack, home, new=False)
+
+
+def _skip_onboarding_but_the_user(folder: Path) -> None:
+    """Count the other steps as done: they would add integrations that need the internet."""
+    store = {"version": 4, "key": "onboarding"}
+    done = {"done": ["core_config", "analytics", "integration"]}
+    (folder / ".storage").mkdir()
+    (folder / ".storage" / "onboarding").write_text(json.dumps(store | {"data": done}))
+
+
+def _require_clean_log(home: Home) -> None:
+    """Complain about what Home Assistant's log holds against the integration."""
+    if complaints := home.complaints():
+        raise DemoError("Home Assistant's log complains:\n\n" + "\n".join(complaints))
+
+
+async def main() -> int:
+    """Run the demo until its end or until somebody ends it, and return the exit code."""
+    started = time.monotonic()
+    task = asyncio.create_task(run(parse_arguments()))
+    _end_on_signal(task)
+    try:
+        await task
+    except asyncio.CancelledError:
+        return STOPPED
+    except (DemoError, TimeoutError, aiohttp.ClientError, OSError) as error:
+        print(f"\033[1;31m✗ {str(error) or repr(error)}\033[0m", file=sys.stderr, flush=True)
+        return 1
+    step(f"All works; {time.monotonic() - started:.0f} seconds")
+    return 0
+
+
+def _end_on_signal(task: asyncio.Task[None]) -> None:
+    """Let the first signal end the demo in order; later ones do not disturb that."""
+    loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        """Begin the end."""
+        for number in SIGNALS:
+            loop.add_signal_handler(number, step, "Stopping already")
+        step("Stopping")
+        task.cancel()
+
+    for number in SIGNALS:
+        loop.add_signal_handler(number, end)
+
+
+sys.exit(asyncio.run(main()))

@@ -1,0 +1,104 @@
+"""Goes through Home Assistant's dialogs as its UI does, and reads what a person would read."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+import re
+from typing import Any, Final
+
+from .api import Api
+from .console import DemoError
+
+DOMAIN: Final = "outlook_smtp"
+ENTRY_FLOW: Final = "/api/config/config_entries/flow"
+PROGRESS_TIMEOUT: Final = 60.0  # Seconds that one stage of the check may take.
+RECIPIENT_FLOW: Final = "/api/config/config_entries/subentries/flow"
+
+type Step = dict[str, Any]
+
+
+class Texts:
+    """The integration's texts in English."""
+
+    def __init__(self, resources: Mapping[str, str]) -> None:
+        """Keep the texts by their full keys."""
+        self._resources = resources
+
+    @classmethod
+    async def load(cls, api: Api) -> Texts:
+        """Fetch the texts of dialogs, as the UI does before it shows one."""
+        resources: dict[str, str] = {}
+        for category in ("config", "config_subentries"):
+            answer = await api.ask(
+                "frontend/get_translations", language="en", category=category, integration=[DOMAIN]
+            )
+            resources |= answer["resources"]
+        return cls(resources)
+
+    def of(self, key: str, step: Step) -> str:
+        """Return a text with a step's values filled in."""
+        name = f"component.{DOMAIN}.{key}"
+        if name not in self._resources:
+            raise DemoError(f"The text {name} is missing: a person would read its key.")
+        values = step.get("description_placeholders") or {}
+        return re.sub(r"{(\w+)}", lambda match: str(values[match[1]]), self._resources[name])
+
+
+async def add_account(
+    api: Api, account: Mapping[str, Any], server: Mapping[str, Any], tell: Callable[[str], None]
+) -> Step:
+    """Go through the dialog that adds an account, from its menu to its end.
+
+    Args:
+        api: Home Assistant.
+        account: What a person types in the first form.
+        server: What a person types in the form of another server.
+        tell: Is told every text on the way.
+
+    """
+    texts = await Texts.load(api)
+    progress = await api.subscribe("data_entry_flow_progressed")
+    step: Step = await api.post(ENTRY_FLOW, {"handler": DOMAIN})
+    tell(f"Menu: {texts.of('config.step.user.title', step)}")
+    step = await _submit(api, step, {"next_step_id": "password"})
+    for form in (account, server):
+        tell(f"Form: {texts.of(f'config.step.{step["step_id"]}.title', step)}")
+        step = await _submit(api, step, form)
+        _require_no_error(step, texts)
+    shown = None
+    while step["type"] == "progress":
+        if shown != (shown := texts.of(f"config.progress.{step['progress_action']}", step)):
+            tell(f"Progress: {shown}")
+        async with asyncio.timeout(PROGRESS_TIMEOUT):
+            await progress.get()
+        step = await api.get(f"{ENTRY_FLOW}/{step['flow_id']}")
+    _require_no_error(step, texts)
+    return step
+
+
+async def add_recipient(api: Api, flow_id: str, recipient: Mapping[str, Any]) -> None:
+    """Fill in the dialog of the recipient that is offered once an account is added."""
+    step = await api.post(f"{RECIPIENT_FLOW}/{flow_id}", recipient)
+    if step["type"] != "create_entry":
+        raise DemoError(f"The recipient was not added: {step.get('errors')}")
+
+
+async def add_camera(api: Api, name: str, file_path: str) -> None:
+    """Add a camera that shows a picture from a file."""
+    step = await api.post(ENTRY_FLOW, {"handler": "local_file"})
+    step = await _submit(api, step, {"name": name, "file_path": file_path})
+    if step["type"] != "create_entry":
+        raise DemoError(f"The camera was not added: {step.get('errors')}")
+
+
+async def _submit(api: Api, step: Step, data: Mapping[str, Any]) -> Step:
+    """Submit a form or choose from a menu."""
+    result: Step = await api.post(f"{ENTRY_FLOW}/{step['flow_id']}", data)
+    return result
+
+
+def _require_no_error(step: Step, texts: Texts) -> None:
+    """Complain in the words that the dialog shows, if it shows an error or gave up."""
+    if step["type"] == "abort":
+        raise DemoError(f"The dialog gave up: {texts.of(f'config.abort.{step["reason"]}', step)}")
+    for key in (step.get("errors") or {}).values():
+        raise DemoError(f"The dialog shows an error: {texts.of(f'config.error.{key}', step)}")

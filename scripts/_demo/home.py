@@ -1,0 +1,141 @@
+"""The demo's Home Assistant: its folder, its process and its log."""
+
+import asyncio
+import asyncio.subprocess
+from collections.abc import Coroutine
+from contextlib import suppress
+import os
+from pathlib import Path
+import re
+import shutil
+import socket
+from string import Template
+from typing import Any, Final
+
+import certifi
+
+from .console import DemoError
+
+PROJECT: Final = Path(__file__).parents[2]
+STOP_TIMEOUT: Final = 20.0  # Seconds; after that it is killed.
+RESTART: Final = 100  # Home Assistant's exit code when a user asks it to restart.
+
+_RECORD: Final = re.compile(r"^\d{4}-\d\d-\d\d [\d:.]+ (?P<level>[A-Z]+) ", re.MULTILINE)
+_OURS: Final = ("outlook_smtp", "aiosmtplib")
+
+
+class RestartError(Exception):
+    """A user asked Home Assistant to restart: it has ended and wants to be started."""
+
+
+class Home:
+    """A Home Assistant in a folder of its own."""
+
+    def __init__(self, folder: Path, port: int, ca_file: Path) -> None:
+        """Choose where it lives, where its UI is, and whom it trusts besides the usual."""
+        self.folder = folder
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        self.log = folder / "hass.log"
+        self._ca_file = ca_file
+        self._process: asyncio.subprocess.Process | None = None
+
+    def furnish(self) -> None:
+        """Write the configuration, link the integration and hang up the camera's picture."""
+        self.log.unlink(missing_ok=True)
+        templates = Path(__file__).parent
+        for name in ("configuration.yaml", "dashboard.yaml"):
+            text = Template((templates / name).read_text())
+            (self.folder / name).write_text(text.substitute(folder=self.folder, port=self.port))
+        (self.folder / "automations.yaml").touch()
+        for name in ("custom_components", "media"):
+            (self.folder / name).mkdir(exist_ok=True)
+        shutil.copy(templates / "front-door.jpg", self.folder / "media")
+        link = self.folder / "custom_components" / "outlook_smtp"
+        link.unlink(missing_ok=True)
+        link.symlink_to(PROJECT / "custom_components" / "outlook_smtp")
+        # The usual authorities too: the variable replaces them, and other integrations need them.
+        authorities = Path(certifi.where()).read_text() + self._ca_file.read_text()
+        (self.folder / "authorities.pem").write_text(authorities)
+
+    async def start(self) -> None:
+        """Start it, in a session of its own so that Ctrl-C reaches the demo alone."""
+        with self.log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                "hass",
+                "--config",
+                self.folder,
+                "--skip-pip",
+                "--log-no-color",
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=os.environ | {"REQUESTS_CA_BUNDLE": str(self.folder / "authorities.pem")},
+                start_new_session=True,
+            )
+
+    async def during[T](self, work: Coroutine[Any, Any, T]) -> T:
+        """Do some work, and complain if Home Assistant ends meanwhile."""
+        if self._process is None:
+            raise DemoError("Home Assistant was not started.")
+        working = asyncio.create_task(work)
+        ending = asyncio.create_task(self._process.wait())
+        try:
+            await asyncio.wait((working, ending), return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                return working.result()
+        finally:
+            working.cancel()
+            ending.cancel()
+        if ending.result() == RESTART:
+            raise RestartError
+        raise DemoError(f"Home Assistant ended. Its log: {self.log}")
+
+    async def stop(self) -> None:
+        """Stop it, gently at first."""
+        if self._process is None or self._process.returncode is not None:
+            return
+        with suppress(ProcessLookupError):
+            self._process.terminate()
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT):
+                await self._process.wait()
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+
+    def complaints(self) -> list[str]:
+        """Return what the log holds against the integration: errors, tracebacks, misuse."""
+        text = self.log.read_text(errors="replace")
+        starts = [match.start() for match in _RECORD.finditer(text)]
+        records = [text[a:b].strip() for a, b in zip(starts, [*starts[1:], None], strict=True)]
+        return [record for record in records if _is_complaint(record)]
+
+
+def _is_complaint(record: str) -> bool:
+    """Return whether a record of the log is an error or a misuse of the integration's."""
+    if not any(name in record for name in _OURS):
+        return False
+    level = match["level"] if (match := _RECORD.match(record)) else ""
+    return level in ("ERROR", "CRITICAL") or "Traceback" in record or "Detected " in record
+
+
+def free_port() -> int:
+    """Return a port of the loopback that nobody uses."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def require_port(port: int) -> None:
+    """Complain if somebody uses a port already."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise DemoError(
+                f"Port {port} is taken. Stop what uses it, or choose another: "
+                f"scripts/demo --port {port + 10}"
+            ) from error

@@ -1,0 +1,91 @@
+"""What the tests of this room share: an account, a message, and what became of them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from custom_components.outlook_smtp.smtp.account import Account, Security, Server
+from custom_components.outlook_smtp.smtp.credentials import Password
+from custom_components.outlook_smtp.smtp.faults import Fault, SubmissionError
+from custom_components.outlook_smtp.smtp.probe import probe
+from custom_components.outlook_smtp.smtp.session import Envelope, Outcome, Session
+from tests.conftest import ADDRESS, PASSWORD
+from tests.standin import StandIn
+
+HOST = "127.0.0.1"
+ANNA, BERT, CARL = "anna@example.com", "bert@example.com", "carl@example.com"
+CONTENT = f"From: {ADDRESS}\r\nTo: {ANNA}\r\nSubject: Test\r\n\r\nIt works.\r\n".encode()
+LONG = 10.0  # Seconds that no test waits for.
+SHORT = 0.3
+
+
+def account_on(standin: StandIn, **changes: Any) -> Account:
+    """Return an account on a stand-in."""
+    values: dict[str, Any] = {
+        "address": ADDRESS,
+        "server": Server(HOST, standin.port, Security(standin.security)),
+        "credentials": Password(ADDRESS, PASSWORD),
+        "tls_context": standin.client_context(),
+        "timeout": LONG,
+    }
+    return Account(**values | changes)
+
+
+def envelope_to(*recipients: str, sender: str = ADDRESS, utf8: bool = False) -> Envelope:
+    """Return an envelope from the account's own address."""
+    return Envelope(sender, recipients, utf8)
+
+
+async def send(standin: StandIn, *recipients: str, **changes: Any) -> Outcome:
+    """Submit the message over a connection of its own."""
+    async with await Session.open(account_on(standin, **changes)) as session:
+        return await session.submit(envelope_to(*recipients or (ANNA,)), CONTENT)
+
+
+async def send_fault(standin: StandIn, *recipients: str, **changes: Any) -> Fault:
+    """Submit the message and return why it was refused for everybody."""
+    with pytest.raises(SubmissionError) as caught:
+        await send(standin, *recipients, **changes)
+    await nothing_left_open(standin)
+    return caught.value.fault
+
+
+async def probe_fault(standin: StandIn, **changes: Any) -> Fault:
+    """Check the account and return what the check met."""
+    with pytest.raises(SubmissionError) as caught:
+        await probe(account_on(standin, **changes))
+    await nothing_left_open(standin)
+    return caught.value.fault
+
+
+async def nothing_left_open(standin: StandIn) -> None:
+    """Wait for the server to see every connection closed."""
+    async with asyncio.timeout(2):
+        while standin.open_connections:
+            await asyncio.sleep(0)
+
+
+def commands(standin: StandIn, session: int = -1) -> list[str]:
+    """Return what a client said in one of the sessions."""
+    return [line for speaker, line in standin.sessions[session] if speaker == "C"]
+
+
+@asynccontextmanager
+async def server_saying(words: bytes) -> AsyncIterator[int]:
+    """Lend the port of a server that listens once, says its words and waits for the end."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(words)
+        try:
+            await reader.read()
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+
+    async with await asyncio.start_server(answer, HOST) as server:
+        yield server.sockets[0].getsockname()[1]

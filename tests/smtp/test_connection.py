@@ -1,0 +1,288 @@
+"""A connection is encrypted and verified, or there is none; and nothing is left of a failed one."""
+
+import _socket
+import asyncio
+from collections.abc import Iterator
+import errno
+import socket
+from threading import Event
+from typing import Any
+
+import pytest
+from pytest_socket import socket_allow_hosts
+
+from custom_components.outlook_smtp.smtp.account import Security, Server
+from custom_components.outlook_smtp.smtp.faults import Fault, Kind, Problem, SubmissionError
+from custom_components.outlook_smtp.smtp.probe import probe
+from custom_components.outlook_smtp.smtp.session import Session
+from tests.standin import (
+    IMAP_GREETING,
+    POP_GREETING,
+    Certificate,
+    Script,
+    StandIn,
+    Step,
+    blocked_port,
+    closed_port,
+)
+
+from .helpers import (
+    HOST,
+    SHORT,
+    account_on,
+    commands,
+    nothing_left_open,
+    probe_fault,
+    server_saying,
+)
+
+# The record in which a server of TLS 1.1 chooses its version and a cipher.
+SERVER_HELLO_11 = bytes.fromhex("160302002a 02000026 0302") + bytes(32) + bytes.fromhex("00002f00")
+
+
+@pytest.fixture(params=["starttls", "tls"])
+def any_standin(request: pytest.FixtureRequest) -> Iterator[StandIn]:
+    """Run a stand-in of each security."""
+    name = "tls_standin" if request.param == "tls" else "standin"
+    return request.getfixturevalue(name)  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def addresses(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """Return a list that takes the place of the name server's answer."""
+    found: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    return found
+
+
+def address(port: int, protocol: int = socket.IPPROTO_TCP) -> tuple[Any, ...]:
+    """Return one answer of the name server."""
+    return (socket.AF_INET, socket.SOCK_STREAM, protocol, "", (HOST, port))
+
+
+async def test_encrypted_and_verified(any_standin: StandIn) -> None:
+    """Both securities end in modern TLS with a server whose name is known."""
+    report = await probe(account_on(any_standin))
+    assert report.server_info.tls_version in ("TLSv1.2", "TLSv1.3")
+    assert report.server_info.certificate["subjectAltName"]
+    await nothing_left_open(any_standin)
+
+
+async def test_the_client_calls_itself_by_its_address(any_standin: StandIn) -> None:
+    """EHLO names an address literal, which every server takes, whatever this host is called."""
+    await probe(account_on(any_standin))
+    hellos = [line for line in commands(any_standin) if line.startswith("EHLO")]
+    assert set(hellos) == {"EHLO [127.0.0.1]"}
+
+
+async def test_the_address_over_ipv6(socket_enabled: None) -> None:
+    """An IPv6 address is tagged as such."""
+    socket_allow_hosts(["::1"])
+    try:
+        with StandIn(host="::1") as standin:
+            await probe_fault(standin, server=Server("::1", standin.port))
+    except OSError:
+        pytest.skip("This machine has no IPv6.")
+    assert commands(standin)[0] == "EHLO [IPv6:::1]"
+
+
+@pytest.mark.parametrize("security", ["starttls", "tls"])
+@pytest.mark.parametrize(
+    ("certificate", "problem", "text"),
+    [
+        (Certificate.EXPIRED, Problem.CERTIFICATE_EXPIRED, "certificate has expired"),
+        (Certificate.WRONG_HOST, Problem.CERTIFICATE_WRONG_HOST, "mismatch"),
+        (Certificate.UNTRUSTED, Problem.CERTIFICATE_UNTRUSTED, "unable to get local issuer"),
+        (Certificate.OLD_TLS, Problem.TLS_TOO_OLD, "ALERT_PROTOCOL_VERSION"),
+    ],
+)
+async def test_certificates(
+    socket_enabled: None, security: Any, certificate: Certificate, problem: Problem, text: str
+) -> None:
+    """A server that cannot prove who it is, or only speaks broken TLS, gets no password."""
+    with StandIn(security=security, certificate=certificate) as standin:
+        fault = await probe_fault(standin)
+        assert (fault.kind, fault.problem) == (Kind.SETUP, problem)
+        assert text in fault.text
+        assert not [line for line in commands(standin) if line.startswith("AUTH")]
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "problem"),
+    [
+        (SERVER_HELLO_11, Kind.SETUP, Problem.TLS_TOO_OLD),
+        (b"\x15\x03\x03\x00\x02\x02\x28", Kind.TRANSIENT, Problem.TLS_FAILED),
+        (b"220 mail.example.com ESMTP\r\n", Kind.SETUP, Problem.WRONG_SECURITY),
+        (b"* OK IMAP4 ready\r\n", Kind.SETUP, Problem.WRONG_SECURITY),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", Kind.SETUP, Problem.WRONG_SECURITY),
+    ],
+    ids=["TLS 1.1", "handshake failure", "SMTP", "IMAP", "HTTP"],
+)
+async def test_answers_to_a_tls_hello(
+    standin: StandIn, answer: bytes, kind: Kind, problem: Problem
+) -> None:
+    """Old TLS and clear text are told apart from TLS that just failed."""
+    async with server_saying(answer) as port:
+        fault = await probe_fault(standin, server=Server(HOST, port, Security.TLS))
+    assert (fault.kind, fault.problem) == (kind, problem)
+
+
+async def test_no_starttls_no_password(standin: StandIn) -> None:
+    """A server that does not offer encryption hears EHLO and nothing else."""
+    standin.script = Script(offer_starttls=False)
+    fault = await probe_fault(standin)
+    assert (fault.kind, fault.problem) == (Kind.SETUP, Problem.STARTTLS_NOT_OFFERED)
+    assert commands(standin) == ["EHLO [127.0.0.1]"]
+
+
+@pytest.mark.parametrize("reset", [False, True])
+@pytest.mark.parametrize(
+    ("step", "problem"),
+    [
+        (Step.CONNECT, Problem.CONNECTION_LOST),
+        (Step.GREETING, Problem.CONNECTION_LOST),
+        (Step.EHLO, Problem.CONNECTION_LOST),
+        (Step.STARTTLS, Problem.CONNECTION_LOST),
+        (Step.HANDSHAKE, Problem.TLS_FAILED),
+        (Step.EHLO_TLS, Problem.CONNECTION_LOST),
+        (Step.AUTH, Problem.CONNECTION_LOST),
+    ],
+)
+async def test_dropped_after_starttls(
+    standin: StandIn, step: Step, problem: Problem, reset: bool
+) -> None:
+    """A server may hang up at every step, which passes; in the handshake it is about TLS."""
+    standin.script = Script(drop=step, reset=reset)
+    fault = await probe_fault(standin)
+    if step is Step.STARTTLS and reset:
+        problem = Problem.TLS_FAILED  # It looks no different from inside.
+    assert (fault.kind, fault.problem) == (Kind.TRANSIENT, problem)
+
+
+@pytest.mark.parametrize(
+    ("step", "problem"),
+    [
+        (Step.CONNECT, Problem.TLS_FAILED),
+        (Step.HANDSHAKE, Problem.TLS_FAILED),
+        (Step.GREETING, Problem.CONNECTION_LOST),
+        (Step.EHLO_TLS, Problem.CONNECTION_LOST),
+        (Step.AUTH, Problem.CONNECTION_LOST),
+    ],
+)
+async def test_dropped_over_tls(tls_standin: StandIn, step: Step, problem: Problem) -> None:
+    """With TLS from the first byte the handshake is all there is before the greeting."""
+    tls_standin.script = Script(drop=step)
+    fault = await probe_fault(tls_standin)
+    assert (fault.kind, fault.problem) == (Kind.TRANSIENT, problem)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [Step.CONNECT, Step.GREETING, Step.STARTTLS, Step.HANDSHAKE, Step.EHLO_TLS, Step.AUTH],
+)
+async def test_silence(any_standin: StandIn, step: Step) -> None:
+    """Each step has a time of its own, after which the connection is cut."""
+    if any_standin.security == "tls" and step is Step.STARTTLS:
+        step = Step.EHLO_TLS
+    any_standin.script = Script(stall=step)
+    fault = await probe_fault(any_standin, timeout=SHORT)
+    assert (fault.kind, fault.problem) == (Kind.TRANSIENT, Problem.TIMEOUT)
+
+
+@pytest.mark.parametrize(
+    "step", [Step.GREETING, Step.HANDSHAKE, Step.EHLO_TLS, Step.AUTH], ids=str
+)
+async def test_cancelled(any_standin: StandIn, step: Step) -> None:
+    """Who stops waiting for a connection leaves none behind."""
+    any_standin.script = Script(stall=step)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(SHORT):
+            await Session.open(account_on(any_standin))
+    await nothing_left_open(any_standin)
+
+
+@pytest.mark.parametrize("greeting", [IMAP_GREETING, POP_GREETING])
+async def test_a_server_for_reading_mail(any_standin: StandIn, greeting: str) -> None:
+    """An IMAP or POP server is recognised by its first words, which are quoted."""
+    any_standin.script = Script(greeting=greeting)
+    fault = await probe_fault(any_standin)
+    assert (fault.kind, fault.problem, fault.text) == (Kind.SETUP, Problem.NOT_SMTP, greeting)
+
+
+async def test_nobody_listens(standin: StandIn) -> None:
+    """A closed port refuses at once."""
+    fault = await probe_fault(standin, server=Server(HOST, closed_port()))
+    assert (fault.kind, fault.problem) == (Kind.TRANSIENT, Problem.CONNECTION_REFUSED)
+
+
+async def test_blocked_port(standin: StandIn) -> None:
+    """A connection that nobody answers hints at a firewall."""
+    with blocked_port() as port:
+        fault = await probe_fault(standin, server=Server(HOST, port), timeout=SHORT)
+    assert (fault.kind, fault.problem) == (Kind.TRANSIENT, Problem.PORT_BLOCKED)
+
+
+@pytest.mark.parametrize("refuses", [True, False], ids=["refused", "blocked"])
+async def test_the_next_address(
+    standin: StandIn, addresses: list[tuple[Any, ...]], refuses: bool
+) -> None:
+    """A host of several addresses is reached over any that answers."""
+    with blocked_port() as blocked:
+        addresses += [address(closed_port() if refuses else blocked), address(standin.port)]
+        await probe(account_on(standin))
+    await nothing_left_open(standin)
+
+
+@pytest.mark.parametrize("protocol", [socket.IPPROTO_TCP, socket.IPPROTO_UDP])
+async def test_no_address_left(
+    standin: StandIn, addresses: list[tuple[Any, ...]], protocol: int
+) -> None:
+    """A refusal counts, even if another address failed in another way."""
+    addresses += [address(closed_port()), address(closed_port(), protocol)]
+    fault = await probe_fault(standin)
+    assert fault.problem is Problem.CONNECTION_REFUSED
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 70, "ä" * 60])
+async def test_no_host_name(
+    standin: StandIn, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cannot be a host name is never found."""
+    # Home Assistant's test plugin stands in the way of names; these do not reach a name server.
+    monkeypatch.setattr(socket, "getaddrinfo", _socket.getaddrinfo)
+    fault = await probe_fault(standin, server=Server(host, 587))
+    assert fault == Fault(Kind.SETUP, Problem.HOST_NOT_FOUND)
+
+
+async def test_unknown_host(standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that the name server does not know may be known once the network is back."""
+
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    fault = await probe_fault(standin)
+    assert (fault.kind, fault.problem) == (Kind.TRANSIENT, Problem.HOST_NOT_FOUND)
+    assert "not known" in fault.text
+
+
+async def test_silent_name_server(standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looking a name up takes no longer than any other step."""
+    end = Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: end.wait())
+    try:
+        fault = await probe_fault(standin, timeout=SHORT)
+    finally:
+        end.set()
+    assert (fault.kind, fault.problem) == (Kind.TRANSIENT, Problem.HOST_NOT_FOUND)
+
+
+async def test_unreachable(standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing network is told apart from a server that is down."""
+
+    async def unreachable(*_: object) -> None:
+        raise OSError(errno.ENETUNREACH, "Network is unreachable")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", unreachable)
+    fault = await probe_fault(standin)
+    assert (fault.kind, fault.problem) == (Kind.TRANSIENT, Problem.NETWORK_UNREACHABLE)
