@@ -412,7 +412,7 @@ async def test_description_of_the_action_is_complete(hass: HomeAssistant) -> Non
     description, texts = await hass.async_add_executor_job(read)
     selector.TargetSelector(description["target"])
     schema = hass.services.async_services_for_domain(DOMAIN)["send_message"].schema
-    assert schema is not None
+    assert isinstance(schema, vol.Schema)
     known = {str(key) for key in schema.schema}
     targets = {"entity_id", "device_id", "area_id", "floor_id", "label_id"}
     assert description["fields"].keys() == known - targets == texts["fields"].keys()

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 import aiohttp
 from homeassistant.components import camera, image, tts
-from homeassistant.components.media_source import async_resolve_media
+from homeassistant.components.media_source import URI_SCHEME, async_resolve_media
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 
@@ -125,6 +125,8 @@ async def _async_read_media(hass: HomeAssistant, media_content_id: str, limit: i
     if media_content_id.startswith(_SPEECH) and tts.DOMAIN in loaded:
         extension, content = await tts.async_get_media_source_audio(hass, media_content_id)
         return _Media(content, f"speech.{extension}")
+    if not media_content_id.removeprefix(URI_SCHEME):
+        raise ValueError("nothing is named")
     media = await async_resolve_media(hass, media_content_id, None)
     if media.path is None:
         raise input_error("media_not_a_file", ATTR_ATTACHMENTS, media_content_id)

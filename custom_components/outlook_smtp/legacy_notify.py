@@ -145,7 +145,7 @@ def _inline(images: list[str], fields: dict[str, Any]) -> dict[str, Any]:
         if content_id and content_id not in taken:
             item[ATTR_CONTENT_ID] = content_id
             taken.add(content_id)
-            forms |= dict.fromkeys((name, quote(name), escape(name)), content_id)
+            forms = dict.fromkeys((name, quote(name), escape(name)), content_id) | forms
         attachments.append(item)
     return {ATTR_ATTACHMENTS: attachments, ATTR_HTML: _show(fields[ATTR_HTML], forms)}
 

@@ -135,7 +135,7 @@ async def _async_send_message(call: ServiceCall) -> ServiceResponse:
     letter = await async_read_letter(call.hass, mailer, call.data, to)
     receipt = await mailer.send(letter)
     for entity in entities:
-        entity.async_record(receipt)
+        await entity.async_record(receipt)
     if call.return_response:
         return receipt.as_response()
     receipt.raise_for_refused()

@@ -3,8 +3,6 @@
 import argparse
 import asyncio
 from contextlib import AsyncExitStack
-import json
-from pathlib import Path
 import shutil
 import signal
 import sys
@@ -54,14 +52,13 @@ async def run(options: argparse.Namespace) -> None:
     if not options.keep:
         shutil.rmtree(folder, ignore_errors=True)
     new = not folder.exists()
-    if new:
-        folder.mkdir(parents=True)
-        _skip_onboarding_but_the_user(folder)
     async with AsyncExitStack() as stack:
         standin = stack.enter_context(StandIn(mail_port))
         standin.add_mailbox(ADDRESS, PASSWORD)
         home = Home(folder, port, standin.ca_file)
         home.furnish()
+        if new:
+            home.settle()
         api = await _start(stack, home, new=new)
         tour = Tour(api, home, standin)
         if new:
@@ -81,11 +78,16 @@ async def _start(stack: AsyncExitStack, home: Home, *, new: bool) -> Api:
     session = await stack.enter_async_context(aiohttp.ClientSession())
     stack.push_async_callback(home.stop)
     await home.start()
-    async with asyncio.timeout(START_TIMEOUT):
-        await home.during(wait_until_up(session, home.url))
-        api = await Api.sign_in(session, home.url, USER, new=new)
-        stack.push_async_callback(api.close)
-        await home.during(api.wait_until_running())
+    try:
+        async with asyncio.timeout(START_TIMEOUT):
+            await home.during(wait_until_up(session, home.url))
+            api = await Api.sign_in(session, home.url, USER, new=new)
+            stack.push_async_callback(api.close)
+            await home.during(api.wait_until_running())
+    except TimeoutError:
+        raise DemoError(f"Home Assistant does not come up. Its log: {home.log}") from None
+    # What the UI asks first: without an answer it does not open.
+    await api.ask("get_services")
     # It lists integrations that Home Assistant starts with and that are not installed here.
     await api.call("persistent_notification.dismiss", {"notification_id": "invalid_config"})
     return api
@@ -104,14 +106,6 @@ async def _stay_up(stack: AsyncExitStack, home: Home, api: Api, standin: StandIn
             await home.during(Standby(api, standin, typed).run())
         except RestartError:
             api = await _start(stack, home, new=False)
-
-
-def _skip_onboarding_but_the_user(folder: Path) -> None:
-    """Count the other steps as done: they would add integrations that need the internet."""
-    store = {"version": 4, "key": "onboarding"}
-    done = {"done": ["core_config", "analytics", "integration"]}
-    (folder / ".storage").mkdir()
-    (folder / ".storage" / "onboarding").write_text(json.dumps(store | {"data": done}))
 
 
 def _require_clean_log(home: Home) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import asyncio.subprocess
 from collections.abc import Coroutine
 from contextlib import suppress
+import json
 import os
 from pathlib import Path
 import re
@@ -42,11 +43,12 @@ class Home:
 
     def furnish(self) -> None:
         """Write the configuration, link the integration and hang up the camera's picture."""
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.log.unlink(missing_ok=True)
         templates = Path(__file__).parent
         for name in ("configuration.yaml", "dashboard.yaml"):
             text = Template((templates / name).read_text())
-            (self.folder / name).write_text(text.substitute(folder=self.folder, port=self.port))
+            (self.folder / name).write_text(text.substitute(folder=self.folder))
         (self.folder / "automations.yaml").touch()
         for name in ("custom_components", "media"):
             (self.folder / name).mkdir(exist_ok=True)
@@ -57,6 +59,15 @@ class Home:
         # The usual authorities too: the variable replaces them, and other integrations need them.
         authorities = Path(certifi.where()).read_text() + self._ca_file.read_text()
         (self.folder / "authorities.pem").write_text(authorities)
+
+    def settle(self) -> None:
+        """Write down what was decided already, before the first start.
+
+        The UI is on the loopback alone. And of the onboarding only the user is left to be made:
+        the other steps would add integrations that need the internet.
+        """
+        self._store("http", 1, {"server_host": ["127.0.0.1"], "server_port": self.port})
+        self._store("onboarding", 4, {"done": ["core_config", "analytics", "integration"]})
 
     async def start(self) -> None:
         """Start it, in a session of its own so that Ctrl-C reaches the demo alone."""
@@ -70,7 +81,11 @@ class Home:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=os.environ | {"REQUESTS_CA_BUNDLE": str(self.folder / "authorities.pem")},
+                env=os.environ
+                | {
+                    "PYTHONPATH": str(Path(__file__).parent / "absent"),
+                    "REQUESTS_CA_BUNDLE": str(self.folder / "authorities.pem"),
+                },
                 start_new_session=True,
             )
 
@@ -103,6 +118,13 @@ class Home:
         except TimeoutError:
             self._process.kill()
             await self._process.wait()
+
+    def _store(self, key: str, version: int, data: dict[str, Any]) -> None:
+        """Write one of Home Assistant's own files."""
+        store = {"version": version, "minor_version": 1, "key": key, "data": data}
+        path = self.folder / ".storage" / key
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(store))
 
     def complaints(self) -> list[str]:
         """Return what the log holds against the integration: errors, tracebacks, misuse."""

@@ -12,7 +12,7 @@ import pytest
 from pytest_socket import socket_allow_hosts
 
 from custom_components.outlook_smtp.smtp.account import Security, Server
-from custom_components.outlook_smtp.smtp.faults import Fault, Kind, Problem, SubmissionError
+from custom_components.outlook_smtp.smtp.faults import Fault, Kind, Problem
 from custom_components.outlook_smtp.smtp.probe import probe
 from custom_components.outlook_smtp.smtp.session import Session
 from tests.standin import (
@@ -189,9 +189,7 @@ async def test_silence(any_standin: StandIn, step: Step) -> None:
     assert (fault.kind, fault.problem) == (Kind.TRANSIENT, Problem.TIMEOUT)
 
 
-@pytest.mark.parametrize(
-    "step", [Step.GREETING, Step.HANDSHAKE, Step.EHLO_TLS, Step.AUTH], ids=str
-)
+@pytest.mark.parametrize("step", [Step.GREETING, Step.HANDSHAKE, Step.EHLO_TLS, Step.AUTH], ids=str)
 async def test_cancelled(any_standin: StandIn, step: Step) -> None:
     """Who stops waiting for a connection leaves none behind."""
     any_standin.script = Script(stall=step)
@@ -244,9 +242,7 @@ async def test_no_address_left(
 
 
 @pytest.mark.parametrize("host", ["a..b", "x" * 70, "ä" * 60])
-async def test_no_host_name(
-    standin: StandIn, host: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_no_host_name(standin: StandIn, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot be a host name is never found."""
     # Home Assistant's test plugin stands in the way of names; these do not reach a name server.
     monkeypatch.setattr(socket, "getaddrinfo", _socket.getaddrinfo)

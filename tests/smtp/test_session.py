@@ -238,7 +238,7 @@ async def test_the_second_transaction_fails(
     script.limit_recipients = 1
     script.refuse_recipients = {BERT: UNKNOWN}
     standin.script = script
-    outcome = await send(standin, ANNA, CARL, BERT)
+    outcome = await send(standin, ANNA, BERT, CARL)
     assert outcome.accepted == standin.received[0].recipients == (ANNA,)
     assert len(standin.received) == 1
     assert problems(outcome) == expected

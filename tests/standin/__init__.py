@@ -2,6 +2,8 @@
 
 from .catalogue import CATALOGUE, Row
 from .certificates import Certificate
+from .identity import Identity
+from .identity_script import Endpoint, Misstep
 from .mailbox import Mailbox, Received
 from .ports import blocked_port, closed_port
 from .script import IMAP_GREETING, POP_GREETING, Script, Step
@@ -12,7 +14,10 @@ __all__ = [
     "IMAP_GREETING",
     "POP_GREETING",
     "Certificate",
+    "Endpoint",
+    "Identity",
     "Mailbox",
+    "Misstep",
     "Received",
     "Row",
     "Script",

@@ -1,17 +1,18 @@
 """The stand-in run by hand: python -m tests.standin --help."""
 
 import argparse
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 import shutil
 import signal
 import time
 
-from . import CATALOGUE, Certificate, Received, Script, StandIn, Step
+from . import CATALOGUE, Certificate, Identity, Received, Script, StandIn, Step
 from .script import IMAP_GREETING, POP_GREETING
 
 ROWS = {row.name: row for row in CATALOGUE}
 GREETINGS = {"imap": IMAP_GREETING, "pop": POP_GREETING}
+IDENTITY_PORT = 1580
 DEFAULT_MAILBOX = "alice@outlook.com:secret"
 # How often the loop looks for new mail; only the person in front of the screen waits.
 LOOK_EVERY = 0.2
@@ -36,6 +37,14 @@ def parse_arguments() -> argparse.Namespace:
     add("--size", type=int, help="the size limit to advertise")
     add("--list", action="store_true", help="print the names of the catalogue and leave")
     add("--write-ca", type=Path, metavar="PATH", help="write the authority's certificate here too")
+    add(
+        "--identity",
+        type=int,
+        nargs="?",
+        const=IDENTITY_PORT,
+        metavar="PORT",
+        help=f"let people sign in with Microsoft too (default port: {IDENTITY_PORT})",
+    )
     return parser.parse_args()
 
 
@@ -69,13 +78,16 @@ def describe(mail: Received) -> str:
     return "\n".join(lines)
 
 
-def introduce(standin: StandIn) -> None:
-    """Print how to reach the server."""
+def introduce(standin: StandIn, identity: Identity | None = None) -> None:
+    """Print how to reach the server and the identity platform."""
     print(f"Listening on {standin.host}:{standin.port} ({standin.security})")
     print(f"Certificate authority: {standin.ca_file}")
     print(f"To trust it: REQUESTS_CA_BUNDLE={standin.ca_file}")
     for mailbox in standin.mailboxes.values():
         print(f"Mailbox: {mailbox.address} with password {mailbox.password}")
+    if identity:
+        print(f"Sign-in at {identity.authority}, codes at {identity.authority}/device")
+        print(f"Client id: {identity.client_id}, secret for the browser: {identity.client_secret}")
     print("Stop with Ctrl-C.", flush=True)
 
 
@@ -105,8 +117,9 @@ def main() -> None:
         standin.access_tokens[value] = address
     if options.write_ca:
         shutil.copyfile(standin.ca_file, options.write_ca)
-    with standin, suppress(KeyboardInterrupt):
-        introduce(standin)
+    identity = None if options.identity is None else Identity(standin, options.identity)
+    with standin, identity or nullcontext(), suppress(KeyboardInterrupt):
+        introduce(standin, identity)
         report(standin)
 
 

@@ -1,27 +1,59 @@
 """The app registration under which a person signs in, and where Microsoft answers for it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+import re
 from typing import Final
 
 AUTHORITY: Final = "https://login.microsoftonline.com"
 DEFAULT_TENANT: Final = "common"  # Personal, work and school accounts alike.
+TENANT_GROUPS: Final = (DEFAULT_TENANT, "organizations", "consumers")
 
 # The forms outlook.office365.com/SMTP.Send and a bare SMTP.Send fail for personal accounts.
 SEND_SCOPE: Final = "https://outlook.office.com/SMTP.Send"
 SCOPES: Final = (SEND_SCOPE, "offline_access", "openid", "profile", "email")
+
+_GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_LABEL: Final = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_DOMAIN: Final = re.compile(rf"(?=.{{4,253}}\Z){_LABEL}(\.{_LABEL})+", re.IGNORECASE)
+
+
+def is_client_id(text: str) -> bool:
+    """Return whether a text can be the application (client) id of an app registration."""
+    return _GUID.fullmatch(text) is not None
+
+
+def is_tenant(text: str) -> bool:
+    """Return whether a text names a group of accounts, or a directory by its id or domain.
+
+    https://learn.microsoft.com/entra/identity-platform/v2-protocols#endpoints
+    """
+    return text in TENANT_GROUPS or is_client_id(text) or _DOMAIN.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Application:
     """An app registration: its client id, and the tenant whose accounts may sign in to it.
 
-    https://learn.microsoft.com/entra/identity-platform/v2-protocols#endpoints
+    `client_secret` is for sign-ins through the browser alone: Microsoft refuses whoever sends one
+    with a device code, or to renew what a device code has brought (AADSTS700025), and whoever
+    leaves it out otherwise (AADSTS7000218).
     """
 
     client_id: str
     tenant: str = DEFAULT_TENANT
     authority: str = AUTHORITY
+    client_secret: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        """Make sure that the tenant can be part of an address."""
+        if not is_tenant(self.tenant):
+            raise ValueError("the tenant is no directory's id or domain")
 
     def endpoint(self, name: str) -> str:
         """Return the address of one of `authorize`, `token` and `devicecode`."""
         return f"{self.authority}/{self.tenant}/oauth2/v2.0/{name}"
+
+    def credentials(self) -> dict[str, str]:
+        """Return the form fields that tell who asks (RFC 6749, section 2.3.1)."""
+        secret = {"client_secret": self.client_secret} if self.client_secret else {}
+        return {"client_id": self.client_id, **secret}

@@ -11,11 +11,13 @@ from typing import Any, Final
 import aiohttp
 
 from .application import SCOPES, Application
-from .endpoint import post
+from .endpoint import post, read_seconds, read_text
 from .errors import AuthError, AuthProblem
 
 GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
-SLOW_DOWN: Final = 5.0  # Seconds by which Microsoft asks to poll less often.
+DEFAULT_INTERVAL: Final = 5.0  # Seconds, as are these:
+SLOW_DOWN: Final = 5.0  # By which Microsoft asks to poll less often.
+LONGEST_PAUSE: Final = 30.0  # Between two polls while Microsoft is out of reach.
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +42,13 @@ async def request_code(http: aiohttp.ClientSession, application: Application) ->
 
     """
     answer = await post(http, application, "devicecode", {"scope": " ".join(SCOPES)})
-    try:
-        return DeviceCode(
-            user_code=answer["user_code"],
-            verification_uri=answer["verification_uri"],
-            device_code=answer["device_code"],
-            expires_in=float(answer["expires_in"]),
-            interval=float(answer.get("interval", SLOW_DOWN)),
-        )
-    except KeyError, TypeError, ValueError:
-        raise AuthError(AuthProblem.UNEXPECTED_ANSWER) from None
+    return DeviceCode(
+        user_code=read_text(answer, "user_code"),
+        verification_uri=read_text(answer, "verification_uri"),
+        device_code=read_text(answer, "device_code"),
+        expires_in=read_seconds(answer, "expires_in"),
+        interval=read_seconds(answer, "interval", DEFAULT_INTERVAL) or DEFAULT_INTERVAL,
+    )
 
 
 async def await_sign_in(
@@ -63,25 +62,30 @@ async def await_sign_in(
         AuthError: If the person declines, or the code expires.
 
     """
-    form = {"grant_type": GRANT, "device_code": code.device_code}
-    interval = code.interval
     try:
         async with asyncio.timeout(code.expires_in):
-            while True:
-                await asyncio.sleep(interval)
-                try:
-                    return await post(http, application, "token", form)
-                except AuthError as error:
-                    if error.code == "slow_down":
-                        interval += SLOW_DOWN
-                    elif not _goes_on(error):
-                        raise
+            return await _poll(http, application, code)
     except TimeoutError:
-        raise AuthError(AuthProblem.CODE_EXPIRED) from None
+        pass
+    raise AuthError(AuthProblem.CODE_EXPIRED)
 
 
-def _goes_on(error: AuthError) -> bool:
-    """Return whether the wait for the person goes on after an answer."""
-    return (
-        error.code == "authorization_pending" or error.problem is AuthProblem.IDENTITY_UNREACHABLE
-    )
+async def _poll(
+    http: aiohttp.ClientSession, application: Application, code: DeviceCode
+) -> Mapping[str, Any]:
+    """Poll for ever, at the pace that is asked for (RFC 8628, section 3.5)."""
+    form = {"grant_type": GRANT, "device_code": code.device_code}
+    pause = interval = code.interval
+    while True:
+        await asyncio.sleep(pause)
+        try:
+            return await post(http, application, "token", form)
+        except AuthError as error:
+            if error.problem is AuthProblem.IDENTITY_UNREACHABLE:
+                pause = max(error.retry_after or 0, min(2 * pause, LONGEST_PAUSE))
+                continue
+            if error.code == "slow_down":
+                interval += SLOW_DOWN
+            elif error.code != "authorization_pending":
+                raise
+            pause = interval

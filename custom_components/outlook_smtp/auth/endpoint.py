@@ -1,6 +1,9 @@
-"""One request to Microsoft's identity platform."""
+"""One request to Microsoft's identity platform, and what its answer holds."""
 
 from collections.abc import Mapping
+from contextlib import suppress
+import json
+import math
 from typing import Any, Final
 
 import aiohttp
@@ -9,6 +12,7 @@ from .application import Application
 from .errors import AuthError, AuthProblem, read_error
 
 TIMEOUT: Final = aiohttp.ClientTimeout(total=30)
+_SECRETS: Final = ("client_secret", "code", "code_verifier", "device_code", "refresh_token")
 
 
 async def post(
@@ -18,7 +22,7 @@ async def post(
 
     Args:
         http: The HTTP session to use.
-        application: Whose endpoint it is; its client id is added to the form.
+        application: Whose endpoint it is; its credentials are added to the form.
         name: `token` or `devicecode`.
         form: The fields (RFC 6749, section 4; RFC 8628, section 3).
 
@@ -26,24 +30,79 @@ async def post(
         AuthError: With what Microsoft answered, or that it did not.
 
     """
-    try:
-        async with http.post(
-            application.endpoint(name),
-            data={"client_id": application.client_id, **form},
-            timeout=TIMEOUT,
-            allow_redirects=False,
-        ) as response:
-            status = response.status
-            answer = await response.json(content_type=None)
-    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-        # Its text may quote what was sent: only its type is told.
-        raise AuthError(
-            AuthProblem.IDENTITY_UNREACHABLE, description=type(error).__name__
-        ) from None
-    if status >= 500:
-        raise AuthError(AuthProblem.IDENTITY_UNREACHABLE, description=f"HTTP {status}")
+    fields = {**application.credentials(), **form}
+    status, retry_after, body = await _exchange(http, application.endpoint(name), fields)
+    answer = _parse(body)
     if not isinstance(answer, dict):
-        raise AuthError(AuthProblem.UNEXPECTED_ANSWER, description=f"HTTP {status}")
-    if "error" in answer or status != 200:
-        raise read_error(answer)
-    return answer
+        # A portal, a proxy or a gateway speaks in Microsoft's place.
+        raise AuthError(
+            AuthProblem.IDENTITY_UNREACHABLE,
+            description=f"HTTP {status}, no JSON object",
+            retry_after=retry_after,
+        )
+    if status == 200 and "error" not in answer:
+        return answer
+    words = str(answer.get("error_description", ""))
+    for secret in filter(None, map(fields.get, _SECRETS)):
+        words = words.replace(secret, "***")
+    raise read_error({**answer, "error_description": words}, status, retry_after)
+
+
+async def _exchange(
+    http: aiohttp.ClientSession, url: str, fields: Mapping[str, str]
+) -> tuple[int, float | None, bytes]:
+    """Post a form and return the status of the answer, its Retry-After and its body."""
+    try:
+        # A form full of secrets follows no redirect.
+        async with http.post(url, data=fields, timeout=TIMEOUT, allow_redirects=False) as response:
+            body = await response.read()
+            return response.status, _delay(response.headers.get("Retry-After", "")), body
+    except (aiohttp.ClientError, TimeoutError) as error:
+        reason = _describe(error)
+    # Out here the exception is no part of the new one: it may hold what was received.
+    raise AuthError(AuthProblem.IDENTITY_UNREACHABLE, description=reason)
+
+
+def _describe(error: Exception) -> str:
+    """Return what became of a request; only the words for a failed connection quote nothing."""
+    name = type(error).__name__
+    return f"{name}: {error}" if isinstance(error, aiohttp.ClientConnectorError) else name
+
+
+def _delay(header: str) -> float | None:
+    """Read a Retry-After in seconds; Microsoft sends no dates (RFC 9110, section 10.2.3)."""
+    return float(header) if header.isascii() and header.isdecimal() else None
+
+
+def _parse(body: bytes) -> Any:
+    """Return what a JSON text stands for, or nothing if it is none."""
+    with suppress(ValueError):
+        return json.loads(body)
+    return None
+
+
+def read_text(answer: Mapping[str, Any], name: str) -> str:
+    """Return a member of an answer that has to be there.
+
+    Raises:
+        AuthError: If it is not.
+
+    """
+    value = answer.get(name)
+    if isinstance(value, str) and value:
+        return value
+    raise AuthError(AuthProblem.UNEXPECTED_ANSWER, description=f"no {name}")
+
+
+def read_seconds(answer: Mapping[str, Any], name: str, default: float | None = None) -> float:
+    """Return a duration that an answer holds as a number, or as a number's text.
+
+    Raises:
+        AuthError: If it does not, and there is no default.
+
+    """
+    with suppress(TypeError, ValueError):
+        seconds = float(answer.get(name, default))
+        if math.isfinite(seconds) and seconds >= 0:
+            return seconds
+    raise AuthError(AuthProblem.UNEXPECTED_ANSWER, description=f"no {name}")

@@ -21,6 +21,7 @@ class AuthProblem(StrEnum):
     IDENTITY_UNREACHABLE = "identity_unreachable"
     # The app registration has to be mended.
     APPLICATION_REFUSED = "application_refused"
+    # Nobody foresaw it: worth another try, and a report.
     UNEXPECTED_ANSWER = "unexpected_answer"
     # The sign-in worked and is of no use.
     NO_SEND_PERMISSION = "no_send_permission"
@@ -54,20 +55,45 @@ class AuthError(Exception):
     """Microsoft refused, or could not be reached; `problem` says what is to be done.
 
     `code` is the protocol's error code and `description` Microsoft's words, cleaned: they hold
-    the AADSTS number that people search for, and never a token.
+    the AADSTS number that people search for, and never a token. `retry_after` is for how many
+    seconds Microsoft asked to be left alone, if it did.
     """
 
-    def __init__(self, problem: AuthProblem, code: str = "", description: str = "") -> None:
+    def __init__(
+        self,
+        problem: AuthProblem,
+        code: str = "",
+        description: str = "",
+        retry_after: float | None = None,
+    ) -> None:
         """Keep the problem and Microsoft's words."""
         super().__init__(f"{problem}: {code} {description}".rstrip(": "))
         self.problem = problem
         self.code = code
         self.description = description
+        self.retry_after = retry_after
 
 
-def read_error(answer: Mapping[str, Any]) -> AuthError:
-    """Turn an error answer of the token or device code endpoint into what it stands for."""
-    code = str(answer.get("error", ""))
-    words = _TRACE.sub("", str(answer.get("error_description", "")))
-    description = " ".join(_UNPRINTABLE.sub(" ", words).split())[:MAX_DESCRIPTION]
-    return AuthError(_PROBLEMS.get(code, AuthProblem.UNEXPECTED_ANSWER), code, description)
+def read_error(
+    answer: Mapping[str, Any], status: int = 400, retry_after: float | None = None
+) -> AuthError:
+    """Turn an error answer into what it stands for (RFC 6749, sections 4.1.2.1 and 5.2).
+
+    Args:
+        answer: What Microsoft sent.
+        status: The HTTP status of the answer.
+        retry_after: What its header of that name said, in seconds.
+
+    """
+    code = _clean(answer.get("error", ""))
+    description = _clean(answer.get("error_description", "")) or f"HTTP {status}"
+    problem = _PROBLEMS.get(code, AuthProblem.UNEXPECTED_ANSWER)
+    if status == 429 or status >= 500:
+        problem = AuthProblem.IDENTITY_UNREACHABLE
+    return AuthError(problem, code, description, retry_after)
+
+
+def _clean(words: Any) -> str:
+    """Return words as one line, without the numbers under which Microsoft logs the request."""
+    text = _UNPRINTABLE.sub(" ", _TRACE.sub("", str(words)))
+    return " ".join(text.split())[:MAX_DESCRIPTION]

@@ -3,15 +3,22 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, field
+import logging
 import time
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Self
 
 import jwt
 
 from .application import SCOPES, SEND_SCOPE
+from .endpoint import read_seconds, read_text
 from .errors import AuthError, AuthProblem
 
-RENEW_BEFORE: Final = 300.0  # Seconds before it expires that a token is no longer handed out.
+_LOGGER = logging.getLogger(__name__)
+
+RENEW_BEFORE: Final = 300.0  # Seconds before it expires that a token is to be renewed.
+
+# Posts a form to the token endpoint and returns its answer, or raises `AuthError`.
+type TokenEndpoint = Callable[[Mapping[str, str]], Awaitable[Mapping[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +26,9 @@ class Token:
     """A right to send.
 
     `obtained_at` and `expires_at` are seconds since the epoch. Microsoft replaces the refresh
-    token at every renewal; it lapses when it is not used for 90 days.
+    token at every renewal; it lapses when it is not used for 90 days. The access token is opaque.
+
+    https://learn.microsoft.com/entra/identity-platform/refresh-tokens
     """
 
     access_token: str = field(repr=False)
@@ -39,26 +48,33 @@ class Token:
             AuthError: If it does not let send, or cannot be renewed.
 
         """
-        if not _may_send(answer.get("scope", SEND_SCOPE)):
+        if not _may_send(str(answer.get("scope", SEND_SCOPE))):
             raise AuthError(AuthProblem.NO_SEND_PERMISSION)
-        refresh_token = answer.get("refresh_token") or refresh_token
+        access_token = read_text(answer, "access_token")
+        refresh_token = str(answer.get("refresh_token") or refresh_token)
         if not refresh_token:
             raise AuthError(AuthProblem.NO_REFRESH_TOKEN)
         now = time.time()
-        try:
-            lifetime = float(answer["expires_in"])
-            return cls(answer["access_token"], refresh_token, now, now + lifetime)
-        except KeyError, TypeError, ValueError:
-            raise AuthError(AuthProblem.UNEXPECTED_ANSWER) from None
+        return cls(access_token, refresh_token, now, now + read_seconds(answer, "expires_in"))
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Self:
         """Read a token that was stored."""
-        return cls(**stored)
+        return cls(
+            stored["access_token"],
+            stored["refresh_token"],
+            stored["obtained_at"],
+            stored["expires_at"],
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Return what is to be stored."""
         return asdict(self)
+
+    @property
+    def renew_at(self) -> float:
+        """Return when the token is to be renewed; one that lives for minutes gets half of them."""
+        return self.expires_at - min(RENEW_BEFORE, (self.expires_at - self.obtained_at) / 2)
 
 
 def _may_send(scope: str) -> bool:
@@ -73,30 +89,27 @@ def read_address(answer: Mapping[str, Any]) -> str:
     The token came from Microsoft over TLS, so that its signature need not be checked (OpenID
     Connect Core, section 3.1.3.7).
 
-    Raises `AuthError` when there is none.
+    Raises:
+        AuthError: If there is none.
+
     """
     try:
         claims = jwt.decode(answer.get("id_token", ""), options={"verify_signature": False})
     except jwt.InvalidTokenError:
         claims = {}
-    for claim in ("preferred_username", "email"):
-        if "@" in str(claims.get(claim, "")):
-            return str(claims[claim])
+    # https://learn.microsoft.com/entra/identity-platform/id-token-claims-reference
+    for name in ("preferred_username", "email"):
+        # The first may be a telephone number.
+        if isinstance(claim := claims.get(name), str) and "@" in claim:
+            return claim
     raise AuthError(AuthProblem.NO_ADDRESS)
-
-
-class TokenEndpoint(Protocol):
-    """Something that trades a refresh token for a new answer of the token endpoint."""
-
-    async def __call__(self, form: Mapping[str, str]) -> Mapping[str, Any]:
-        """Post a form to the token endpoint and return its answer, or raise `AuthError`."""
 
 
 class TokenKeeper:
     """Hands out an access token that is good for some minutes, and renews it when it is not.
 
-    All who wait share one renewal. A new token is stored before anybody gets it: the old
-    refresh token may already be void.
+    All who wait share one renewal and its failure, and it goes on when they give up: a new token
+    is stored before anybody gets it, for the old refresh token may already be void.
     """
 
     def __init__(
@@ -105,11 +118,14 @@ class TokenKeeper:
         endpoint: TokenEndpoint,
         store: Callable[[Token], Awaitable[None]],
     ) -> None:
-        """Keep a token; `store` has to have it on disk when it returns."""
+        """Keep a token; `store` has to have it on disk when it returns, or raise `OSError`."""
         self._token = token
         self._endpoint = endpoint
         self._store = store
-        self._renewal = asyncio.Lock()
+        self._stored = True
+        self._work: asyncio.Task[None] | None = None
+        self._refused = ""
+        self._refusal: AuthError | None = None
 
     async def access_token(self) -> str:
         """Return an access token that is good for some minutes.
@@ -118,31 +134,86 @@ class TokenKeeper:
             AuthError: If it had to be renewed and could not be.
 
         """
-        async with self._renewal:
-            if time.time() > self._token.expires_at - RENEW_BEFORE:
-                await self._renew()
-            return self._token.access_token
+        if self._work or self._is_due() or not self._stored:
+            try:
+                await self._share_work()
+            except AuthError as error:
+                if error.problem is not AuthProblem.IDENTITY_UNREACHABLE or self._is_spent():
+                    raise
+        return self._token.access_token
 
-    async def replace(self, refused: str) -> None:
-        """Renew because an access token was refused, unless another caller has done so.
+    async def replace(self, refused: str) -> str:
+        """Return another access token than one that was refused.
+
+        It is renewed unless another caller has done so.
 
         Raises:
             AuthError: If it could not be renewed.
 
         """
-        async with self._renewal:
-            if self._token.access_token == refused:
-                await self._renew()
+        if self._token.access_token == refused:
+            self._refused = refused
+        return await self.access_token()
+
+    async def settle(self) -> None:
+        """Wait for the renewal that runs, if one does, so that nothing is left to be stored."""
+        if self._work:
+            await asyncio.wait([self._work])
+
+    def _is_due(self) -> bool:
+        """Return whether the token is to be renewed."""
+        return time.time() >= self._token.renew_at or self._is_spent()
+
+    def _is_spent(self) -> bool:
+        """Return whether the access token is of no use, whatever its date says."""
+        token = self._token
+        return time.time() >= token.expires_at or token.access_token == self._refused
+
+    async def _share_work(self) -> None:
+        """Wait for the one renewal, without taking it along when the wait is cancelled."""
+        if self._work is None:
+            self._work = asyncio.create_task(self._renew())
+            self._work.add_done_callback(self._end_work)
+        work = self._work
+        await asyncio.wait([work])
+        work.result()
+
+    def _end_work(self, work: asyncio.Task[None]) -> None:
+        """Note that the renewal is over, and that its failure was seen if nobody waits."""
+        self._work = None
+        if not work.cancelled():
+            work.exception()
 
     async def _renew(self) -> None:
-        """Trade the refresh token for new tokens (RFC 6749, section 6)."""
-        answer = await self._endpoint(
-            {
-                "grant_type": "refresh_token",
-                "refresh_token": self._token.refresh_token,
-                "scope": " ".join(SCOPES),
-            }
-        )
-        token = Token.from_answer(answer, self._token.refresh_token)
-        await self._store(token)
-        self._token = token
+        """Renew the token if it is due, and store what is not stored yet."""
+        if self._is_due():
+            answer = await self._request()
+            self._token = Token.from_answer(answer, self._token.refresh_token)
+            self._stored = False
+        if not self._stored:
+            await self._save()
+
+    async def _request(self) -> Mapping[str, Any]:
+        """Trade the refresh token for new tokens (RFC 6749, section 6), until it is refused."""
+        if self._refusal:
+            raise self._refusal.with_traceback(None)
+        form = {
+            "grant_type": "refresh_token",
+            "refresh_token": self._token.refresh_token,
+            "scope": " ".join(SCOPES),
+        }
+        try:
+            return await self._endpoint(form)
+        except AuthError as error:
+            if error.problem is AuthProblem.SIGN_IN_REQUIRED:
+                self._refusal = error
+            raise
+
+    async def _save(self) -> None:
+        """Store the token; a full disk does not stop the mail, and is tried again at every use."""
+        try:
+            await self._store(self._token)
+        except OSError as error:
+            _LOGGER.warning("The renewed sign-in could not be stored: %s", error)
+        else:
+            self._stored = True

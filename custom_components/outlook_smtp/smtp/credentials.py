@@ -31,12 +31,10 @@ class Password:
         A refusal is not tried again with another mechanism: Microsoft delays every refusal by
         about 5 seconds, and counts it.
         """
+        ways = {"login": client.auth_login, "plain": client.auth_plain}
         for mechanism in client.server_auth_methods:
-            if mechanism == "login":
-                await client.auth_login(self.username, self.secret)
-                return
-            if mechanism == "plain":
-                await client.auth_plain(self.username, self.secret)
+            if way := ways.get(mechanism):
+                await way(self.username, self.secret)
                 return
         offered = ", ".join(client.server_auth_methods).upper()
         raise SubmissionError(Fault(Kind.SETUP, Problem.MECHANISM_NOT_OFFERED, text=offered))

@@ -61,9 +61,10 @@ def read_error(stage: Stage, error: Exception) -> Fault:
         problem = _VERIFY_PROBLEMS.get(error.verify_code, Problem.CERTIFICATE_UNTRUSTED)
         return Fault(Kind.SETUP, problem, text=clean(error.verify_message))
     if isinstance(error, ssl.SSLError):
-        problem = _TLS_PROBLEMS.get(error.reason or "", Problem.TLS_FAILED)
+        reason = getattr(error, "reason", None) or ""  # Python's own SSL errors have none.
+        problem = _TLS_PROBLEMS.get(reason, Problem.TLS_FAILED)
         kind = Kind.TRANSIENT if problem is Problem.TLS_FAILED else Kind.SETUP
-        return Fault(kind, problem, text=clean(error.reason or str(error)))
+        return Fault(kind, problem, text=clean(reason or str(error)))
     if isinstance(error, ValueError):
         # Its text may quote a piece of the password.
         return Fault(*_UNSENDABLE.get(stage, (Kind.SETUP, Problem.UNKNOWN)))

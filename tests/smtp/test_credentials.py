@@ -1,0 +1,83 @@
+"""A password is offered once, in the way that the server prefers, and shown to nobody."""
+
+from traceback import format_exception
+
+import pytest
+
+from custom_components.outlook_smtp.smtp.credentials import Password
+from custom_components.outlook_smtp.smtp.faults import Fault, Kind, Problem, SubmissionError
+from custom_components.outlook_smtp.smtp.probe import probe
+from tests.conftest import ADDRESS
+from tests.standin import Script, StandIn, Step
+
+from .helpers import SHORT, account_on, commands, probe_fault
+
+SECRET = "geheim-äöü-€"
+
+
+@pytest.mark.parametrize(
+    ("offered", "said"),
+    [
+        (("LOGIN", "XOAUTH2"), "AUTH LOGIN ***"),
+        (("LOGIN", "PLAIN"), "AUTH LOGIN ***"),
+        (("XOAUTH2", "PLAIN", "LOGIN"), "AUTH PLAIN ***"),
+        (("PLAIN",), "AUTH PLAIN ***"),
+    ],
+)
+async def test_one_try(standin: StandIn, offered: tuple[str, ...], said: str) -> None:
+    """A refused password is not tried with another mechanism: refusals are slow and counted."""
+    refusal = "535 5.7.139 Authentication unsuccessful, the user credentials were incorrect."
+    standin.script = Script(auth_offered=offered, replies={Step.AUTH: refusal})
+    await probe_fault(standin, credentials=Password(ADDRESS, SECRET))
+    assert [line for line in commands(standin) if line.startswith("AUTH")] == [said]
+
+
+async def test_a_password_beyond_ascii(standin: StandIn) -> None:
+    """A password may be of any script."""
+    standin.add_mailbox("you@outlook.com", SECRET)
+    await probe(account_on(standin, credentials=Password("you@outlook.com", SECRET)))
+
+
+async def test_refused_before_the_password(standin: StandIn) -> None:
+    """A server may refuse the mechanism itself, though it offers it."""
+    standin.script = Script(auth_offered=("LOGIN",), replies={Step.AUTH: "504 5.7.4 No"})
+    fault = await probe_fault(standin)
+    assert (fault.kind, fault.code) == (Kind.SETUP, 504)
+
+
+@pytest.mark.parametrize("offered", [(), ("XOAUTH2", "GSSAPI")])
+async def test_no_way_to_sign_in(standin: StandIn, offered: tuple[str, ...]) -> None:
+    """Where no mechanism takes a password none is sent, and what is offered is quoted."""
+    standin.script = Script(auth_offered=offered)
+    fault = await probe_fault(standin)
+    expected = Fault(Kind.SETUP, Problem.MECHANISM_NOT_OFFERED, text=", ".join(offered))
+    assert fault == expected
+    assert "AUTH" not in " ".join(commands(standin))
+
+
+async def test_a_password_that_cannot_be_said(standin: StandIn) -> None:
+    """A password that is no text is wrong, and no piece of it is quoted."""
+    fault = await probe_fault(standin, credentials=Password(ADDRESS, "no\udc80text"))
+    assert fault == Fault(Kind.CREDENTIALS, Problem.INVALID_CREDENTIALS)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        Script(),
+        Script(drop=Step.AUTH),
+        Script(stall=Step.AUTH),
+        Script(replies={Step.AUTH: "421 4.3.2 Service not active"}),
+        Script(auth_offered=("XOAUTH2",)),
+    ],
+    ids=["refused", "dropped", "silence", "421", "not offered"],
+)
+async def test_the_secret_is_shown_to_nobody(standin: StandIn, script: Script) -> None:
+    """Neither the account nor any error on the way shows the password."""
+    standin.script = script
+    account = account_on(standin, credentials=Password(ADDRESS, SECRET), timeout=SHORT)
+    with pytest.raises(SubmissionError) as caught:
+        await probe(account)
+    shown = [repr(account), repr(caught.value.fault), *format_exception(caught.value)]
+    assert ADDRESS in shown[0]
+    assert not any(SECRET in text for text in shown)

@@ -1,0 +1,288 @@
+"""The action notify.<account>: for alerts, notify groups and automations written for `smtp`."""
+
+from pathlib import Path
+from typing import Any
+
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.setup import async_setup_component
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry, async_mock_service
+
+from custom_components.outlook_smtp.const import DOMAIN
+
+from .conftest import ADDRESS, PASSWORD
+from .standin import CATALOGUE, Script, StandIn
+
+ANNA, BERT, CARL = "anna@example.com", "bert@example.com", "carl@example.com"
+PICTURE = b"\x89PNG\r\n\x1a\n picture"
+OTHER_PICTURE = b"\x89PNG\r\n\x1a\n another"
+[UNKNOWN_USER] = [row.reply for row in CATALOGUE if row.name == "recipient_unknown"]
+
+
+async def notify(hass: HomeAssistant, action: str = "me_outlook_com", **data: Any) -> None:
+    """Call the action as an automation does."""
+    data = {"message": "Hello"} | data
+    await hass.services.async_call("notify", action, data, blocking=True)
+
+
+@pytest.fixture
+def images(hass: HomeAssistant, tmp_path: Path) -> Path:
+    """Return an allowed folder with pictures, two of which have the same name."""
+    hass.config.allowlist_external_dirs = {str(tmp_path)}
+    (tmp_path / "more").mkdir()
+    for name in ("door.png", "my house & cat.png", "my house", "tür.png"):
+        (tmp_path / name).write_bytes(PICTURE)
+    (tmp_path / "more" / "door.png").write_bytes(OTHER_PICTURE)
+    return tmp_path
+
+
+@pytest.mark.usefixtures("account")
+@pytest.mark.parametrize(
+    ("data", "recipients"),
+    [
+        ({}, (ANNA, BERT)),
+        ({"target": []}, (ANNA, BERT)),
+        ({"target": CARL}, (CARL,)),
+        ({"target": [CARL, f"Anna <{ANNA}>"]}, (CARL, ANNA)),
+        ({"target": f"{CARL}, {ANNA}"}, (CARL, ANNA)),
+        ({"target": "notify.me_outlook_com"}, (ADDRESS,)),
+        (
+            {"target": CARL, "data": {"to": ANNA, "cc": BERT, "bcc": ADDRESS}},
+            (CARL, ANNA, BERT, ADDRESS),
+        ),
+        ({"data": {"to": CARL}}, (CARL,)),
+        ({"data": {"cc": CARL}}, (ANNA, BERT, CARL)),
+    ],
+)
+async def test_target_is_optional(
+    hass: HomeAssistant, standin: StandIn, data: dict[str, Any], recipients: tuple[str, ...]
+) -> None:
+    """Without one, the mail goes to all recipients of the account."""
+    await notify(hass, **data)
+    assert [mail.recipients for mail in standin.received] == [recipients]
+    assert standin.received[0].message["Subject"] == "Home Assistant"
+
+
+async def test_account_without_recipients_writes_to_itself(
+    hass: HomeAssistant, account_data: dict[str, Any], standin: StandIn
+) -> None:
+    """A newcomer gets a mail without having made a recipient."""
+    entry = MockConfigEntry(domain=DOMAIN, title=ADDRESS, unique_id=ADDRESS, data=account_data)
+    entry.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await notify(hass, title="Tür", message="offen")
+    [received] = standin.received
+    assert received.recipients == (ADDRESS,)
+    assert received.message["Subject"] == "Tür"
+    assert received.message.get_content().strip() == "offen"
+
+
+@pytest.mark.usefixtures("account")
+@pytest.mark.parametrize("with_html", [False, True])
+async def test_images_are_shown_in_html_or_else_attached(
+    hass: HomeAssistant, standin: StandIn, images: Path, with_html: bool
+) -> None:
+    """HTML shows an image by its file's name, spaces and all; a second of a name is attached."""
+    names = ("door.png", "more/door.png", "my house & cat.png", "my house", "tür.png")
+    html = (
+        '<img src="cid:door.png"><img src="cid:my house &amp; cat.png"><img src="cid:my house">'
+        "<img src='CID:my%20house%20%26%20cat.png'><img src=cid:tür.png>"
+    )
+    data = {"images": [str(images / name) for name in names]} | (
+        {"html": html} if with_html else {}
+    )
+    await notify(hass, data=data)
+    message = standin.received[0].message
+    attached = [part.get_filename() for part in message.iter_attachments()]
+    if not with_html:
+        assert attached == [Path(name).name for name in names]
+        return
+    assert attached == ["door.png"]
+    [second] = message.iter_attachments()
+    assert second.get_content() == OTHER_PICTURE
+    page = message.get_body(("html",))
+    related = message.get_body(("related",))
+    assert page is not None
+    assert related is not None
+    shown = {part["Content-ID"][1:-1]: part for part in related.iter_parts() if part["Content-ID"]}
+    assert {part.get_filename() for part in shown.values()} == {"door.png", *names[2:]}
+    for part in shown.values():
+        assert part.get_content() == PICTURE
+        assert part.get_content_type() == "image/png"
+    mentioned = page.get_content().replace("CID:", "cid:").replace("'", '"').replace(">", '"')
+    assert {piece.partition('"')[0] for piece in mentioned.split("cid:")[1:]} == shown.keys()
+
+
+async def test_images_keep_clear_of_attachments(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, images: Path
+) -> None:
+    """An attachment that is shown under an image's name stays the one that is shown."""
+    path = str(images / "door.png")
+    attachments = [{"path": str(images / "more" / "door.png"), "content_id": "door.png"}]
+    await notify(hass, data={"html": "<b>!</b>", "attachments": attachments, "images": path})
+    message = standin.received[0].message
+    assert [part.get_content() for part in message.iter_attachments()] == [PICTURE]
+
+
+async def test_everything_else_is_taken_under_data(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, images: Path
+) -> None:
+    """What outlook_smtp.send_message takes, an old automation can have as well."""
+    await notify(
+        hass,
+        title="Door",
+        target=ANNA,
+        data={
+            "cc": f"Bert <{BERT}>",
+            "bcc": CARL,
+            "attachments": {"path": str(images / "door.png"), "filename": "front.png"},
+            "priority": "highest",
+            "reply_to": "desk@example.com",
+            "sender_name": "House",
+        },
+    )
+    [received] = standin.received
+    message = received.message
+    assert received.recipients == (ANNA, BERT, CARL)
+    assert (message["To"], message["Cc"], message["Bcc"]) == (ANNA, f"Bert <{BERT}>", None)
+    assert (message["From"], message["Reply-To"]) == (f"House <{ADDRESS}>", "desk@example.com")
+    assert message["X-Priority"] == "1 (Highest)"
+    [attachment] = message.iter_attachments()
+    assert (attachment.get_filename(), attachment.get_content()) == ("front.png", PICTURE)
+
+
+@pytest.mark.usefixtures("account")
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [
+        ({"colour": 1, 2: 3}, "unknown_data: data: 2, colour is not known here. Known are: "),
+        ({"priority": "now"}, "invalid_data: data: priority cannot be used as it is ("),
+        (
+            {"attachments": [{"filename": "a"}]},
+            "invalid_data: data: attachments > 0 cannot be used as it is (",
+        ),
+        (
+            {"images": "/nowhere/door.png"},
+            'path_not_allowed: attachments: Home Assistant may not read "/nowhere/door.png"',
+        ),
+        ({"images": "{images}/gone.png"}, "file_not_readable: attachments: the file "),
+        ({"images": "{images}/", "html": "<b>!</b>"}, "file_not_readable: attachments: the file "),
+        ({"bcc": "nobody"}, 'invalid_address: bcc: "nobody" is not an e-mail address'),
+    ],
+)
+async def test_what_cannot_be_sent_is_an_error(
+    hass: HomeAssistant, standin: StandIn, images: Path, data: dict[Any, Any], error: str
+) -> None:
+    """Unlike the built-in notifier, this one never leaves something out without a word."""
+    if "images" in data:
+        data = data | {"images": data["images"].format(images=images)}
+    with pytest.raises(ServiceValidationError) as caught:
+        await notify(hass, data=data)
+    assert f"{caught.value.translation_key}: {caught.value}".startswith(error)
+    assert caught.value.translation_domain == DOMAIN
+    assert standin.received == []
+
+
+async def test_refused_recipient_is_named(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+) -> None:
+    """The others get the mail."""
+    standin.script = Script(refuse_recipients={ANNA: UNKNOWN_USER})
+    with pytest.raises(HomeAssistantError, match=rf"sent to {BERT}, but .*: {ANNA} \(550 5\.1\.1"):
+        await notify(hass)
+    assert standin.received[0].recipients == (BERT,)
+
+
+async def test_alert_and_notify_group_and_script_reach_it(
+    hass: HomeAssistant, entry: MockConfigEntry, standin: StandIn, images: Path
+) -> None:
+    """What knows notifiers only by their actions sends mail, with its templates filled in."""
+    notifier = {"name": "everybody", "platform": "group"} | {
+        "services": [{"action": "me_outlook_com", "data": {"target": CARL, "data": {"cc": BERT}}}]
+    }
+    assert await async_setup_component(hass, "notify", {"notify": [notifier]})
+    await hass.async_block_till_done()
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await notify(hass, "everybody", title="Group", data={"priority": "low"})
+    alert = {"name": "Door", "entity_id": "cover.door", "state": "open", "repeat": 30} | {
+        "notifiers": ["me_outlook_com"],
+        "message": "{{ 1 + 1 }} doors",
+        "title": "Alert",
+        "data": {"html": "<b>Door</b>"},
+    }
+    assert await async_setup_component(hass, "alert", {"alert": {"door": alert}})
+    hass.states.async_set("cover.door", "open")
+    await standin.async_wait_for_mail(2)
+    hass.states.async_set("cover.door", "closed")
+    step = {"action": "notify.me_outlook_com"} | {
+        "data": {
+            "title": "{{ 'Script' }}",
+            "message": "{{ 2 * 21 }}",
+            "target": "{{ [who] }}",
+            "data": {"images": "{{ [picture] }}"},
+        }
+    }
+    assert await async_setup_component(hass, "script", {"script": {"mail": {"sequence": [step]}}})
+    variables = {"who": ANNA, "picture": str(images / "door.png")}
+    await hass.services.async_call("script", "mail", variables, blocking=True)
+    group, door, script = (mail.message for mail in standin.received)
+    assert (group["Subject"], group["To"], group["Cc"]) == ("Group", CARL, BERT)
+    assert group["X-Priority"] == "4 (Low)"
+    assert (door["Subject"], door["To"]) == ("Alert", f"{ANNA}, Bert <{BERT}>")
+    text, html = door.iter_parts()
+    assert text.get_content().strip() == "2 doors"
+    assert html.get_content().strip() == "<b>Door</b>"
+    assert (script["Subject"], script["To"]) == ("Script", ANNA)
+    body = script.get_body()
+    assert body is not None
+    assert body.get_content().strip() == "42"
+    assert [part.get_filename() for part in script.iter_attachments()] == ["door.png"]
+
+
+async def test_action_comes_and_goes_with_its_account(
+    hass: HomeAssistant, account: MockConfigEntry, account_data: dict[str, Any], standin: StandIn
+) -> None:
+    """Every account has its own, even where two addresses make the same name."""
+    standin.add_mailbox("me.outlook@com.example", PASSWORD)
+    standin.add_mailbox("me@outlook-com.example", PASSWORD)
+    others = [
+        MockConfigEntry(domain=DOMAIN, title=name, data=account_data | {"email": name})
+        for name in ("me.outlook@com.example", "me@outlook-com.example")
+    ]
+    for other in others:
+        other.add_to_hass(hass)
+    # The later one first: names do not depend on who is the quickest.
+    for other in reversed(others):
+        assert await hass.config_entries.async_setup(other.entry_id)
+    for action in ("me_outlook_com", "me_outlook_com_example", "me_outlook_com_example_2"):
+        await notify(hass, action, target=CARL)
+    assert [mail.sender for mail in standin.received] == [
+        ADDRESS,
+        *(other.title for other in others),
+    ]
+    assert await hass.config_entries.async_unload(others[1].entry_id)
+    assert not hass.services.has_service("notify", "me_outlook_com_example_2")
+    await notify(hass, "me_outlook_com_example", target=CARL)
+    assert await hass.config_entries.async_unload(account.entry_id)
+    assert not hass.services.has_service("notify", "me_outlook_com")
+    assert await hass.config_entries.async_setup(account.entry_id)
+    await notify(hass, target=CARL)
+    assert len(standin.received) == 5
+
+
+async def test_action_of_another_integration_is_left_alone(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    standin: StandIn,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Whoever moves over may still have the old notifier under the same name."""
+    calls = async_mock_service(hass, "notify", "me_outlook_com")
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    assert "me@outlook.com gets no action notify.me_outlook_com, for another" in caplog.text
+    await notify(hass)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    await notify(hass)
+    assert len(calls) == 2
+    assert standin.received == []
