@@ -153,10 +153,19 @@ async def test_everything_else_is_taken_under_data(
 
 
 @pytest.mark.usefixtures("account")
+async def test_data_for_other_notifiers_of_a_group_is_passed_over(
+    hass: HomeAssistant, standin: StandIn, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What a telephone needs beside does not keep the mail back, and the log says so."""
+    await notify(hass, data={"tag": "door", "push": {"badge": 1}, "cc": CARL})
+    assert standin.received[0].recipients == (ANNA, BERT, CARL)
+    assert "no use for this in data: push, tag" in caplog.text
+
+
+@pytest.mark.usefixtures("account")
 @pytest.mark.parametrize(
     ("data", "error"),
     [
-        ({"colour": 1, 2: 3}, "unknown_data: data: 2, colour is not known here. Known are: "),
         ({"priority": "now"}, "invalid_data: data: priority cannot be used as it is ("),
         (
             {"attachments": [{"filename": "a"}]},

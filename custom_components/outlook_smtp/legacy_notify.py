@@ -42,7 +42,7 @@ _DATA_FIELDS: Final[dict[vol.Marker, Any]] = {
     **LETTER_FIELDS,
     vol.Optional(ATTR_IMAGES): vol.All(cv.ensure_list, [cv.string]),
 }
-_DATA_SCHEMA: Final = vol.Schema(_DATA_FIELDS)
+_DATA_SCHEMA: Final = vol.Schema(_DATA_FIELDS, extra=vol.REMOVE_EXTRA)
 
 
 async def async_register_legacy_notify(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> None:
@@ -110,10 +110,13 @@ class MailNotificationService(BaseNotificationService):
 
 
 def _read_data(data: dict[str, Any]) -> dict[str, Any]:
-    """Check the extra data of a call, and return it as fields of `outlook_smtp.send_message`."""
-    known = sorted(map(str, _DATA_FIELDS))
-    if unknown := sorted({str(key) for key in data} - set(known)):
-        raise input_error("unknown_data", ATTR_DATA, ", ".join(unknown), known=", ".join(known))
+    """Check the extra data of a call, and return it as fields of `outlook_smtp.send_message`.
+
+    What is not known here is passed over: an alert or a notify group hands all its notifiers the
+    same data, and some of it is for a telephone.
+    """
+    if unknown := sorted({str(key) for key in data} - set(map(str, _DATA_FIELDS))):
+        _LOGGER.warning("Mail has no use for this in data: %s", ", ".join(unknown))
     try:
         fields: dict[str, Any] = _DATA_SCHEMA(data)
     except vol.Invalid as error:

@@ -1,0 +1,89 @@
+"""Fixtures of this room: the identity platform of the stand-in, and no Home Assistant."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from types import SimpleNamespace
+
+import aiohttp
+import pytest
+
+from custom_components.outlook_smtp.auth import device_code, tokens
+from custom_components.outlook_smtp.auth.application import Application
+from tests.conftest import ADDRESS, PASSWORD
+from tests.standin import Identity, StandIn
+
+
+@pytest.fixture(autouse=True)
+def _custom_integrations() -> None:
+    """Leave Home Assistant out: this room knows nothing of it."""
+
+
+@pytest.fixture
+def standin(socket_enabled: None) -> Iterator[StandIn]:
+    """Run a stand-in with one mailbox."""
+    with StandIn() as server:
+        server.add_mailbox(ADDRESS, PASSWORD)
+        yield server
+
+
+@pytest.fixture
+def identity(standin: StandIn) -> Iterator[Identity]:
+    """Run the identity platform for the accounts of the stand-in."""
+    with Identity(standin) as platform:
+        yield platform
+
+
+@pytest.fixture
+def application(identity: Identity) -> Application:
+    """Return the app registration that the platform knows, without its secret."""
+    return Application(identity.client_id, authority=identity.authority)
+
+
+@pytest.fixture
+async def http(socket_enabled: None) -> AsyncIterator[aiohttp.ClientSession]:
+    """Lend an HTTP session."""
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+class Pauses(list[float]):
+    """The pauses between polls, none of which takes any time, and what happens in them."""
+
+    def __init__(self) -> None:
+        """Let nothing happen."""
+        self.events: dict[int, Callable[[], None]] = {}
+
+    async def sleep(self, seconds: float) -> None:
+        """Note a pause, and let happen what is to happen in it."""
+        self.append(seconds)
+        await asyncio.sleep(0)
+        self.events.get(len(self), lambda: None)()
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> Pauses:
+    """Let nobody wait between polls."""
+    pauses = Pauses()
+    fake = SimpleNamespace(sleep=pauses.sleep, timeout=asyncio.timeout)
+    monkeypatch.setattr(device_code, "asyncio", fake)
+    return pauses
+
+
+class Clock:
+    """The clock of a test."""
+
+    def __init__(self) -> None:
+        """Begin some day in 2026."""
+        self.now = 1_790_000_000.0
+
+    def time(self) -> float:
+        """Return the time."""
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Let the test say what time it is."""
+    clock = Clock()
+    monkeypatch.setattr(tokens, "time", clock)
+    return clock

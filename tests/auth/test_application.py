@@ -1,0 +1,78 @@
+"""An app registration, and what a person may type for it."""
+
+import pytest
+
+from custom_components.outlook_smtp.auth.application import Application, is_client_id, is_tenant
+
+CLIENT_ID = "7b1f6a0c-52f3-4c1e-9d1a-6f0a3c2b8e45"
+
+
+@pytest.mark.parametrize("text", [CLIENT_ID, CLIENT_ID.upper()])
+def test_client_id(text: str) -> None:
+    """A client id is a GUID."""
+    assert is_client_id(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        CLIENT_ID[:-1],
+        f"{CLIENT_ID}\n",
+        f"{{{CLIENT_ID}}}",
+        CLIENT_ID.replace("-", ""),
+        "Q~x8Q~a-client-secret-in-the-wrong-field",
+        CLIENT_ID.replace("0", "٠"),
+    ],
+)
+def test_no_client_id(text: str) -> None:
+    """What looks different is none."""
+    assert not is_client_id(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["common", "organizations", "consumers", CLIENT_ID, "contoso.onmicrosoft.com", "a.b-c.EXAMPLE"],
+)
+def test_tenant(text: str) -> None:
+    """A tenant is a group of accounts, a GUID or a domain."""
+    assert is_tenant(text)
+    assert Application(CLIENT_ID, text).endpoint("token") == (
+        f"https://login.microsoftonline.com/{text}/oauth2/v2.0/token"
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "contoso",
+        "common/..",
+        "../evil.example",
+        "evil.example#",
+        "a@b.example",
+        "https://contoso.com",
+        "contoso.com\n",
+        "contoso..com",
+        ".com",
+        "-a.example",
+        "a-.example",
+        f"{'a' * 64}.example",
+        ".".join(["a" * 60] * 5),
+        "bücher.example",
+    ],
+)
+def test_no_tenant(text: str) -> None:
+    """Nothing else gets into an address."""
+    assert not is_tenant(text)
+    with pytest.raises(ValueError, match="tenant"):
+        Application(CLIENT_ID, text)
+
+
+def test_credentials() -> None:
+    """A secret is sent if there is one, and never shown."""
+    public = Application(CLIENT_ID)
+    confidential = Application(CLIENT_ID, client_secret="hidden")
+    assert public.credentials() == {"client_id": CLIENT_ID}
+    assert confidential.credentials() == {"client_id": CLIENT_ID, "client_secret": "hidden"}
+    assert "hidden" not in repr(confidential)

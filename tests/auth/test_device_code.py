@@ -1,0 +1,202 @@
+"""Signing in with a code: what ends the wait, and what does not."""
+
+import asyncio
+from functools import partial
+from itertools import pairwise
+import json
+
+import aiohttp
+import pytest
+
+from custom_components.outlook_smtp.auth import device_code
+from custom_components.outlook_smtp.auth.application import Application
+from custom_components.outlook_smtp.auth.device_code import (
+    DeviceCode,
+    await_sign_in,
+    request_code,
+)
+from custom_components.outlook_smtp.auth.errors import AuthError, AuthProblem
+from custom_components.outlook_smtp.auth.tokens import Token, read_address
+from tests.conftest import ADDRESS
+from tests.standin import Endpoint, Identity, Misstep, identity_script as script
+from tests.standin.identity_wording import DENIED, SECRET_MISSING, Refusal
+
+from .conftest import Pauses
+
+ALIAS = "alias@outlook.com"
+
+
+class Person:
+    """Somebody with a code, who has the time that it takes."""
+
+    def __init__(
+        self, http: aiohttp.ClientSession, application: Application, identity: Identity
+    ) -> None:
+        """Get ready."""
+        self.identity = identity
+        self.request = partial(request_code, http, application)
+        self.await_sign_in = partial(await_sign_in, http, application)
+
+    async def failure(self, code: DeviceCode) -> AuthError:
+        """Return why the wait for a code ends in nothing."""
+        with pytest.raises(AuthError) as caught:
+            await self.await_sign_in(code)
+        assert caught.value.__context__ is None
+        return caught.value
+
+
+@pytest.fixture
+def person(http: aiohttp.ClientSession, application: Application, identity: Identity) -> Person:
+    """Return somebody who wants to sign in."""
+    return Person(http, application, identity)
+
+
+async def test_signing_in(person: Person, pauses: Pauses) -> None:
+    """The person takes a while, signs in under an alias, and the primary name is learnt."""
+    person.identity.standin.mailboxes[ADDRESS].aliases = (ALIAS,)
+    code = await person.request()
+    assert code.verification_uri == f"{person.identity.authority}/device"
+    assert (code.expires_in, code.interval) == (900, 5)
+    assert person.identity.user_codes == [code.user_code]
+    assert code.device_code not in repr(code)
+    pauses.events[3] = partial(person.identity.approve, code.user_code, ALIAS)
+    answer = await person.await_sign_in(code)
+    assert pauses == [5, 5, 5]
+    assert read_address(answer) == ADDRESS
+    token = Token.from_answer(answer)
+    assert person.identity.standin.access_tokens[token.access_token] == ADDRESS
+    assert token.refresh_token in person.identity.issued
+
+
+async def test_slow_down(person: Person, pauses: Pauses) -> None:
+    """Every time that Microsoft asks for it, five seconds are added for good."""
+    person.identity.script.then("token", script.SLOW_DOWN)
+    code = await person.request()
+    pauses.events[2] = lambda: person.identity.script.then("token", script.SLOW_DOWN)
+    pauses.events[4] = partial(person.identity.approve, code.user_code, ADDRESS)
+    await person.await_sign_in(code)
+    assert pauses == [5, 10, 15, 15]
+
+
+async def test_real_pauses(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pauses are there when nothing stands in for them."""
+    monkeypatch.setattr(device_code, "SLOW_DOWN", 0.03)
+    person.identity.interval = 0.01
+    code = await person.request()
+    person.identity.script.then("token", script.SLOW_DOWN, DENIED)
+    await person.failure(code)
+    times = [request.at for request in person.identity.requests]
+    first, second = (later - earlier for earlier, later in pairwise(times))
+    assert first >= 0.01
+    assert second >= 0.04
+
+
+async def test_outage(person: Person, pauses: Pauses) -> None:
+    """While Microsoft is out of reach the pauses grow, and then all goes on as before."""
+    outages = (
+        script.BARE_SERVER_ERROR,
+        script.RESET,
+        script.GATEWAY_DOWN,
+        script.UNAVAILABLE,
+        Misstep(body="", status=503, headers={"Retry-After": "60"}),
+    )
+    code = await person.request()
+    person.identity.script.then("token", *outages)
+    pauses.events[7] = partial(person.identity.approve, code.user_code, ADDRESS)
+    await person.await_sign_in(code)
+    assert pauses == [5, 10, 20, 30, 30, 60, 5]
+
+
+@pytest.mark.parametrize(
+    ("refusal", "problem"),
+    [
+        (DENIED, AuthProblem.SIGN_IN_DECLINED),
+        (SECRET_MISSING, AuthProblem.APPLICATION_REFUSED),
+        (Refusal("invalid_grant", "AADSTS50020: No."), AuthProblem.SIGN_IN_REQUIRED),
+        (Refusal("surprise", ""), AuthProblem.UNEXPECTED_ANSWER),
+    ],
+)
+async def test_refusal(
+    person: Person, pauses: Pauses, refusal: Refusal, problem: AuthProblem
+) -> None:
+    """Any other refusal ends the wait."""
+    code = await person.request()
+    person.identity.script.then("token", refusal)
+    assert (await person.failure(code)).problem is problem
+    assert person.identity.count("token") == 1
+
+
+async def test_declined_and_expired(person: Person, pauses: Pauses) -> None:
+    """The person cancels, the code runs out, or Microsoft does not know it any more."""
+    declined, expired = await person.request(), await person.request()
+    person.identity.decline(declined.user_code)
+    person.identity.expire(expired.user_code)
+    assert (await person.failure(declined)).problem is AuthProblem.SIGN_IN_DECLINED
+    assert (await person.failure(expired)).problem is AuthProblem.CODE_EXPIRED
+    forgotten = DeviceCode("", "", "forgotten", 900, 5)
+    error = await person.failure(forgotten)
+    assert (error.problem, error.code) == (AuthProblem.CODE_EXPIRED, "bad_verification_code")
+
+
+async def test_time_is_up(person: Person) -> None:
+    """The code runs out while nobody answers, in a pause or in the middle of a poll."""
+    person.identity.code_lifetime = 0.03
+    code = await person.request()
+    assert (await person.failure(code)).problem is AuthProblem.CODE_EXPIRED
+    assert person.identity.count("token") == 0
+    person.identity.interval = 0.001
+    person.identity.script.always[Endpoint.TOKEN] = script.HANG
+    code = await person.request()
+    assert (await person.failure(code)).problem is AuthProblem.CODE_EXPIRED
+    assert person.identity.count("token") == 1
+
+
+async def test_cancellation(person: Person) -> None:
+    """Whoever closes the dialog ends the polling."""
+    person.identity.interval = 0.001
+    code = await person.request()
+    waiting = asyncio.create_task(person.await_sign_in(code))
+    while person.identity.count("token") < 2:
+        await asyncio.sleep(0.001)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    polls = person.identity.count("token")
+    await asyncio.sleep(0.02)
+    # The last one may have been on its way.
+    assert person.identity.count("token") <= polls + 1
+
+
+@pytest.mark.parametrize(
+    "name", ["user_code", "verification_uri", "device_code", "expires_in", "interval"]
+)
+async def test_incomplete_code(person: Person, name: str) -> None:
+    """A code without one of its parts is none; only the interval has a default."""
+    answer = {
+        "user_code": "AB",
+        "verification_uri": "https://microsoft.com/devicelogin",
+        "device_code": "DA",
+        "expires_in": "900",
+        "interval": 0,
+    }
+    del answer[name]
+    person.identity.script.then("devicecode", Misstep(body=json.dumps(answer)))
+    if name == "interval":
+        assert (await person.request()).interval == 5
+    else:
+        with pytest.raises(AuthError, match=f"no {name}"):
+            await person.request()
+
+
+async def test_pointless_interval(person: Person) -> None:
+    """Nobody polls without a pause."""
+    person.identity.interval = 0
+    assert (await person.request()).interval == 5
+
+
+async def test_code_refused(person: Person) -> None:
+    """An unknown application gets no code."""
+    person.identity.client_id = "another"
+    with pytest.raises(AuthError, match="AADSTS700016") as caught:
+        await person.request()
+    assert caught.value.problem is AuthProblem.APPLICATION_REFUSED

@@ -1,0 +1,134 @@
+"""Tokens, and the name that comes with them."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from custom_components.outlook_smtp.auth.errors import AuthError, AuthProblem
+from custom_components.outlook_smtp.auth.tokens import Token, read_address
+
+from .conftest import Clock
+
+ANSWER = {
+    "token_type": "Bearer",
+    "scope": "https://outlook.office.com/SMTP.Send",
+    "expires_in": 3599,
+    "access_token": "EwB4 not.a.jwt",
+    "refresh_token": "M.C5",
+}
+
+
+def problem_of(answer: dict[str, Any], refresh_token: str = "") -> AuthProblem:
+    """Return what is wrong with an answer."""
+    with pytest.raises(AuthError) as caught:
+        Token.from_answer(answer, refresh_token)
+    assert caught.value.__context__ is None
+    return caught.value.problem
+
+
+def id_token(claims: Any) -> str:
+    """Make an id token."""
+    parts = ({"alg": "RS256", "typ": "JWT"}, claims)
+    encoded = (base64.urlsafe_b64encode(json.dumps(part).encode()) for part in parts)
+    return ".".join((*(part.rstrip(b"=").decode() for part in encoded), "c2ln"))
+
+
+def test_token(clock: Clock) -> None:
+    """A token is read, stored and read again, and never shown."""
+    token = Token.from_answer(ANSWER)
+    assert token == Token("EwB4 not.a.jwt", "M.C5", clock.now, clock.now + 3599)
+    assert Token.from_dict(json.loads(json.dumps(token.as_dict()))) == token
+    assert Token.from_dict({**token.as_dict(), "from_a_later_version": 1}) == token
+    assert "EwB4" not in repr(token)
+    assert "M.C5" not in repr(token)
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "margin"), [(3599, 300), (600, 300), (200, 100), ("60", 30), (0, 0)]
+)
+def test_renewal_time(clock: Clock, lifetime: float | str, margin: float) -> None:
+    """A token is renewed five minutes before its end, or after half of a short life."""
+    token = Token.from_answer({**ANSWER, "expires_in": lifetime})
+    assert token.renew_at == token.expires_at - margin
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [
+        "https://outlook.office.com/SMTP.Send",
+        "https://outlook.office365.com/SMTP.Send",
+        "openid profile email https://outlook.office365.com/SMTP.Send",
+        "openid SMTP.Send",
+        "smtp.send",
+    ],
+)
+def test_scopes(scope: str) -> None:
+    """Whatever stands before the last segment, the permission is the same."""
+    assert Token.from_answer({**ANSWER, "scope": scope}).access_token
+
+
+def test_unnamed_scope() -> None:
+    """What is not named is as it was asked for (RFC 6749, section 5.1)."""
+    answer = {name: value for name, value in ANSWER.items() if name != "scope"}
+    assert Token.from_answer(answer).access_token
+
+
+@pytest.mark.parametrize(
+    "scope", ["", "openid profile", "https://x/SMTP.Send.All", "SMTP.Send/x", None, 7]
+)
+def test_may_not_send(scope: Any) -> None:
+    """Without the permission a token is of no use."""
+    assert problem_of({**ANSWER, "scope": scope}) is AuthProblem.NO_SEND_PERMISSION
+
+
+@pytest.mark.parametrize("refresh_token", [None, ""])
+def test_refresh_token(refresh_token: Any) -> None:
+    """Without a refresh token there has to be an old one."""
+    answer = {**ANSWER, "refresh_token": refresh_token}
+    assert problem_of(answer) is AuthProblem.NO_REFRESH_TOKEN
+    assert Token.from_answer(answer, "M.C4").refresh_token == "M.C4"
+    assert Token.from_answer(ANSWER, "M.C4").refresh_token == "M.C5"
+
+
+@pytest.mark.parametrize("flaw", [{"access_token": ""}, {"expires_in": None}, {"expires_in": "x"}])
+def test_unexpected(flaw: dict[str, Any]) -> None:
+    """An answer without its main parts is none."""
+    assert problem_of({**ANSWER, **flaw}) is AuthProblem.UNEXPECTED_ANSWER
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"preferred_username": "Me@outlook.com", "email": "other@outlook.com"},
+        {"preferred_username": "+49 30 1234567", "email": "Me@outlook.com"},
+        {"preferred_username": ["x@outlook.com"], "email": "Me@outlook.com"},
+        {"email": "Me@outlook.com", "exp": 1, "aud": "somebody else", "sub": 7},
+    ],
+)
+def test_address(claims: dict[str, Any]) -> None:
+    """The sign-in name comes first, then the address; dates and the like do not matter."""
+    assert read_address({"id_token": id_token(claims)}) == "Me@outlook.com"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"id_token": None},
+        {"id_token": 7},
+        {"id_token": ""},
+        {"id_token": "EwB4"},
+        {"id_token": "a.b.c"},
+        {"id_token": id_token([])},
+        {"id_token": id_token({})},
+        {"id_token": id_token({"preferred_username": "me", "email": ""})},
+    ],
+)
+def test_no_address(answer: dict[str, Any]) -> None:
+    """Whatever else comes, there is no name in it."""
+    with pytest.raises(AuthError) as caught:
+        read_address(answer)
+    assert caught.value.problem is AuthProblem.NO_ADDRESS
+    assert caught.value.__context__ is None

@@ -1,0 +1,53 @@
+"""A config entry's data and options become the account that the sessions use."""
+
+import ssl
+from typing import Any
+
+from homeassistant.core import HomeAssistant
+import pytest
+
+from custom_components.outlook_smtp.account import async_build_account
+from custom_components.outlook_smtp.smtp.account import Account, Security, Server
+from custom_components.outlook_smtp.smtp.credentials import Password
+
+from .conftest import ADDRESS, PASSWORD
+
+
+@pytest.fixture
+async def built(hass: HomeAssistant, account_data: dict[str, Any]) -> Account:
+    """Return the account of an entry without options."""
+    return await async_build_account(hass, account_data, {})
+
+
+def test_the_account_is_as_described(built: Account, account_data: dict[str, Any]) -> None:
+    """Address, server and credentials are those of the entry; the time-out is the default."""
+    assert built.address == ADDRESS
+    assert built.server == Server("127.0.0.1", account_data["port"], Security.STARTTLS)
+    assert built.credentials == Password(ADDRESS, PASSWORD)
+    assert built.timeout == 30
+
+
+async def test_the_time_out_is_an_option(hass: HomeAssistant, account_data: dict[str, Any]) -> None:
+    """The options say how long to wait."""
+    account = await async_build_account(hass, account_data, {"timeout": 7})
+    assert account.timeout == 7
+
+
+def test_the_server_is_always_verified(built: Account) -> None:
+    """The certificate, its name and a safe version of TLS are required."""
+    assert built.tls_context.verify_mode is ssl.CERT_REQUIRED
+    assert built.tls_context.check_hostname
+    assert built.tls_context.minimum_version >= ssl.TLSVersion.TLSv1_2
+
+
+async def test_accounts_share_no_context(
+    hass: HomeAssistant, built: Account, account_data: dict[str, Any]
+) -> None:
+    """Two accounts share no state, not even that of TLS."""
+    other = await async_build_account(hass, account_data, {})
+    assert other.tls_context is not built.tls_context
+
+
+def test_the_account_does_not_tell_its_password(built: Account) -> None:
+    """What ends up in a log names no secret."""
+    assert PASSWORD not in repr(built)
