@@ -1,8 +1,8 @@
 """Every field, problem and choice of the dialogs has its words."""
 
-from enum import StrEnum
 import json
 from pathlib import Path
+import re
 from typing import Any
 
 import pytest
@@ -16,8 +16,9 @@ from custom_components.outlook_smtp.account_forms import (
     RECONFIGURE_FORM,
     SERVER_FORM,
 )
-from custom_components.outlook_smtp.smtp.account import AccountKind, Security
-from custom_components.outlook_smtp.smtp.faults import Problem, Stage
+from custom_components.outlook_smtp.exceptions import fault_placeholders
+from custom_components.outlook_smtp.smtp.account import AccountKind, Security, Server
+from custom_components.outlook_smtp.smtp.faults import Fault, Kind, Problem, Stage
 
 FORMS = {
     "config.step.password": PASSWORD_FORM,
@@ -30,6 +31,23 @@ FORMS = {
 }
 # An action meets neither: only a dialog tries the other port, and bugs are not caught there.
 ONLY_IN_DIALOGS = {Problem.PORT_BLOCKED_OTHER_OPEN, Problem.UNKNOWN}
+KEYS = {
+    "config.abort": {"already_configured", "reauth_successful", "reconfigure_successful"},
+    "config.error": {*Problem, "invalid_email", "invalid_host", "wrong_mailbox"},
+    "config.progress": set(Stage) - {Stage.MAIL, Stage.RCPT, Stage.DATA},
+    "config.step.user.menu_options": {"password"},
+    "config_subentries.recipient.error": {
+        "invalid_address",
+        "line_break",
+        "name_taken",
+        "no_name",
+        "no_recipient",
+        "too_many_recipients",
+    },
+    "options.error": {"invalid_address", "line_break"},
+    "selector.account_kind.options": set(AccountKind),
+    "selector.security.options": set(Security),
+}
 
 
 @pytest.fixture(scope="module")
@@ -64,27 +82,23 @@ def test_every_field_is_named_and_explained(
 @pytest.mark.parametrize("problem", Problem)
 def test_every_problem_is_explained(english: dict[str, Any], problem: Problem) -> None:
     """A problem has a text in the dialog, as an action's error, and as the sensor's attribute."""
-    assert look_up(english, f"config.error.{problem}")
+    named = set(re.findall(r"{(\w+)}", look_up(english, f"config.error.{problem}")))
+    assert named <= set(fault_placeholders(Fault(Kind.SETUP, problem), "", Server("", 0)))
     attribute = "entity.binary_sensor.connection.state_attributes.problem.state"
     assert look_up(english, f"{attribute}.{problem}")
     if problem not in ONLY_IN_DIALOGS:
         assert look_up(english, f"exceptions.{problem}.message")
 
 
-@pytest.mark.parametrize(
-    ("path", "choices"), [("account_kind", AccountKind), ("security", Security)]
-)
-def test_every_choice_has_a_label(
-    english: dict[str, Any], path: str, choices: type[StrEnum]
-) -> None:
-    """What can be chosen is shown in words."""
-    assert set(look_up(english, f"selector.{path}.options")) == set(choices)
+@pytest.mark.parametrize(("path", "keys"), KEYS.items(), ids=KEYS)
+def test_what_the_dialogs_say_has_words(english: dict[str, Any], path: str, keys: set[str]) -> None:
+    """Everything that a dialog may show at a place has a text there, and nothing else has."""
+    texts = look_up(english, path)
+    assert set(texts) == keys
+    assert all(texts.values())
 
 
-def test_every_stage_of_a_check_is_shown_in_words(english: dict[str, Any]) -> None:
-    """A check ends with the sign-in, and all stages up to there have a text."""
-    assert set(look_up(english, "config.progress")) == set(Stage) - {
-        Stage.MAIL,
-        Stage.RCPT,
-        Stage.DATA,
-    }
+def test_a_check_and_its_end_have_words(english: dict[str, Any]) -> None:
+    """The progress has a title, and the end says how to go on."""
+    assert look_up(english, "config.step.check.title")
+    assert look_up(english, "config.create_entry.default")

@@ -172,18 +172,17 @@ type Open = Callable[[], Awaitable[Dialog]]
 
 
 @pytest.fixture(autouse=True)
-def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Show news at once, and do not wait long for a server that is silent."""
+def fresh_news(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Show news at once."""
     monkeypatch.setattr(staged_check, "NEWS_INTERVAL", 0)
-    monkeypatch.setattr(account, "DEFAULT_TIMEOUT", 0.4)
-    monkeypatch.setattr(probe, "OTHER_PORT_TIMEOUT", 0.4)
-    monkeypatch.setattr(probe, "PEEK_TIMEOUT", 0.4)
 
 
 @pytest.fixture
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for the server as long as it takes."""
-    monkeypatch.setattr(account, "DEFAULT_TIMEOUT", 30)
+def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not wait long for a server that is silent."""
+    monkeypatch.setattr(account, "DEFAULT_TIMEOUT", 0.5)
+    monkeypatch.setattr(probe, "OTHER_PORT_TIMEOUT", 0.5)
+    monkeypatch.setattr(probe, "PEEK_TIMEOUT", 0.5)
 
 
 @pytest.fixture
@@ -381,7 +380,6 @@ async def test_a_mailbox_is_added_once(
     assert result["reason"] == "already_configured"
 
 
-@pytest.mark.usefixtures("patience")
 async def test_the_first_of_two_dialogs_wins(
     hass: HomeAssistant, open_dialog: Open, standin: StandIn
 ) -> None:
@@ -398,7 +396,6 @@ async def test_the_first_of_two_dialogs_wins(
     assert len(hass.config_entries.async_entries(DOMAIN)) == 1
 
 
-@pytest.mark.usefixtures("patience")
 @pytest.mark.parametrize("step", SILENCES)
 async def test_every_stage_is_shown_and_can_be_left(
     hass: HomeAssistant, dialog: Dialog, standin: StandIn, step: Step
@@ -418,7 +415,6 @@ async def test_every_stage_is_shown_and_can_be_left(
     assert not hass.config_entries.async_entries(DOMAIN)
 
 
-@pytest.mark.usefixtures("patience")
 @pytest.mark.parametrize("stage", [Stage.RESOLVE, Stage.CONNECT])
 async def test_the_way_to_the_server_is_shown_and_can_be_left(
     hass: HomeAssistant, dialog: Dialog, monkeypatch: pytest.MonkeyPatch, stage: Stage
@@ -439,6 +435,7 @@ async def test_the_way_to_the_server_is_shown_and_can_be_left(
     found.set()
 
 
+@pytest.mark.usefixtures("impatience")
 @pytest.mark.parametrize("step", SILENCES)
 async def test_silence_is_a_time_out(dialog: Dialog, standin: StandIn, step: Step) -> None:
     """A server that says nothing more is not waited for longer than the time-out."""
@@ -448,6 +445,7 @@ async def test_silence_is_a_time_out(dialog: Dialog, standin: StandIn, step: Ste
     assert dialog.stages[-1] == SILENCES[step]
 
 
+@pytest.mark.usefixtures("impatience")
 async def test_a_port_that_answers_nothing_is_blocked(
     dialog: Dialog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -461,6 +459,7 @@ async def test_a_port_that_answers_nothing_is_blocked(
     assert dialog.placeholders["port"] == str(port)
 
 
+@pytest.mark.usefixtures("impatience")
 async def test_the_other_port_is_offered_when_it_answers(
     dialog: Dialog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -516,7 +515,7 @@ async def test_encryption_that_proves_nothing_is_refused(
         ("tls", "starttls", LOCAL),
     ],
 )
-@pytest.mark.usefixtures("names")
+@pytest.mark.usefixtures("impatience", "names")
 async def test_a_server_for_reading_mail_is_told_apart(
     dialog: Dialog, greeting: str, speaks: Any, chosen: str, host: str
 ) -> None:
@@ -530,6 +529,7 @@ async def test_a_server_for_reading_mail_is_told_apart(
     assert dialog.placeholders["hint"] == {LOCAL: LOCAL}.get(host, "smtp.example.com")
 
 
+@pytest.mark.usefixtures("impatience")
 @pytest.mark.parametrize(("speaks", "chosen"), [("starttls", "tls"), ("tls", "starttls")])
 async def test_port_and_security_that_do_not_match_are_told(
     dialog: Dialog, speaks: Any, chosen: str

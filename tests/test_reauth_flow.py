@@ -1,8 +1,9 @@
 """An account is signed in again or reconfigured: the same check, and never another mailbox."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryState
+from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryState, ConfigFlowResult
 from homeassistant.const import CONF_EMAIL, CONF_HOST, CONF_PASSWORD, CONF_PORT
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
@@ -10,12 +11,12 @@ from homeassistant.helpers import entity_registry as er
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.outlook_smtp import account as account_module, staged_check
+from custom_components.outlook_smtp import account as building, staged_check
 from custom_components.outlook_smtp.const import CONF_ACCOUNT_KIND, CONF_SECURITY
-from custom_components.outlook_smtp.smtp import probe
 from custom_components.outlook_smtp.smtp.account import (
     PORTS,
     SERVERS,
+    Account,
     AccountKind,
     Security,
     Server,
@@ -25,246 +26,228 @@ from .conftest import ADDRESS, PASSWORD
 from .standin import Script, StandIn, Step, blocked_port, closed_port
 from .test_config_flow import LOCAL, TYPED, Dialog
 
+type Start = Callable[[HomeAssistant, MockConfigEntry], Awaitable[Repair]]
+
 REAUTH = {CONF_EMAIL: ADDRESS, CONF_PASSWORD: PASSWORD}
 
 
 @pytest.fixture(autouse=True)
-def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Show news at once, and do not wait long for a server that is silent."""
+def fresh_news(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Show news at once."""
     monkeypatch.setattr(staged_check, "NEWS_INTERVAL", 0)
-    monkeypatch.setattr(account_module, "DEFAULT_TIMEOUT", 0.4)
-    monkeypatch.setattr(probe, "OTHER_PORT_TIMEOUT", 0.4)
+
+
+class Repair(Dialog):
+    """A dialog that signs an account in again or changes it: its form and how it ends."""
+
+    def __init__(self, hass: HomeAssistant, result: ConfigFlowResult) -> None:
+        """Note which of the two it is."""
+        super().__init__(hass, result)
+        self.step = result["step_id"]
+        self.typed = REAUTH if self.step == "reauth_confirm" else TYPED
+
+    def assert_done(self) -> None:
+        """The dialog ended well."""
+        assert self.result["type"] is FlowResultType.ABORT
+        assert self.result["reason"] == f"{self.step.removesuffix('_confirm')}_successful"
+
+
+async def reauth(hass: HomeAssistant, entry: MockConfigEntry) -> Repair:
+    """Open the dialog that asks for the password anew."""
+    return Repair(hass, await entry.start_reauth_flow(hass))
+
+
+async def reconfigure(hass: HomeAssistant, entry: MockConfigEntry) -> Repair:
+    """Open the dialog that changes the account."""
+    return Repair(hass, await entry.start_reconfigure_flow(hass))
+
+
+both = pytest.mark.parametrize("start", [reauth, reconfigure])
 
 
 @pytest.fixture
-async def reauth(hass: HomeAssistant, account: MockConfigEntry) -> Dialog:
-    """Return the dialog that asks for the password anew."""
-    return Dialog(hass, await account.start_reauth_flow(hass))
+async def repair(hass: HomeAssistant, account: MockConfigEntry, start: Start) -> Repair:
+    """Return one of the two dialogs."""
+    return await start(hass, account)
 
 
-@pytest.fixture
-async def reconfigure(hass: HomeAssistant, account: MockConfigEntry) -> Dialog:
-    """Return the dialog that changes the account."""
-    return Dialog(hass, await account.start_reconfigure_flow(hass))
-
-
-@pytest.fixture(params=["reauth_confirm", "reconfigure"])
-def step(request: pytest.FixtureRequest) -> str:
-    """Return which of the two dialogs it is, by its step."""
-    name: str = request.param
-    return name
-
-
-@pytest.fixture
-def typed(step: str) -> dict[str, str]:
-    """Return what the dialog wants to know."""
-    return REAUTH if step == "reauth_confirm" else TYPED
-
-
-@pytest.fixture
-def dialog(request: pytest.FixtureRequest, step: str) -> Dialog:
-    """Return the dialog."""
-    dialog: Dialog = request.getfixturevalue(step.removesuffix("_confirm"))
-    return dialog
-
-
-def assert_done(dialog: Dialog, step: str) -> None:
-    """The dialog ended well."""
-    assert dialog.result["type"] is FlowResultType.ABORT
-    assert dialog.result["reason"] == f"{step.removesuffix('_confirm')}_successful"
-
-
+@both
 @pytest.mark.parametrize("address", [ADDRESS, ADDRESS.upper()])
 async def test_a_new_password_is_checked_then_kept(
-    hass: HomeAssistant,
-    account: MockConfigEntry,
-    dialog: Dialog,
-    step: str,
-    typed: dict[str, str],
-    standin: StandIn,
-    address: str,
+    hass: HomeAssistant, account: MockConfigEntry, repair: Repair, standin: StandIn, address: str
 ) -> None:
     """The account starts over with it and keeps its address, data and entities."""
-    entities = er.async_get(hass).entities.get_entries_for_config_entry_id(account.entry_id)
+    registry = er.async_get(hass).entities
+    entities = registry.get_entries_for_config_entry_id(account.entry_id)
     runtime, data = account.runtime_data, dict(account.data)
     standin.mailboxes[ADDRESS].password = "new-password"
-    assert dialog.fault == (step, {})
-    assert dialog.filled_in == {key: value for key, value in typed.items() if key != CONF_PASSWORD}
-    await dialog.submit(typed, password="new-password", email=address)
-    assert_done(dialog, step)
+    assert repair.fault == (repair.step, {})
+    assert repair.filled_in.items() <= repair.typed.items()
+    assert CONF_PASSWORD not in repair.filled_in
+    await repair.submit(repair.typed, password="new-password", email=address)
+    repair.assert_done()
     assert account.data == data | {CONF_PASSWORD: "new-password"}
     assert account.state is ConfigEntryState.LOADED
     assert account.runtime_data is not runtime
     assert account.runtime_data.data.connected is True
-    assert er.async_get(hass).entities.get_entries_for_config_entry_id(account.entry_id) == entities
+    assert registry.get_entries_for_config_entry_id(account.entry_id) == entities
 
 
+@both
 async def test_a_password_that_holds_again_brings_the_account_back(
-    hass: HomeAssistant,
-    account: MockConfigEntry,
-    dialog: Dialog,
-    step: str,
-    typed: dict[str, str],
-    standin: StandIn,
+    account: MockConfigEntry, repair: Repair, standin: StandIn
 ) -> None:
     """Nothing changed but the server's mind, and yet the sensor is right at once."""
     standin.mailboxes[ADDRESS].script = Script(replies={Step.AUTH: "535 5.7.3 No"})
     await account.runtime_data.async_refresh()
     assert account.runtime_data.data.connected is False
     standin.mailboxes[ADDRESS].script = Script()
-    await dialog.submit(typed)
-    assert_done(dialog, step)
+    await repair.submit(repair.typed)
+    repair.assert_done()
     assert account.runtime_data.data.connected is True
 
 
-async def test_a_wrong_password_is_not_kept(
-    account: MockConfigEntry, dialog: Dialog, step: str, typed: dict[str, str]
-) -> None:
+@both
+async def test_a_wrong_password_is_not_kept(account: MockConfigEntry, repair: Repair) -> None:
     """The form comes back with the error at the password, until it is right."""
     data = dict(account.data)
-    await dialog.submit(typed, password="wrong")
-    assert dialog.fault == (step, {CONF_PASSWORD: "invalid_credentials"})
-    assert CONF_PASSWORD not in dialog.filled_in
+    await repair.submit(repair.typed, password="wrong")
+    assert repair.fault == (repair.step, {CONF_PASSWORD: "invalid_credentials"})
+    assert CONF_PASSWORD not in repair.filled_in
     assert account.data == data
-    await dialog.submit(typed)
-    assert_done(dialog, step)
+    await repair.submit(repair.typed)
+    repair.assert_done()
 
 
+@both
 @pytest.mark.parametrize(
     ("address", "error"), [("other@outlook.com", "wrong_mailbox"), ("me@", "invalid_email")]
 )
 async def test_another_mailbox_is_refused(
-    dialog: Dialog,
-    step: str,
-    typed: dict[str, str],
-    standin: StandIn,
-    address: str,
-    error: str,
+    repair: Repair, standin: StandIn, address: str, error: str
 ) -> None:
     """An account stays the account of its mailbox, even if the other one could sign in."""
     standin.add_mailbox("other@outlook.com", PASSWORD)
     connections = standin.connections
-    await dialog.submit(typed, email=address)
-    assert dialog.fault == (step, {CONF_EMAIL: error})
-    assert dialog.filled_in[CONF_EMAIL] == address
+    await repair.submit(repair.typed, email=address)
+    assert repair.fault == (repair.step, {CONF_EMAIL: error})
+    assert repair.filled_in[CONF_EMAIL] == address
     assert standin.connections == connections
 
 
+@both
 async def test_a_blocked_port_can_be_left_for_the_other(
-    account: MockConfigEntry,
-    dialog: Dialog,
-    step: str,
-    typed: dict[str, str],
-    monkeypatch: pytest.MonkeyPatch,
-    hass: HomeAssistant,
+    hass: HomeAssistant, entry: MockConfigEntry, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the text promises is there: the server's form, filled in with the port that answers."""
     with StandIn(security="tls") as server, blocked_port() as port:
         server.add_mailbox(ADDRESS, PASSWORD)
+        monkeypatch.setattr(building, "DEFAULT_TIMEOUT", 0.5)
         monkeypatch.setitem(PORTS, Security.TLS, server.port)
         monkeypatch.setitem(SERVERS, AccountKind.PERSONAL, Server(LOCAL, port))
-        hass.config_entries.async_update_entry(account, data={**account.data, CONF_PORT: port})
-        dialog.close()
-        start = account.start_reauth_flow if "reauth" in step else account.start_reconfigure_flow
-        dialog = Dialog(hass, await start(hass))
-        await dialog.submit(typed)
-        assert dialog.fault == ("server", {"base": "port_blocked_other_open"})
+        hass.config_entries.async_update_entry(entry, data={**entry.data, CONF_PORT: port})
+        repair = await start(hass, entry)
+        await repair.submit(repair.typed)
+        assert repair.fault == ("server", {"base": "port_blocked_other_open"})
         offered = {CONF_HOST: LOCAL, CONF_PORT: server.port, CONF_SECURITY: "tls"}
-        assert dialog.filled_in == offered
-        await dialog.submit(offered)
-        assert_done(dialog, step)
-        assert account.data == TYPED | offered
+        assert repair.filled_in == offered
+        await repair.submit(offered)
+        repair.assert_done()
+        assert entry.data == TYPED | offered
 
 
-@pytest.mark.usefixtures("account")
 async def test_the_password_can_be_left_as_it_is(
-    account: MockConfigEntry, reconfigure: Dialog
+    hass: HomeAssistant, account: MockConfigEntry
 ) -> None:
     """Left blank it is the saved one, whatever was tried before."""
     blank = {key: value for key, value in TYPED.items() if key != CONF_PASSWORD}
-    await reconfigure.submit(password="wrong")
-    assert reconfigure.fault == ("reconfigure", {CONF_PASSWORD: "invalid_credentials"})
-    await reconfigure.submit(blank, account_kind="work")
-    assert_done(reconfigure, "reconfigure")
+    repair = await reconfigure(hass, account)
+    await repair.submit(password="wrong")
+    assert repair.fault == ("reconfigure", {CONF_PASSWORD: "invalid_credentials"})
+    await repair.submit(blank, account_kind="work")
+    repair.assert_done()
     assert account.data[CONF_PASSWORD] == PASSWORD
     assert account.data[CONF_ACCOUNT_KIND] == "work"
 
 
 async def test_an_empty_password_is_a_blank_one(
-    account: MockConfigEntry, reconfigure: Dialog
+    hass: HomeAssistant, account: MockConfigEntry
 ) -> None:
     """A client that sends the empty field means the same."""
-    await reconfigure.submit(password="")
-    assert_done(reconfigure, "reconfigure")
+    repair = await reconfigure(hass, account)
+    await repair.submit(password="")
+    repair.assert_done()
     assert account.data[CONF_PASSWORD] == PASSWORD
 
 
 @pytest.mark.parametrize("kind", ["work", "personal"])
 async def test_the_account_can_move_to_another_server_and_back(
-    hass: HomeAssistant, account: MockConfigEntry, reconfigure: Dialog, standin: StandIn, kind: str
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, kind: str
 ) -> None:
     """Another kind of account brings another server; what was typed of it is checked."""
-    await reconfigure.submit(account_kind="other")
+    repair = await reconfigure(hass, account)
+    await repair.submit(account_kind="other")
     usual = {CONF_HOST: LOCAL, CONF_PORT: standin.port, CONF_SECURITY: "starttls"}
-    assert reconfigure.fault == ("server", {})
-    assert reconfigure.filled_in == usual
+    assert repair.fault == ("server", {})
+    assert repair.filled_in == usual
     with StandIn(security="tls") as server:
         server.add_mailbox(ADDRESS, PASSWORD)
         own = {CONF_HOST: LOCAL, CONF_PORT: server.port, CONF_SECURITY: "tls"}
-        await reconfigure.submit(own, port=closed_port())
-        assert reconfigure.fault == ("server", {"base": "connection_refused"})
-        await reconfigure.submit(own)
-        assert_done(reconfigure, "reconfigure")
+        await repair.submit(own, port=closed_port())
+        assert repair.fault == ("server", {"base": "connection_refused"})
+        await repair.submit(own)
+        repair.assert_done()
         assert account.data == TYPED | own | {CONF_ACCOUNT_KIND: "other"}
-        back = Dialog(hass, await account.start_reconfigure_flow(hass))
+        back = await reconfigure(hass, account)
         assert back.filled_in[CONF_ACCOUNT_KIND] == "other"
         await back.submit(account_kind=kind)
-        assert_done(back, "reconfigure")
+        back.assert_done()
         assert account.data == TYPED | usual | {CONF_ACCOUNT_KIND: kind}
 
 
 async def test_an_unusual_port_can_be_changed_back(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+    hass: HomeAssistant, entry: MockConfigEntry, standin: StandIn
 ) -> None:
     """The server's form is shown where the server is not the usual one of the account's kind."""
-    hass.config_entries.async_update_entry(account, data={**account.data, CONF_PORT: closed_port()})
-    dialog = Dialog(hass, await account.start_reconfigure_flow(hass))
-    await dialog.submit()
-    assert dialog.fault == ("server", {})
-    await dialog.submit_server(standin.port)
-    assert_done(dialog, "reconfigure")
+    hass.config_entries.async_update_entry(entry, data={**entry.data, CONF_PORT: closed_port()})
+    repair = await reconfigure(hass, entry)
+    await repair.submit()
+    assert repair.fault == ("server", {})
+    await repair.submit_server(standin.port)
+    repair.assert_done()
+    assert entry.data[CONF_PORT] == standin.port
 
 
-async def test_the_server_s_refusal_asks_for_the_password(
+async def test_a_refused_sign_in_asks_for_the_password(
     hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
 ) -> None:
-    """The dialog that the health opens by itself names the mailbox and takes the new password."""
+    """The dialog that opens by itself names the mailbox and takes the new password."""
     standin.mailboxes[ADDRESS].password = "new-password"
     await account.runtime_data.async_refresh()
     await hass.async_block_till_done()
     [flow] = hass.config_entries.flow.async_progress()
     assert flow["context"]["source"] == SOURCE_REAUTH
-    dialog = Dialog(hass, await hass.config_entries.flow.async_configure(flow["flow_id"]))
-    assert dialog.placeholders["address"] == ADDRESS
-    await dialog.submit(REAUTH, password="new-password")
-    assert_done(dialog, "reauth_confirm")
+    repair = Repair(hass, await hass.config_entries.flow.async_configure(flow["flow_id"]))
+    assert repair.placeholders["address"] == ADDRESS
+    await repair.submit(REAUTH, password="new-password")
+    repair.assert_done()
 
 
 @pytest.mark.parametrize("options", [{}, {"timeout": 17}])
 async def test_the_check_waits_as_long_as_the_options_say(
     hass: HomeAssistant,
-    account: MockConfigEntry,
+    entry: MockConfigEntry,
     monkeypatch: pytest.MonkeyPatch,
     options: dict[str, Any],
 ) -> None:
     """The time-out of the options holds for the dialog too."""
-    hass.config_entries.async_update_entry(account, options=options)
+    hass.config_entries.async_update_entry(entry, options=options)
     seen: list[float] = []
 
-    async def watch(checked: account_module.Account, _: Any) -> None:
+    async def watch(checked: Account, _: Any) -> None:
         seen.append(checked.timeout)
 
     monkeypatch.setattr(staged_check, "probe", watch)
-    dialog = Dialog(hass, await account.start_reauth_flow(hass))
-    await dialog.submit(REAUTH)
-    assert seen == [options.get("timeout", 0.4)]
+    repair = await reauth(hass, entry)
+    await repair.submit(REAUTH)
+    assert seen == [options.get("timeout", 30)]

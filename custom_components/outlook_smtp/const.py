@@ -6,10 +6,12 @@ DOMAIN: Final = "outlook_smtp"
 
 CONF_ACCOUNT_KIND: Final = "account_kind"
 CONF_CHECK_INTERVAL: Final = "check_interval"
+CONF_IMPLEMENTATION: Final = "auth_implementation"
 CONF_RECIPIENTS: Final = "recipients"
 CONF_REPLY_TO: Final = "reply_to"
 CONF_SECURITY: Final = "security"
 CONF_SENDER_NAME: Final = "sender_name"
+CONF_TENANT: Final = "tenant"
 
 DEFAULT_CHECK_INTERVAL: Final = 30  # Minutes.
 DEFAULT_TIMEOUT: Final = 30  # Seconds; Microsoft delays a refusal by about 5.

@@ -2,15 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from types import SimpleNamespace
 
 import aiohttp
 import pytest
 
 from custom_components.outlook_smtp.auth import device_code, tokens
-from custom_components.outlook_smtp.auth.application import Application
+from custom_components.outlook_smtp.auth.application import SCOPES, Application
+from custom_components.outlook_smtp.auth.endpoint import post
+from custom_components.outlook_smtp.auth.tokens import Token, TokenKeeper
 from tests.conftest import ADDRESS, PASSWORD
 from tests.standin import Identity, StandIn
+
+CALLERS = 20
 
 
 @pytest.fixture(autouse=True)
@@ -87,3 +92,50 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(tokens, "time", clock)
     return clock
+
+
+class Disk:
+    """Where tokens are stored, quickly or slowly or not at all."""
+
+    def __init__(self) -> None:
+        """Be empty, quick and in order."""
+        self.tokens: list[Token] = []
+        self.error: Exception | None = None
+        self.ready = asyncio.Event()
+        self.ready.set()
+        self.asked = asyncio.Event()
+
+    async def store(self, token: Token) -> None:
+        """Store a token, once the disk is ready."""
+        self.asked.set()
+        await self.ready.wait()
+        if self.error:
+            raise self.error
+        self.tokens.append(token)
+
+
+@pytest.fixture
+def disk() -> Disk:
+    """Return an empty disk."""
+    return Disk()
+
+
+@pytest.fixture
+async def token(
+    http: aiohttp.ClientSession, application: Application, identity: Identity, clock: Clock
+) -> Token:
+    """Sign in."""
+    code = await post(http, application, "devicecode", {"scope": " ".join(SCOPES)})
+    identity.approve(code["user_code"], ADDRESS)
+    form = {"grant_type": device_code.GRANT, "device_code": code["device_code"]}
+    token = Token.from_answer(await post(http, application, "token", form))
+    identity.requests.clear()
+    return token
+
+
+@pytest.fixture
+def keeper(
+    http: aiohttp.ClientSession, application: Application, token: Token, disk: Disk
+) -> TokenKeeper:
+    """Return the keeper of a new token."""
+    return TokenKeeper(token, partial(post, http, application, "token"), disk.store)

@@ -22,7 +22,7 @@ def test_client_id(text: str) -> None:
         f"{{{CLIENT_ID}}}",
         CLIENT_ID.replace("-", ""),
         "Q~x8Q~a-client-secret-in-the-wrong-field",
-        CLIENT_ID.replace("0", "٠"),
+        CLIENT_ID.replace("0", "\N{ARABIC-INDIC DIGIT ZERO}"),
     ],
 )
 def test_no_client_id(text: str) -> None:

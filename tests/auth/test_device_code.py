@@ -17,7 +17,7 @@ from custom_components.outlook_smtp.auth.device_code import (
 )
 from custom_components.outlook_smtp.auth.errors import AuthError, AuthProblem
 from custom_components.outlook_smtp.auth.tokens import Token, read_address
-from tests.conftest import ADDRESS
+from tests.conftest import ADDRESS, until
 from tests.standin import Endpoint, Identity, Misstep, identity_script as script
 from tests.standin.identity_wording import DENIED, SECRET_MISSING, Refusal
 
@@ -144,6 +144,7 @@ async def test_time_is_up(person: Person) -> None:
     code = await person.request()
     assert (await person.failure(code)).problem is AuthProblem.CODE_EXPIRED
     assert person.identity.count("token") == 0
+    person.identity.code_lifetime = 0.2
     person.identity.interval = 0.001
     person.identity.script.always[Endpoint.TOKEN] = script.HANG
     code = await person.request()
@@ -156,8 +157,7 @@ async def test_cancellation(person: Person) -> None:
     person.identity.interval = 0.001
     code = await person.request()
     waiting = asyncio.create_task(person.await_sign_in(code))
-    while person.identity.count("token") < 2:
-        await asyncio.sleep(0.001)
+    await until(lambda: person.identity.count("token") >= 2)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting

@@ -31,7 +31,7 @@ async def refusal(http: aiohttp.ClientSession, application: Application) -> Auth
         (script.GATEWAY_DOWN, "HTTP 503, no JSON object"),
         (script.MALFORMED, "HTTP 200, no JSON object"),
         (Misstep(body="[]"), "HTTP 200, no JSON object"),
-        (Misstep(body="\udcff".encode("utf-8", "surrogatepass").decode("latin-1")), "HTTP 200"),
+        (Misstep(body="\u00ff"), "HTTP 200, no JSON object"),
         (Misstep(body="<a>", status=302, headers={"Location": "/"}), "HTTP 302, no JSON object"),
         (Misstep(body="{}", status=502), "HTTP 502"),
         (Misstep(body='{"error":"invalid_grant"}', status=500), "HTTP 500"),
@@ -79,21 +79,26 @@ async def test_no_connection(http: aiohttp.ClientSession) -> None:
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [("7", 7.0), ("Wed, 21 Oct 2026 07:28:00 GMT", None), ("-1", None), ("²", None), ("", None)],
+    [
+        ("7", 7.0),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", None),
+        ("-1", None),
+        ("\u00b2", None),
+        ("", None),
+    ],
 )
-@pytest.mark.parametrize("body", ["<html>", '{"error":"temporarily_unavailable"}'])
 async def test_retry_after(
     identity: Identity,
     application: Application,
     http: aiohttp.ClientSession,
-    body: str,
     header: str,
     seconds: float | None,
 ) -> None:
-    """Microsoft may ask for patience."""
-    headers = {"Retry-After": header} if header.isascii() else {"Retry-After": "\u00b2"}
-    identity.script.then("token", Misstep(body=body, status=503, headers=headers))
-    assert (await refusal(http, application)).retry_after == seconds
+    """Microsoft may ask for patience, and so may a gateway."""
+    for body in ("<html>", '{"error":"temporarily_unavailable"}'):
+        misstep = Misstep(body=body, status=503, headers={"Retry-After": header})
+        identity.script.then("token", misstep)
+        assert (await refusal(http, application)).retry_after == seconds
 
 
 async def test_secrets_are_masked(

@@ -1,17 +1,11 @@
-"""The keeper of a token: one renewal for all, and nothing lost on the way."""
+"""The keeper of a token: one renewal for all who wait, and what its failures mean."""
 
 import asyncio
 from collections.abc import Mapping
-from functools import partial
-import gc
 from typing import Any
 
-import aiohttp
 import pytest
 
-from custom_components.outlook_smtp.auth.application import SCOPES, Application
-from custom_components.outlook_smtp.auth.device_code import GRANT
-from custom_components.outlook_smtp.auth.endpoint import post
 from custom_components.outlook_smtp.auth.errors import AuthError, AuthProblem
 from custom_components.outlook_smtp.auth.tokens import Token, TokenKeeper
 from tests.conftest import ADDRESS
@@ -23,56 +17,7 @@ from tests.standin.identity_wording import (
     SECRET_MISSING,
 )
 
-from .conftest import Clock
-
-CALLERS = 20
-
-
-class Disk:
-    """Where tokens are stored, quickly or slowly or not at all."""
-
-    def __init__(self) -> None:
-        """Be empty, quick and in order."""
-        self.tokens: list[Token] = []
-        self.error: Exception | None = None
-        self.ready = asyncio.Event()
-        self.ready.set()
-        self.asked = asyncio.Event()
-
-    async def store(self, token: Token) -> None:
-        """Store a token, once the disk is ready."""
-        self.asked.set()
-        await self.ready.wait()
-        if self.error:
-            raise self.error
-        self.tokens.append(token)
-
-
-@pytest.fixture
-def disk() -> Disk:
-    """Return an empty disk."""
-    return Disk()
-
-
-@pytest.fixture
-async def token(
-    http: aiohttp.ClientSession, application: Application, identity: Identity, clock: Clock
-) -> Token:
-    """Sign in."""
-    code = await post(http, application, "devicecode", {"scope": " ".join(SCOPES)})
-    identity.approve(code["user_code"], ADDRESS)
-    form = {"grant_type": GRANT, "device_code": code["device_code"]}
-    token = Token.from_answer(await post(http, application, "token", form))
-    identity.requests.clear()
-    return token
-
-
-@pytest.fixture
-def keeper(
-    http: aiohttp.ClientSession, application: Application, token: Token, disk: Disk
-) -> TokenKeeper:
-    """Return the keeper of a new token."""
-    return TokenKeeper(token, partial(post, http, application, "token"), disk.store)
+from .conftest import CALLERS, Clock, Disk
 
 
 async def failure(keeper: TokenKeeper) -> AuthError:
@@ -106,21 +51,6 @@ async def test_rotation(
         seen.add(disk.tokens[-1].refresh_token)
     assert len(seen) == 4
     assert len(disk.tokens) == 3
-
-
-async def test_stored_before_handed_out(
-    keeper: TokenKeeper, token: Token, disk: Disk, identity: Identity
-) -> None:
-    """Nobody gets the new token while it is not on disk, not even who comes later."""
-    disk.ready.clear()
-    waiting = [asyncio.create_task(keeper.replace(token.access_token)) for _ in range(CALLERS)]
-    await disk.asked.wait()
-    late = [asyncio.create_task(keeper.access_token()) for _ in range(CALLERS)]
-    done, _ = await asyncio.wait(waiting + late, timeout=0.01)
-    assert not done
-    disk.ready.set()
-    assert set(await asyncio.gather(*waiting, *late)) == {disk.tokens[0].access_token}
-    assert (len(disk.tokens), identity.count("token")) == (1, 1)
 
 
 async def test_many_refused(keeper: TokenKeeper, token: Token, identity: Identity) -> None:
@@ -223,89 +153,19 @@ async def test_no_new_refresh_token(
     assert disk.tokens[0].refresh_token == token.refresh_token
 
 
-async def test_cancelled(
-    keeper: TokenKeeper, token: Token, disk: Disk, identity: Identity, clock: Clock
-) -> None:
-    """Whoever gives up does not take the renewal along: the old token is void by now."""
-    disk.ready.clear()
-    clock.now = token.renew_at
-    waiting = asyncio.create_task(keeper.access_token())
-    await disk.asked.wait()
-    waiting.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await waiting
-    disk.ready.set()
-    await keeper.settle()
-    assert await keeper.access_token() == disk.tokens[0].access_token
-    assert identity.count("token") == 1
+async def test_same_token_again(token: Token, disk: Disk) -> None:
+    """Whoever is given the refused token again does not ask a third time."""
+    asked: list[str] = []
 
+    async def endpoint(form: Mapping[str, str]) -> dict[str, Any]:
+        """Issue the same token for ever."""
+        asked.append(form["refresh_token"])
+        return {"access_token": token.access_token, "expires_in": 3599}
 
-async def test_nobody_hears_the_failure(
-    keeper: TokenKeeper,
-    token: Token,
-    disk: Disk,
-    identity: Identity,
-    clock: Clock,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """A failure that nobody waits for any more is no error of the program."""
-    clock.now = token.renew_at
-    identity.script.then("token", script.SERVER_ERROR)
-    waiting = asyncio.create_task(keeper.access_token())
-    await asyncio.sleep(0)
-    waiting.cancel()
-    await asyncio.wait([waiting])
-    await keeper.settle()
-    await asyncio.sleep(0)
-    gc.collect()
-    assert caplog.text == ""
-    assert disk.tokens == []
-
-
-async def test_renewal_cancelled(token: Token, disk: Disk, clock: Clock) -> None:
-    """A renewal that the end of the program cancels ends those who wait."""
-
-    async def cancelled(form: Mapping[str, str]) -> dict[str, Any]:
-        """Be cancelled."""
-        raise asyncio.CancelledError
-
-    clock.now = token.renew_at
-    with pytest.raises(asyncio.CancelledError):
-        await TokenKeeper(token, cancelled, disk.store).access_token()
-
-
-async def test_disk_full(
-    keeper: TokenKeeper,
-    token: Token,
-    disk: Disk,
-    identity: Identity,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """A token that cannot be stored is used all the same, and stored as soon as it can be."""
-    disk.error = OSError(28, "No space left on device")
-    renewed = await keeper.replace(token.access_token)
-    assert await keeper.access_token() == renewed != token.access_token
-    assert disk.tokens == []
-    assert (
-        caplog.messages
-        == ["The renewed sign-in could not be stored: [Errno 28] No space left on device"] * 2
-    )
-    disk.error = None
-    assert await keeper.access_token() == renewed
-    assert [stored.access_token for stored in disk.tokens] == [renewed]
-    assert await keeper.access_token() == renewed
-    assert len(disk.tokens) == identity.count("token") == 1
-
-
-async def test_store_broken(keeper: TokenKeeper, token: Token, disk: Disk) -> None:
-    """A fault of the program is told, and the token is not lost."""
-    disk.error = RuntimeError("a fault of the program")
-    for _ in range(2):
-        with pytest.raises(RuntimeError, match="a fault of the program"):
-            await keeper.replace(token.access_token)
-    disk.error = None
-    renewed = await keeper.access_token()
-    assert disk.tokens[0].access_token == renewed != token.access_token
+    keeper = TokenKeeper(token, endpoint, disk.store)
+    assert await keeper.replace(token.access_token) == token.access_token
+    assert await keeper.access_token() == token.access_token
+    assert asked == [token.refresh_token]
 
 
 async def test_lost_answer(

@@ -61,10 +61,11 @@ async def probe_fault(standin: StandIn, **changes: Any) -> Fault:
     return caught.value.fault
 
 
-async def nothing_left_open(standin: StandIn) -> None:
-    """Wait for the server to see every connection closed."""
+async def nothing_left_open(standin: StandIn, *, of: int = 0) -> None:
+    """Wait for the server to see every connection closed, of at least so many."""
     async with asyncio.timeout(2):
-        while standin.open_connections:  # noqa: ASYNC110 - its thread sets no event of this loop
+        # The server's thread sets no event of this loop.
+        while standin.open_connections or standin.connections < of:  # noqa: ASYNC110
             await asyncio.sleep(0)
 
 

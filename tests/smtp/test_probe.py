@@ -93,6 +93,7 @@ async def test_blocked_port_and_the_other_answers(
         account = account_on(standin, server=Server(HOST, port, security), timeout=SHORT)
         fault = await diagnosis(account, standin)
     assert (fault.problem, fault.hint) == (Problem.PORT_BLOCKED_OTHER_OPEN, str(standin.port))
+    await nothing_left_open(standin, of=1)
 
 
 @pytest.mark.usefixtures("hurry")

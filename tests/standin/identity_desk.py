@@ -111,7 +111,10 @@ class Desk:
     def _device(self, user_code: str) -> SignIn:
         """Find who waits with a code, as carelessly typed as people do."""
         typed = user_code.strip().upper()
-        return next(item for item in self._devices.values() if item.user_code == typed)
+        for sign_in in self._devices.values():
+            if sign_in.user_code == typed:
+                return sign_in
+        raise LookupError(f"nobody waits with the code {typed}")
 
     # What clients ask for
 

@@ -1,128 +1,31 @@
-"""The look-alike of Microsoft's identity platform, as clients and people meet it."""
+"""The look-alike of Microsoft's identity platform, as clients meet it."""
 
 import asyncio
-import base64
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 import gc
-import hashlib
 import sys
 import threading
-from typing import Any
 
 import aiohttp
 from freezegun import freeze_time
 import pytest
 from yarl import URL
 
+from tests.conftest import until
 from tests.standin import Endpoint, Identity, Misstep, StandIn, identity_script as script
 from tests.standin.__main__ import main
 from tests.standin.identity_desk import DEVICE_GRANT
+from tests.standin.identity_wording import CONSENT_REQUIRED
 
-from .client import ALIAS, ALICE, PASSWORD, TOKEN, Wire, xoauth2
-
-REDIRECT = "https://my.home-assistant.io/redirect/oauth"
-SEND = "https://outlook.office.com/SMTP.Send"
-SCOPE = f"{SEND} offline_access openid profile email"
-WORKER = "worker@contoso.com"
-VERIFIER = "v" * 64
-CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).decode()[:-1]
-type Answer = tuple[int, dict[str, Any]]
+from .client import ALIAS, ALICE, TOKEN
+from .identity_client import SCOPE, WORKER, Client, failed, smtp_reply
 
 
 @pytest.fixture
-def identity(standin: StandIn) -> Iterator[Identity]:
-    """Run the identity platform for the accounts of a stand-in."""
-    with Identity(standin) as platform:
-        yield platform
-
-
-class Client:
-    """A client that sends what it is told."""
-
-    def __init__(self, http: aiohttp.ClientSession, identity: Identity) -> None:
-        """Get to know the platform."""
-        self.http = http
-        self.identity = identity
-        self.tenant = "common"
-
-    async def post(self, name: str, **form: str) -> Answer:
-        """Post a form."""
-        url = f"{self.identity.authority}/{self.tenant}/oauth2/v2.0/{name}"
-        fields = {"client_id": self.identity.client_id, **form}
-        async with self.http.post(url, data=fields) as response:
-            return response.status, await response.json()
-
-    async def ask_for_code(self, scope: str = SCOPE) -> dict[str, Any]:
-        """Ask for a device code."""
-        return (await self.post("devicecode", scope=scope))[1]
-
-    async def poll(self, device_code: str, **form: str) -> Answer:
-        """Try to redeem a device code."""
-        return await self.post("token", grant_type=DEVICE_GRANT, device_code=device_code, **form)
-
-    async def sign_in(self, address: str = ALICE, scope: str = SCOPE) -> dict[str, Any]:
-        """Sign in with a device code."""
-        code = await self.ask_for_code(scope)
-        self.identity.approve(code["user_code"], address)
-        return (await self.poll(code["device_code"]))[1]
-
-    async def refresh(self, token: str, **form: str) -> Answer:
-        """Renew tokens."""
-        fields = {"grant_type": "refresh_token", "refresh_token": token, "scope": SCOPE, **form}
-        return await self.post("token", **fields)
-
-    async def browse(self, **query: str) -> URL | str:
-        """Open the sign-in page, and return where it leads or what it shows."""
-        asked = {
-            "client_id": self.identity.client_id,
-            "response_type": "code",
-            "redirect_uri": REDIRECT,
-            "scope": SCOPE,
-            "state": "s & t",
-            "code_challenge": CHALLENGE,
-            "code_challenge_method": "S256",
-            **query,
-        }
-        url = URL(f"{self.identity.authority}/{self.tenant}/oauth2/v2.0/authorize")
-        async with self.http.get(url.with_query(asked), allow_redirects=False) as response:
-            location = response.headers.get("Location")
-            return URL(location) if location else await response.text()
-
-    async def code(self) -> str:
-        """Sign in in the browser, and return the code that comes back."""
-        target = await self.browse()
-        assert isinstance(target, URL)
-        return target.query["code"]
-
-    async def redeem(self, code: str, **form: str) -> Answer:
-        """Redeem the code that came by way of the browser."""
-        fields = {
-            "grant_type": "authorization_code",
-            "code": code,
-            "redirect_uri": REDIRECT,
-            "code_verifier": VERIFIER,
-            "client_secret": self.identity.client_secret,
-            **form,
-        }
-        return await self.post("token", **fields)
-
-
-@pytest.fixture
-async def client(identity: Identity) -> AsyncIterator[Client]:
-    """Return a client of the platform."""
-    async with aiohttp.ClientSession() as http:
-        yield Client(http, identity)
-
-
-def smtp_reply(standin: StandIn, token: str, name: str = ALICE) -> str:
-    """Sign in to the server with an access token."""
-    with Wire.secured(standin) as wire:
-        return wire.ask(f"AUTH XOAUTH2 {xoauth2(name, token)}")
-
-
-def failed(answer: Answer) -> tuple[str, str]:
-    """Return the error code of a refusal and the first word of its description."""
-    return answer[1]["error"], answer[1]["error_description"].partition(":")[0]
+async def client(standin: StandIn) -> AsyncIterator[Client]:
+    """Run the identity platform for the accounts of a stand-in, and return a client of it."""
+    async with Client.running(standin) as client:
+        yield client
 
 
 def test_life(standin: StandIn) -> None:
@@ -146,8 +49,7 @@ async def test_stopping_in_the_middle(client: Client) -> None:
     """A client that is never answered is hung up on."""
     client.identity.script.then("token", script.HANG)
     waiting = asyncio.create_task(client.poll("x"))
-    while not client.identity.count("token"):
-        await asyncio.sleep(0.001)
+    await until(lambda: client.identity.count("token") == 1)
     await asyncio.to_thread(client.identity.stop)
     with pytest.raises(aiohttp.ClientError):
         await waiting
@@ -182,6 +84,8 @@ async def test_device_code_ends(client: Client) -> None:
     client.identity.decline(declined["user_code"])
     client.identity.expire(expired["user_code"])
     assert client.identity.user_codes == []
+    with pytest.raises(LookupError):
+        client.identity.approve("WRONG", ALICE)
     assert failed(await client.poll(declined["device_code"]))[0] == "authorization_declined"
     assert failed(await client.poll(expired["device_code"]))[0] == "expired_token"
     assert failed(await client.poll("invented"))[0] == "bad_verification_code"
@@ -198,7 +102,10 @@ async def test_refresh(client: Client, standin: StandIn) -> None:
     assert failed(await client.refresh("invented")) == invalid
     client.identity.strict_rotation = False
     assert (await client.refresh(first["refresh_token"]))[0] == 200
+    other = await client.sign_in(WORKER)
     client.identity.revoke(ALIAS)
+    assert (await client.refresh(other["refresh_token"]))[0] == 200
+    assert standin.access_tokens[other["access_token"]] == WORKER
     revoked = ("invalid_grant", "AADSTS50173")
     assert failed(await client.refresh(second["refresh_token"])) == revoked
     assert smtp_reply(standin, second["access_token"]).startswith("535 5.7.3 ")
@@ -215,79 +122,6 @@ async def test_time(client: Client, standin: StandIn) -> None:
         clock.tick(90 * 24 * 3600)
         stale = ("invalid_grant", "AADSTS700082")
         assert failed(await client.refresh(answer["refresh_token"])) == stale
-
-
-async def test_browser(client: Client, standin: StandIn) -> None:
-    """Somebody signs in in the browser, and the code is good for one time."""
-    client.identity.sign_in_as = ALIAS
-    target = await client.browse()
-    assert isinstance(target, URL)
-    assert (str(target.with_query(None)), target.query["state"]) == (REDIRECT, "s & t")
-    status, answer = await client.redeem(target.query["code"])
-    assert status == 200
-    assert smtp_reply(standin, answer["access_token"]).startswith("235 ")
-    redeemed = ("invalid_grant", "AADSTS54005")
-    assert failed(await client.redeem(target.query["code"])) == redeemed
-    assert {target.query["code"], VERIFIER} <= client.identity.issued
-    refreshed = await client.refresh(answer["refresh_token"])
-    assert failed(refreshed) == ("invalid_client", "AADSTS7000218")
-    secret = client.identity.client_secret
-    assert (await client.refresh(answer["refresh_token"], client_secret=secret))[0] == 200
-
-
-@pytest.mark.parametrize(
-    ("form", "number"),
-    [
-        ({"code": "invented"}, "AADSTS70000"),
-        ({"code_verifier": "w" * 64}, "AADSTS501481"),
-        ({"code_verifier": ""}, "AADSTS50148"),
-        ({"redirect_uri": "https://example.com"}, "AADSTS500112"),
-        ({"client_secret": ""}, "AADSTS7000218"),
-        ({"client_secret": "wrong"}, "AADSTS7000215"),
-        ({"client_id": "other"}, "AADSTS700016"),
-        ({"client_id": ""}, "AADSTS900144"),
-        ({"grant_type": "password"}, "AADSTS70003"),
-    ],
-)
-async def test_code_refused(client: Client, form: dict[str, str], number: str) -> None:
-    """Whatever does not belong to the code is refused, and the code stays good."""
-    client.identity.sign_in_as = ALICE
-    code = await client.code()
-    assert failed(await client.redeem(**{"code": code} | form))[1] == number
-    assert (await client.redeem(code))[0] == 200
-
-
-async def test_code_expires(client: Client) -> None:
-    """A code that nobody redeems in time is void."""
-    client.identity.sign_in_as = ALICE
-    client.identity.code_lifetime = 0
-    assert failed(await client.redeem(await client.code()))[1] == "AADSTS70008"
-
-
-@pytest.mark.parametrize(
-    ("query", "error"),
-    [
-        ({"response_type": "token"}, "unsupported_response_type"),
-        ({"code_challenge_method": "plain"}, "invalid_request"),
-        ({"scope": "SMTP.Send"}, "invalid_scope"),
-        ({"account": ""}, "access_denied"),
-        ({"account": WORKER}, None),
-    ],
-)
-async def test_sent_back(client: Client, query: dict[str, str], error: str | None) -> None:
-    """The application hears of a refusal in the browser."""
-    client.identity.sign_in_as = ALICE
-    target = await client.browse(**query)
-    assert isinstance(target, URL)
-    assert target.query.get("error") == error
-    assert target.query["state"] == "s & t"
-
-
-@pytest.mark.parametrize("query", [{"redirect_uri": "https://evil.example"}, {"client_id": "x"}])
-async def test_not_sent_back(client: Client, query: dict[str, str]) -> None:
-    """Nobody is sent to an application that is not known."""
-    page = await client.browse(**query)
-    assert "having trouble signing you in" in str(page)
 
 
 async def test_client_rules(client: Client) -> None:
@@ -339,7 +173,7 @@ async def test_script(client: Client) -> None:
     client.identity.script.always[Endpoint.TOKEN] = script.NO_ID_TOKEN
     assert ["id_token" in await client.sign_in() for _ in range(2)] == [False, False]
     client.identity.sign_in_as = ALICE
-    then("authorize", script.wording.CONSENT_REQUIRED, script.GATEWAY_DOWN)
+    then("authorize", CONSENT_REQUIRED, script.GATEWAY_DOWN)
     target = await client.browse()
     assert isinstance(target, URL)
     assert target.query["error"] == "consent_required"
@@ -358,27 +192,6 @@ async def test_lost_answer(client: Client) -> None:
     url = f"{client.identity.authority}/common/oauth2/v2.0/token"
     async with client.http.post(url) as response:
         assert (response.headers["Retry-After"], await response.read()) == ("7", b"")
-
-
-async def test_pages(client: Client, standin: StandIn) -> None:
-    """A person can type a code, cancel, and pick an account in the browser."""
-    standin.add_mailbox("<b>@x.example", PASSWORD)
-    page = f"{client.identity.authority}/device"
-    codes = [(await client.ask_for_code())["user_code"] for _ in range(2)]
-    async with client.http.get(page) as response:
-        assert f"<option>{ALICE}</option><option>&lt;b&gt;@x.example" in await response.text()
-    for code, answer, title in (
-        ("WRONG", "approve", "That code didn&#x27;t work"),
-        (codes[0].lower(), "approve", "You have signed in"),
-        (codes[1], "decline", "You cancelled"),
-    ):
-        form = {"code": code, "answer": answer, "account": ALICE}
-        async with client.http.post(page, data=form) as response:
-            assert f"<h1>{title}</h1>" in await response.text()
-    assert client.identity.user_codes == []
-    asked = await client.browse()
-    assert "account=alice@outlook.com" in str(asked)
-    assert "<b>" not in str(asked)
 
 
 def test_run_by_hand(

@@ -134,7 +134,7 @@ class TokenKeeper:
             AuthError: If it had to be renewed and could not be.
 
         """
-        if self._work or self._is_due() or not self._stored:
+        if self._is_due() or not self._stored:
             try:
                 await self._share_work()
             except AuthError as error:
@@ -157,7 +157,7 @@ class TokenKeeper:
 
     async def settle(self) -> None:
         """Wait for the renewal that runs, if one does, so that nothing is left to be stored."""
-        if self._work:
+        if self._work and not self._work.done():
             await asyncio.wait([self._work])
 
     def _is_due(self) -> bool:
@@ -171,26 +171,22 @@ class TokenKeeper:
 
     async def _share_work(self) -> None:
         """Wait for the one renewal, without taking it along when the wait is cancelled."""
-        if self._work is None:
+        if self._work is None or self._work.done():
             self._work = asyncio.create_task(self._renew())
-            self._work.add_done_callback(self._end_work)
+            self._work.add_done_callback(_hear)
         work = self._work
         await asyncio.wait([work])
         work.result()
 
-    def _end_work(self, work: asyncio.Task[None]) -> None:
-        """Note that the renewal is over, and that its failure was seen if nobody waits."""
-        self._work = None
-        if not work.cancelled():
-            work.exception()
-
     async def _renew(self) -> None:
-        """Renew the token if it is due, and store what is not stored yet."""
+        """Store what could not be stored before, then renew the token if it is due."""
+        if not self._stored:
+            await self._save()
         if self._is_due():
             answer = await self._request()
             self._token = Token.from_answer(answer, self._token.refresh_token)
+            self._refused = ""
             self._stored = False
-        if not self._stored:
             await self._save()
 
     async def _request(self) -> Mapping[str, Any]:
@@ -217,3 +213,9 @@ class TokenKeeper:
             _LOGGER.warning("The renewed sign-in could not be stored: %s", error)
         else:
             self._stored = True
+
+
+def _hear(work: asyncio.Task[None]) -> None:
+    """Take note of a failure that nobody may be waiting for any more."""
+    if not work.cancelled():
+        work.exception()

@@ -1,0 +1,141 @@
+"""Ties the tokens of a Microsoft sign-in to Home Assistant: who renews them, where they are kept."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from homeassistant.const import CONF_CLIENT_ID, CONF_TOKEN
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers.aiohttp_client import async_get_clientsession
+from homeassistant.helpers.config_entry_oauth2_flow import (
+    LocalOAuth2Implementation,
+    async_get_implementations,
+)
+from homeassistant.helpers.json import save_json
+from homeassistant.helpers.storage import STORAGE_DIR
+from homeassistant.util.json import load_json_object
+
+from .auth.application import Application
+from .auth.endpoint import post
+from .auth.errors import AuthError, AuthProblem
+from .auth.tokens import Token, TokenKeeper
+from .const import CONF_IMPLEMENTATION, CONF_TENANT, DOMAIN
+from .smtp.faults import Fault, Kind, Problem, SubmissionError
+
+type StoreToken = Callable[[Token], Awaitable[None]]
+
+_KINDS: Final[dict[AuthProblem, Kind]] = {
+    AuthProblem.APPLICATION_REFUSED: Kind.SETUP,
+    AuthProblem.IDENTITY_UNREACHABLE: Kind.TRANSIENT,
+    AuthProblem.UNEXPECTED_ANSWER: Kind.TRANSIENT,
+}
+
+
+class AccessTokens:
+    """Gives a session the access tokens of an account, and speaks of failures as it does."""
+
+    def __init__(self, keeper: TokenKeeper) -> None:
+        """Ask a keeper for them."""
+        self._keeper = keeper
+
+    async def get(self) -> str:
+        """Return an access token that is good for some minutes, or raise `SubmissionError`."""
+        try:
+            return await self._keeper.access_token()
+        except AuthError as error:
+            raise SubmissionError(read_auth_error(error)) from None
+
+    async def replace(self, refused: str) -> None:
+        """Renew an access token that the server refused, or raise `SubmissionError`."""
+        try:
+            await self._keeper.replace(refused)
+        except AuthError as error:
+            raise SubmissionError(read_auth_error(error)) from None
+
+
+def read_auth_error(error: AuthError) -> Fault:
+    """Turn what Microsoft's identity platform said into a fault of the account."""
+    text = " ".join(filter(None, (error.code, error.description)))
+    kind = _KINDS.get(error.problem, Kind.CREDENTIALS)
+    return Fault(kind, Problem(error.problem.value), text=text)
+
+
+async def async_build_access_tokens(
+    hass: HomeAssistant, data: Mapping[str, Any], store: StoreToken
+) -> AccessTokens:
+    """Return the access tokens of a config entry's data.
+
+    Args:
+        hass: Home Assistant.
+        data: A config entry's data, of an account that signed in with Microsoft.
+        store: Keeps a new token; has to have it on disk when it returns.
+
+    """
+    http = async_get_clientsession(hass)
+    token = Token.from_dict(data[CONF_TOKEN])
+
+    async def async_post(form: Mapping[str, str]) -> Mapping[str, Any]:
+        application = await async_find_application(hass, data)
+        return await post(http, application, "token", form)
+
+    return AccessTokens(TokenKeeper(token, async_post, store))
+
+
+async def async_find_application(hass: HomeAssistant, data: Mapping[str, Any]) -> Application:
+    """Return the app registration of a config entry's data, with its secret if it has one.
+
+    Raises:
+        AuthError: If its application credentials have been removed.
+
+    """
+    if (name := data.get(CONF_IMPLEMENTATION)) is None:
+        return Application(data[CONF_CLIENT_ID], data[CONF_TENANT])
+    implementation = (await async_get_implementations(hass, DOMAIN)).get(name)
+    if not isinstance(implementation, LocalOAuth2Implementation):
+        raise AuthError(
+            AuthProblem.APPLICATION_REFUSED, description="its application credentials are gone"
+        )
+    return Application(
+        implementation.client_id,
+        data[CONF_TENANT],
+        client_secret=implementation.client_secret,
+    )
+
+
+class TokenFile:
+    """The token of one account on disk: written the moment that it is renewed.
+
+    Home Assistant writes its config entries a second after a change, and the old refresh token
+    may be void by then. What the config entry holds is the token of the last sign-in.
+    """
+
+    def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
+        """Name the file after the config entry."""
+        self._hass = hass
+        self._path = Path(hass.config.path(STORAGE_DIR, f"{DOMAIN}.{entry_id}.token"))
+
+    async def async_load(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a config entry's data with the newest token: its own, or the one on disk."""
+        stored = await self._hass.async_add_executor_job(load_json_object, self._path)
+        if not stored or stored["obtained_at"] <= data[CONF_TOKEN]["obtained_at"]:
+            return dict(data)
+        return {**data, CONF_TOKEN: stored}
+
+    async def async_save(self, token: Token) -> None:
+        """Write a token; it is on disk when this returns.
+
+        Raises `OSError` if it could not be written.
+        """
+        write = partial(
+            save_json, str(self._path), token.as_dict(), private=True, atomic_writes=True
+        )
+        try:
+            await self._hass.async_add_executor_job(write)
+        except HomeAssistantError as error:
+            raise OSError("the token could not be written") from error
+
+    async def async_remove(self) -> None:
+        """Delete the file."""
+        await self._hass.async_add_executor_job(partial(self._path.unlink, missing_ok=True))
