@@ -1,4 +1,4 @@
-"""Ties the tokens of a Microsoft sign-in to Home Assistant: who renews them, where they are kept."""
+"""Ties the tokens of a Microsoft sign-in to Home Assistant: who renews and who keeps them."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
