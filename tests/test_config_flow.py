@@ -1,7 +1,7 @@
 """An account is added: asked for, checked against its server, and only then kept."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 import logging
 import socket
 import threading
@@ -186,11 +186,14 @@ def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def names(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every host under example.com be this machine, and no other name exist."""
+def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let every host under example.com be this machine, one of them late, and no other exist."""
     look_up = socket.getaddrinfo
+    late = threading.Event()
 
     def resolve(host: str, *args: Any, **kwargs: Any) -> Any:
+        if host == "slow.example.com":
+            late.wait()
         if host.endswith(".example.com"):
             host = LOCAL
         if host[0].isalpha():
@@ -198,6 +201,8 @@ def names(monkeypatch: pytest.MonkeyPatch) -> None:
         return look_up(host, *args, **kwargs)
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    yield
+    late.set()
 
 
 @pytest.fixture
@@ -415,24 +420,23 @@ async def test_every_stage_is_shown_and_can_be_left(
     assert not hass.config_entries.async_entries(DOMAIN)
 
 
-@pytest.mark.parametrize("stage", [Stage.RESOLVE, Stage.CONNECT])
+@pytest.mark.parametrize(
+    ("stage", "host"), [(Stage.RESOLVE, "slow.example.com"), (Stage.CONNECT, LOCAL)]
+)
+@pytest.mark.usefixtures("names")
 async def test_the_way_to_the_server_is_shown_and_can_be_left(
-    hass: HomeAssistant, dialog: Dialog, monkeypatch: pytest.MonkeyPatch, stage: Stage
+    hass: HomeAssistant, dialog: Dialog, monkeypatch: pytest.MonkeyPatch, stage: Stage, host: str
 ) -> None:
     """Looking the server up and connecting to it are stages too."""
-    found = threading.Event()
-    if stage is Stage.RESOLVE:
-        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found.wait())
     tasks = asyncio.all_tasks()
     with blocked_port() as port:
-        monkeypatch.setitem(SERVERS, AccountKind.PERSONAL, Server(LOCAL, port))
+        monkeypatch.setitem(SERVERS, AccountKind.PERSONAL, Server(host, port))
         await dialog.begin()
         await dialog.follow(until=stage)
         assert dialog.stages[-1] == stage
         dialog.close()
         await hass.async_block_till_done()
         assert asyncio.all_tasks() <= tasks
-    found.set()
 
 
 @pytest.mark.usefixtures("impatience")

@@ -33,7 +33,7 @@ _KINDS: Final[dict[AuthProblem, Kind]] = {
 }
 
 
-class AccessTokens:
+class AccountTokens:
     """Gives a session the access tokens of an account, and speaks of failures as it does."""
 
     def __init__(self, keeper: TokenKeeper) -> None:
@@ -64,7 +64,7 @@ def read_auth_error(error: AuthError) -> Fault:
 
 async def async_build_access_tokens(
     hass: HomeAssistant, data: Mapping[str, Any], store: StoreToken
-) -> AccessTokens:
+) -> AccountTokens:
     """Return the access tokens of a config entry's data.
 
     Args:
@@ -80,7 +80,7 @@ async def async_build_access_tokens(
         application = await async_find_application(hass, data)
         return await post(http, application, "token", form)
 
-    return AccessTokens(TokenKeeper(token, async_post, store))
+    return AccountTokens(TokenKeeper(token, async_post, store))
 
 
 async def async_find_application(hass: HomeAssistant, data: Mapping[str, Any]) -> Application:

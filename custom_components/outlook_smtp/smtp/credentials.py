@@ -17,6 +17,12 @@ class Credentials(Protocol):
         Raises `aiosmtplib.SMTPAuthenticationError` with the server's reply when it is refused.
         """
 
+    async def renew(self) -> bool:
+        """Get new proof in the place of one that was refused; return False if there is none.
+
+        Raises `SubmissionError` when it cannot be had now.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class Password:
@@ -36,5 +42,49 @@ class Password:
             if way := ways.get(mechanism):
                 await way(self.username, self.secret)
                 return
-        offered = ", ".join(client.server_auth_methods).upper()
-        raise SubmissionError(Fault(Kind.SETUP, Problem.MECHANISM_NOT_OFFERED, text=offered))
+        raise _not_offered(client)
+
+    async def renew(self) -> bool:
+        """Return False: only the person knows another password."""
+        return False
+
+
+class AccessTokens(Protocol):
+    """Where access tokens come from; both raise `SubmissionError` when they cannot be had."""
+
+    async def get(self) -> str:
+        """Return an access token that is good for some minutes."""
+
+    async def replace(self, refused: str) -> None:
+        """Renew an access token that the server refused, unless that was done already."""
+
+
+class BearerToken:
+    """The primary sign-in name of a mailbox, with access tokens (XOAUTH2).
+
+    https://learn.microsoft.com/exchange/client-developer/legacy-protocols/how-to-authenticate-an-imap-pop-smtp-application-by-using-oauth
+    """
+
+    def __init__(self, username: str, tokens: AccessTokens) -> None:
+        """Sign a mailbox in with the tokens that are there when it is needed."""
+        self._username = username
+        self._tokens = tokens
+        self._used = ""
+
+    async def authenticate(self, client: SMTP) -> None:
+        """Sign in with XOAUTH2, the token in the initial response."""
+        if "xoauth2" not in client.server_auth_methods:
+            raise _not_offered(client)
+        self._used = await self._tokens.get()
+        await client.auth_xoauth2(self._username, self._used)
+
+    async def renew(self) -> bool:
+        """Renew the access token that was refused."""
+        await self._tokens.replace(self._used)
+        return True
+
+
+def _not_offered(client: SMTP) -> SubmissionError:
+    """Return the fault of a server that offers no way to sign in with what there is."""
+    offered = ", ".join(client.server_auth_methods).upper()
+    return SubmissionError(Fault(Kind.SETUP, Problem.MECHANISM_NOT_OFFERED, text=offered))

@@ -64,6 +64,16 @@ class Problem(StrEnum):
     SMTP_DISABLED_MAILBOX = "smtp_disabled_mailbox"
     SMTP_DISABLED_TENANT = "smtp_disabled_tenant"
     TEMPORARY_AUTH_FAILURE = "temporary_auth_failure"
+    # Microsoft's identity platform, which gives the right to sign in.
+    APPLICATION_REFUSED = "application_refused"
+    IDENTITY_UNREACHABLE = "identity_unreachable"
+    NO_ADDRESS = "no_address"
+    NO_REFRESH_TOKEN = "no_refresh_token"  # noqa: S105 - The name of a problem.
+    NO_SEND_PERMISSION = "no_send_permission"
+    SIGN_IN_DECLINED = "sign_in_declined"
+    SIGN_IN_REQUIRED = "sign_in_required"
+    CODE_EXPIRED = "code_expired"
+    UNEXPECTED_ANSWER = "unexpected_answer"
     # The server asks for patience.
     RECIPIENT_LIMIT = "recipient_limit"
     SERVER_BUSY = "server_busy"

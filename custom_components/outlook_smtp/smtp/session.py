@@ -80,6 +80,9 @@ class Session:
     async def open(cls, account: Account, watch: Watch | None = None) -> Self:
         """Connect, encrypt, verify and sign in.
 
+        An identity that is refused on the fresh connection may have expired on the server's
+        side: it is renewed once and tried once more.
+
         Args:
             account: Whose session it is.
             watch: Is told of every stage.
@@ -89,6 +92,18 @@ class Session:
 
         """
         watch = watch or Watch()
+        try:
+            return await cls._open(account, watch)
+        except SubmissionError as error:
+            if error.fault.problem is not Problem.IDENTITY_REFUSED:
+                raise
+            if not await account.credentials.renew():
+                raise
+        return await cls._open(account, watch)
+
+    @classmethod
+    async def _open(cls, account: Account, watch: Watch) -> Self:
+        """Connect, encrypt, verify and sign in, once."""
         client = await connect(account.server, account.tls_context, account.timeout, watch)
         try:
             with watch.stage(Stage.AUTH):
