@@ -16,7 +16,7 @@ from .conftest import ADDRESS, PASSWORD
 @pytest.fixture
 async def built(hass: HomeAssistant, account_data: dict[str, Any]) -> Account:
     """Return the account of an entry without options."""
-    return await async_build_account(hass, account_data, {})
+    return await async_build_account(hass, account_data, {}, None)
 
 
 def test_the_account_is_as_described(built: Account, account_data: dict[str, Any]) -> None:
@@ -29,7 +29,7 @@ def test_the_account_is_as_described(built: Account, account_data: dict[str, Any
 
 async def test_the_time_out_is_an_option(hass: HomeAssistant, account_data: dict[str, Any]) -> None:
     """The options say how long to wait."""
-    account = await async_build_account(hass, account_data, {"timeout": 7})
+    account = await async_build_account(hass, account_data, {"timeout": 7}, None)
     assert account.timeout == 7
 
 
@@ -44,7 +44,7 @@ async def test_accounts_share_no_context(
     hass: HomeAssistant, built: Account, account_data: dict[str, Any]
 ) -> None:
     """Two accounts share no state, not even that of TLS."""
-    other = await async_build_account(hass, account_data, {})
+    other = await async_build_account(hass, account_data, {}, None)
     assert other.tls_context is not built.tls_context
 
 

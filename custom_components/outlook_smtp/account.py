@@ -9,18 +9,33 @@ from homeassistant.core import HomeAssistant
 from homeassistant.util.ssl import create_client_context
 
 from .const import CONF_SECURITY, DEFAULT_TIMEOUT
+from .sign_in import AccountTokens
 from .smtp.account import Account, Security, Server
-from .smtp.credentials import Password
+from .smtp.credentials import BearerToken, Password
 
 
 async def async_build_account(
-    hass: HomeAssistant, data: Mapping[str, Any], options: Mapping[str, Any]
+    hass: HomeAssistant,
+    data: Mapping[str, Any],
+    options: Mapping[str, Any],
+    tokens: AccountTokens | None,
 ) -> Account:
-    """Return the account of a config entry's data and options, with a TLS context of its own."""
+    """Return the account of a config entry, with a TLS context of its own.
+
+    Args:
+        hass: Home Assistant.
+        data: The entry's data.
+        options: The entry's options.
+        tokens: Where its access tokens come from, if it signed in with Microsoft.
+
+    """
+    address = data[CONF_EMAIL]
     return Account(
-        address=data[CONF_EMAIL],
+        address=address,
         server=Server(data[CONF_HOST], data[CONF_PORT], Security(data[CONF_SECURITY])),
-        credentials=Password(data[CONF_EMAIL], data[CONF_PASSWORD]),
+        credentials=(
+            BearerToken(address, tokens) if tokens else Password(address, data[CONF_PASSWORD])
+        ),
         tls_context=await hass.async_add_executor_job(_create_tls_context),
         timeout=options.get(CONF_TIMEOUT, DEFAULT_TIMEOUT),
     )

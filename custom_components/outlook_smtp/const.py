@@ -13,6 +13,10 @@ CONF_SECURITY: Final = "security"
 CONF_SENDER_NAME: Final = "sender_name"
 CONF_TENANT: Final = "tenant"
 
+# The client id of an app registration that comes with the integration: whoever publishes one
+# fills it in, and the dialog no longer asks for it.
+DEFAULT_CLIENT_ID: Final = ""
+
 DEFAULT_CHECK_INTERVAL: Final = 30  # Minutes.
 DEFAULT_TIMEOUT: Final = 30  # Seconds; Microsoft delays a refusal by about 5.
 

@@ -107,7 +107,7 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
         self._async_forget_suspicion()
         if fault.kind is Kind.TRANSIENT:
             self.update_interval = min(self.interval, RECOVERY_INTERVAL)
-        if fault.kind is Kind.CREDENTIALS:
+        if fault.kind is Kind.CREDENTIALS or fault.problem is Problem.BASIC_AUTH_DISABLED:
             self.config_entry.async_start_reauth(self.hass)
         if self.data.connected is not False:
             _LOGGER.warning(

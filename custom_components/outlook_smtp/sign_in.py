@@ -17,7 +17,7 @@ from homeassistant.helpers.json import save_json
 from homeassistant.helpers.storage import STORAGE_DIR
 from homeassistant.util.json import load_json_object
 
-from .auth.application import Application
+from .auth.application import AUTHORITY, Application
 from .auth.endpoint import post
 from .auth.errors import AuthError, AuthProblem
 from .auth.tokens import Token, TokenKeeper
@@ -34,7 +34,7 @@ _KINDS: Final[dict[AuthProblem, Kind]] = {
 
 
 class AccountTokens:
-    """Gives a session the access tokens of an account, and speaks of failures as it does."""
+    """Gives the sessions of an account its access tokens, and speaks of failures as they do."""
 
     def __init__(self, keeper: TokenKeeper) -> None:
         """Ask a keeper for them."""
@@ -42,17 +42,24 @@ class AccountTokens:
 
     async def get(self) -> str:
         """Return an access token that is good for some minutes, or raise `SubmissionError`."""
-        try:
-            return await self._keeper.access_token()
-        except AuthError as error:
-            raise SubmissionError(read_auth_error(error)) from None
+        return await self._told(self._keeper.access_token())
 
     async def replace(self, refused: str) -> None:
         """Renew an access token that the server refused, or raise `SubmissionError`."""
+        await self._told(self._keeper.replace(refused))
+
+    async def settle(self) -> None:
+        """Wait until a renewal under way has stored its token."""
+        await self._keeper.settle()
+
+    @staticmethod
+    async def _told(token: Awaitable[str]) -> str:
+        """Wait for a token, and tell a failure as a fault of the account."""
         try:
-            await self._keeper.replace(refused)
+            return await token
         except AuthError as error:
-            raise SubmissionError(read_auth_error(error)) from None
+            fault = read_auth_error(error)
+        raise SubmissionError(fault)
 
 
 def read_auth_error(error: AuthError) -> Fault:
@@ -62,25 +69,26 @@ def read_auth_error(error: AuthError) -> Fault:
     return Fault(kind, Problem(error.problem.value), text=text)
 
 
-async def async_build_access_tokens(
+async def async_build_tokens(
     hass: HomeAssistant, data: Mapping[str, Any], store: StoreToken
-) -> AccountTokens:
-    """Return the access tokens of a config entry's data.
+) -> AccountTokens | None:
+    """Return where the access tokens of an account come from, if it signed in with Microsoft.
 
     Args:
         hass: Home Assistant.
-        data: A config entry's data, of an account that signed in with Microsoft.
+        data: A config entry's data.
         store: Keeps a new token; has to have it on disk when it returns.
 
     """
+    if CONF_TOKEN not in data:
+        return None
     http = async_get_clientsession(hass)
-    token = Token.from_dict(data[CONF_TOKEN])
 
     async def async_post(form: Mapping[str, str]) -> Mapping[str, Any]:
         application = await async_find_application(hass, data)
         return await post(http, application, "token", form)
 
-    return AccountTokens(TokenKeeper(token, async_post, store))
+    return AccountTokens(TokenKeeper(Token.from_dict(data[CONF_TOKEN]), async_post, store))
 
 
 async def async_find_application(hass: HomeAssistant, data: Mapping[str, Any]) -> Application:
@@ -91,17 +99,20 @@ async def async_find_application(hass: HomeAssistant, data: Mapping[str, Any]) -
 
     """
     if (name := data.get(CONF_IMPLEMENTATION)) is None:
-        return Application(data[CONF_CLIENT_ID], data[CONF_TENANT])
+        return build_application(data[CONF_CLIENT_ID], data[CONF_TENANT])
     implementation = (await async_get_implementations(hass, DOMAIN)).get(name)
     if not isinstance(implementation, LocalOAuth2Implementation):
         raise AuthError(
-            AuthProblem.APPLICATION_REFUSED, description="its application credentials are gone"
+            AuthProblem.APPLICATION_REFUSED, description="Its application credentials are gone."
         )
-    return Application(
-        implementation.client_id,
-        data[CONF_TENANT],
-        client_secret=implementation.client_secret,
+    return build_application(
+        implementation.client_id, data[CONF_TENANT], implementation.client_secret
     )
+
+
+def build_application(client_id: str, tenant: str, client_secret: str = "") -> Application:
+    """Return an app registration at Microsoft."""
+    return Application(client_id, tenant, AUTHORITY, client_secret)
 
 
 class TokenFile:
@@ -116,11 +127,13 @@ class TokenFile:
         self._hass = hass
         self._path = Path(hass.config.path(STORAGE_DIR, f"{DOMAIN}.{entry_id}.token"))
 
-    async def async_load(self, data: Mapping[str, Any]) -> dict[str, Any]:
+    async def async_load(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return a config entry's data with the newest token: its own, or the one on disk."""
+        if CONF_TOKEN not in data:
+            return data
         stored = await self._hass.async_add_executor_job(load_json_object, self._path)
         if not stored or stored["obtained_at"] <= data[CONF_TOKEN]["obtained_at"]:
-            return dict(data)
+            return data
         return {**data, CONF_TOKEN: stored}
 
     async def async_save(self, token: Token) -> None:

@@ -5,9 +5,12 @@ from collections.abc import Mapping
 import logging
 from typing import Any, Final
 
+from homeassistant.const import CONF_TOKEN
 from homeassistant.core import HomeAssistant, callback
 
 from .account import async_build_account
+from .auth.tokens import Token
+from .sign_in import async_build_tokens
 from .smtp.faults import Fault, Kind, Problem, Stage, SubmissionError
 from .smtp.probe import explain, probe
 
@@ -23,16 +26,20 @@ class StagedCheck:
     """One check under way; once it is `done`, `fault` is what it met or None."""
 
     def __init__(
-        self, hass: HomeAssistant, data: Mapping[str, Any], options: Mapping[str, Any]
+        self, hass: HomeAssistant, data: dict[str, Any], options: Mapping[str, Any]
     ) -> None:
-        """Begin to check the account that a config entry's data and options describe."""
+        """Begin to check the account that a config entry's data and options describe.
+
+        A token that has to be renewed for it takes the place of the old one in the data.
+        """
         self.stage = Stage.RESOLVE
         self.fault: Fault | None = None
         self.done = False
         self._hass = hass
+        self._data = data
         self._news = asyncio.Event()
         self._news_task: asyncio.Task[None] | None = None
-        self._check_task = hass.async_create_task(self._async_run(data, options))
+        self._check_task = hass.async_create_task(self._async_run(options))
 
     @callback
     def async_news(self) -> asyncio.Task[None]:
@@ -53,10 +60,11 @@ class StagedCheck:
         self._news.clear()
         self.done = self._check_task.done()
 
-    async def _async_run(self, data: Mapping[str, Any], options: Mapping[str, Any]) -> None:
+    async def _async_run(self, options: Mapping[str, Any]) -> None:
         """Run the check, and look closer at what it met."""
         try:
-            account = await async_build_account(self._hass, data, options)
+            tokens = await async_build_tokens(self._hass, self._data, self._async_keep)
+            account = await async_build_account(self._hass, self._data, options, tokens)
             try:
                 await probe(account, self._async_enter)
             except SubmissionError as error:
@@ -66,6 +74,10 @@ class StagedCheck:
             self.fault = Fault(Kind.SETUP, Problem.UNKNOWN)
         finally:
             self._news.set()
+
+    async def _async_keep(self, token: Token) -> None:
+        """Keep a renewed token with the rest of what is not saved yet."""
+        self._data[CONF_TOKEN] = token.as_dict()
 
     @callback
     def _async_enter(self, stage: Stage) -> None:

@@ -15,6 +15,7 @@ from .errors import AuthError, AuthProblem
 
 _LOGGER = logging.getLogger(__name__)
 
+PERSONAL_TENANT: Final = "9188040d-6c67-4c5b-b112-36a304b66dad"  # All personal accounts are in it.
 RENEW_BEFORE: Final = 300.0  # Seconds before it expires that a token is to be renewed.
 
 # Posts a form to the token endpoint and returns its answer, or raises `AuthError`.
@@ -86,23 +87,35 @@ def _may_send(scope: str) -> bool:
 def read_address(answer: Mapping[str, Any]) -> str:
     """Return the primary sign-in name that an answer's id token carries.
 
-    The token came from Microsoft over TLS, so that its signature need not be checked (OpenID
-    Connect Core, section 3.1.3.7).
-
     Raises:
         AuthError: If there is none.
 
     """
-    try:
-        claims = jwt.decode(answer.get("id_token", ""), options={"verify_signature": False})
-    except jwt.InvalidTokenError:
-        claims = {}
-    # https://learn.microsoft.com/entra/identity-platform/id-token-claims-reference
+    claims = _claims(answer)
     for name in ("preferred_username", "email"):
         # The first may be a telephone number.
         if isinstance(claim := claims.get(name), str) and "@" in claim:
             return claim
     raise AuthError(AuthProblem.NO_ADDRESS)
+
+
+def is_personal(answer: Mapping[str, Any]) -> bool:
+    """Return whether it was a personal account that signed in, and not one of a directory."""
+    return _claims(answer).get("tid") == PERSONAL_TENANT
+
+
+def _claims(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an answer's id token says of who signed in.
+
+    The token came from Microsoft over TLS, so that its signature need not be checked (OpenID
+    Connect Core, section 3.1.3.7).
+
+    https://learn.microsoft.com/entra/identity-platform/id-token-claims-reference
+    """
+    try:
+        return jwt.decode(answer.get("id_token", ""), options={"verify_signature": False})
+    except jwt.InvalidTokenError:
+        return {}
 
 
 class TokenKeeper:
