@@ -9,21 +9,23 @@ import pytest
 import voluptuous as vol
 
 from custom_components import outlook_smtp
-from custom_components.outlook_smtp import options_flow, recipient_flow
+from custom_components.outlook_smtp import options_flow, recipient_flow, sign_in_flow
 from custom_components.outlook_smtp.account_forms import (
+    CHANGE_PASSWORD_FORM,
     PASSWORD_FORM,
     REAUTH_FORM,
-    RECONFIGURE_FORM,
     SERVER_FORM,
 )
 from custom_components.outlook_smtp.exceptions import fault_placeholders
+from custom_components.outlook_smtp.password_flow import PASSWORD_STEPS
 from custom_components.outlook_smtp.smtp.account import AccountKind, Security, Server
 from custom_components.outlook_smtp.smtp.faults import Fault, Kind, Problem, Stage
 
 FORMS = {
     "config.step.password": PASSWORD_FORM,
     "config.step.reauth_confirm": REAUTH_FORM,
-    "config.step.reconfigure": RECONFIGURE_FORM,
+    "config.step.change_password": CHANGE_PASSWORD_FORM,
+    "config.step.browser": sign_in_flow.BROWSER_FORM,
     "config.step.server": SERVER_FORM,
     "config_subentries.recipient.step.reconfigure": recipient_flow.FORM,
     "config_subentries.recipient.step.user": recipient_flow.FORM,
@@ -32,10 +34,35 @@ FORMS = {
 # An action meets neither: only a dialog tries the other port, and bugs are not caught there.
 ONLY_IN_DIALOGS = {Problem.PORT_BLOCKED_OTHER_OPEN, Problem.UNKNOWN}
 KEYS = {
-    "config.abort": {"already_configured", "reauth_successful", "reconfigure_successful"},
-    "config.error": {*Problem, "invalid_email", "invalid_host", "wrong_mailbox"},
-    "config.progress": set(Stage) - {Stage.MAIL, Stage.RCPT, Stage.DATA},
-    "config.step.user.menu_options": {"password"},
+    "config.abort": {
+        "already_configured",
+        # What Home Assistant's part of the browser sign-in may say.
+        "authorize_url_timeout",
+        "missing_configuration",
+        "missing_credentials",
+        "no_url_available",
+        "oauth_implementation_unavailable",
+        "reauth_successful",
+        "reconfigure_successful",
+    },
+    "config.error": {
+        *Problem,
+        "invalid_client_id",
+        "invalid_email",
+        "invalid_host",
+        "invalid_tenant",
+        "no_password",
+        "wrong_account",
+        "wrong_mailbox",
+    },
+    "config.progress": {*Stage, "wait_for_sign_in"} - {Stage.MAIL, Stage.RCPT, Stage.DATA},
+    "config.step.passwords_refused.menu_options": {
+        *("code", "browser"),
+        *PASSWORD_STEPS.values(),
+    },
+    "config.step.reauth_sign_in.menu_options": {"code", "browser"},
+    "config.step.reconfigure.menu_options": {"code", "browser", "change_password", "server"},
+    "config.step.user.menu_options": {"code", "browser", "password"},
     "config_subentries.recipient.error": {
         "invalid_address",
         "line_break",

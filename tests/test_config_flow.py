@@ -213,7 +213,7 @@ def open_dialog(hass: HomeAssistant, standin: StandIn) -> Open:
         flows = hass.config_entries.flow
         menu = await flows.async_init(DOMAIN, context=ConfigFlowContext(source=SOURCE_USER))
         assert menu["type"] is FlowResultType.MENU
-        assert menu["menu_options"] == ["password"]
+        assert menu["menu_options"] == ["code", "browser", "password"]
         form = await flows.async_configure(menu["flow_id"], {"next_step_id": "password"})
         assert form["type"] is FlowResultType.FORM
         return Dialog(hass, form)
@@ -229,8 +229,9 @@ async def dialog(open_dialog: Open) -> Dialog:
 
 async def until_left(standin: StandIn) -> None:
     """Wait until somebody was at the server and nobody is any more."""
-    while not standin.sessions or standin.open_connections:  # noqa: ASYNC110 - in another thread
-        await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        while not standin.sessions or standin.open_connections:  # noqa: ASYNC110 - another thread
+            await asyncio.sleep(0)
 
 
 async def test_an_account_is_checked_then_kept(
@@ -416,7 +417,8 @@ async def test_every_stage_is_shown_and_can_be_left(
     dialog.close()
     await hass.async_block_till_done()
     assert asyncio.all_tasks() <= tasks
-    await until_left(standin)
+    if SILENCES[step] is not Stage.CERTIFICATE:  # A client lost in the handshake is not missed.
+        await until_left(standin)
     assert not hass.config_entries.async_entries(DOMAIN)
 
 
@@ -593,10 +595,18 @@ async def test_anything_else_is_quoted(dialog: Dialog, standin: StandIn) -> None
     "row", [row for row in CATALOGUE if row.step is Step.AUTH], ids=lambda row: row.name
 )
 async def test_every_refused_sign_in_says_why(dialog: Dialog, standin: StandIn, row: Row) -> None:
-    """Each of Microsoft's refusals has its text; the form comes back without the password."""
+    """Each of Microsoft's refusals has its text; the form comes back without the password.
+
+    Where no password would do, the dialog leads to the sign-in first.
+    """
     standin.mailboxes[ADDRESS].script = Script.for_row(row)
     await dialog.submit()
     problem = REFUSALS[row.name]
+    if problem is Problem.BASIC_AUTH_DISABLED:
+        assert dialog.result["step_id"] == "passwords_refused"
+        assert dialog.result["menu_options"] == ["code", "browser", "password"]
+        assert row.reply.startswith(dialog.placeholders["reply"])
+        await dialog.submit({"next_step_id": "password"})
     field = CONF_PASSWORD if problem in AT_THE_PASSWORD else "base"
     assert dialog.fault == ("password", {field: problem})
     assert dialog.filled_in == {CONF_ACCOUNT_KIND: "personal", CONF_EMAIL: ADDRESS}

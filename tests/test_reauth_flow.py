@@ -44,12 +44,14 @@ class Repair(Dialog):
         """Note which of the two it is."""
         super().__init__(hass, result)
         self.step = result["step_id"]
-        self.typed = REAUTH if self.step == "reauth_confirm" else TYPED
+        reauth = self.step == "reauth_confirm"
+        self.typed = REAUTH if reauth else TYPED
+        self.end = "reauth_successful" if reauth else "reconfigure_successful"
 
     def assert_done(self) -> None:
         """The dialog ended well."""
         assert self.result["type"] is FlowResultType.ABORT
-        assert self.result["reason"] == f"{self.step.removesuffix('_confirm')}_successful"
+        assert self.result["reason"] == self.end
 
 
 async def reauth(hass: HomeAssistant, entry: MockConfigEntry) -> Repair:
@@ -58,8 +60,12 @@ async def reauth(hass: HomeAssistant, entry: MockConfigEntry) -> Repair:
 
 
 async def reconfigure(hass: HomeAssistant, entry: MockConfigEntry) -> Repair:
-    """Open the dialog that changes the account."""
-    return Repair(hass, await entry.start_reconfigure_flow(hass))
+    """Open the dialog that changes the account, and choose to change the password."""
+    menu = await entry.start_reconfigure_flow(hass)
+    assert menu["type"] is FlowResultType.MENU
+    assert menu["menu_options"] == ["code", "browser", "change_password", "server"]
+    choice = {"next_step_id": "change_password"}
+    return Repair(hass, await hass.config_entries.flow.async_configure(menu["flow_id"], choice))
 
 
 both = pytest.mark.parametrize("start", [reauth, reconfigure])
@@ -163,7 +169,7 @@ async def test_the_password_can_be_left_as_it_is(
     blank = {key: value for key, value in TYPED.items() if key != CONF_PASSWORD}
     repair = await reconfigure(hass, account)
     await repair.submit(password="wrong")
-    assert repair.fault == ("reconfigure", {CONF_PASSWORD: "invalid_credentials"})
+    assert repair.fault == ("change_password", {CONF_PASSWORD: "invalid_credentials"})
     await repair.submit(blank, account_kind="work")
     repair.assert_done()
     assert account.data[CONF_PASSWORD] == PASSWORD

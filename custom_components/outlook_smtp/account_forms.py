@@ -40,7 +40,7 @@ PASSWORD_FORM: Final = vol.Schema(
         vol.Required(CONF_PASSWORD): _PASSWORD,
     }
 )
-RECONFIGURE_FORM: Final = vol.Schema(
+CHANGE_PASSWORD_FORM: Final = vol.Schema(
     {
         vol.Required(CONF_ACCOUNT_KIND): _KIND,
         vol.Required(CONF_EMAIL): _EMAIL,

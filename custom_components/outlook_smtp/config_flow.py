@@ -1,59 +1,31 @@
-"""The dialogs that add an account, sign it in again, or change its server or password."""
+"""The dialog that adds an account, signs it in again, or changes it: its menus."""
 
 from collections.abc import Mapping
-from typing import Any, Final, override
+from typing import Any, override
 
 from homeassistant.config_entries import (
-    SOURCE_REAUTH,
-    SOURCE_RECONFIGURE,
     SOURCE_USER,
     ConfigEntry,
-    ConfigFlow,
+    ConfigEntryState,
     ConfigFlowResult,
     ConfigSubentryFlow,
     FlowType,
     OptionsFlow,
     SubentryFlowContext,
 )
-from homeassistant.const import CONF_EMAIL, CONF_HOST, CONF_PASSWORD, CONF_PORT
+from homeassistant.const import CONF_TOKEN
 from homeassistant.core import callback
-from homeassistant.util.network import is_host_valid
-import voluptuous as vol
 
-from .account_forms import PASSWORD_FORM, REAUTH_FORM, RECONFIGURE_FORM, SERVER_FORM
-from .const import CONF_ACCOUNT_KIND, CONF_SECURITY, DOMAIN, SUBENTRY_RECIPIENT
-from .exceptions import fault_placeholders
-from .message.mailbox import parse_mailbox
-from .message.problems import LetterError
+from .const import CONF_IMPLEMENTATION, DOMAIN, SUBENTRY_RECIPIENT
 from .options_flow import OutlookSmtpOptionsFlow
+from .password_flow import PASSWORD_STEPS, PasswordFlow
 from .recipient_flow import RecipientFlow
-from .smtp.account import PORTS, SERVERS, AccountKind, Security, Server
+from .sign_in_flow import SignInFlow
 from .smtp.faults import Fault, Kind, Problem
-from .staged_check import StagedCheck
-
-# The step that asks who signs in, by what began the dialog.
-_ACCOUNT_STEPS: Final[dict[str | None, str]] = {
-    SOURCE_REAUTH: "reauth_confirm",
-    SOURCE_RECONFIGURE: "reconfigure",
-    SOURCE_USER: "password",
-}
-# Problems that are shown at a field of the form; all others are shown above it.
-_PROBLEM_FIELDS: Final[dict[Problem, str]] = {
-    Problem.AUTH_REFUSED: CONF_PASSWORD,
-    Problem.HOST_NOT_FOUND: CONF_HOST,
-    Problem.INVALID_CREDENTIALS: CONF_PASSWORD,
-}
 
 
-class OutlookSmtpConfigFlow(ConfigFlow, domain=DOMAIN):
-    """Asks for an account, checks it against its server, and only then keeps it."""
-
-    def __init__(self) -> None:
-        """Start with nothing typed and nothing checked."""
-        self._data: dict[str, Any] = {}
-        self._check: StagedCheck | None = None
-        self._checked: Server | None = None
-        self._fault: Fault | None = None
+class OutlookSmtpConfigFlow(PasswordFlow, SignInFlow, domain=DOMAIN):
+    """Asks how to sign in, and leads from what went wrong to where it can be mended."""
 
     @classmethod
     @callback
@@ -74,68 +46,41 @@ class OutlookSmtpConfigFlow(ConfigFlow, domain=DOMAIN):
     @override
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask how to sign in."""
-        return self.async_show_menu(step_id="user", menu_options=["password"])
-
-    async def async_step_password(
-        self, user_input: dict[str, Any] | None = None
-    ) -> ConfigFlowResult:
-        """Ask for the account and its password."""
-        return await self._async_account_step(PASSWORD_FORM, user_input)
+        return self.async_show_menu(step_id="user", menu_options=["code", "browser", "password"])
 
     async def async_step_reauth(self, entry_data: Mapping[str, Any]) -> ConfigFlowResult:
-        """Begin to sign in again."""
+        """Begin to sign in again, in the way that has a chance."""
         self._data = dict(entry_data)
+        if CONF_TOKEN in entry_data:
+            return await self.async_step_reauth_sign_in()
+        entry = self._get_reauth_entry()
+        if (
+            entry.state is ConfigEntryState.LOADED
+            and entry.runtime_data.data.problem is Problem.BASIC_AUTH_DISABLED
+        ):
+            return await self.async_step_passwords_refused()
         return await self.async_step_reauth_confirm()
 
-    async def async_step_reauth_confirm(
+    async def async_step_reauth_sign_in(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Ask for the password that holds now."""
-        return await self._async_account_step(REAUTH_FORM, user_input)
+        """Ask how to sign in with Microsoft again."""
+        return self._show_menu("reauth_sign_in", ["code", "browser"])
 
     async def async_step_reconfigure(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Ask for another kind of account or another password."""
-        self._data = self._data or dict(self._get_reconfigure_entry().data)
-        return await self._async_account_step(RECONFIGURE_FORM, user_input)
+        """Ask what is to be changed."""
+        self._data = dict(self._get_reconfigure_entry().data)
+        return self._show_menu("reconfigure", ["code", "browser", "change_password", "server"])
 
-    async def async_step_server(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Ask where to connect to, and how the line is encrypted."""
-        errors = self._fault_errors(SERVER_FORM)
-        if user_input is not None:
-            self._data |= user_input | {CONF_HOST: user_input[CONF_HOST].strip()}
-            if is_host_valid(self._data[CONF_HOST]):
-                return await self.async_step_check()
-            errors = {CONF_HOST: "invalid_host"}
-        return self._show_form("server", SERVER_FORM, {}, errors)
-
-    async def async_step_check(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Check the account, and show the stage that the check has reached."""
-        if self._check is None:
-            options = {} if self.source == SOURCE_USER else self._entry.options
-            self._fault = None
-            self._checked = _server_of(self._data)
-            self._check = StagedCheck(self.hass, self._data, options)
-        if not self._check.done:
-            return self.async_show_progress(
-                step_id="check",
-                progress_action=self._check.stage,
-                description_placeholders=self._placeholders(),
-                progress_task=self._check.async_news(),
-            )
-        self._fault = self._check.fault
-        self._check = None
-        return self.async_show_progress_done(next_step_id=self._step_after_check())
-
-    async def async_step_save(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Keep the account that was found to work."""
-        if self.source == SOURCE_USER:
-            return self.async_create_entry(title=self._data[CONF_EMAIL], data=self._data)
-        if self._data == self._entry.data:
-            # Without a change nothing else tells the account that it works again.
-            self.hass.config_entries.async_schedule_reload(self._entry.entry_id)
-        return self.async_update_and_abort(self._entry, data=self._data)
+    async def async_step_passwords_refused(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Lead an account whose password Microsoft no longer takes to the sign-in."""
+        return self._show_menu(
+            "passwords_refused", ["code", "browser", PASSWORD_STEPS[self.source]]
+        )
 
     @override
     async def async_on_create_entry(self, result: ConfigFlowResult) -> ConfigFlowResult:
@@ -147,117 +92,20 @@ class OutlookSmtpConfigFlow(ConfigFlow, domain=DOMAIN):
         result["next_flow"] = (FlowType.CONFIG_SUBENTRIES_FLOW, subentry_result["flow_id"])
         return result
 
-    @callback
     @override
-    def async_remove(self) -> None:
-        """Give up a check that nobody waits for any more: the dialog was closed."""
-        if self._check:
-            self._check.async_cancel()
+    def _step_to_mend(self, fault: Fault) -> str:
+        """Return the step in which who signs in can be mended after a fault."""
+        if CONF_TOKEN in self._data:
+            sign_in = "browser" if CONF_IMPLEMENTATION in self._data else "code"
+            return sign_in if fault.kind is Kind.CREDENTIALS else "retry"
+        if fault.problem is Problem.BASIC_AUTH_DISABLED:
+            return "passwords_refused"
+        return PASSWORD_STEPS[self.source]
 
-    @property
-    def _entry(self) -> ConfigEntry:
-        """Return the entry that is signed in again or reconfigured."""
-        if self.source == SOURCE_REAUTH:
-            return self._get_reauth_entry()
-        return self._get_reconfigure_entry()
-
-    async def _async_account_step(
-        self, form: vol.Schema, user_input: dict[str, Any] | None
-    ) -> ConfigFlowResult:
-        """Ask who signs in, and go on to the server's form or to the check."""
-        errors = self._fault_errors(form)
-        if user_input is not None:
-            errors = self._take_account(user_input)
-            if not errors:
-                if self.source == SOURCE_USER:
-                    # A dialog forgotten in another window must not keep anybody from this one.
-                    await self.async_set_unique_id(
-                        self._data[CONF_EMAIL].lower(), raise_on_progress=False
-                    )
-                    self._abort_if_unique_id_configured()
-                if self._has_own_server and self.source != SOURCE_REAUTH:
-                    return await self.async_step_server()
-                return await self.async_step_check()
-        return self._show_form(_ACCOUNT_STEPS[self.source], form, user_input or {}, errors)
-
-    def _take_account(self, user_input: dict[str, Any]) -> dict[str, str]:
-        """Take over what was typed of the account, or return what is wrong with it."""
-        try:
-            address = parse_mailbox(user_input[CONF_EMAIL], CONF_EMAIL).address
-        except LetterError:
-            return {CONF_EMAIL: "invalid_email"}
-        account = user_input | {CONF_EMAIL: address}
-        if self.source != SOURCE_USER:
-            saved = self._entry.data
-            if address.lower() != saved[CONF_EMAIL].lower():
-                return {CONF_EMAIL: "wrong_mailbox"}
-            account[CONF_EMAIL] = saved[CONF_EMAIL]
-            account[CONF_PASSWORD] = user_input.get(CONF_PASSWORD) or saved[CONF_PASSWORD]
-        kind_before = self._data.get(CONF_ACCOUNT_KIND)
-        self._data |= account
-        kind = AccountKind(self._data[CONF_ACCOUNT_KIND])
-        if kind != kind_before and kind in SERVERS:
-            self._take_server(SERVERS[kind])
-        return {}
-
-    def _take_server(self, server: Server) -> None:
-        """Take over a server."""
-        self._data |= {
-            CONF_HOST: server.host,
-            CONF_PORT: server.port,
-            CONF_SECURITY: server.security.value,
-        }
-
-    @property
-    def _has_own_server(self) -> bool:
-        """Return whether the server is another than the usual one of this kind of account."""
-        kind = AccountKind(self._data[CONF_ACCOUNT_KIND])
-        return kind is AccountKind.OTHER or _server_of(self._data) != SERVERS[kind]
-
-    def _step_after_check(self) -> str:
-        """Return the step that follows: to keep the account, or to mend what is wrong with it."""
-        if self._fault is None:
-            return "save"
-        if self._fault.problem is Problem.PORT_BLOCKED_OTHER_OPEN:
-            port = int(self._fault.hint)
-            security = next(key for key, value in PORTS.items() if value == port)
-            self._take_server(Server(self._data[CONF_HOST], port, security))
-        if self._has_own_server and self._fault.kind not in (Kind.CREDENTIALS, Kind.ACCOUNT):
-            return "server"
-        return _ACCOUNT_STEPS[self.source]
-
-    def _fault_errors(self, form: vol.Schema) -> dict[str, str]:
-        """Return the last check's fault as the error of a form, at its field if it has one."""
-        if self._fault is None:
-            return {}
-        field = _PROBLEM_FIELDS.get(self._fault.problem, "base")
-        return {field if field in form.schema else "base": self._fault.problem.value}
-
-    def _show_form(
-        self,
-        step_id: str,
-        form: vol.Schema,
-        user_input: dict[str, Any],
-        errors: dict[str, str],
-    ) -> ConfigFlowResult:
-        """Show a form with what was typed before, except the password."""
-        typed = {**self._data, **user_input}
-        typed.pop(CONF_PASSWORD, None)
-        return self.async_show_form(
+    def _show_menu(self, step_id: str, options: list[str]) -> ConfigFlowResult:
+        """Show a menu whose texts may name the account and what the server said."""
+        return self.async_show_menu(
             step_id=step_id,
-            data_schema=self.add_suggested_values_to_schema(form, typed),
-            errors=errors,
+            menu_options=options,
             description_placeholders=self._placeholders(),
         )
-
-    def _placeholders(self) -> dict[str, str]:
-        """Return what the texts of this dialog may name."""
-        fault = self._fault or Fault(Kind.SETUP, Problem.UNKNOWN)
-        server = self._checked or Server("", PORTS[Security.STARTTLS])
-        address = self._data.get(CONF_EMAIL, "")
-        return fault_placeholders(fault, address, server)
-
-
-def _server_of(data: Mapping[str, Any]) -> Server:
-    """Return the server that a config entry's data names."""
-    return Server(data[CONF_HOST], data[CONF_PORT], Security(data[CONF_SECURITY]))

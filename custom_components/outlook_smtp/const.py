@@ -17,6 +17,10 @@ CONF_TENANT: Final = "tenant"
 # fills it in, and the dialog no longer asks for it.
 DEFAULT_CLIENT_ID: Final = ""
 
+SIGN_IN_DOCS: Final = (
+    "https://github.com/outlook-smtp/home-assistant-outlook-smtp#sign-in-with-microsoft"
+)
+
 DEFAULT_CHECK_INTERVAL: Final = 30  # Minutes.
 DEFAULT_TIMEOUT: Final = 30  # Seconds; Microsoft delays a refusal by about 5.
 

@@ -1,0 +1,84 @@
+"""Signing in through the browser, with the application credentials of the user's own."""
+
+from typing import Any, override
+
+from homeassistant.components.application_credentials import ClientCredential
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.aiohttp_client import async_get_clientsession
+from homeassistant.helpers.config_entry_oauth2_flow import (
+    MY_AUTH_CALLBACK_PATH,
+    AbstractOAuth2Implementation,
+    LocalOAuth2ImplementationWithPkce,
+)
+
+from .auth.application import DEFAULT_TENANT, SCOPES, Application
+from .auth.endpoint import post
+from .const import SIGN_IN_DOCS
+from .sign_in import build_application
+
+
+async def async_get_auth_implementation(
+    hass: HomeAssistant, auth_domain: str, credential: ClientCredential
+) -> AbstractOAuth2Implementation:
+    """Return what signs in with a user's application credentials."""
+    return MicrosoftImplementation(hass, auth_domain, credential)
+
+
+async def async_get_description_placeholders(hass: HomeAssistant) -> dict[str, str]:
+    """Return what the dialog that asks for application credentials may name."""
+    return {
+        "more_info_url": SIGN_IN_DOCS,
+        "redirect_url": MY_AUTH_CALLBACK_PATH,
+    }
+
+
+class MicrosoftImplementation(LocalOAuth2ImplementationWithPkce):
+    """Microsoft's identity platform for one tenant, with PKCE (RFC 7636)."""
+
+    def __init__(self, hass: HomeAssistant, auth_domain: str, credential: ClientCredential) -> None:
+        """Sign in with application credentials."""
+        self.tenant = DEFAULT_TENANT
+        self._credential = credential
+        super().__init__(
+            hass,
+            auth_domain,
+            credential.client_id,
+            authorize_url="",
+            token_url="",
+            client_secret=credential.client_secret,
+        )
+
+    @property
+    @override
+    def name(self) -> str:
+        """Return what the user calls the credentials."""
+        return self._credential.name or self._credential.client_id
+
+    @property
+    @override
+    def extra_authorize_data(self) -> dict[str, Any]:
+        """Ask for the right to send, and which account is to sign in."""
+        return {
+            "scope": " ".join(SCOPES),
+            "prompt": "select_account",
+            **super().extra_authorize_data,
+        }
+
+    @override
+    async def async_generate_authorize_url(self, flow_id: str) -> str:
+        """Return the address of the tenant's page."""
+        self.authorize_url = self._application.endpoint("authorize")
+        return await super().async_generate_authorize_url(flow_id)
+
+    @override
+    async def _token_request(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Ask the tenant's token endpoint; unlike Home Assistant's way this tells what is wrong.
+
+        Raises `AuthError`.
+        """
+        return await post(async_get_clientsession(self.hass), self._application, "token", data)
+
+    @property
+    def _application(self) -> Application:
+        """Return the app registration of the tenant."""
+        return build_application(self.client_id, self.tenant, self.client_secret)
