@@ -2,35 +2,24 @@
 
 import asyncio
 from collections import deque
-from concurrent.futures import Future
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 import ssl
 import threading
-import time
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
 from .certificates import Certificate, authority
 from .line import Line
 from .mailbox import Mailbox, Received
 from .script import Script
 from .session import Conversation
+from .thread import ThreadedServer
 
 MICROSOFT_SIZE = 157_286_400
 
 
-class RealTimeLoop(asyncio.SelectorEventLoop):
-    """An event loop whose clock goes on while a test freezes time."""
-
-    # Freezing replaces what modules hold, not what classes hold.
-    _clock = staticmethod(time.monotonic)
-
-    def time(self) -> float:
-        """Return the time of the loop."""
-        return self._clock()
-
-
-class StandIn:
+class StandIn(ThreadedServer):
     """A local server that answers as Microsoft's submission servers do."""
 
     def __init__(
@@ -42,8 +31,8 @@ class StandIn:
         size: int = MICROSOFT_SIZE,
     ) -> None:
         """Set the server up; port 0 takes any free port at the first start and keeps it."""
+        super().__init__("outlook-standin", port)
         self.host = "localhost"
-        self.port = port
         self.security = security
         self.size = size
         self.mailboxes: dict[str, Mailbox] = {}
@@ -56,70 +45,16 @@ class StandIn:
         self._next_scripts: deque[Script] = deque()
         self._conversations: list[Line] = []
         self._arrival = threading.Condition()
-        self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stopping: asyncio.Event | None = None
 
     # Life
 
-    def start(self) -> None:
-        """Start the server, and return once it listens."""
-        if self._thread:
-            raise RuntimeError("the server runs already")
-        ready: Future[None] = Future()
-        self._thread = threading.Thread(
-            target=self._run, args=(ready,), name="outlook-standin", daemon=True
+    @asynccontextmanager
+    async def listening(self, stopping: asyncio.Event) -> AsyncIterator[int]:
+        """Open the door, give the port, and hang up on everybody in the end."""
+        server = await asyncio.get_running_loop().create_server(
+            lambda: Conversation(self, self._tls), self._bind, self.port, reuse_address=True
         )
-        self._thread.start()
-        try:
-            ready.result()
-        except BaseException:
-            self.stop()
-            raise
-
-    def stop(self) -> None:
-        """Hang up on everybody, close the door and end the thread."""
-        if self._thread is None:
-            return
-        if self._loop and self._stopping:
-            self._loop.call_soon_threadsafe(self._stopping.set)
-        self._thread.join()
-        self._thread = self._loop = self._stopping = None
-
-    def __enter__(self) -> Self:
-        """Start the server."""
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Stop the server."""
-        self.stop()
-
-    def _run(self, ready: Future[None]) -> None:
-        """Be the thread."""
-        with asyncio.Runner(loop_factory=RealTimeLoop) as runner:
-            runner.run(self._serve(ready))
-
-    async def _serve(self, ready: Future[None]) -> None:
-        """Serve until told to stop."""
-        self._loop = asyncio.get_running_loop()
-        self._stopping = asyncio.Event()
-        try:
-            server = await self._loop.create_server(
-                lambda: Conversation(self, self._tls), self._bind, self.port, reuse_address=True
-            )
-        except Exception as error:  # noqa: BLE001 - whatever it is, the caller of start must hear it
-            self._loop = None
-            ready.set_exception(error)
-            return
-        self.port = server.sockets[0].getsockname()[1]
-        ready.set_result(None)
-        await self._stopping.wait()
+        yield server.sockets[0].getsockname()[1]
         server.close()
         await self._hang_up(None)
         await server.wait_closed()
