@@ -45,9 +45,11 @@ class Api:
         )
         signed_in = await rest.post(f"/auth/login_flow/{flow['flow_id']}", client | who)
         code = {"grant_type": "authorization_code", "code": signed_in["result"]}
-        token: str = (await rest.post_form("/auth/token", client | code))["access_token"]
-        rest = Rest(session, url, {"Authorization": f"Bearer {token}"})
-        return cls(rest, await WebSocket.open(session, url, token))
+        granted = await rest.post_form("/auth/token", client | code)
+        websocket = await WebSocket.open(session, url, granted["access_token"])
+        # The granted token is good for half an hour, and people click around for longer.
+        token = await websocket.ask("auth/long_lived_access_token", client_name="Demo", lifespan=1)
+        return cls(Rest(session, url, {"Authorization": f"Bearer {token}"}), websocket)
 
     async def wait_until_running(self) -> None:
         """Wait until Home Assistant has set everything up."""

@@ -56,6 +56,9 @@ class StandIn(ThreadedServer):
         )
         yield server.sockets[0].getsockname()[1]
         server.close()
+        # Who was let in a moment ago becomes a conversation within three turns of the loop.
+        for _ in range(3):
+            await asyncio.sleep(0)
         await self._hang_up(None)
         await server.wait_closed()
 
