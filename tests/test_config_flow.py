@@ -417,8 +417,7 @@ async def test_every_stage_is_shown_and_can_be_left(
     dialog.close()
     await hass.async_block_till_done()
     assert asyncio.all_tasks() <= tasks
-    if SILENCES[step] is not Stage.CERTIFICATE:  # A client lost in the handshake is not missed.
-        await until_left(standin)
+    await until_left(standin)
     assert not hass.config_entries.async_entries(DOMAIN)
 
 

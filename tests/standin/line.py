@@ -90,6 +90,8 @@ class Line(SMTP):
             pass
         finally:
             self._writer.close()
+            # Who leaves in the middle of a handshake is not always reported as lost.
+            self._server.forget(self)
 
     async def _open(self) -> None:
         """Answer the call."""
