@@ -82,16 +82,15 @@ async def test_refusal_turns_the_sensor_off_at_once_and_recovery_on(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The sensor names the problem and the server's words; the log has one line each way."""
-    row = next(row for row in CATALOGUE if row.name == "basic_auth_disabled")
+    row = next(row for row in CATALOGUE if row.name == "tenant_disabled")
     healthy = connection(hass)
     standin.mailboxes[ADDRESS].script = Script.for_row(row)
     await pass_time(minutes=31)
     state = connection(hass)
     assert state.state == STATE_OFF
-    assert state.attributes["problem"] == "basic_auth_disabled"
-    assert state.attributes["server_reply"] == (
-        "535 5.7.139 Authentication unsuccessful, basic authentication is disabled."
-    )
+    assert state.attributes["problem"] == "smtp_disabled_tenant"
+    assert row.reply.startswith(state.attributes["server_reply"])
+    assert "PROD.OUTLOOK.COM" not in state.attributes["server_reply"]
     assert state.attributes["since"] > healthy.attributes["since"]
     assert state.attributes["last_success"] == healthy.attributes["last_success"]
 
