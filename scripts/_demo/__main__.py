@@ -11,10 +11,11 @@ from typing import Final
 
 import aiohttp
 
-from tests.standin import StandIn
+from tests.standin import Identity, StandIn
 
 from .api import Api, wait_until_up
 from .console import DemoError, detail, step
+from .hass_at_standin import AUTHORITY, SMTP_PORT
 from .home import PROJECT, Home, RestartError, free_port, require_port
 from .standby import HELP, Standby, read_keyboard
 from .tour import ADDRESS, PASSWORD, USER, Tour
@@ -37,6 +38,9 @@ def parse_arguments() -> argparse.Namespace:
         "--keep", action="store_true", help="go on with the Home Assistant of the last time"
     )
     parser.add_argument(
+        "--sign-in", action="store_true", help="sign in with a code instead of a password"
+    )
+    parser.add_argument(
         "--port", type=int, help="the port of the UI (default: 8123; with --once any free one)"
     )
     return parser.parse_args()
@@ -55,21 +59,32 @@ async def run(options: argparse.Namespace) -> None:
     async with AsyncExitStack() as stack:
         standin = stack.enter_context(StandIn(mail_port))
         standin.add_mailbox(ADDRESS, PASSWORD)
-        home = Home(folder, port, standin.ca_file)
+        identity = stack.enter_context(Identity(standin)) if options.sign_in else None
+        home = Home(folder, port, standin.ca_file, _microsoft(standin, identity))
         home.furnish()
         if new:
             home.settle()
         api = await _start(stack, home, new=new)
         tour = Tour(api, home, standin)
         if new:
-            await home.during(tour.add_account())
+            await home.during(tour.sign_in(identity) if identity else tour.add_account())
             await home.during(tour.send())
         await home.during(tour.see_connection())
+        if identity:
+            tour.require_tokens()
         _require_clean_log(home)
         if not options.once:
             await _stay_up(stack, home, api, standin)
     _require_clean_log(home)
     shutil.rmtree(folder)
+
+
+def _microsoft(standin: StandIn, identity: Identity | None) -> dict[str, str] | None:
+    """Return where the stand-ins are, for a Home Assistant that takes them for Microsoft's."""
+    if identity is None:
+        return None
+    identity.interval = 1
+    return {AUTHORITY: identity.authority, SMTP_PORT: str(standin.port)}
 
 
 async def _start(stack: AsyncExitStack, home: Home, *, new: bool) -> Api:

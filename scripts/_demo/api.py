@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import suppress
 from http import HTTPStatus
+from secrets import token_hex
 from typing import Any, Final, Self
 
 import aiohttp
@@ -48,7 +49,9 @@ class Api:
         granted = await rest.post_form("/auth/token", client | code)
         websocket = await WebSocket.open(session, url, granted["access_token"])
         # The granted token is good for half an hour, and people click around for longer.
-        token = await websocket.ask("auth/long_lived_access_token", client_name="Demo", lifespan=1)
+        token = await websocket.ask(
+            "auth/long_lived_access_token", client_name=f"Demo {token_hex(4)}", lifespan=1
+        )
         return cls(Rest(session, url, {"Authorization": f"Bearer {token}"}), websocket)
 
     async def wait_until_running(self) -> None:

@@ -57,13 +57,54 @@ async def add_account(
     """
     texts = await Texts.load(api)
     progress = await api.subscribe("data_entry_flow_progressed")
-    step: Step = await api.post(ENTRY_FLOW, {"handler": DOMAIN})
-    tell(f"Menu: {texts.of('config.step.user.title', step)}")
-    step = await _submit(api, step, {"next_step_id": "password"})
+    step = await _choose(api, texts, "password", tell)
     for form in (account, server):
         tell(f"Form: {texts.of(f'config.step.{step["step_id"]}.title', step)}")
         step = await _submit(api, step, form)
         _require_no_error(step, texts)
+    return await _follow(api, texts, progress, step, tell)
+
+
+async def add_account_by_code(
+    api: Api,
+    client_id: str,
+    sign_in: Callable[[str], None],
+    tell: Callable[[str], None],
+) -> Step:
+    """Go through the dialog that adds an account which signs in with a code.
+
+    Args:
+        api: Home Assistant.
+        client_id: The app registration.
+        sign_in: Is given the code, and plays the person who types it on Microsoft's page.
+        tell: Is told every text on the way.
+
+    """
+    texts = await Texts.load(api)
+    progress = await api.subscribe("data_entry_flow_progressed")
+    step = await _choose(api, texts, "code", tell)
+    tell(f"Form: {texts.of('config.step.code.title', step)}")
+    step = await _submit(api, step, {"client_id": client_id, "advanced": {"tenant": "common"}})
+    _require_no_error(step, texts)
+    shown = step["description_placeholders"]
+    tell(f"Form: {texts.of('config.step.show_code.title', step)}: {shown['code']}, {shown['url']}")
+    step = await _submit(api, step, {})
+    sign_in(shown["code"])
+    return await _follow(api, texts, progress, step, tell)
+
+
+async def _choose(api: Api, texts: Texts, option: str, tell: Callable[[str], None]) -> Step:
+    """Open the dialog that adds an account, and choose how to sign in."""
+    step: Step = await api.post(ENTRY_FLOW, {"handler": DOMAIN})
+    tell(f"Menu: {texts.of('config.step.user.title', step)}")
+    tell(f"Choice: {texts.of(f'config.step.user.menu_options.{option}', step)}")
+    return await _submit(api, step, {"next_step_id": option})
+
+
+async def _follow(
+    api: Api, texts: Texts, progress: asyncio.Queue[Any], step: Step, tell: Callable[[str], None]
+) -> Step:
+    """Follow a progress to its end, as the UI does: at every piece of news it asks anew."""
     shown = None
     while step["type"] == "progress":
         if shown != (shown := texts.of(f"config.progress.{step['progress_action']}", step)):

@@ -2,7 +2,7 @@
 
 import asyncio
 import asyncio.subprocess
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 import json
 import os
@@ -32,13 +32,19 @@ class RestartError(Exception):
 class Home:
     """A Home Assistant in a folder of its own."""
 
-    def __init__(self, folder: Path, port: int, ca_file: Path) -> None:
-        """Choose where it lives, where its UI is, and whom it trusts besides the usual."""
+    def __init__(
+        self, folder: Path, port: int, ca_file: Path, microsoft: Mapping[str, str] | None = None
+    ) -> None:
+        """Choose where it lives, where its UI is, and whom it trusts besides the usual.
+
+        `microsoft` says where the stand-ins for Microsoft's servers are, if it is to use them.
+        """
         self.folder = folder
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self.log = folder / "hass.log"
         self._ca_file = ca_file
+        self._microsoft = microsoft
         self._process: asyncio.subprocess.Process | None = None
 
     def furnish(self) -> None:
@@ -71,9 +77,10 @@ class Home:
 
     async def start(self) -> None:
         """Start it, in a session of its own so that Ctrl-C reaches the demo alone."""
+        program = ["python", "-m", "scripts._demo.hass_at_standin"] if self._microsoft else ["hass"]
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                "hass",
+                *program,
                 "--config",
                 self.folder,
                 "--skip-pip",
@@ -82,6 +89,7 @@ class Home:
                 stdout=log,
                 stderr=log,
                 env=os.environ
+                | (self._microsoft or {})
                 | {
                     "PYTHONPATH": str(Path(__file__).parent / "absent"),
                     "REQUESTS_CA_BUNDLE": str(self.folder / "authorities.pem"),

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any, Final
 
-from tests.standin import Received, StandIn
+from tests.standin import Identity, Received, StandIn
 
 from . import dialogs
 from .api import LOOK_EVERY, Api
@@ -39,6 +39,29 @@ class Tour:
             {"host": self._standin.host, "port": self._standin.port, "security": "starttls"},
             detail,
         )
+        await self._furnish(added)
+
+    async def sign_in(self, identity: Identity) -> None:
+        """Add the account by signing in with a code, a recipient and a camera."""
+        step("Adding the account with a code, as the UI does")
+        added = await dialogs.add_account_by_code(
+            self._api,
+            identity.client_id,
+            lambda code: identity.approve(code, ADDRESS),
+            detail,
+        )
+        await self._furnish(added)
+
+    def require_tokens(self) -> None:
+        """Complain if anybody signed in at the mail server with something else than a token."""
+        said = [line for session in self._standin.sessions for by, line in session if by == "C"]
+        ways = {line.split()[1] for line in said if line.startswith("AUTH ")}
+        if ways != {"XOAUTH2"}:
+            raise DemoError(f"Mail was sent after signing in with {ways}, not with a token alone.")
+        detail("Every connection signed in with a token that Microsoft's stand-in issued.")
+
+    async def _furnish(self, added: dialogs.Step) -> None:
+        """Add what goes with the account that was added."""
         detail(f"Added: {added['title']}")
         step("Adding a recipient, which the dialog offers next")
         flow_id = added["next_flow"][1]
