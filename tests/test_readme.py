@@ -1,0 +1,200 @@
+"""The README: its examples work as they stand, and its tables miss nothing."""
+
+from pathlib import Path
+import re
+from typing import Any, Final, override
+
+from homeassistant.components.camera import Camera
+from homeassistant.components.camera.const import DATA_COMPONENT as CAMERAS
+from homeassistant.core import Context, HomeAssistant
+from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.script import Script
+from homeassistant.setup import async_setup_component
+from homeassistant.util.yaml import parse_yaml
+import pytest
+
+from custom_components.outlook_smtp.services import LETTER_FIELDS
+from custom_components.outlook_smtp.smtp.faults import Problem
+
+from .standin import Received, StandIn
+
+ROOT: Final = Path(__file__).parent.parent
+README: Final = (ROOT / "README.md").read_text("utf-8")
+EXAMPLES: Final = re.findall(r"^```yaml\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+PICTURE: Final = b"\xff\xd8\xff\xe0 picture"
+ANNA, BERT = "anna@example.com", "bert@example.com"
+
+
+def example(words: str) -> str:
+    """Return the one example that holds these words."""
+    [text] = [text for text in EXAMPLES if words in text]
+    return str(text)
+
+
+def column(heading: str) -> list[str]:
+    """Return what stands as code in the first column of the table under a heading."""
+    table = README.partition(f"\n{heading}\n")[2].partition("\n#")[0]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    return [key for row in rows for key in re.findall(r"`([^`]+)`", row)]
+
+
+class FrontDoor(Camera):
+    """The camera of the examples."""
+
+    _attr_name = "Front door"
+    content_type = "image/jpeg"
+
+    @override
+    async def async_camera_image(
+        self, width: int | None = None, height: int | None = None
+    ) -> bytes | None:
+        """Return a picture."""
+        return PICTURE
+
+
+async def run(hass: HomeAssistant, text: str) -> dict[str, Any]:
+    """Run an example as the sequence of a script, and return its variables."""
+    sequence = cv.SCRIPT_SCHEMA(cv.ensure_list(parse_yaml(text)))
+    script = Script(hass, sequence, "README", "test")
+    result = await script.async_run(context=Context())
+    assert result
+    return dict(result.variables)
+
+
+async def mail_of(hass: HomeAssistant, standin: StandIn, words: str) -> Received:
+    """Run the example that holds these words, and return the one mail that comes of it."""
+    await run(hass, example(words))
+    [mail] = standin.received
+    return mail
+
+
+def attached(mail: Received) -> dict[str | None, bytes]:
+    """Return the files of a mail by name."""
+    return {
+        part.get_filename(): part.get_payload(decode=True)
+        for part in mail.message.walk()
+        if part.get_filename()
+    }
+
+
+def test_every_example_has_a_test() -> None:
+    """No example is added that nothing tries."""
+    assert len(EXAMPLES) == 6
+
+
+@pytest.mark.usefixtures("account")
+async def test_usual_action(hass: HomeAssistant, standin: StandIn) -> None:
+    """The first example reaches all addresses of the recipient."""
+    mail = await mail_of(hass, standin, "notify.send_message")
+
+    assert mail.recipients == (ANNA, BERT)
+    assert mail.message["Subject"] == "Washing machine"
+    assert mail.message.get_content().strip() == "The washing is done."
+
+
+@pytest.mark.usefixtures("account")
+async def test_picture_of_a_camera(hass: HomeAssistant, standin: StandIn) -> None:
+    """The picture stands where the HTML wants it."""
+    for domain in ("camera", "media_source"):
+        assert await async_setup_component(hass, domain, {})
+    await hass.data[CAMERAS].async_add_entities([FrontDoor()])
+    mail = await mail_of(hass, standin, "cid:door")
+
+    assert mail.recipients == (ANNA, BERT)
+    [picture] = [part for part in mail.message.walk() if part["Content-ID"]]
+    assert picture["Content-ID"] == "<door>"
+    assert picture.get_payload(decode=True) == PICTURE
+
+
+@pytest.mark.usefixtures("account")
+async def test_everything_a_mail_can_have(
+    hass: HomeAssistant, standin: StandIn, tmp_path: Path
+) -> None:
+    """Copies, a file, headers and the response are as the example says."""
+    hass.config.allowlist_external_dirs = {str(tmp_path)}
+    (tmp_path / "report.pdf").write_bytes(b"%PDF")
+    text = example("response_variable").replace("/media/", f"{tmp_path}/")
+    variables = await run(hass, text)
+
+    [mail] = standin.received
+    message = mail.message
+    assert mail.recipients == (ANNA, BERT, "archive@example.com")
+    assert message["To"] == "Anna <anna@example.com>, anna@example.com, Bert <bert@example.com>"
+    assert message["Cc"] == BERT
+    assert message["From"] == "Our house <me@outlook.com>"
+    assert message["Reply-To"] == "me@example.com"
+    assert message["X-Priority"] == "2 (High)"
+    assert message["Subject"].startswith("Report of 20")
+    assert attached(mail) == {"Report.pdf": b"%PDF"}
+    assert variables["mail"]["status"] == "sent"
+
+
+@pytest.mark.usefixtures("account")
+async def test_old_action(hass: HomeAssistant, standin: StandIn, tmp_path: Path) -> None:
+    """The notifier of old reaches its target, with the picture."""
+    hass.config.allowlist_external_dirs = {str(tmp_path)}
+    (tmp_path / "basement.jpg").write_bytes(PICTURE)
+    await run(hass, example("images:").replace("/media/", f"{tmp_path}/"))
+
+    [mail] = standin.received
+    assert mail.recipients == (ANNA,)
+    assert attached(mail) == {"basement.jpg": PICTURE}
+
+
+@pytest.mark.usefixtures("account")
+async def test_alert(hass: HomeAssistant, standin: StandIn) -> None:
+    """The alert sends mail when it goes off."""
+    assert await async_setup_component(hass, "alert", parse_yaml(example("alert:")))
+    hass.states.async_set("binary_sensor.basement_leak", "on")
+    [mail] = await standin.async_wait_for_mail()
+    await hass.async_block_till_done()
+
+    assert mail.recipients == (ANNA, BERT)
+    assert "There is a leak in the basement" in mail.message.get_content()
+
+
+@pytest.mark.usefixtures("account")
+async def test_automation_on_the_sensor(hass: HomeAssistant) -> None:
+    """The automation is valid and waits for the sensor that there is."""
+    assert await async_setup_component(hass, "automation", parse_yaml(example("automation:")))
+    assert hass.states.get("automation.tell_me_when_mail_does_not_work").state == "on"
+    sensor = hass.states.get("binary_sensor.me_outlook_com_connection")
+
+    assert sensor.entity_id in example("automation:")
+    assert column("## Is mail working?") == [
+        name
+        for name in sensor.attributes
+        if name not in ("device_class", "friendly_name", "icon")
+    ]
+
+
+def test_every_problem_is_explained() -> None:
+    """The table of problems has every key once, and no other."""
+    assert sorted(column("### What each problem means")) == sorted(Problem)
+
+
+def test_every_field_is_explained() -> None:
+    """The table of fields has all of the action's fields, and no other."""
+    keys = column("### Fields of `outlook_smtp.send_message`")
+
+    assert sorted(keys) == sorted(
+        {"target", "config_entry_id", "title", "message", *map(str, LETTER_FIELDS)}
+    )
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/architecture.md"])
+def test_every_link_inside_the_repository_leads_somewhere(document: str) -> None:
+    """Pictures, pages and headings that are linked to exist."""
+    text = (ROOT / document).read_text("utf-8")
+    targets = re.findall(r'(?:\]\(|src=")(?!https?:)([^)"]+)', text)
+    headings = {
+        re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-")
+        for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    }
+
+    assert [target for target in targets if target[0] == "#" and target[1:] not in headings] == []
+    assert [
+        target
+        for target in targets
+        if target[0] != "#" and not (ROOT / document).parent.joinpath(target).exists()
+    ] == []
