@@ -2,25 +2,39 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from homeassistant.config_entries import ConfigSubentry
-from homeassistant.const import CONF_EMAIL, CONF_HOST, CONF_PASSWORD, CONF_PORT
+from homeassistant.const import (
+    CONF_CLIENT_ID,
+    CONF_EMAIL,
+    CONF_HOST,
+    CONF_PASSWORD,
+    CONF_PORT,
+    CONF_TOKEN,
+)
 from homeassistant.core import HomeAssistant
+from homeassistant.helpers.aiohttp_client import async_get_clientsession
+from homeassistant.helpers.storage import STORAGE_DIR
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.outlook_smtp import sign_in
+from custom_components.outlook_smtp.auth.device_code import await_sign_in, request_code
+from custom_components.outlook_smtp.auth.tokens import PERSONAL_TENANT, Token
 from custom_components.outlook_smtp.const import (
     CONF_ACCOUNT_KIND,
     CONF_RECIPIENTS,
     CONF_SECURITY,
+    CONF_TENANT,
     DOMAIN,
     SUBENTRY_RECIPIENT,
 )
 from custom_components.outlook_smtp.smtp.account import SERVERS, AccountKind, Security, Server
 
-from .standin import StandIn
+from .standin import Identity, StandIn, identity_grants
 
 ADDRESS = "me@outlook.com"
 PASSWORD = "right-password"
@@ -91,3 +105,56 @@ async def account(hass: HomeAssistant, entry: MockConfigEntry) -> MockConfigEntr
     assert await hass.config_entries.async_setup(entry.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
     return entry
+
+
+@pytest.fixture
+def storage(hass: HomeAssistant, tmp_path: Path) -> Path:
+    """Return the folder where Home Assistant stores things, for this test alone."""
+    hass.config.config_dir = str(tmp_path)
+    folder = tmp_path / STORAGE_DIR
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def identity(
+    standin: StandIn, storage: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Identity]:
+    """Run the identity platform for the stand-in's mailboxes, in the place of Microsoft's."""
+    monkeypatch.setattr(identity_grants, "PERSONAL_DIRECTORY", PERSONAL_TENANT)
+    with Identity(standin) as platform:
+        platform.interval = 0.01
+        monkeypatch.setattr(sign_in, "AUTHORITY", platform.authority)
+        yield platform
+
+
+async def new_token(hass: HomeAssistant, identity: Identity, address: str = ADDRESS) -> Token:
+    """Sign in with a code, and return the token."""
+    http = async_get_clientsession(hass)
+    application = sign_in.build_application(identity.client_id, "common")
+    code = await request_code(http, application)
+    identity.approve(code.user_code, address)
+    return Token.from_answer(await await_sign_in(http, application, code))
+
+
+@pytest.fixture
+async def signed_in(
+    hass: HomeAssistant, entry: MockConfigEntry, identity: Identity
+) -> MockConfigEntry:
+    """Return the config entry, not yet set up, after a sign-in with a code."""
+    data = {key: value for key, value in entry.data.items() if key != CONF_PASSWORD} | {
+        CONF_CLIENT_ID: identity.client_id,
+        CONF_TENANT: "common",
+        CONF_TOKEN: (await new_token(hass, identity)).as_dict(),
+    }
+    hass.config_entries.async_update_entry(entry, data=data)
+    identity.requests.clear()
+    return entry
+
+
+@pytest.fixture
+async def signed_in_account(hass: HomeAssistant, signed_in: MockConfigEntry) -> MockConfigEntry:
+    """Return a config entry that signed in, is set up, and whose first check is done."""
+    assert await hass.config_entries.async_setup(signed_in.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    return signed_in

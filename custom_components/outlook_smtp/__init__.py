@@ -1,6 +1,6 @@
 """Outlook.com SMTP: mail through a Microsoft account, and the word whether it works."""
 
-from homeassistant.const import Platform
+from homeassistant.const import EVENT_HOMEASSISTANT_STOP, Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.typing import ConfigType
@@ -12,7 +12,7 @@ from .legacy_notify import async_register_legacy_notify
 from .mailer import Mailer
 from .message.mailbox import parse_mailboxes
 from .services import async_setup_services
-from .sign_in import TokenFile, async_build_tokens
+from .sign_in import TokenFile, async_load_tokens
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 PLATFORMS = [Platform.BINARY_SENSOR, Platform.NOTIFY]
@@ -26,13 +26,12 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
 
 async def async_setup_entry(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> bool:
     """Bring an account to life without waiting for the network."""
-    token_file = TokenFile(hass, entry.entry_id)
-    data = await token_file.async_load(entry.data)
-    if tokens := await async_build_tokens(hass, data, token_file.async_save):
+    if tokens := await async_load_tokens(hass, entry):
         entry.async_on_unload(tokens.settle)
+        entry.async_on_unload(hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, tokens.settle))
     mailer = Mailer(
         hass,
-        await async_build_account(hass, data, entry.options, tokens),
+        await async_build_account(hass, entry.data, entry.options, tokens),
         sender_name=entry.options.get(CONF_SENDER_NAME, ""),
         reply_to=parse_mailboxes(entry.options.get(CONF_REPLY_TO, ""), CONF_REPLY_TO),
     )
@@ -51,7 +50,7 @@ async def async_unload_entry(hass: HomeAssistant, entry: OutlookSmtpConfigEntry)
 
 async def async_remove_entry(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> None:
     """Forget the sign-in of an account that is removed."""
-    await TokenFile(hass, entry.entry_id).async_remove()
+    await TokenFile(hass, entry).async_remove()
 
 
 async def _async_reload(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> None:

@@ -1,5 +1,6 @@
 """What all dialogs about an account share: its data in the making, the check, the saving."""
 
+from abc import abstractmethod
 from collections.abc import Mapping
 import logging
 from typing import Any, Final, override
@@ -97,9 +98,9 @@ class AccountFlow(AbstractOAuth2FlowHandler):
         if self._check:
             self._check.async_cancel()
 
+    @abstractmethod
     def _step_to_mend(self, fault: Fault) -> str:
         """Return the step in which who signs in can be mended after a fault."""
-        raise NotImplementedError
 
     def _step_after_check(self) -> str:
         """Return the step that follows: to keep the account, or to mend what is wrong with it."""

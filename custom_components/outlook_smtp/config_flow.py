@@ -6,7 +6,6 @@ from typing import Any, override
 from homeassistant.config_entries import (
     SOURCE_USER,
     ConfigEntry,
-    ConfigEntryState,
     ConfigFlowResult,
     ConfigSubentryFlow,
     FlowType,
@@ -50,14 +49,11 @@ class OutlookSmtpConfigFlow(PasswordFlow, SignInFlow, domain=DOMAIN):
 
     async def async_step_reauth(self, entry_data: Mapping[str, Any]) -> ConfigFlowResult:
         """Begin to sign in again, in the way that has a chance."""
-        self._data = dict(entry_data)
-        if CONF_TOKEN in entry_data:
+        self._data = dict(self._get_reauth_entry().data)
+        if CONF_TOKEN in self._data:
             return await self.async_step_reauth_sign_in()
-        entry = self._get_reauth_entry()
-        if (
-            entry.state is ConfigEntryState.LOADED
-            and entry.runtime_data.data.problem is Problem.BASIC_AUTH_DISABLED
-        ):
+        if entry_data.get("problem") == Problem.BASIC_AUTH_DISABLED:
+            self._fault = Fault(Kind.ACCOUNT, Problem.BASIC_AUTH_DISABLED, text=entry_data["reply"])
             return await self.async_step_passwords_refused()
         return await self.async_step_reauth_confirm()
 

@@ -6,6 +6,7 @@ import logging
 from typing import Final, override
 
 from homeassistant.config_entries import ConfigEntry
+from homeassistant.const import CONF_PASSWORD
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers.event import async_call_later
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
@@ -107,8 +108,13 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
         self._async_forget_suspicion()
         if fault.kind is Kind.TRANSIENT:
             self.update_interval = min(self.interval, RECOVERY_INTERVAL)
-        if fault.kind is Kind.CREDENTIALS or fault.problem is Problem.BASIC_AUTH_DISABLED:
-            self.config_entry.async_start_reauth(self.hass)
+        passwords_refused = (
+            fault.problem is Problem.BASIC_AUTH_DISABLED and CONF_PASSWORD in self.config_entry.data
+        )
+        if fault.kind is Kind.CREDENTIALS or passwords_refused:
+            # The dialog may open before this health is the coordinator's.
+            told = {"problem": fault.problem, "reply": fault.reply}
+            self.config_entry.async_start_reauth(self.hass, data=told)
         if self.data.connected is not False:
             _LOGGER.warning(
                 "%s cannot send mail: %s (%s)",

@@ -5,11 +5,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from homeassistant.const import CONF_CLIENT_ID, CONF_TOKEN
-from homeassistant.core import HomeAssistant
+from homeassistant.config_entries import ConfigEntry, ConfigEntryState
+from homeassistant.const import CONF_CLIENT_ID, CONF_EMAIL, CONF_TOKEN
+from homeassistant.core import Event, HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.config_entry_oauth2_flow import (
+    ImplementationUnavailableError,
     LocalOAuth2Implementation,
     async_get_implementations,
 )
@@ -25,6 +27,9 @@ from .const import CONF_IMPLEMENTATION, CONF_TENANT, DOMAIN
 from .smtp.faults import Fault, Kind, Problem, SubmissionError
 
 type StoreToken = Callable[[Token], Awaitable[None]]
+
+_OBTAINED: Final = "obtained_at"
+_SIGN_IN: Final = "sign_in"
 
 _KINDS: Final[dict[AuthProblem, Kind]] = {
     AuthProblem.APPLICATION_REFUSED: Kind.SETUP,
@@ -48,7 +53,7 @@ class AccountTokens:
         """Renew an access token that the server refused, or raise `SubmissionError`."""
         await self._told(self._keeper.replace(refused))
 
-    async def settle(self) -> None:
+    async def settle(self, _: Event | None = None) -> None:
         """Wait until a renewal under way has stored its token."""
         await self._keeper.settle()
 
@@ -69,19 +74,43 @@ def read_auth_error(error: AuthError) -> Fault:
     return Fault(kind, Problem(error.problem.value), text=text)
 
 
+async def async_load_tokens(hass: HomeAssistant, entry: ConfigEntry) -> AccountTokens | None:
+    """Return where the access tokens of an account come from, if it signed in with Microsoft.
+
+    There is one keeper for all: a second one would use up the refresh token of the first.
+    """
+    file = TokenFile(hass, entry)
+    if CONF_TOKEN not in entry.data:
+        await file.async_remove()
+        return None
+    if entry.state is ConfigEntryState.LOADED:
+        tokens: AccountTokens = entry.runtime_data.mailer.account.credentials.tokens
+        return tokens
+    return _build_tokens(hass, await file.async_load(), file.async_save)
+
+
 async def async_build_tokens(
     hass: HomeAssistant, data: Mapping[str, Any], store: StoreToken
 ) -> AccountTokens | None:
-    """Return where the access tokens of an account come from, if it signed in with Microsoft.
+    """Return where the access tokens of an account in the making come from, if it signed in.
 
     Args:
         hass: Home Assistant.
-        data: A config entry's data.
-        store: Keeps a new token; has to have it on disk when it returns.
+        data: The data of a config entry in the making.
+        store: Keeps a new token, unless the sign-in is still that of an account that there is.
 
     """
     if CONF_TOKEN not in data:
         return None
+    address = data[CONF_EMAIL].lower()
+    entry = hass.config_entries.async_entry_for_domain_unique_id(DOMAIN, address)
+    if entry and entry.data.get(CONF_TOKEN) == data[CONF_TOKEN]:
+        return await async_load_tokens(hass, entry)
+    return _build_tokens(hass, data, store)
+
+
+def _build_tokens(hass: HomeAssistant, data: Mapping[str, Any], store: StoreToken) -> AccountTokens:
+    """Return a keeper of the token that a config entry's data holds."""
     http = async_get_clientsession(hass)
 
     async def async_post(form: Mapping[str, str]) -> Mapping[str, Any]:
@@ -100,7 +129,10 @@ async def async_find_application(hass: HomeAssistant, data: Mapping[str, Any]) -
     """
     if (name := data.get(CONF_IMPLEMENTATION)) is None:
         return build_application(data[CONF_CLIENT_ID], data[CONF_TENANT])
-    implementation = (await async_get_implementations(hass, DOMAIN)).get(name)
+    try:
+        implementation = (await async_get_implementations(hass, DOMAIN)).get(name)
+    except ImplementationUnavailableError:  # Of some other provider, where ours has none.
+        implementation = None
     if not isinstance(implementation, LocalOAuth2Implementation):
         raise AuthError(
             AuthProblem.APPLICATION_REFUSED, description="Its application credentials are gone."
@@ -119,35 +151,41 @@ class TokenFile:
     """The token of one account on disk: written the moment that it is renewed.
 
     Home Assistant writes its config entries a second after a change, and the old refresh token
-    may be void by then. What the config entry holds is the token of the last sign-in.
+    may be void by then. What the config entry holds is the token of the last sign-in; the file
+    says which sign-in its token descends from, so that no clock has to tell which is newer.
     """
 
-    def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
-        """Name the file after the config entry."""
+    def __init__(self, hass: HomeAssistant, entry: ConfigEntry) -> None:
+        """Name the file after a config entry."""
         self._hass = hass
-        self._path = Path(hass.config.path(STORAGE_DIR, f"{DOMAIN}.{entry_id}.token"))
+        self._data = entry.data
+        self._path = Path(hass.config.path(STORAGE_DIR, f"{DOMAIN}.{entry.entry_id}.token"))
 
-    async def async_load(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return a config entry's data with the newest token: its own, or the one on disk."""
-        if CONF_TOKEN not in data:
-            return data
-        stored = await self._hass.async_add_executor_job(load_json_object, self._path)
-        if not stored or stored["obtained_at"] <= data[CONF_TOKEN]["obtained_at"]:
-            return data
-        return {**data, CONF_TOKEN: stored}
+    async def async_load(self) -> Mapping[str, Any]:
+        """Return the config entry's data with the last token of its sign-in.
+
+        A file that cannot be read does not stop the account: its first token may still do.
+        """
+        try:
+            stored = await self._hass.async_add_executor_job(load_json_object, self._path)
+            if stored.get(_SIGN_IN) != self._data[CONF_TOKEN][_OBTAINED]:
+                return self._data
+            token = Token.from_dict(stored[CONF_TOKEN])  # type: ignore[arg-type]
+        except HomeAssistantError, KeyError, TypeError:
+            return self._data
+        return {**self._data, CONF_TOKEN: token.as_dict()}
 
     async def async_save(self, token: Token) -> None:
         """Write a token; it is on disk when this returns.
 
         Raises `OSError` if it could not be written.
         """
-        write = partial(
-            save_json, str(self._path), token.as_dict(), private=True, atomic_writes=True
-        )
+        content = {_SIGN_IN: self._data[CONF_TOKEN][_OBTAINED], CONF_TOKEN: token.as_dict()}
+        write = partial(save_json, str(self._path), content, private=True, atomic_writes=True)
         try:
             await self._hass.async_add_executor_job(write)
         except HomeAssistantError as error:
-            raise OSError("the token could not be written") from error
+            raise OSError("the file cannot be written") from error
 
     async def async_remove(self) -> None:
         """Delete the file."""

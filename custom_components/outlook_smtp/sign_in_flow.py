@@ -33,6 +33,7 @@ from .const import (
 )
 from .sign_in import build_application, read_auth_error
 from .smtp.account import SERVERS, AccountKind
+from .smtp.faults import Problem
 from .staged_check import NEWS_INTERVAL
 
 SECTION_ADVANCED: Final = "advanced"
@@ -40,12 +41,10 @@ SECTION_ADVANCED: Final = "advanced"
 _TENANT: Final[dict[vol.Marker, Any]] = {
     vol.Required(CONF_TENANT, default=DEFAULT_TENANT): TextSelector()
 }
-CODE_FORM: Final = vol.Schema(
-    {
-        **({} if DEFAULT_CLIENT_ID else {vol.Required(CONF_CLIENT_ID): TextSelector()}),
-        vol.Required(SECTION_ADVANCED): section(vol.Schema(_TENANT), {"collapsed": True}),
-    }
-)
+_CLIENT_ID: Final[dict[vol.Marker, Any]] = {vol.Required(CONF_CLIENT_ID): TextSelector()}
+_ADVANCED: Final[dict[vol.Marker, Any]] = {
+    vol.Required(SECTION_ADVANCED): section(vol.Schema(_TENANT), {"collapsed": True})
+}
 BROWSER_FORM: Final = vol.Schema(_TENANT)
 RETRY_FORM: Final = vol.Schema({})
 
@@ -56,10 +55,11 @@ class SignInFlow(AccountFlow):
     def __init__(self) -> None:
         """Start without a sign-in."""
         super().__init__()
-        self._client_id = DEFAULT_CLIENT_ID
-        self._tenant = DEFAULT_TENANT
+        self._client_id = ""
+        self._tenant = ""
         self._code: DeviceCode | None = None
         self._sign_in: asyncio.Task[Mapping[str, Any] | AuthError] | None = None
+        self._sign_in_news: asyncio.Task[None] | None = None
         self._stranger = ""
 
     async def async_step_code(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
@@ -69,11 +69,11 @@ class SignInFlow(AccountFlow):
             errors = await self._async_request_code(user_input)
             if not errors:
                 return await self.async_step_show_code()
-        typed = {
-            CONF_CLIENT_ID: self._client_id or self._data.get(CONF_CLIENT_ID, ""),
-            SECTION_ADVANCED: {CONF_TENANT: self._tenant},
-        }
-        return self._show_form("code", CODE_FORM, typed, errors)
+        form = vol.Schema(_ADVANCED if DEFAULT_CLIENT_ID else _CLIENT_ID | _ADVANCED)
+        typed: dict[str, Any] = {SECTION_ADVANCED: self._typed_tenant}
+        if self._client_id:
+            typed[CONF_CLIENT_ID] = self._client_id
+        return self._show_form("code", form, typed, errors)
 
     async def async_step_show_code(
         self, user_input: dict[str, Any] | None = None
@@ -96,13 +96,15 @@ class SignInFlow(AccountFlow):
         assert self._sign_in  # noqa: S101 - There is no way here without one.
         if self._sign_in.done():
             return self.async_show_progress_done(next_step_id="signed_in")
+        if self._sign_in_news is None or self._sign_in_news.done():
+            self._sign_in_news = self.hass.async_create_background_task(
+                self._async_news(self._sign_in), "sign-in news"
+            )
         return self.async_show_progress(
             step_id="wait",
             progress_action="wait_for_sign_in",
             description_placeholders=self._placeholders(),
-            progress_task=self.hass.async_create_background_task(
-                self._async_news(self._sign_in), "sign-in news"
-            ),
+            progress_task=self._sign_in_news,
         )
 
     async def async_step_signed_in(
@@ -121,7 +123,7 @@ class SignInFlow(AccountFlow):
             errors = self._take_tenant(user_input[CONF_TENANT])
             if not errors:
                 return await self.async_step_pick_implementation()
-        return self._show_form("browser", BROWSER_FORM, {CONF_TENANT: self._tenant}, errors)
+        return self._show_form("browser", BROWSER_FORM, self._typed_tenant, errors)
 
     @override
     async def async_generate_authorize_url(self) -> str:
@@ -139,12 +141,15 @@ class SignInFlow(AccountFlow):
             answer = await self._implementation.async_resolve_external_data(self.external_data)
         except AuthError as error:
             answer = error
-        return await self._async_take(answer, self._browser_registration)
+        return await self._async_take(answer, {CONF_IMPLEMENTATION: self._implementation.domain})
 
     @override
     async def async_step_authorize_rejected(self, data: None = None) -> ConfigFlowResult:
         """Tell why Microsoft's page sent the person back without a right to send."""
-        return await self._async_take(read_error(self.external_data), self._browser_registration)
+        error = read_error(self.external_data)
+        # Home Assistant does not hand Microsoft's words on.
+        answer = AuthError(error.problem, error.code)
+        return await self._async_take(answer, {CONF_IMPLEMENTATION: self._implementation.domain})
 
     async def async_step_retry(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Tell why the server still refuses who has signed in, and check again if asked to."""
@@ -161,12 +166,9 @@ class SignInFlow(AccountFlow):
             self._sign_in.cancel()
 
     @property
-    def _browser_registration(self) -> dict[str, str]:
-        """Return what a config entry says of the app registration that was picked."""
-        return {
-            CONF_CLIENT_ID: self._implementation.client_id,
-            CONF_IMPLEMENTATION: self._implementation.domain,
-        }
+    def _typed_tenant(self) -> dict[str, str]:
+        """Return the tenant that was typed last, or under which the account signed in before."""
+        return {CONF_TENANT: self._tenant or self._data.get(CONF_TENANT, DEFAULT_TENANT)}
 
     @property
     def _implementation(self) -> MicrosoftImplementation:
@@ -189,6 +191,8 @@ class SignInFlow(AccountFlow):
         except AuthError as error:
             self._fault = read_auth_error(error)
             return self._sign_in_errors()
+        # Raises if the dialog was closed in the meantime: nobody would end the polling.
+        self.hass.config_entries.flow.async_get(self.flow_id)
 
         async def async_poll() -> Mapping[str, Any] | AuthError:
             try:
@@ -252,7 +256,11 @@ class SignInFlow(AccountFlow):
 
     def _sign_in_errors(self) -> dict[str, str]:
         """Return what the last attempt to sign in met."""
-        return {"base": "wrong_account"} if self._stranger else self._fault_errors(RETRY_FORM)
+        if self._stranger:
+            return {"base": "wrong_account"}
+        if self._fault and self._fault.problem is Problem.BASIC_AUTH_DISABLED:
+            return {}  # The password is what Microsoft refused, and led here.
+        return self._fault_errors(RETRY_FORM)
 
     @override
     def _placeholders(self) -> dict[str, str]:

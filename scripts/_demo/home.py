@@ -22,7 +22,8 @@ STOP_TIMEOUT: Final = 20.0  # Seconds; after that it is killed.
 RESTART: Final = 100  # Home Assistant's exit code when a user asks it to restart.
 
 _RECORD: Final = re.compile(r"^\d{4}-\d\d-\d\d [\d:.]+ (?P<level>[A-Z]+) ", re.MULTILINE)
-_OURS: Final = ("outlook_smtp", "aiosmtplib")
+# Not the folder of that name into which somebody may have put the project.
+_OURS: Final = re.compile(r"custom_components[./]outlook_smtp|(?<![\w/])outlook_smtp\b|aiosmtplib")
 
 
 class RestartError(Exception):
@@ -144,7 +145,7 @@ class Home:
 
 def _is_complaint(record: str) -> bool:
     """Return whether a record of the log is an error or a misuse of the integration's."""
-    if not any(name in record for name in _OURS):
+    if not _OURS.search(record):
         return False
     level = match["level"] if (match := _RECORD.match(record)) else ""
     return level in ("ERROR", "CRITICAL") or "Traceback" in record or "Detected " in record

@@ -67,20 +67,20 @@ class BearerToken:
 
     def __init__(self, username: str, tokens: AccessTokens) -> None:
         """Sign a mailbox in with the tokens that are there when it is needed."""
+        self.tokens = tokens
         self._username = username
-        self._tokens = tokens
         self._used = ""
 
     async def authenticate(self, client: SMTP) -> None:
         """Sign in with XOAUTH2, the token in the initial response."""
         if "xoauth2" not in client.server_auth_methods:
             raise _not_offered(client)
-        self._used = await self._tokens.get()
+        self._used = await self.tokens.get()
         await client.auth_xoauth2(self._username, self._used)
 
     async def renew(self) -> bool:
         """Renew the access token that was refused."""
-        await self._tokens.replace(self._used)
+        await self.tokens.replace(self._used)
         return True
 
 

@@ -1,0 +1,54 @@
+"""Application credentials: what Home Assistant's dialog about them says, and how they are shown."""
+
+from homeassistant.components.application_credentials import (
+    DOMAIN as CREDENTIALS,
+    ClientCredential,
+    async_import_client_credential,
+)
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.config_entry_oauth2_flow import async_get_implementations
+from homeassistant.setup import async_setup_component
+import pytest
+from pytest_homeassistant_custom_component.typing import WebSocketGenerator
+
+from custom_components.outlook_smtp.application_credentials import (
+    async_get_auth_implementation,
+)
+from custom_components.outlook_smtp.const import DOMAIN, SIGN_IN_DOCS
+
+
+@pytest.fixture(autouse=True)
+async def component(hass: HomeAssistant) -> None:
+    """Set application credentials up."""
+    assert await async_setup_component(hass, CREDENTIALS, {})
+
+
+async def test_the_dialog_knows_what_to_enter_at_microsoft(
+    hass: HomeAssistant, hass_ws_client: WebSocketGenerator
+) -> None:
+    """Its text names the address to lead back to and the instructions."""
+    client = await hass_ws_client(hass)
+    await client.send_json_auto_id({"type": "application_credentials/config"})
+    answer = await client.receive_json()
+    assert DOMAIN in answer["result"]["domains"]
+    assert answer["result"]["integrations"][DOMAIN]["description_placeholders"] == {
+        "more_info_url": SIGN_IN_DOCS,
+        "redirect_url": "https://my.home-assistant.io/redirect/oauth",
+    }
+
+
+async def test_each_dialog_has_a_verifier_of_its_own(hass: HomeAssistant) -> None:
+    """Two who sign in at once share neither verifier nor tenant."""
+    await async_import_client_credential(hass, DOMAIN, ClientCredential("id", "s"), "mine")
+    first, second = [(await async_get_implementations(hass, DOMAIN))["mine"] for _ in range(2)]
+    assert first is not second
+    assert first.code_verifier != second.code_verifier  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("name", "shown"), [("House", "House"), (None, "id")])
+async def test_credentials_are_shown_by_name(
+    hass: HomeAssistant, name: str | None, shown: str
+) -> None:
+    """Credentials without a name are known by their client id."""
+    credential = ClientCredential("id", "secret", name)
+    assert (await async_get_auth_implementation(hass, DOMAIN, credential)).name == shown

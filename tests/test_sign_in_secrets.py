@@ -1,0 +1,193 @@
+"""Nothing of a sign-in is ever written down or shown but the code that a person has to type."""
+
+from base64 import b64encode
+from collections.abc import Iterator
+import json
+import logging
+import traceback
+from typing import Any
+from urllib.parse import quote
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import EVENT_STATE_CHANGED, Event, HomeAssistant, callback
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers.json import JSONEncoder
+import pytest
+from yarl import URL
+
+from .conftest import ADDRESS, PASSWORD
+from .standin import (
+    Identity,
+    Misstep,
+    Script,
+    StandIn,
+    identity_script as script,
+    identity_wording as wording,
+)
+from .test_browser_flow import Browser, Open, credentials, open_dialog as open_browser
+from .test_health import send
+from .test_sign_in_again import OTHER, Repair, opened
+from .test_sign_in_flow import ROWS, SignIn, haste, open_dialog as open_code
+
+__all__ = ["credentials", "haste", "open_browser", "open_code"]
+
+PASSING = (script.MALFORMED, script.GATEWAY_DOWN, script.RESET)
+USELESS = (
+    script.NO_SEND_SCOPE,
+    script.LOST_ANSWER,
+    Misstep(without=("expires_in",)),
+    Misstep(without=("access_token",)),
+    Misstep(refusal=wording.SECRET_WRONG),
+    Misstep(refusal=wording.REFRESH_INVALID),
+)
+
+
+class Ear:
+    """Hears everything that is logged, shown or raised."""
+
+    def __init__(self, hass: HomeAssistant, caplog: pytest.LogCaptureFixture) -> None:
+        """Listen to every logger and to every state."""
+        self._hass, self._caplog = hass, caplog
+        self._heard: list[str] = []
+        hass.bus.async_listen(EVENT_STATE_CHANGED, self._note)
+
+    @callback
+    def _note(self, event: Event[Any]) -> None:
+        """Hear a state with its attributes."""
+        self._heard.append(str(event.as_dict()))
+
+    def hear(self, *things: object) -> None:
+        """Hear what was shown."""
+        for thing in things:
+            self._heard += [str(thing), repr(thing)]
+            if isinstance(thing, BaseException):
+                self._heard += traceback.format_exception(thing)
+
+    def hear_dialog(self, dialog: SignIn) -> None:
+        """Hear what a dialog shows; the data of an entry is not shown."""
+        shown = {
+            key: value for key, value in dialog.result.items() if key not in ("data", "result")
+        }
+        self._heard.append(json.dumps(shown, cls=JSONEncoder, default=str, skipkeys=True))
+        self.hear(dialog.filled_in if shown.get("data_schema") else "")
+
+    def hear_account(self, entry: ConfigEntry) -> None:
+        """Hear what objects of an account say of themselves."""
+        mailer = entry.runtime_data.mailer
+        self.hear(entry, entry.runtime_data, entry.runtime_data.data, mailer, mailer.account)
+        self.hear(mailer.account.credentials, mailer.account.credentials.tokens)
+
+    def leaks(self, identity: Identity) -> Iterator[str]:
+        """Return the beginnings of the secrets that were heard of."""
+        heard = "\n".join(
+            (self._caplog.text, *self._heard, *map(str, self._hass.states.async_all()))
+        )
+        assert "AADSTS" in heard
+        for secret in identity.issued | {PASSWORD}:
+            assert len(secret) > 10
+            sasl = f"user={ADDRESS}\x01auth=Bearer {secret}\x01\x01".encode()
+            forms = (secret, quote(secret, safe=""), b64encode(sasl).decode())
+            if any(form in heard for form in forms):
+                yield secret[:12]
+
+
+@pytest.fixture
+def ear(hass: HomeAssistant, caplog: pytest.LogCaptureFixture) -> Iterator[Ear]:
+    """Let every logger say everything, but for the one that Home Assistant itself keeps quiet."""
+    caplog.set_level(logging.DEBUG)
+    quiet = {"aiohttp.access": logging.WARNING}
+    names = [name for name in logging.root.manager.loggerDict if name not in quiet]
+    levels = {name: logging.getLogger(name).level for name in (*names, *quiet)}
+    for name in levels:
+        logging.getLogger(name).setLevel(quiet.get(name, logging.DEBUG))
+    yield Ear(hass, caplog)
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+
+
+async def use(
+    hass: HomeAssistant,
+    ear: Ear,
+    entry: ConfigEntry,
+    identity: Identity,
+    standin: StandIn,
+) -> None:
+    """Let an account send, renew, fail in every way, and lose its sign-in."""
+    await send(hass)
+    identity.strict_rotation = False
+    for misstep in (*PASSING, *USELESS):
+        identity.script.then("token", misstep)
+        identity.expire_access_tokens(ADDRESS)
+        with pytest.raises(HomeAssistantError) as caught:
+            await send(hass)
+        ear.hear(caught.value, caught.value.translation_placeholders)
+        ear.hear_account(entry)
+        # A refusal is remembered until the account starts over.
+        await hass.config_entries.async_reload(entry.entry_id)
+        await hass.async_block_till_done(wait_background_tasks=True)
+    for each in ("identity_refused", "mailbox_disabled"):
+        standin.mailboxes[ADDRESS].script = Script.for_row(ROWS[each])
+        with pytest.raises(HomeAssistantError) as caught:
+            await send(hass)
+        ear.hear(caught.value)
+    standin.mailboxes[ADDRESS].script = Script()
+    identity.revoke(ADDRESS)
+    await entry.runtime_data.async_refresh()
+    ear.hear_account(entry)
+
+
+async def test_a_code_and_all_that_follows_stay_secret(
+    hass: HomeAssistant, open_code: Any, identity: Identity, standin: StandIn, ear: Ear
+) -> None:
+    """From the first form to a revoked sign-in and the next one."""
+    standin.add_mailbox(OTHER, PASSWORD)
+    dialog: SignIn = await open_code()
+    for misstep in (*USELESS, script.NO_REFRESH_TOKEN, script.NO_ID_TOKEN, wording.DECLINED):
+        identity.script.then("token", *PASSING, misstep)
+        identity.approve(await dialog.ask(), ADDRESS)
+        ear.hear_dialog(dialog)
+        await dialog.begin({})
+        ear.hear_dialog(dialog)
+        await dialog.finish()
+        assert dialog.result["step_id"] == "code"
+        ear.hear_dialog(dialog)
+    for row in ("identity_refused", "tenant_disabled"):
+        standin.mailboxes[ADDRESS].script = Script.for_row(ROWS[row])
+        await dialog.sign_in()
+        ear.hear_dialog(dialog)
+    standin.mailboxes[ADDRESS].script = Script()
+    await dialog.submit({})
+    entry = dialog.result["result"]
+    await use(hass, ear, entry, identity, standin)
+    again = await opened(hass, identity)
+    await again.choose("code", ["code", "browser"])
+    for address in (OTHER, ADDRESS):
+        await again.sign_in(address)
+        ear.hear_dialog(again)
+    again.assert_ended("reauth_successful")
+    ear.hear_account(entry)
+    assert not list(ear.leaks(identity))
+    assert len(identity.issued) > 20
+
+
+@pytest.mark.usefixtures("credentials", "current_request_with_host")
+async def test_the_browser_and_all_that_follows_stay_secret(
+    hass: HomeAssistant, open_browser: Open, identity: Identity, standin: StandIn, ear: Ear
+) -> None:
+    """Authorization codes, verifiers and the client secret among them."""
+    dialog: Browser = await open_browser()
+    await dialog.come_back(await dialog.leave(), None)
+    ear.hear_dialog(dialog)
+    for misstep in (*PASSING, *USELESS, script.NO_REFRESH_TOKEN, script.NO_ID_TOKEN):
+        identity.script.then("token", misstep)
+        page: URL = await dialog.leave()
+        ear.hear_dialog(dialog)
+        await dialog.come_back(page)
+        ear.hear_dialog(dialog)
+        assert dialog.result["step_id"] == "browser"
+    await dialog.sign_in()
+    ear.hear_dialog(dialog)
+    await use(hass, ear, dialog.result["result"], identity, standin)
+    assert isinstance(await opened(hass, identity), Repair)
+    assert identity.client_secret in identity.issued
+    assert not list(ear.leaks(identity))
