@@ -23,7 +23,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.outlook_smtp import sign_in
 from custom_components.outlook_smtp.auth.device_code import await_sign_in, request_code
-from custom_components.outlook_smtp.auth.tokens import PERSONAL_TENANT, Token
+from custom_components.outlook_smtp.auth.tokens import Token
 from custom_components.outlook_smtp.const import (
     CONF_ACCOUNT_KIND,
     CONF_RECIPIENTS,
@@ -34,7 +34,7 @@ from custom_components.outlook_smtp.const import (
 )
 from custom_components.outlook_smtp.smtp.account import SERVERS, AccountKind, Security, Server
 
-from .standin import Identity, StandIn, identity_grants
+from .standin import Identity, StandIn
 
 ADDRESS = "me@outlook.com"
 PASSWORD = "right-password"
@@ -121,7 +121,6 @@ def identity(
     standin: StandIn, storage: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Identity]:
     """Run the identity platform for the stand-in's mailboxes, in the place of Microsoft's."""
-    monkeypatch.setattr(identity_grants, "PERSONAL_DIRECTORY", PERSONAL_TENANT)
     with Identity(standin) as platform:
         platform.interval = 0.01
         monkeypatch.setattr(sign_in, "AUTHORITY", platform.authority)

@@ -125,6 +125,11 @@ def test_what_the_dialogs_say_has_words(english: dict[str, Any], path: str, keys
     assert all(texts.values())
 
 
+def test_no_text_is_taken_for_markup(english: dict[str, Any]) -> None:
+    """The frontend takes an angle bracket for a tag, and shows an error in place of the text."""
+    assert "<" not in json.dumps(english)
+
+
 def test_a_check_and_its_end_have_words(english: dict[str, Any]) -> None:
     """The progress has a title, and the end says how to go on."""
     assert look_up(english, "config.step.check.title")

@@ -188,6 +188,19 @@ async def test_refused_credentials_ask_to_sign_in_again(
     assert connection(hass).attributes["problem"] == "invalid_credentials"
 
 
+async def test_recovery_ends_the_call_to_sign_in_again(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+) -> None:
+    """Nobody is asked for what is no longer needed."""
+    standin.mailboxes[ADDRESS].password = "changed"
+    with pytest.raises(HomeAssistantError):
+        await send(hass)
+    standin.mailboxes[ADDRESS].password = "right-password"
+    await send(hass)
+    assert connection(hass).state == STATE_ON
+    assert not hass.config_entries.flow.async_progress_by_handler(DOMAIN)
+
+
 async def test_refused_message_says_nothing_about_the_connection(
     hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
 ) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import logging
 from typing import Final, override
 
-from homeassistant.config_entries import ConfigEntry
+from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry
 from homeassistant.const import CONF_PASSWORD
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers.event import async_call_later
@@ -96,6 +96,8 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
         now = dt_util.utcnow()
         if self.data.connected is False:
             _LOGGER.info("%s can send mail again", self.mailer.account.address)
+            for flow in self.config_entry.async_get_active_flows(self.hass, {SOURCE_REAUTH}):
+                self.hass.config_entries.flow.async_abort(flow["flow_id"])
         return Health(
             connected=True,
             since=self.data.since if self.data.connected else now,

@@ -20,7 +20,7 @@ REFRESH_LIFETIME = 90 * 24 * 3600.0
 # Microsoft leaves out the letters and digits that look alike.
 USER_CODE_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 PERSONAL = re.compile(r"@(hotmail|live|msn|outlook)\.", re.IGNORECASE)
-PERSONAL_DIRECTORY = "9188040d-6c67-4b5b-b112-36a304b66dad"
+PERSONAL_DIRECTORY = "9188040d-6c67-4c5b-b112-36a304b66dad"
 WORK_DIRECTORY = "5c0e7d2a-1f4b-4f6e-9a55-0c7b1d0e2f31"
 
 

@@ -16,6 +16,7 @@ _ENHANCED: Final = re.compile(r"^([245]\.[0-9]{1,3}\.[0-9]{1,3})(?:[ \t]+|$)", r
 _NOISE: Final = re.compile(
     r"\[BeginDiagnosticData\].*?(?:\[EndDiagnosticData\]|$)"
     r"|\[Hostname=[^\]]*\]"
+    r"|\[[0-9A-F]{16}\]"
     r"|\[[A-Z0-9]+\.[A-Z0-9]+\.PROD\.OUTLOOK\.COM [^\]]*\]",
     re.DOTALL | re.IGNORECASE,
 )
