@@ -14,6 +14,7 @@ from homeassistant.const import (
 )
 from homeassistant.core import Event, EventStateChangedData, HomeAssistant, State, callback
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.event import async_track_state_change_event
 import pytest
 from pytest_homeassistant_custom_component.common import (
@@ -227,6 +228,22 @@ async def test_account_starts_without_its_server(
     standin.start()
     await send(hass)
     assert connection(hass).state == STATE_ON
+
+
+async def test_checks_go_on_without_the_sensor(
+    hass: HomeAssistant,
+    account: MockConfigEntry,
+    standin: StandIn,
+    pass_time: Pass,
+    entity_registry: er.EntityRegistry,
+) -> None:
+    """A sensor that was disabled does not let the sign-in lapse."""
+    entity_registry.async_update_entity(SENSOR, disabled_by=er.RegistryEntryDisabler.USER)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert hass.states.get(SENSOR) is None
+    connections = standin.connections
+    await pass_time(minutes=31)
+    assert standin.connections == connections + 1
 
 
 async def test_unloading_ends_all_checks(

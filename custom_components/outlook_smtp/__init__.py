@@ -39,6 +39,8 @@ async def async_setup_entry(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) 
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     await async_register_legacy_notify(hass, entry)
     entry.async_on_unload(entry.add_update_listener(_async_reload))
+    # Checks go on though the sensor may be disabled: they keep a sign-in from lapsing.
+    entry.async_on_unload(coordinator.async_add_listener(lambda: None))
     entry.async_create_background_task(hass, coordinator.async_refresh(), "first check")
     return True
 
