@@ -20,8 +20,8 @@ from custom_components.outlook_smtp.smtp.faults import Fault, Kind, Problem
 from .conftest import ADDRESS
 from .standin import CATALOGUE, Script, StandIn, Step
 
-# Only the staged check of the config flow finds these.
-CHECK_ONLY = {Problem.PORT_BLOCKED_OTHER_OPEN, Problem.UNKNOWN}
+# Only the staged check of the config flow finds this.
+CHECK_ONLY = {Problem.PORT_BLOCKED_OTHER_OPEN}
 
 
 async def send(hass: HomeAssistant) -> None:

@@ -212,6 +212,34 @@ async def test_refused_message_says_nothing_about_the_connection(
     assert connection(hass).state == STATE_ON
 
 
+@pytest.mark.parametrize(
+    ("replies", "problem"),
+    [
+        ({Step.FINAL: "554 5.2.0 Actual verdict is Suspend"}, "suspended"),
+        ({Step.RCPT: "550 5.1.90 You reached your daily limit"}, "daily_limit"),
+    ],
+)
+@pytest.mark.usefixtures("account")
+async def test_account_that_may_only_sign_in_stays_off(
+    hass: HomeAssistant, standin: StandIn, pass_time: Pass, replies: dict[Step, str], problem: str
+) -> None:
+    """For a day a check proves nothing, and only a mail that is accepted does."""
+    for mended_by_mail in (True, False):
+        standin.mailboxes[ADDRESS].script = Script(replies=replies)
+        with pytest.raises(HomeAssistantError):
+            await send(hass)
+        assert connection(hass).attributes["problem"] == problem
+        standin.mailboxes[ADDRESS].script = Script()
+        await pass_time(minutes=31)
+        assert connection(hass).state == STATE_OFF
+        if mended_by_mail:
+            await send(hass)
+        else:
+            await pass_time(days=1)
+            await pass_time(minutes=31)
+        assert connection(hass).state == STATE_ON
+
+
 async def test_account_starts_without_its_server(
     hass: HomeAssistant, entry: MockConfigEntry, standin: StandIn, pass_time: Pass
 ) -> None:

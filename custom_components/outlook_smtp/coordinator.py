@@ -20,6 +20,7 @@ _LOGGER = logging.getLogger(__name__)
 
 REPEAT_AFTER: Final = timedelta(minutes=1)
 RECOVERY_INTERVAL: Final = timedelta(minutes=5)
+HOLD: Final = timedelta(days=1)  # Microsoft's quotas are of a day.
 
 type OutlookSmtpConfigEntry = ConfigEntry[HealthCoordinator]
 
@@ -29,7 +30,8 @@ class Health:
     """Whether an account can send.
 
     `connected` is None before the first answer; `since` is when it last changed; `latency` is
-    how long the last contact took, in seconds.
+    how long the last contact took, in seconds. `held` says that the account may sign in but not
+    send, so that a check, which only signs in, proves nothing.
     """
 
     connected: bool | None = None
@@ -38,6 +40,7 @@ class Health:
     since: datetime | None = None
     last_success: datetime | None = None
     latency: float | None = None
+    held: bool = False
 
 
 class HealthCoordinator(DataUpdateCoordinator[Health]):
@@ -81,13 +84,23 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
     def _health_after(self, contact: Contact) -> Health:
         """Return the health that a contact leaves behind."""
         fault = contact.fault
-        if fault is None or fault.kind is Kind.MESSAGE:
+        kind = fault.kind if fault else None
+        accepted = contact.submitting and fault is None
+        if self._is_held and not accepted and kind in (None, Kind.MESSAGE, Kind.TRANSIENT):
+            return self.data
+        if fault is None or kind is Kind.MESSAGE:
             return self._healthy(contact)
         passing = fault.kind is Kind.TRANSIENT and not self._repeating
         if passing and self.data.connected is not False:
             self._suspect()
             return self.data
         return self._unhealthy(fault, contact)
+
+    @property
+    def _is_held(self) -> bool:
+        """Return whether only a mail that is accepted proves, for a day, that mail works again."""
+        since = self.data.since
+        return self.data.held and since is not None and dt_util.utcnow() < since + HOLD
 
     def _healthy(self, contact: Contact) -> Health:
         """Return the health of an account that was let in."""
@@ -131,6 +144,7 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
             reply=fault.reply or None,
             since=self.data.since if self.data.connected is False else dt_util.utcnow(),
             latency=contact.latency,
+            held=contact.submitting and fault.kind in (Kind.ACCOUNT, Kind.QUOTA),
         )
 
     def _suspect(self) -> None:

@@ -9,6 +9,7 @@ from .const import DOMAIN
 from .message.problems import LetterError
 from .smtp.account import Server
 from .smtp.faults import Fault
+from .smtp.probe import right_host
 from .smtp.session import Refusal
 
 
@@ -18,7 +19,7 @@ def fault_placeholders(fault: Fault, address: str, server: Server) -> dict[str, 
         "address": address,
         "host": server.host,
         "port": str(server.port),
-        "hint": fault.hint,
+        "hint": fault.hint or right_host(server.host),
         "reply": fault.reply or "-",
     }
 

@@ -68,10 +68,14 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """One meeting with the server: `fault` is None when it went well; `latency` in seconds."""
+    """One meeting with the server: `fault` is None when it went well; `latency` in seconds.
+
+    `submitting` says that the account was let in and handed in a message: a check proves less.
+    """
 
     fault: Fault | None
     latency: float
+    submitting: bool = False
 
 
 class Mailer:
@@ -156,25 +160,24 @@ class Mailer:
 
     async def _submit(self, composed: Composed) -> Outcome:
         """Take a turn at the account's one connection and submit."""
+        envelope = Envelope(composed.sender, composed.recipients, composed.utf8)
+        submitting = False
         async with self._turn:
             started = time.monotonic()
             try:
-                outcome = await self._converse(composed)
+                async with await Session.open(self.account) as session:
+                    self.server_info, submitting = session.server_info, True
+                    outcome = await session.submit(envelope, composed.content)
             except SubmissionError as error:
-                self._async_tell(Contact(error.fault, time.monotonic() - started))
+                self._async_tell(error.fault, started, submitting)
                 raise fault_error(error.fault, self.account.address, self.account.server) from error
-            self._async_tell(Contact(None, time.monotonic() - started))
+            fault = None if outcome.accepted else outcome.refused[-1].fault
+            self._async_tell(fault, started, submitting)
         return outcome
 
-    async def _converse(self, composed: Composed) -> Outcome:
-        """Connect, sign in, hand the message in and take leave."""
-        envelope = Envelope(composed.sender, composed.recipients, composed.utf8)
-        async with await Session.open(self.account) as session:
-            self.server_info = session.server_info
-            return await session.submit(envelope, composed.content)
-
     @callback
-    def _async_tell(self, contact: Contact) -> None:
-        """Tell every listener."""
+    def _async_tell(self, fault: Fault | None, started: float, submitting: bool) -> None:
+        """Tell every listener how a submission that started at a time went."""
+        contact = Contact(fault, time.monotonic() - started, submitting)
         for listener in tuple(self._listeners):
             listener(contact)

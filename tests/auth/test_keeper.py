@@ -128,9 +128,11 @@ async def test_sign_in_required(
 async def test_application_refused(
     keeper: TokenKeeper, token: Token, identity: Identity, clock: Clock, refusal: Any
 ) -> None:
-    """A registration that was mended is noticed."""
+    """A token that is still good is used up, and a registration that was mended is noticed."""
     clock.now = token.renew_at
-    identity.script.then("token", refusal)
+    identity.script.then("token", refusal, refusal)
+    assert await keeper.access_token() == token.access_token
+    clock.now = token.expires_at
     assert (await failure(keeper)).problem is AuthProblem.APPLICATION_REFUSED
     assert await keeper.access_token() != token.access_token
 
@@ -138,10 +140,12 @@ async def test_application_refused(
 async def test_permission_taken_away(
     keeper: TokenKeeper, token: Token, identity: Identity, clock: Clock
 ) -> None:
-    """A renewal that lets nobody send is no renewal."""
-    clock.now = token.renew_at
+    """A renewal that lets nobody send is no renewal; the refresh token in it is the one to use."""
+    identity.strict_rotation = True
+    clock.now = token.expires_at
     identity.script.then("token", script.NO_SEND_SCOPE)
     assert (await failure(keeper)).problem is AuthProblem.NO_SEND_PERMISSION
+    assert await keeper.access_token() != token.access_token
 
 
 async def test_no_new_refresh_token(

@@ -206,3 +206,10 @@ def test_no_reply_is_too_odd(stage: Stage, code: int, text: str) -> None:
     assert fault.text.isprintable()
     assert fault.text == fault.text.strip()
     assert len(fault.text) <= MAX_TEXT
+
+
+def test_a_bad_address_at_mail_is_the_senders() -> None:
+    """The words are the same, and nobody is sent to look at the recipients."""
+    refused = {stage: read_reply(stage, 550, "5.1.7 Invalid address") for stage in Stage}
+    assert refused[Stage.MAIL].problem is Problem.SENDER_NOT_ALLOWED
+    assert refused[Stage.RCPT].problem is Problem.RECIPIENT_REFUSED

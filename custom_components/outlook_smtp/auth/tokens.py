@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 import logging
 import time
 from typing import Any, Final, Self
@@ -151,7 +151,7 @@ class TokenKeeper:
             try:
                 await self._share_work()
             except AuthError as error:
-                if error.problem is not AuthProblem.IDENTITY_UNREACHABLE or self._is_spent():
+                if error.problem is AuthProblem.SIGN_IN_REQUIRED or self._is_spent():
                     raise
         return self._token.access_token
 
@@ -197,10 +197,15 @@ class TokenKeeper:
             await self._save()
         if self._is_due():
             answer = await self._request()
-            self._token = Token.from_answer(answer, self._token.refresh_token)
-            self._refused = ""
-            self._stored = False
-            await self._save()
+            try:
+                # Whatever else is wrong with the answer, the old refresh token may be void now.
+                if isinstance(rotated := answer.get("refresh_token"), str) and rotated:
+                    self._token = replace(self._token, refresh_token=rotated)
+                self._token = Token.from_answer(answer, self._token.refresh_token)
+                self._refused = ""
+            finally:
+                self._stored = False
+                await self._save()
 
     async def _request(self) -> Mapping[str, Any]:
         """Trade the refresh token for new tokens (RFC 6749, section 6), until it is refused."""

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+import logging
 import socket
 import ssl
 import time
@@ -15,6 +16,8 @@ from aiosmtplib import SMTP
 from .account import Security, Server
 from .errors import faults_of
 from .faults import Fault, Kind, Problem, Stage, SubmissionError
+
+_LOGGER = logging.getLogger(__name__)
 
 HAPPY_EYEBALLS_DELAY: Final = 0.25  # Seconds; the value RFC 8305 recommends.
 
@@ -39,6 +42,7 @@ class Watch:
             with faults_of(stage):
                 yield
         finally:
+            _LOGGER.debug("%s took %.0f ms", stage, (time.monotonic() - started) * 1000)
             self.timings[stage] = self.timings.get(stage, 0.0) + time.monotonic() - started
 
 

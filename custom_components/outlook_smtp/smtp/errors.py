@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 import errno
+import logging
 import ssl
 from typing import Final
 
@@ -10,6 +11,8 @@ import aiosmtplib
 
 from .faults import Fault, Kind, Problem, Stage, SubmissionError
 from .replies import clean, read_reply
+
+_LOGGER = logging.getLogger(__name__)
 
 # OpenSSL's X509_V_ERR_* numbers (x509_vfy.h).
 _VERIFY_PROBLEMS: Final[dict[int, Problem]] = {
@@ -67,6 +70,7 @@ def read_error(stage: Stage, error: Exception) -> Fault:
         return Fault(kind, problem, text=clean(reason or str(error)))
     if isinstance(error, ValueError):
         # Its text may quote a piece of the password.
+        _LOGGER.debug("%s at %s", type(error).__name__, stage)
         return Fault(*_UNSENDABLE.get(stage, (Kind.SETUP, Problem.UNKNOWN)))
     return Fault(Kind.TRANSIENT, _network_problem(stage, error), text=clean(str(error)))
 

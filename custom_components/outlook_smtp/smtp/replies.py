@@ -104,6 +104,8 @@ def read_reply(stage: Stage, code: int, text: str) -> Fault:
 
     """
     kind, problem = _look_up(stage, code, f"{code} {_on_one_line(text)} ")
+    if stage is Stage.MAIL and problem is Problem.RECIPIENT_REFUSED:
+        problem = Problem.SENDER_NOT_ALLOWED
     enhanced = match[1] if (match := _ENHANCED.match(text)) else None
     return Fault(kind, problem, code, enhanced, clean(_ENHANCED.sub("", text)))
 

@@ -204,7 +204,10 @@ class Session:
                 with faults_of(Stage.RCPT):
                     await self._client.rcpt(recipient, encoding=_encoding(envelope))
             except SubmissionError as error:
-                if not self._client.is_connected:
+                if not self._client.is_connected or (
+                    # It is the account that is refused, whoever the recipient.
+                    error.fault.kind in (Kind.ACCOUNT, Kind.QUOTA) and not taken
+                ):
                     raise
                 if error.fault.problem is Problem.RECIPIENT_LIMIT and taken:
                     return tuple(taken), tuple(refused), recipients[position:]
