@@ -12,7 +12,7 @@ from pytest_homeassistant_custom_component.components.diagnostics import (
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from .conftest import ADDRESS, PASSWORD
-from .standin import Script, StandIn, Step
+from .standin import Identity, Script, StandIn, Step
 
 
 @pytest.mark.parametrize("refused", [False, True])
@@ -53,3 +53,17 @@ async def test_diagnostics_of_an_account_that_never_met_its_server(
     told: Any = await get_diagnostics_for_config_entry(hass, hass_client, entry)
     assert told["server"] is None
     assert told["health"]["connected"] is None
+
+
+async def test_diagnostics_of_a_signed_in_account_hold_no_token(
+    hass: HomeAssistant,
+    signed_in_account: MockConfigEntry,
+    identity: Identity,
+    hass_client: ClientSessionGenerator,
+) -> None:
+    """Nothing that Microsoft issued is in the file."""
+    assert await async_setup_component(hass, "diagnostics", {})
+    told = str(await get_diagnostics_for_config_entry(hass, hass_client, signed_in_account))
+    assert "'token': '**REDACTED**'" in told
+    assert identity.issued
+    assert [secret for secret in identity.issued if secret in told] == []
