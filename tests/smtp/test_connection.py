@@ -227,7 +227,8 @@ async def test_the_next_address(
     """A host of several addresses is reached over any that answers."""
     with blocked_port() as blocked:
         addresses += [address(closed_port() if refuses else blocked), address(standin.port)]
-        await probe(account_on(standin))
+        report = await probe(account_on(standin))
+    assert report.server_info.extensions
     await nothing_left_open(standin)
 
 

@@ -35,7 +35,8 @@ async def test_one_try(standin: StandIn, offered: tuple[str, ...], said: str) ->
 async def test_a_password_beyond_ascii(standin: StandIn) -> None:
     """A password may be of any script."""
     standin.add_mailbox("you@outlook.com", SECRET)
-    await probe(account_on(standin, credentials=Password("you@outlook.com", SECRET)))
+    report = await probe(account_on(standin, credentials=Password("you@outlook.com", SECRET)))
+    assert report.server_info.extensions
 
 
 async def test_refused_before_the_password(standin: StandIn) -> None:

@@ -100,3 +100,13 @@ def test_other_errors_are_bugs() -> None:
     """What is no fault of the network is not hidden as one."""
     with pytest.raises(KeyError), faults_of(Stage.MAIL):
         raise KeyError
+
+
+def test_what_nobody_foresaw_is_logged_without_its_words(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The log says where to look, and quotes nothing that may be a secret."""
+    fault = read_error(Stage.CONNECT, ValueError("a piece of the password"))
+    assert (fault.problem, fault.text) == (Problem.UNKNOWN, "")
+    assert "Unforeseen ValueError at the stage connect" in caplog.text
+    assert "password" not in caplog.text

@@ -69,9 +69,10 @@ def read_error(stage: Stage, error: Exception) -> Fault:
         kind = Kind.TRANSIENT if problem is Problem.TLS_FAILED else Kind.SETUP
         return Fault(kind, problem, text=clean(reason or str(error)))
     if isinstance(error, ValueError):
-        # Its text may quote a piece of the password.
-        _LOGGER.debug("%s at %s", type(error).__name__, stage)
-        return Fault(*_UNSENDABLE.get(stage, (Kind.SETUP, Problem.UNKNOWN)))
+        if (unsendable := _UNSENDABLE.get(stage)) is None:
+            # Its text may quote a piece of the password.
+            _LOGGER.warning("Unforeseen %s at the stage %s", type(error).__name__, stage)
+        return Fault(*unsendable or (Kind.SETUP, Problem.UNKNOWN))
     return Fault(Kind.TRANSIENT, _network_problem(stage, error), text=clean(str(error)))
 
 
