@@ -41,10 +41,10 @@ PASSWORD = "right-password"
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait for what another thread or the network brings about."""
+    """Wait for what another thread or the network brings about, though time may stand still."""
     async with asyncio.timeout(5):
         while not condition():  # noqa: ASYNC110 - The other thread knows nothing of our events.
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0)
 
 
 @pytest.fixture(autouse=True)
@@ -77,7 +77,7 @@ def account_data(standin: StandIn) -> dict[str, Any]:
 
 
 @pytest.fixture
-def entry(hass: HomeAssistant, account_data: dict[str, Any]) -> MockConfigEntry:
+def entry(hass: HomeAssistant, storage: Path, account_data: dict[str, Any]) -> MockConfigEntry:
     """Return a config entry, not yet set up, with one recipient of two addresses."""
     entry = MockConfigEntry(
         domain=DOMAIN,

@@ -32,7 +32,7 @@ FORMS = {
     "options.step.init": options_flow.FORM,
 }
 # An action meets neither: only a dialog tries the other port, and bugs are not caught there.
-ONLY_IN_DIALOGS = {Problem.PORT_BLOCKED_OTHER_OPEN, Problem.UNKNOWN}
+ONLY_IN_DIALOGS = {Problem.PORT_BLOCKED_OTHER_OPEN, Problem.UNFORESEEN}
 KEYS = {
     "config.abort": {
         "already_configured",

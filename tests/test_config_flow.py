@@ -83,7 +83,7 @@ REFUSALS = {
     "old_tls": Problem.TLS_TOO_OLD,
     "security_defaults": Problem.SECURITY_DEFAULTS,
     "temporary_auth_failure": Problem.TEMPORARY_AUTH_FAILURE,
-    "temporary_server_error": Problem.TEMPORARY_SERVER_ERROR,
+    "temporary_server_error": Problem.TEMPORARY_AUTH_FAILURE,
     "tenant_disabled": Problem.SMTP_DISABLED_TENANT,
     "unrecognized_mechanism": Problem.MECHANISM_NOT_OFFERED,
     "unsuccessful": Problem.AUTH_REFUSED,
@@ -630,7 +630,7 @@ async def test_what_nobody_foresaw_is_logged(
     with monkeypatch.context() as patch:
         patch.setattr(staged_check, "probe", burst)
         await dialog.submit()
-    assert dialog.fault == ("password", {"base": "unknown"})
+    assert dialog.fault == ("password", {"base": "unforeseen"})
     assert not hass.config_entries.async_entries(DOMAIN)
     [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert record.exc_info

@@ -1,8 +1,11 @@
 """A diagnostics file helps whoever reads it, and gives nobody away."""
 
+import re
 from typing import Any
 
+from homeassistant.const import __version__
 from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.setup import async_setup_component
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -11,7 +14,11 @@ from pytest_homeassistant_custom_component.components.diagnostics import (
 )
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
+from custom_components.outlook_smtp import diagnostics
+from custom_components.outlook_smtp.outbox.courier import Contact
+
 from .conftest import ADDRESS, PASSWORD
+from .helpers import ANNA, letter, mailer_of, put_off
 from .standin import Identity, Script, StandIn, Step
 
 
@@ -33,6 +40,14 @@ async def test_diagnostics_tell_all_but_secrets(
     assert told["health"]["connected"] is not refused
     assert told["health"]["problem"] == ("sender_blocked" if refused else None)
     assert told["server"]["tls_version"] == "TLSv1.3"
+    assert told["server"]["size_limit"] == 157_286_400
+    assert told["server"]["certificate"]["not_after"].endswith("GMT")
+    assert told["server"]["certificate"]["issuer"]
+    assert told["stage_seconds"].keys() >= {"resolve", "connect", "starttls", "auth"}
+    assert told["account_kind"] == "personal"
+    assert told["versions"]["home_assistant"] == __version__
+    assert told["versions"]["aiosmtplib"].startswith("5.")
+    assert told["versions"]["integration"]
     assert told["data"]["port"] == standin.port
     assert told["recipients"] == 1
     for secret in (ADDRESS, PASSWORD, "anna@example.com"):
@@ -51,7 +66,9 @@ async def test_diagnostics_of_an_account_that_never_met_its_server(
     await hass.async_block_till_done(wait_background_tasks=True)
     assert await async_setup_component(hass, "diagnostics", {})
     told: Any = await get_diagnostics_for_config_entry(hass, hass_client, entry)
-    assert told["server"] is None
+    assert told["server"] is told["stage_seconds"] is None
+    (outcome,) = told["last_outcomes"]
+    assert (outcome["kind"], outcome["problem"]) == ("transient", "connection_refused")
     assert told["health"]["connected"] is None
 
 
@@ -67,3 +84,85 @@ async def test_diagnostics_of_a_signed_in_account_hold_no_token(
     assert "'token': '**REDACTED**'" in told
     assert identity.issued
     assert [secret for secret in identity.issued if secret in told] == []
+
+
+async def test_diagnostics_of_the_outbox(
+    hass: HomeAssistant,
+    account: MockConfigEntry,
+    standin: StandIn,
+    hass_client: ClientSessionGenerator,
+) -> None:
+    """How large, how old, why: of what waits, of what failed and of what holds it all."""
+    standin.script = Script(refuse_recipients={ANNA: f"550 5.1.1 {ANNA} is unknown"})
+    with pytest.raises(HomeAssistantError):
+        await mailer_of(account).send(letter("Secret title", text="Secret words"))
+    reply = "550 5.1.90 Your message can't be sent: 10.20.30.40, daily limit"
+    standin.script = Script(replies={Step.FINAL: reply})
+    await put_off(account, letter("Secret title", text="Secret words"))
+    (waiting,) = mailer_of(account).queue.items
+    assert await async_setup_component(hass, "diagnostics", {})
+    told: Any = await get_diagnostics_for_config_entry(hass, hass_client, account)
+    outbox = told["outbox"]
+    assert (outbox["count"], outbox["failed_count"], outbox["oldest_age"]) == (1, 1, 0)
+    assert outbox["bytes"] == outbox["waiting"][0]["size"] == waiting.record.size
+    (message,) = outbox["waiting"]
+    assert (message["problem"], message["tries"], message["recipients"]) == ("daily_limit", 0, 1)
+    assert message["due_in"] == outbox["hold"]["seconds_left"] == pytest.approx(86_400, abs=5)
+    assert outbox["hold"]["kind"] == "quota"
+    (failed,) = outbox["failed"]
+    assert (failed["event"], failed["problem"]) == ("refused", "recipient_refused")
+    check, refused, limited = told["last_outcomes"]
+    assert (check["submitting"], check["kind"]) == (False, None)
+    assert (refused["kind"], refused["code"], refused["enhanced"]) == ("message", 550, "5.1.1")
+    assert (limited["submitting"], limited["kind"]) == (True, "quota")
+    ids = (waiting.spooled.id, waiting.record.message_id)
+    for secret in (ADDRESS, ANNA, "Secret", "10.20.30.40", *ids):
+        assert secret not in str(told)
+
+
+async def test_diagnostics_of_an_endless_hold(
+    hass: HomeAssistant,
+    account: MockConfigEntry,
+    standin: StandIn,
+    hass_client: ClientSessionGenerator,
+) -> None:
+    """Where nobody knows the end, there is no number."""
+    reply = "535 5.7.139 Authentication unsuccessful"
+    standin.mailboxes[ADDRESS].script = Script(replies={Step.AUTH: reply})
+    await put_off(account)
+    assert await async_setup_component(hass, "diagnostics", {})
+    told: Any = await get_diagnostics_for_config_entry(hass, hass_client, account)
+    assert told["outbox"]["hold"]["seconds_left"] is None
+    assert told["outbox"]["waiting"][0]["due_in"] is None
+
+
+async def test_no_more_than_the_last_outcomes(account: MockConfigEntry, standin: StandIn) -> None:
+    """An account that has met its server often remembers the last fifty times."""
+    coordinator = account.runtime_data
+    for latency in range(60):
+        coordinator._async_on_contact(Contact(None, float(latency), submitting=True))
+    assert [contact.latency for _, contact in coordinator.contacts] == list(range(10, 60))
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "550 5.1.1 <anna@example.com>: gone",
+        'Access denied, "odd name"@example.com',
+        "bad sender anna.o'hara@[10.1.2.3]",
+        "anna=40x@example.com;bert@example.com",
+        "banned sending IP [10.11.12.13]",
+        "banned 2001:db8:0:0:0:0:0:1 and fe80::1 (see https://aka.ms/postmaster)",
+    ],
+)
+def test_every_address_in_a_reply_is_hidden(reply: str) -> None:
+    """Addresses of people and of houses are hidden, wherever they stand."""
+    shown = diagnostics._redacted(reply)
+    assert "***" in shown
+    assert not re.search(r"@|anna|bert|odd|10\.1|2001|fe80", shown)
+
+
+def test_what_is_no_address_is_left() -> None:
+    """Codes, times and versions help whoever reads them."""
+    reply = "451 4.7.500 Server busy at 18:01:54 (15.20.9412.5), see https://aka.ms/a_b"
+    assert diagnostics._redacted(reply) == reply

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 import json
 from pathlib import Path
-import re
 from typing import Any
 
 from homeassistant.core import HomeAssistant
@@ -18,40 +17,47 @@ from custom_components.outlook_smtp.smtp.account import Server
 from custom_components.outlook_smtp.smtp.faults import Fault, Kind, Problem
 
 from .conftest import ADDRESS
-from .standin import CATALOGUE, Script, StandIn, Step
+from .standin import CATALOGUE, Row, Script, StandIn, Step
 
 # Only the staged check of the config flow finds this.
 CHECK_ONLY = {Problem.PORT_BLOCKED_OTHER_OPEN}
 
 
-async def send(hass: HomeAssistant) -> None:
-    """Send a mail to oneself."""
-    await hass.services.async_call(
-        "notify",
+async def send(hass: HomeAssistant) -> dict[str, Any]:
+    """Send a mail to oneself, and return what became of it."""
+    response = await hass.services.async_call(
+        DOMAIN,
         "send_message",
-        {"entity_id": "notify.me_outlook_com", "message": "Hello"},
+        {"to": ADDRESS, "message": "Hello"},
         blocking=True,
+        return_response=True,
     )
+    assert response
+    return response
 
 
-@pytest.mark.usefixtures("account")
-@pytest.mark.parametrize("step", sorted({row.step for row in CATALOGUE}))
-async def test_every_refusal_of_microsofts_is_explained_and_quoted(
-    hass: HomeAssistant, standin: StandIn, step: Step
+@pytest.mark.parametrize("row", CATALOGUE, ids=lambda row: str(row.name))
+async def test_every_refusal_of_microsofts_is_quoted(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, row: Row
 ) -> None:
-    """The error has a text of its own, and quotes what the server said, without its marks."""
-    for row in (row for row in CATALOGUE if row.step is step):
-        standin.script = Script.for_row(row)
+    """A refused message raises an error with a text of its own; any other trouble is waited out."""
+    standin.script = Script.for_row(row)
+    if row.kind == "message":
         with pytest.raises(HomeAssistantError) as caught:
             await send(hass)
-        error = caught.value
-        assert not isinstance(error, ServiceValidationError), row.name
-        assert error.translation_domain == DOMAIN, row.name
-        code, enhanced, words = row.reply.split(" ", 2)
-        assert f"{code} {enhanced} {words[:12]}" in str(error), row.name
-        assert "Hostname=" not in str(error), row.name
-        assert "PROD.OUTLOOK.COM" not in str(error), row.name
-        assert len(str(error)) < 700, row.name
+        assert not isinstance(caught.value, ServiceValidationError)
+        assert caught.value.translation_domain == DOMAIN
+        said = str(caught.value)
+    else:
+        response = await send(hass)
+        assert (response["status"], response["waiting"]) == ("queued", [ADDRESS])
+        assert response["problem"] in set(Problem)
+        said = response["reply"]
+    code, enhanced, words = row.reply.split(" ", 2)
+    assert f"{code} {enhanced} {words[:12]}" in said
+    assert "Hostname=" not in said
+    assert "PROD.OUTLOOK.COM" not in said
+    assert len(said) < 700
     assert standin.received == []
 
 
@@ -60,40 +66,44 @@ def next_connection(**script: Any) -> Callable[[StandIn], None]:
     return lambda standin: standin.script_next(Script(**script))
 
 
-@pytest.mark.usefixtures("account")
 @pytest.mark.parametrize(
-    ("spoil", "key", "words"),
+    ("spoil", "problem"),
     [
-        (StandIn.stop, "connection_refused", "refuses connections on port"),
-        (next_connection(drop=Step.GREETING), "connection_lost", "closed the connection"),
-        (next_connection(drop=Step.RCPT), "connection_lost", "closed the connection"),
-        (next_connection(drop=Step.FINAL), "answer_lost", "may or may not have been delivered"),
-        (next_connection(offer_starttls=False), "starttls_not_offered", "password was not sent"),
-        (lambda standin: standin.mailboxes.clear(), "invalid_credentials", "535 5.7.139"),
-        (lambda standin: standin.add_mailbox(ADDRESS, "new"), "invalid_credentials", "535 5.7.139"),
+        (StandIn.stop, "connection_refused"),
+        (next_connection(drop=Step.GREETING), "connection_lost"),
+        (next_connection(drop=Step.RCPT), "connection_lost"),
+        (next_connection(drop=Step.FINAL), "answer_lost"),
+        (next_connection(offer_starttls=False), "starttls_not_offered"),
+        (lambda standin: standin.mailboxes.clear(), "invalid_credentials"),
+        (lambda standin: standin.add_mailbox(ADDRESS, "new"), "invalid_credentials"),
     ],
 )
-async def test_trouble_on_the_way_is_explained(
-    hass: HomeAssistant, standin: StandIn, spoil: Callable[[StandIn], Any], key: str, words: str
+async def test_trouble_on_the_way_is_named(
+    hass: HomeAssistant,
+    account: MockConfigEntry,
+    standin: StandIn,
+    spoil: Callable[[StandIn], Any],
+    problem: str,
 ) -> None:
-    """The error says what is wrong, and the next mail goes out as soon as it no longer is."""
+    """The caller is told that the message waits, and why."""
     spoil(standin)
-    with pytest.raises(HomeAssistantError, match=re.escape(words)) as caught:
-        await send(hass)
-    assert caught.value.translation_key == key
+    response = await send(hass)
+    assert (response["status"], response["problem"]) == ("queued", problem)
     assert standin.received == []
 
 
-async def test_sending_works_again_after_the_server_comes_back(
+async def test_a_new_message_is_tried_at_once_and_takes_the_waiting_along(
     hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
 ) -> None:
-    """Nothing has to be reloaded."""
+    """When the server is back nothing has to be reloaded, and the order is kept."""
     standin.stop()
-    with pytest.raises(HomeAssistantError, match="refuses connections"):
-        await send(hass)
+    first = await send(hass)
+    assert (first["status"], first["problem"]) == ("queued", "connection_refused")
     standin.start()
-    await send(hass)
-    assert len(standin.received) == 1
+    second = await send(hass)
+    assert second["status"] == "sent"
+    sent = [mail.message["Message-ID"] for mail in standin.received]
+    assert sent == [first["message_id"], second["message_id"]]
 
 
 def test_every_problem_has_a_text_whose_placeholders_are_filled() -> None:

@@ -24,7 +24,7 @@ from pytest_homeassistant_custom_component.common import (
 
 from custom_components.outlook_smtp.const import DOMAIN
 
-from .conftest import ADDRESS
+from .conftest import ADDRESS, until
 from .standin import CATALOGUE, Script, StandIn, Step
 
 SENSOR = "binary_sensor.me_outlook_com_connection"
@@ -151,10 +151,10 @@ async def test_passing_faults_of_many_sends_within_a_minute_count_once(
     """A burst of failed mails is no repetition; the check after a minute is."""
     standin.script = BUSY
     for _ in range(3):
-        with pytest.raises(HomeAssistantError, match="Server busy"):
-            await send(hass)
+        await send(hass)
     assert connection(hass).state == STATE_ON
     await pass_time(seconds=61)
+    await until(lambda: hass.states.is_state(SENSOR, STATE_OFF))
     assert connection(hass).state == STATE_OFF
     assert connection(hass).attributes["problem"] == "server_busy"
 
@@ -163,10 +163,11 @@ async def test_submission_feeds_the_sensor_and_puts_off_the_check(
     hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, pass_time: Pass
 ) -> None:
     """A mail that goes out is as good as a check."""
-    standin.mailboxes[ADDRESS].password = "changed"
+    standin.stop()
     await pass_time(minutes=31)
+    await pass_time(seconds=61)
     assert connection(hass).state == STATE_OFF
-    standin.mailboxes[ADDRESS].password = "right-password"
+    standin.start()
     await send(hass)
     assert connection(hass).state == STATE_ON
     connections = standin.connections
@@ -181,24 +182,26 @@ async def test_refused_credentials_ask_to_sign_in_again(
 ) -> None:
     """A changed password opens one re-authentication, however often it is refused."""
     standin.mailboxes[ADDRESS].password = "changed"
-    with pytest.raises(HomeAssistantError, match="user credentials were incorrect"):
-        await send(hass)
+    await send(hass)
     await pass_time(minutes=31)
+    await send(hass)
     flows = hass.config_entries.flow.async_progress_by_handler(DOMAIN)
     assert [flow["context"]["source"] for flow in flows] == [SOURCE_REAUTH]
     assert connection(hass).attributes["problem"] == "invalid_credentials"
 
 
 async def test_recovery_ends_the_call_to_sign_in_again(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, pass_time: Pass
 ) -> None:
-    """Nobody is asked for what is no longer needed."""
+    """A check that passes lets the mail go; nobody is asked for what is no longer needed."""
     standin.mailboxes[ADDRESS].password = "changed"
-    with pytest.raises(HomeAssistantError):
-        await send(hass)
-    standin.mailboxes[ADDRESS].password = "right-password"
     await send(hass)
+    await hass.async_block_till_done()
+    assert hass.config_entries.flow.async_progress_by_handler(DOMAIN)
+    standin.mailboxes[ADDRESS].password = "right-password"
+    await pass_time(minutes=31)
     assert connection(hass).state == STATE_ON
+    await until(lambda: len(standin.received) == 1)
     assert not hass.config_entries.flow.async_progress_by_handler(DOMAIN)
 
 
@@ -213,49 +216,89 @@ async def test_refused_message_says_nothing_about_the_connection(
 
 
 @pytest.mark.parametrize(
-    ("replies", "problem"),
+    ("replies", "problem", "held"),
     [
-        ({Step.FINAL: "554 5.2.0 Actual verdict is Suspend"}, "suspended"),
-        ({Step.RCPT: "550 5.1.90 You reached your daily limit"}, "daily_limit"),
+        ({Step.FINAL: "554 5.2.0 Actual verdict is Suspend"}, "suspended", {"hours": 1}),
+        ({Step.RCPT: "550 5.1.90 You reached your daily limit"}, "daily_limit", {"days": 1}),
+        ({Step.MAIL: "451 4.7.500 Server busy"}, "server_busy", {"seconds": 62}),
     ],
 )
-@pytest.mark.usefixtures("account")
 async def test_account_that_may_only_sign_in_stays_off(
-    hass: HomeAssistant, standin: StandIn, pass_time: Pass, replies: dict[Step, str], problem: str
+    hass: HomeAssistant,
+    account: MockConfigEntry,
+    standin: StandIn,
+    pass_time: Pass,
+    replies: dict[Step, str],
+    problem: str,
+    held: dict[str, float],
 ) -> None:
-    """For a day a check proves nothing, and only a mail that is accepted does."""
-    for mended_by_mail in (True, False):
-        standin.mailboxes[ADDRESS].script = Script(replies=replies)
-        with pytest.raises(HomeAssistantError):
-            await send(hass)
-        assert connection(hass).attributes["problem"] == problem
+    """While mail waits a check proves nothing; the next try of a message does."""
+    standin.mailboxes[ADDRESS].script = Script(replies=replies)
+    await send(hass)
+    await pass_time(seconds=62)
+    await until(lambda: connection(hass).attributes["problem"] == problem)
+    assert connection(hass).state == STATE_OFF
+    if problem != "server_busy":
         standin.mailboxes[ADDRESS].script = Script()
         await pass_time(minutes=31)
-        assert connection(hass).state == STATE_OFF
-        if mended_by_mail:
-            await send(hass)
-        else:
-            await pass_time(days=1)
-            await pass_time(minutes=31)
-        assert connection(hass).state == STATE_ON
+    await account.runtime_data.async_refresh()
+    assert connection(hass).state == STATE_OFF
+    assert standin.received == []
+    standin.mailboxes[ADDRESS].script = Script()
+    await pass_time(**held)
+    await until(lambda: hass.states.is_state(SENSOR, STATE_ON))
+    assert len(standin.received) == 1
+
+
+async def test_a_quota_shows_again_when_the_sign_in_is_mended(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, pass_time: Pass
+) -> None:
+    """A changed password in between does not make the account look well."""
+    standin.mailboxes[ADDRESS].script = Script(replies={Step.RCPT: "550 5.1.90 Daily limit"})
+    await send(hass)
+    assert connection(hass).attributes["problem"] == "daily_limit"
+    standin.mailboxes[ADDRESS].password = "changed"
+    await pass_time(minutes=31)
+    assert connection(hass).attributes["problem"] == "invalid_credentials"
+    standin.mailboxes[ADDRESS].password = "right-password"
+    await pass_time(minutes=31)
+    assert connection(hass).attributes["problem"] == "daily_limit"
+    assert connection(hass).state == STATE_OFF
+
+
+async def test_account_whose_mail_was_given_up_is_judged_by_checks_again(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, pass_time: Pass
+) -> None:
+    """When nothing waits any more and the hold is over, signing in is proof enough."""
+    standin.mailboxes[ADDRESS].script = Script(
+        replies={Step.FINAL: "554 5.2.0 Actual verdict is Suspend"}
+    )
+    await send(hass)
+    (item,) = account.runtime_data.mailer.queue.items
+    await until(lambda: account.runtime_data.mailer.queue.under_way is None)
+    await account.runtime_data.mailer.queue.cancel(item.spooled.id)
+    await pass_time(minutes=31)
+    assert connection(hass).state == STATE_OFF
+    await pass_time(minutes=31)
+    assert connection(hass).state == STATE_ON
 
 
 async def test_account_starts_without_its_server(
     hass: HomeAssistant, entry: MockConfigEntry, standin: StandIn, pass_time: Pass
 ) -> None:
-    """With the server dead the notifiers exist, a send says what is wrong, and health follows."""
+    """With the server dead the notifiers exist, mail is kept, and health follows."""
     standin.stop()
     assert await hass.config_entries.async_setup(entry.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
     assert connection(hass).state == STATE_UNKNOWN
     assert hass.services.has_service("notify", "me_outlook_com")
-    with pytest.raises(HomeAssistantError, match="refuses connections on port"):
-        await send(hass)
+    await send(hass)
     await pass_time(seconds=61)
-    assert connection(hass).state == STATE_OFF
+    await until(lambda: hass.states.is_state(SENSOR, STATE_OFF))
     standin.start()
     await send(hass)
     assert connection(hass).state == STATE_ON
+    assert len(standin.received) == 2
 
 
 async def test_checks_go_on_without_the_sensor(

@@ -1,6 +1,7 @@
 """An account comes to life without waiting for the network, and goes to rest without a trace."""
 
 import time
+from unittest.mock import AsyncMock
 
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
@@ -9,6 +10,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from .conftest import until
+from .helpers import letter, mailer_of
 from .standin import Script, StandIn
 
 SET_UP_LIMIT = 0.5  # Seconds; a wait for the network would take many times that.
@@ -33,8 +35,15 @@ async def test_set_up_does_not_wait_for_the_server(
     assert time.perf_counter() - started < SET_UP_LIMIT
     assert {
         "binary_sensor.me_outlook_com_connection",
+        "button.me_outlook_com_check_now",
+        "button.me_outlook_com_send_test_mail",
+        "event.me_outlook_com_delivery",
         "notify.family",
         "notify.me_outlook_com",
+        "sensor.me_outlook_com_last_sent",
+        "sensor.me_outlook_com_outbox",
+        "sensor.me_outlook_com_sent_in_24_hours",
+        "sensor.me_outlook_com_status",
     } == {state.entity_id for state in hass.states.async_all()}
     assert hass.services.has_service("notify", "me_outlook_com")
     assert hass.services.has_service("outlook_smtp", "send_message")
@@ -75,3 +84,17 @@ async def test_changed_entry_is_loaded_anew_with_the_same_entities(
     assert before - set(entity_registry.entities) == {"notify.family"}
     devices = dr.async_entries_for_config_entry(device_registry, account.entry_id)
     assert [device.name for device in devices] == ["me@outlook.com"]
+
+
+async def test_mail_goes_on_when_an_account_cannot_be_unloaded(
+    hass: HomeAssistant,
+    account: MockConfigEntry,
+    standin: StandIn,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An entity that does not let go keeps no message waiting."""
+    with monkeypatch.context() as stuck:
+        stuck.setattr(hass.config_entries, "async_unload_platforms", AsyncMock(return_value=False))
+        assert not await hass.config_entries.async_unload(account.entry_id)
+    await mailer_of(account).send(letter())
+    assert len(standin.received) == 1

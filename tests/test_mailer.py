@@ -1,18 +1,23 @@
 """The mailer: one connection at a time, whatever callers do, and nobody waits in vain."""
 
 import asyncio
+from collections.abc import Callable, Iterator
+import resource
 import threading
 
+from freezegun.api import FrozenDateTimeFactory
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.outlook_smtp import mailer as room
-from custom_components.outlook_smtp.mailer import Contact, Mailer
+from custom_components.outlook_smtp.mailer import Mailer
 from custom_components.outlook_smtp.message.compose import Composed, compose
 from custom_components.outlook_smtp.message.letter import Letter
 from custom_components.outlook_smtp.message.mailbox import Mailbox
+from custom_components.outlook_smtp.outbox.courier import Contact
+from custom_components.outlook_smtp.outbox.queue import Limits
 
 from .conftest import ADDRESS, until
 from .standin import Script, StandIn, Step
@@ -25,6 +30,14 @@ def mailer(account: MockConfigEntry) -> Mailer:
     """Return the mailer of an account that is set up."""
     found: Mailer = account.runtime_data.mailer
     return found
+
+
+@pytest.fixture
+def no_room_on_disk() -> Iterator[Callable[[], None]]:
+    """Return what keeps this process from writing more than a few bytes to any file."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 async def test_letters_take_turns_at_one_connection(mailer: Mailer, standin: StandIn) -> None:
@@ -44,38 +57,107 @@ async def test_letters_take_turns_at_one_connection(mailer: Mailer, standin: Sta
     assert len(sent) == 4
 
 
-@pytest.mark.parametrize("step", [Step.GREETING, Step.AUTH, Step.FINAL])
-async def test_cancelled_caller_leaves_the_mailer_usable(
-    mailer: Mailer, standin: StandIn, step: Step
+async def test_what_a_caller_hands_in_is_sent_though_the_caller_is_cancelled(
+    mailer: Mailer, standin: StandIn
 ) -> None:
-    """Whatever the server was asked, its connection is closed and the next letter goes out."""
-    standin.script_next(Script(stall=step))
-    connections = standin.connections
-    task = asyncio.create_task(mailer.send(LETTER))
-    await until(lambda: standin.connections == connections + 1)
-    waiting = asyncio.create_task(mailer.send(LETTER))
-    if step is Step.FINAL:
-        await until(lambda: any("content" in line for _, line in standin.sessions[-1]))
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert (await waiting).accepted == ("anna@example.com",)
-    await until(lambda: standin.open_connections == 0)
-    assert len(standin.received) == 1
-
-
-async def test_cancelled_caller_in_the_queue_is_forgotten(mailer: Mailer, standin: StandIn) -> None:
-    """Only the letters of those who still wait are sent."""
+    """An automation that starts over in the middle of a send takes nothing back."""
     tasks = [asyncio.create_task(mailer.send(LETTER)) for _ in range(3)]
-    await until(lambda: standin.open_connections == 1)
-    tasks[1].cancel()
+    await asyncio.sleep(0)
+    for task in tasks:
+        task.cancel()
     results = await asyncio.gather(*tasks, return_exceptions=True)
-    assert [isinstance(result, asyncio.CancelledError) for result in results] == [
-        False,
-        True,
-        False,
-    ]
-    assert len(standin.received) == 2
+    assert all(isinstance(result, asyncio.CancelledError) for result in results)
+    await until(lambda: len(standin.received) == 3)
+    await until(lambda: not mailer.queue.items)
+
+
+async def test_letters_go_in_the_order_of_the_calls(mailer: Mailer, standin: StandIn) -> None:
+    """A large one is not overtaken by the small one that was sent a moment later."""
+    large = Letter(to=LETTER.to, title="1", text="x" * 5_000_000)
+    small = Letter(to=LETTER.to, title="2", text="x")
+    await asyncio.gather(mailer.send(large), mailer.send(small))
+    assert [mail.message["Subject"] for mail in standin.received] == ["1", "2"]
+
+
+async def test_nobody_waits_for_longer_than_ten_seconds(
+    hass: HomeAssistant, mailer: Mailer, standin: StandIn, freezer: FrozenDateTimeFactory
+) -> None:
+    """Of a server that says nothing the caller hears no more than that the message is safe."""
+    # The frozen clock is another one: what was planned for later happens now.
+    await hass.async_block_till_done(wait_background_tasks=True)
+    standin.script_next(Script(stall=Step.GREETING))
+    task = asyncio.create_task(mailer.send(LETTER))
+    await until(lambda: bool(mailer.queue.items) and standin.open_connections == 1)
+    freezer.tick(room.PATIENCE - 0.1)
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert not task.done()
+    freezer.tick(0.2)
+    receipt = await task
+    assert (receipt.status, receipt.waiting) == ("queued", ("anna@example.com",))
+    assert (receipt.problem, receipt.reply) == (None, "")
+    freezer.tick(60)
+    await until(lambda: mailer.queue.items[0].fault is not None)
+    freezer.tick(60)
+    await until(lambda: len(standin.received) == 1)
+
+
+async def test_whoever_is_refused_and_whoever_waits_are_told_apart(
+    mailer: Mailer, standin: StandIn
+) -> None:
+    """One gets the message, one never will, and one may later."""
+    anna, bert, carl = "anna@example.com", "bert@example.com", "carl@example.com"
+    standin.script = Script(
+        refuse_recipients={bert: "550 5.1.1 User unknown", carl: "450 4.2.0 Greylisted"}
+    )
+    letter = Letter(to=tuple(map(Mailbox, (anna, bert, carl))), title="Door", text="Open")
+    receipt = await mailer.send(letter)
+    assert receipt.status == "partially_sent"
+    assert receipt.accepted == (anna,)
+    assert [refusal.recipient for refusal in receipt.refused] == [bert]
+    assert receipt.waiting == (carl,)
+    assert (receipt.problem, receipt.reply) == ("try_again_later", "450 4.2.0 Greylisted")
+    with pytest.raises(HomeAssistantError, match="User unknown") as caught:
+        receipt.raise_for_refused()
+    assert caught.value.translation_placeholders
+    assert caught.value.translation_placeholders["accepted"] == f"{anna}, {carl}"
+    response = receipt.as_response()
+    assert (response["waiting"], response["problem"]) == ([carl], "try_again_later")
+
+
+async def test_a_message_that_is_cancelled_while_its_caller_waits_is_an_error(
+    mailer: Mailer, standin: StandIn
+) -> None:
+    """Nobody takes it for sent."""
+    standin.script_next(Script(stall=Step.GREETING))
+    first = asyncio.create_task(mailer.send(LETTER))
+    second = asyncio.create_task(mailer.send(LETTER))
+    await until(lambda: len(mailer.queue.items) == 2 and standin.open_connections == 1)
+    await mailer.queue.cancel(mailer.queue.items[1].spooled.id)
+    with pytest.raises(HomeAssistantError) as caught:
+        await second
+    assert caught.value.translation_key == "message_cancelled"
+    standin.hang_up()
+    assert (await first).status == "queued"
+
+
+async def test_full_outbox_and_full_disk_refuse_loudly(
+    mailer: Mailer, standin: StandIn, no_room_on_disk: Callable[[], None]
+) -> None:
+    """The error says how much waits, or what the disk said, and nothing is kept."""
+    standin.stop()
+    mailer.queue.limits = Limits(1, 1_000_000)
+    await mailer.send(LETTER)
+    with pytest.raises(HomeAssistantError, match="1 messages or 1 MB are the limit") as full:
+        await mailer.send(LETTER)
+    assert full.value.translation_key == "outbox_full"
+    mailer.queue.limits = Limits(10, 1_000_000)
+    no_room_on_disk()
+    with pytest.raises(HomeAssistantError, match="File too large") as unwritable:
+        await mailer.send(LETTER)
+    assert unwritable.value.translation_key == "outbox_not_writable"
+    assert len(mailer.queue.items) == 1
+    assert len(list((mailer.queue.spool.folder / "waiting").iterdir())) == 1
 
 
 async def test_composing_keeps_off_the_event_loop(
@@ -101,7 +183,7 @@ async def test_size_limit_is_the_servers(
     """It is Microsoft's until the server says another, and the server itself has the last word."""
     assert mailer.size_limit == standin.size
     letter = Letter(to=LETTER.to, title="Log", text="x" * 20_000)
-    mailer.server_info = None
+    mailer.courier.server_info = None
     assert mailer.size_limit == room.DEFAULT_SIZE_LIMIT
     standin.size = 10_000
     connections = standin.connections
@@ -124,8 +206,7 @@ async def test_listeners_hear_of_every_meeting_with_the_server(
     unsubscribe = mailer.async_subscribe(heard.append)
     await mailer.send(LETTER)
     standin.script_next(Script(drop=Step.MAIL))
-    with pytest.raises(HomeAssistantError):
-        await mailer.send(LETTER)
+    assert (await mailer.send(LETTER)).status == "queued"
     unsubscribe()
     await mailer.send(LETTER)
     good, bad = heard

@@ -10,9 +10,17 @@ from homeassistant.data_entry_flow import FlowResultType, InvalidData
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.outlook_smtp.outbox.queue import Limits
+
 from .standin import StandIn
 
-DEFAULTS = {"timeout": 30, "check_interval": 30}
+DEFAULTS = {
+    "timeout": 30,
+    "check_interval": 30,
+    "lifetime": 48,
+    "max_messages": 1000,
+    "max_size": 500,
+}
 
 
 async def submit(
@@ -33,7 +41,14 @@ async def test_the_defaults_are_filled_in(hass: HomeAssistant, account: MockConf
 
 
 @pytest.mark.parametrize(
-    ("option", "lowest", "highest"), [("check_interval", 5, 1440), ("timeout", 5, 300)]
+    ("option", "lowest", "highest"),
+    [
+        ("check_interval", 5, 1440),
+        ("timeout", 5, 300),
+        ("lifetime", 1, 168),
+        ("max_messages", 1, 10_000),
+        ("max_size", 1, 10_000),
+    ],
 )
 async def test_numbers_have_limits(
     hass: HomeAssistant, account: MockConfigEntry, option: str, lowest: int, highest: int
@@ -62,7 +77,7 @@ async def test_what_cannot_stand_in_a_header_is_refused(
     hass: HomeAssistant, account: MockConfigEntry, option: str, value: str, error: str
 ) -> None:
     """The error stands at its field, and the form comes back with what was typed."""
-    typed = {option: value, "timeout": 60, "check_interval": 10}
+    typed = DEFAULTS | {option: value, "timeout": 60, "lifetime": 10}
     result = await submit(hass, account, typed)
     assert result["type"] is FlowResultType.FORM
     assert result["errors"] == {option: error}
@@ -82,10 +97,13 @@ async def test_the_options_take_effect(
         "reply_to": "Anna <anna@example.com>, bert@example.com",
         "timeout": 42,
         "check_interval": 5,
+        "max_messages": 7,
+        "max_size": 8,
     }
     await submit(hass, account, options)
     assert account.runtime_data.mailer.account.timeout == 42
     assert account.runtime_data.update_interval == timedelta(minutes=5)
+    assert account.runtime_data.mailer.queue.limits == Limits(7, 8_000_000)
     mail = await send(hass, standin)
     assert mail["From"] == "Zuhause im Grünen <me@outlook.com>"
     assert mail["Reply-To"] == options["reply_to"]

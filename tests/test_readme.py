@@ -1,22 +1,30 @@
 """The README: its examples work as they stand, and its tables miss nothing."""
 
+from datetime import timedelta
 from pathlib import Path
 import re
 from typing import Any, Final, override
 
+from freezegun.api import FrozenDateTimeFactory
 from homeassistant.components.camera import Camera
 from homeassistant.components.camera.const import DATA_COMPONENT as CAMERAS
 from homeassistant.core import Context, HomeAssistant
-from homeassistant.helpers import config_validation as cv
-from homeassistant.helpers.script import Script
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import config_validation as cv, entity_registry as er
+from homeassistant.helpers.script import Script as Sequence
 from homeassistant.setup import async_setup_component
 from homeassistant.util.yaml import parse_yaml
 import pytest
+from pytest_homeassistant_custom_component.common import (
+    async_fire_time_changed,
+    async_mock_service,
+)
 
+from custom_components.outlook_smtp.const import DOMAIN
 from custom_components.outlook_smtp.services import LETTER_FIELDS
 from custom_components.outlook_smtp.smtp.faults import Problem
 
-from .standin import Received, StandIn
+from .standin import CATALOGUE, Received, Script, StandIn, Step
 
 ROOT: Final = Path(__file__).parent.parent
 README: Final = (ROOT / "README.md").read_text("utf-8")
@@ -55,7 +63,7 @@ class FrontDoor(Camera):
 async def run(hass: HomeAssistant, text: str) -> dict[str, Any]:
     """Run an example as the sequence of a script, and return its variables."""
     sequence = cv.SCRIPT_SCHEMA(cv.ensure_list(parse_yaml(text)))
-    script = Script(hass, sequence, "README", "test")
+    script = Sequence(hass, sequence, "README", "test")
     result = await script.async_run(context=Context())
     assert result
     return dict(result.variables)
@@ -83,7 +91,7 @@ def attached(mail: Received) -> dict[str | None, Any]:
 
 def test_every_example_has_a_test() -> None:
     """No example is added that nothing tries."""
-    assert len(EXAMPLES) == 6
+    assert len(EXAMPLES) == 7
 
 
 @pytest.mark.usefixtures("account")
@@ -161,16 +169,63 @@ async def test_alert(hass: HomeAssistant, standin: StandIn) -> None:
 @pytest.mark.usefixtures("account")
 async def test_automation_on_the_sensor(hass: HomeAssistant) -> None:
     """The automation is valid and waits for the sensor that there is."""
-    assert await async_setup_component(hass, "automation", config("automation:"))
+    words = "Tell me when mail does not work"
+    assert await async_setup_component(hass, "automation", config(words))
     assert hass.states.is_state("automation.tell_me_when_mail_does_not_work", "on")
     sensor = hass.states.get("binary_sensor.me_outlook_com_connection")
 
     assert sensor
-    assert sensor.entity_id in example("automation:")
+    assert sensor.entity_id in example(words)
     assert set(column("## The connection sensor")) == sensor.attributes.keys() - {
         "device_class",
         "friendly_name",
     }
+
+
+@pytest.mark.usefixtures("account")
+async def test_phone_is_told_of_mail_that_waits_or_is_refused(
+    hass: HomeAssistant, standin: StandIn, freezer: FrozenDateTimeFactory
+) -> None:
+    """It says how many wait and why, and whom the server refused in which words."""
+    calls = async_mock_service(hass, "notify", "mobile_app_phone")
+    assert await async_setup_component(hass, "automation", config("Tell me when mail waits"))
+    standin.script = Script(replies={Step.FINAL: "554 5.6.0 Not like this"})
+    with pytest.raises(HomeAssistantError, match="Not like this"):
+        await run(hass, example("notify.send_message"))
+    await hass.async_block_till_done()
+    [refused] = calls
+    assert refused.data["message"] == f"To {ANNA}, {BERT}: 554 5.6.0 Not like this"
+
+    row = next(row for row in CATALOGUE if row.name == "tenant_disabled")
+    standin.script = Script.for_row(row)
+    await run(hass, example("notify.send_message"))
+    freezer.tick(timedelta(minutes=16))
+    async_fire_time_changed(hass)
+    await hass.async_block_till_done()
+    assert calls[-1].data["title"] == "1 mails wait"
+    assert (
+        calls[-1].data["message"].startswith("SMTP switched off for the organization: 535 5.7.139")
+    )
+    assert len(calls) == 2
+
+
+@pytest.mark.usefixtures("account")
+async def test_every_entity_is_listed(entity_registry: er.EntityRegistry) -> None:
+    """The table has all entities of an account, and no other."""
+    listed = re.findall(r"^\| `(\w+)\.<account>_(\w+)`", README, re.MULTILINE)
+    there = {
+        (entity.domain, entity.entity_id.partition("me_outlook_com_")[2])
+        for entity in entity_registry.entities.values()
+        if entity.domain != "notify"
+    }
+    assert sorted(listed) == sorted(there)
+
+
+@pytest.mark.usefixtures("account")
+async def test_every_action_is_listed(hass: HomeAssistant) -> None:
+    """There is no action that the text is silent about."""
+    for action in hass.services.async_services_for_domain(DOMAIN):
+        assert f"`{DOMAIN}.{action}`" in README
 
 
 def test_every_problem_is_explained() -> None:

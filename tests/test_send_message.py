@@ -255,8 +255,11 @@ async def test_response_tells_what_became_of_the_mail(
     response = await send(hass, response=True, entity_id=FAMILY)
     [received] = standin.received
     assert response.pop("reply").endswith(f"2.0.0 OK {received.message_id_given}")
+    assert response.pop("id")
     assert response == {
         "status": "sent",
+        "problem": None,
+        "waiting": [],
         "message_id": received.message["Message-ID"],
         "server_message_id": received.message_id_given,
         "accepted": [ANNA, BERT],

@@ -12,14 +12,13 @@ from homeassistant.const import (
     STATE_ON,
 )
 from homeassistant.core import Event, HomeAssistant, callback
-from homeassistant.exceptions import HomeAssistantError
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.outlook_smtp.const import DOMAIN
 from custom_components.outlook_smtp.sign_in import AccountTokens, TokenFile
 
-from .conftest import ADDRESS
+from .conftest import ADDRESS, until
 from .standin import (
     Endpoint,
     Identity,
@@ -142,14 +141,13 @@ async def test_a_refused_token_is_renewed_once_and_tried_once_more(
 async def test_a_token_that_stays_refused_asks_to_sign_in_again(
     hass: HomeAssistant, signed_in_account: Account, identity: Identity, standin: StandIn
 ) -> None:
-    """Two attempts and one renewal a mail, and one dialog for all."""
+    """Two attempts and one renewal, then the mail waits, and there is one dialog for all."""
     standin.mailboxes[ADDRESS].script = REFUSED
-    for count in (1, 2):
-        connections = standin.connections
-        with pytest.raises(HomeAssistantError, match=r"535 5\.7\.3"):
-            await send(hass)
+    connections = standin.connections
+    for _ in range(2):
+        await send(hass)
         assert standin.connections == connections + 2
-        assert identity.grant_types == [REFRESH] * count
+        assert identity.grant_types == [REFRESH]
     await hass.async_block_till_done(wait_background_tasks=True)
     assert reauths(hass) == [SOURCE_REAUTH]
     assert connection(hass).attributes["problem"] == "identity_refused"
@@ -176,8 +174,7 @@ async def test_an_ended_sign_in_is_never_asked_about_twice(
     identity.script.always[Endpoint.TOKEN] = Misstep(refusal=refusal)
     await pass_time(hours=2)
     for _ in range(3):
-        with pytest.raises(HomeAssistantError, match=f"{refusal.error} AADSTS"):
-            await send(hass)
+        await send(hass)
         await pass_time(minutes=31)
     assert identity.grant_types == [REFRESH]
     assert reauths(hass) == [SOURCE_REAUTH]
@@ -216,17 +213,17 @@ async def test_microsoft_out_of_reach_is_waited_out(
     assert len(identity.standin.received) == 1
     assert connection(hass).state == STATE_ON
     await pass_time(seconds=300)
-    with pytest.raises(HomeAssistantError, match="sign-in cannot be reached"):
-        await send(hass)
+    await send(hass)
     assert connection(hass).state == STATE_ON
     await pass_time(seconds=61)
-    assert connection(hass).state == STATE_OFF
+    await until(lambda: hass.states.is_state(SENSOR, STATE_OFF))
     assert connection(hass).attributes["problem"] == "identity_unreachable"
     assert not reauths(hass)
     identity.script.always.clear()
     if misstep is None:
         identity.start()
     await pass_time(minutes=5, seconds=2)
+    await until(lambda: len(identity.standin.received) == 2)
     assert connection(hass).state == STATE_ON
 
 

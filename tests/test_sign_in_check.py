@@ -31,7 +31,7 @@ __all__ = ["dialog", "haste", "open_dialog"]
         ("tenant_disabled", "smtp_disabled_tenant"),
         ("criteria_not_met", "conditional_access"),
         ("basic_auth_disabled", "basic_auth_disabled"),
-        ("temporary_server_error", "temporary_server_error"),
+        ("temporary_server_error", "temporary_auth_failure"),
     ],
 )
 async def test_a_server_that_refuses_all_the_same_can_be_asked_again(

@@ -1,26 +1,47 @@
 """Outlook.com SMTP: mail through a Microsoft account, and the word whether it works."""
 
+from functools import partial
+
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP, Platform
-from homeassistant.core import HomeAssistant
+from homeassistant.core import Event, HomeAssistant
+from homeassistant.exceptions import ConfigEntryNotReady
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.typing import ConfigType
 
 from .account import async_build_account
-from .const import CONF_REPLY_TO, CONF_SENDER_NAME, DOMAIN
+from .const import (
+    CONF_LIFETIME,
+    CONF_REPLY_TO,
+    CONF_SENDER_NAME,
+    DEFAULT_LIFETIME,
+    DOMAIN,
+)
 from .coordinator import HealthCoordinator, OutlookSmtpConfigEntry
+from .issues import AccountIssues, async_clear_account
 from .legacy_notify import async_register_legacy_notify
 from .mailer import Mailer
 from .message.mailbox import parse_mailboxes
+from .outbox_actions import async_setup_outbox_actions
+from .queues import async_open_queue, async_remove_queue
 from .services import async_setup_services
 from .sign_in import TokenFile, async_load_tokens
+from .smtp_import import async_watch_smtp
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
-PLATFORMS = [Platform.BINARY_SENSOR, Platform.NOTIFY]
+PLATFORMS = [
+    Platform.BINARY_SENSOR,
+    Platform.BUTTON,
+    Platform.EVENT,
+    Platform.NOTIFY,
+    Platform.SENSOR,
+]
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
-    """Register the actions."""
+    """Register the actions, and look for what can be moved here."""
     async_setup_services(hass)
+    async_setup_outbox_actions(hass)
+    async_watch_smtp(hass)
     return True
 
 
@@ -29,15 +50,31 @@ async def async_setup_entry(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) 
     if tokens := await async_load_tokens(hass, entry):
         entry.async_on_unload(tokens.settle)
         entry.async_on_unload(hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, tokens.settle))
+    try:
+        queue = await async_open_queue(hass, entry)
+    except OSError as error:
+        raise ConfigEntryNotReady(
+            translation_domain=DOMAIN,
+            translation_key="outbox_not_readable",
+            translation_placeholders={"reason": str(error)},
+        ) from error
     mailer = Mailer(
         hass,
         await async_build_account(hass, entry.data, entry.options, tokens),
+        queue,
+        lifetime=entry.options.get(CONF_LIFETIME, DEFAULT_LIFETIME) * 3600.0,
         sender_name=entry.options.get(CONF_SENDER_NAME, ""),
         reply_to=parse_mailboxes(entry.options.get(CONF_REPLY_TO, ""), CONF_REPLY_TO),
     )
     coordinator = entry.runtime_data = HealthCoordinator(hass, entry, mailer)
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     await async_register_legacy_notify(hass, entry)
+    await mailer.courier.start()
+    coordinator.async_begin()
+    AccountIssues(hass, entry)
+    entry.async_on_unload(
+        hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, partial(_async_stop, mailer))
+    )
     entry.async_on_unload(entry.add_update_listener(_async_reload))
     # Checks go on though the sensor may be disabled: they keep a sign-in from lapsing.
     entry.async_on_unload(coordinator.async_add_listener(lambda: None))
@@ -46,13 +83,26 @@ async def async_setup_entry(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) 
 
 
 async def async_unload_entry(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> bool:
-    """Put an account to rest."""
-    return await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
+    """Put an account to rest; what waits stays in its outbox."""
+    courier = entry.runtime_data.mailer.courier
+    # First, so that what is settled in its last moments is still told to the entities.
+    await courier.stop()
+    if unloaded := await hass.config_entries.async_unload_platforms(entry, PLATFORMS):
+        return unloaded
+    await courier.start()
+    return False
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> None:
-    """Forget the sign-in of an account that is removed."""
+    """Forget the sign-in, the outbox and the issues of an account that is removed."""
+    async_clear_account(hass, entry)
     await TokenFile(hass, entry).async_remove()
+    await async_remove_queue(hass, entry)
+
+
+async def _async_stop(mailer: Mailer, _: Event) -> None:
+    """End with Home Assistant."""
+    await mailer.courier.stop()
 
 
 async def _async_reload(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> None:

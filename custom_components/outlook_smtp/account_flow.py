@@ -174,7 +174,7 @@ class AccountFlow(AbstractOAuth2FlowHandler):
 
     def _placeholders(self) -> dict[str, str]:
         """Return what the texts of this dialog may name."""
-        fault = self._fault or Fault(Kind.SETUP, Problem.UNKNOWN)
+        fault = self._fault or Fault(Kind.SETUP, Problem.UNFORESEEN)
         server = self._checked or Server("", PORTS[Security.STARTTLS])
         address = self._data.get(CONF_EMAIL, "")
         return fault_placeholders(fault, address, server)

@@ -7,6 +7,9 @@ DOMAIN: Final = "outlook_smtp"
 CONF_ACCOUNT_KIND: Final = "account_kind"
 CONF_CHECK_INTERVAL: Final = "check_interval"
 CONF_IMPLEMENTATION: Final = "auth_implementation"
+CONF_LIFETIME: Final = "lifetime"
+CONF_MAX_MESSAGES: Final = "max_messages"
+CONF_MAX_SIZE: Final = "max_size"
 CONF_RECIPIENTS: Final = "recipients"
 CONF_REPLY_TO: Final = "reply_to"
 CONF_SECURITY: Final = "security"
@@ -22,6 +25,9 @@ SIGN_IN_DOCS: Final = (
 )
 
 DEFAULT_CHECK_INTERVAL: Final = 30  # Minutes.
+DEFAULT_LIFETIME: Final = 48  # Hours.
+DEFAULT_MAX_MESSAGES: Final = 1000
+DEFAULT_MAX_SIZE: Final = 500  # MB.
 DEFAULT_TIMEOUT: Final = 30  # Seconds; Microsoft delays a refusal by about 5.
 
 SUBENTRY_RECIPIENT: Final = "recipient"
@@ -33,7 +39,9 @@ ATTR_CONFIG_ENTRY_ID: Final = "config_entry_id"
 ATTR_CONTENT_ID: Final = "content_id"
 ATTR_FILENAME: Final = "filename"
 ATTR_HTML: Final = "html"
+ATTR_ID: Final = "id"
 ATTR_IMAGES: Final = "images"
+ATTR_MARKDOWN: Final = "markdown"
 ATTR_MEDIA_SOURCE: Final = "media_source"
 ATTR_PATH: Final = "path"
 ATTR_PRIORITY: Final = "priority"

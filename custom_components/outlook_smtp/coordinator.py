@@ -1,5 +1,6 @@
 """Watches over the health of an account."""
 
+from collections import deque
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 import logging
@@ -13,14 +14,17 @@ from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 from homeassistant.util import dt as dt_util
 
 from .const import CONF_CHECK_INTERVAL, DEFAULT_CHECK_INTERVAL, DOMAIN
-from .mailer import Contact, Mailer
+from .mailer import Mailer
+from .outbox.courier import Contact
 from .smtp.faults import Fault, Kind, Problem, SubmissionError
+from .smtp.probe import Report
 
 _LOGGER = logging.getLogger(__name__)
 
 REPEAT_AFTER: Final = timedelta(minutes=1)
 RECOVERY_INTERVAL: Final = timedelta(minutes=5)
-HOLD: Final = timedelta(days=1)  # Microsoft's quotas are of a day.
+LONGEST_OFF: Final = timedelta(minutes=30)  # Between two checks while mail does not work.
+MAX_CONTACTS: Final = 50
 
 type OutlookSmtpConfigEntry = ConfigEntry[HealthCoordinator]
 
@@ -30,17 +34,26 @@ class Health:
     """Whether an account can send.
 
     `connected` is None before the first answer; `since` is when it last changed; `latency` is
-    how long the last contact took, in seconds. `held` says that the account may sign in but not
-    send, so that a check, which only signs in, proves nothing.
+    how long the last contact took, in seconds. `by_mail` says that the problem was met when a
+    message was handed in.
     """
 
     connected: bool | None = None
+    kind: Kind | None = None
     problem: Problem | None = None
     reply: str | None = None
     since: datetime | None = None
     last_success: datetime | None = None
     latency: float | None = None
-    held: bool = False
+    by_mail: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Suspicion:
+    """A passing fault that has not repeated yet: since when, and whether a mail has met it."""
+
+    since: float
+    by_mail: bool
 
 
 class HealthCoordinator(DataUpdateCoordinator[Health]):
@@ -62,7 +75,10 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
         self.data = Health()
         self.mailer = mailer
         self._cancel_repeat: CALLBACK_TYPE | None = None
-        self._repeating = False
+        self.last_fault: Fault | None = None  # Of the last check.
+        self.last_report: Report | None = None  # Of the last check that went well.
+        self.contacts: deque[tuple[datetime, Contact]] = deque(maxlen=MAX_CONTACTS)
+        self._suspicion: Suspicion | None = None
         entry.async_on_unload(mailer.async_subscribe(self._async_on_contact))
         entry.async_on_unload(self._async_forget_suspicion)
 
@@ -70,37 +86,65 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
     async def _async_update_data(self) -> Health:
         """Check the account."""
         started = self.hass.loop.time()
+        self.last_fault = None
         try:
-            await self.mailer.check()
+            self.last_report = await self.mailer.courier.check()
         except SubmissionError as error:
-            return self._health_after(Contact(error.fault, self.hass.loop.time() - started))
-        return self._health_after(Contact(None, self.hass.loop.time() - started))
+            self.last_fault = error.fault
+        return self._health_after(Contact(self.last_fault, self.hass.loop.time() - started))
 
     @callback
     def _async_on_contact(self, contact: Contact) -> None:
         """Learn from a submission, which puts off the next check by an interval."""
         self.async_set_updated_data(self._health_after(contact))
 
+    @callback
+    def async_begin(self) -> None:
+        """Begin with what held the account before a restart."""
+        if hold := self.mailer.courier.hold:
+            contact = Contact(hold.fault, 0.0, submitting=hold.by_mail)
+            health = self._unhealthy(hold.fault, contact)
+            self.async_set_updated_data(replace(health, latency=None))
+
     def _health_after(self, contact: Contact) -> Health:
-        """Return the health that a contact leaves behind."""
+        """Keep a contact, and return the health that it leaves behind."""
+        self.contacts.append((dt_util.utcnow(), contact))
+        hold = self.mailer.courier.hold
+        if contact.fault is None and hold and not self.data.by_mail:
+            # Let in again, and still not allowed to send.
+            contact = Contact(hold.fault, contact.latency, submitting=True)
         fault = contact.fault
         kind = fault.kind if fault else None
         accepted = contact.submitting and fault is None
-        if self._is_held and not accepted and kind in (None, Kind.MESSAGE, Kind.TRANSIENT):
+        if self._waits_for_mail and not accepted and kind in (None, Kind.MESSAGE, Kind.TRANSIENT):
             return self.data
         if fault is None or kind is Kind.MESSAGE:
-            return self._healthy(contact)
-        passing = fault.kind is Kind.TRANSIENT and not self._repeating
-        if passing and self.data.connected is not False:
-            self._suspect()
+            if accepted or not self._suspects_mail:
+                return self._healthy(contact)
             return self.data
+        if kind is Kind.TRANSIENT and self.data.connected is not False:
+            now = self.hass.loop.time()
+            if self._suspicion is None:
+                self._suspect(Suspicion(now, contact.submitting))
+                return self.data
+            if now < self._suspicion.since + REPEAT_AFTER.total_seconds():
+                return self.data
         return self._unhealthy(fault, contact)
 
     @property
-    def _is_held(self) -> bool:
-        """Return whether only a mail that is accepted proves, for a day, that mail works again."""
-        since = self.data.since
-        return self.data.held and since is not None and dt_util.utcnow() < since + HOLD
+    def _waits_for_mail(self) -> bool:
+        """Return whether only a mail that is accepted proves that mail works again."""
+        return self.data.by_mail and self._is_mail_tried
+
+    @property
+    def _suspects_mail(self) -> bool:
+        """Return whether a check cannot remove the suspicion that there is."""
+        return bool(self._suspicion and self._suspicion.by_mail and self._is_mail_tried)
+
+    @property
+    def _is_mail_tried(self) -> bool:
+        """Return whether a message waits whose next try will tell more than a check."""
+        return bool(self.mailer.queue.items or self.mailer.courier.hold)
 
     def _healthy(self, contact: Contact) -> Health:
         """Return the health of an account that was let in."""
@@ -121,8 +165,8 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
     def _unhealthy(self, fault: Fault, contact: Contact) -> Health:
         """Return the health of an account that cannot send."""
         self._async_forget_suspicion()
-        if fault.kind is Kind.TRANSIENT:
-            self.update_interval = min(self.interval, RECOVERY_INTERVAL)
+        passing = fault.kind is Kind.TRANSIENT
+        self.update_interval = min(self.interval, RECOVERY_INTERVAL if passing else LONGEST_OFF)
         passwords_refused = (
             fault.problem is Problem.BASIC_AUTH_DISABLED and CONF_PASSWORD in self.config_entry.data
         )
@@ -140,30 +184,28 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
         return replace(
             self.data,
             connected=False,
+            kind=fault.kind,
             problem=fault.problem,
             reply=fault.reply or None,
             since=self.data.since if self.data.connected is False else dt_util.utcnow(),
             latency=contact.latency,
-            held=contact.submitting and fault.kind in (Kind.ACCOUNT, Kind.QUOTA),
+            by_mail=contact.submitting,
         )
 
-    def _suspect(self) -> None:
-        """Look again in a minute, unless that is planned already."""
-        if self._cancel_repeat is None:
-            self._cancel_repeat = async_call_later(self.hass, REPEAT_AFTER, self._async_repeat)
+    def _suspect(self, suspicion: Suspicion) -> None:
+        """Look again in a minute."""
+        self._suspicion = suspicion
+        self._cancel_repeat = async_call_later(self.hass, REPEAT_AFTER, self._async_repeat)
 
     async def _async_repeat(self, _: datetime) -> None:
         """Check once more; this time a passing fault counts."""
         self._cancel_repeat = None
-        self._repeating = True
-        try:
-            await self.async_refresh()
-        finally:
-            self._repeating = False
+        await self.async_refresh()
 
     @callback
     def _async_forget_suspicion(self) -> None:
-        """Drop the planned second look."""
+        """Drop the suspicion, and the planned second look."""
+        self._suspicion = None
         if self._cancel_repeat:
             self._cancel_repeat()
             self._cancel_repeat = None

@@ -7,6 +7,7 @@ from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 
 from .const import DOMAIN
 from .message.problems import LetterError
+from .outbox.queue import OutboxFullError, Queue
 from .smtp.account import Server
 from .smtp.faults import Fault
 from .smtp.probe import right_host
@@ -61,3 +62,30 @@ def letter_errors() -> Iterator[None]:
         yield
     except LetterError as error:
         raise input_error(error.problem, error.field, error.value) from error
+
+
+@contextmanager
+def outbox_errors(queue: Queue) -> Iterator[None]:
+    """Raise why a message cannot be kept as a translated error."""
+    try:
+        yield
+    except OutboxFullError as error:
+        raise HomeAssistantError(
+            translation_domain=DOMAIN,
+            translation_key="outbox_full",
+            translation_placeholders={
+                "count": str(len(queue.items)),
+                "size": f"{queue.size / 1e6:.1f}",
+                "max_count": str(queue.limits.messages),
+                "max_size": f"{queue.limits.size / 1e6:.0f}",
+            },
+        ) from error
+    except OSError as error:
+        raise HomeAssistantError(
+            translation_domain=DOMAIN,
+            translation_key="outbox_not_writable",
+            translation_placeholders={
+                "folder": str(queue.spool.folder),
+                "reason": error.strerror or str(error),
+            },
+        ) from error

@@ -4,23 +4,28 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-import time
 from typing import Any, Final
 
 from homeassistant.const import __version__
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.util import dt as dt_util
 
-from .exceptions import fault_error, input_error, letter_errors, refusal_error
-from .message.compose import Composed, compose
+from .const import DOMAIN
+from .exceptions import fault_error, input_error, letter_errors, outbox_errors, refusal_error
+from .message.compose import compose
 from .message.letter import Letter
 from .message.mailbox import Mailbox
+from .outbox.courier import Contact, Courier
+from .outbox.delivery import Verdict
+from .outbox.queue import Item, Queue
+from .outbox.record import Record
 from .smtp.account import Account
-from .smtp.faults import Fault, SubmissionError
-from .smtp.probe import Report, probe
-from .smtp.session import Envelope, Outcome, Refusal, ServerInfo, Session
+from .smtp.faults import Problem
+from .smtp.session import Envelope, Refusal
 
 DEFAULT_SIZE_LIMIT: Final = 157_286_400  # Bytes; what Microsoft advertises.
+PATIENCE: Final = 10.0  # Seconds that a caller waits for the server at most.
 PRODUCT: Final = f"Home Assistant {__version__}"
 
 
@@ -29,27 +34,38 @@ class Status(StrEnum):
 
     SENT = "sent"
     PARTIALLY_SENT = "partially_sent"
+    QUEUED = "queued"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """The server's word that it took a message, and for whom."""
+    """The word that a message was sent or is safe, for whom, and what the server said.
 
+    `id` is the outbox's name of the message; `waiting` are those for whom it is tried again, and
+    `problem` is what stands in the way, where that is known.
+    """
+
+    id: str
     message_id: str
     server_message_id: str | None
     accepted: tuple[str, ...]
     refused: tuple[Refusal, ...]
+    waiting: tuple[str, ...]
     reply: str
+    problem: Problem | None
 
     @property
     def status(self) -> Status:
         """Return whether everybody gets the message."""
-        return Status.PARTIALLY_SENT if self.refused else Status.SENT
+        if not self.accepted:
+            return Status.QUEUED
+        return Status.PARTIALLY_SENT if self.refused or self.waiting else Status.SENT
 
     def as_response(self) -> dict[str, Any]:
         """Return the receipt as an action's response."""
         return {
             "status": self.status.value,
+            "id": self.id,
             "message_id": self.message_id,
             "server_message_id": self.server_message_id,
             "accepted": list(self.accepted),
@@ -57,25 +73,15 @@ class Receipt:
                 {"recipient": refusal.recipient, "reply": refusal.fault.reply}
                 for refusal in self.refused
             ],
+            "waiting": list(self.waiting),
+            "problem": self.problem.value if self.problem else None,
             "reply": self.reply,
         }
 
     def raise_for_refused(self) -> None:
         """Raise the error that names the refused recipients, if there are any."""
         if self.refused:
-            raise refusal_error(self.refused, self.accepted)
-
-
-@dataclass(frozen=True, slots=True)
-class Contact:
-    """One meeting with the server: `fault` is None when it went well; `latency` in seconds.
-
-    `submitting` says that the account was let in and handed in a message: a check proves less.
-    """
-
-    fault: Fault | None
-    latency: float
-    submitting: bool = False
+            raise refusal_error(self.refused, self.accepted + self.waiting)
 
 
 class Mailer:
@@ -85,23 +91,37 @@ class Mailer:
         self,
         hass: HomeAssistant,
         account: Account,
+        queue: Queue,
+        *,
+        lifetime: float,
         sender_name: str,
         reply_to: tuple[Mailbox, ...],
     ) -> None:
-        """Keep the account and what its letters say of the sender where they do not themselves."""
+        """Keep the account and what its letters say of the sender where they do not themselves.
+
+        Args:
+            hass: Home Assistant.
+            account: Who sends.
+            queue: Where messages wait.
+            lifetime: How long they may, in seconds.
+            sender_name: What recipients see beside the address.
+            reply_to: Where answers go.
+
+        """
         self.account = account
         self.sender = Mailbox(account.address, sender_name)
         self.reply_to = reply_to
-        self.server_info: ServerInfo | None = None
+        self.queue = queue
+        self.courier = Courier(account, queue, lifetime=lifetime, on_contact=self._async_tell)
         self._hass = hass
-        self._turn = asyncio.Lock()
+        self._order = asyncio.Lock()
         self._listeners: set[Callable[[Contact], None]] = set()
 
     @property
     def size_limit(self) -> int:
         """Return the largest message that the server takes, in bytes."""
-        limit = self.server_info.size_limit if self.server_info else None
-        return limit or DEFAULT_SIZE_LIMIT
+        server = self.courier.server_info
+        return (server.size_limit if server else None) or DEFAULT_SIZE_LIMIT
 
     @callback
     def async_subscribe(self, listener: Callable[[Contact], None]) -> CALLBACK_TYPE:
@@ -110,74 +130,95 @@ class Mailer:
         return lambda: self._listeners.discard(listener)
 
     async def send(self, letter: Letter) -> Receipt:
-        """Submit a letter and return the server's receipt.
+        """Put a letter into the outbox, and return what the server says if it does so in time.
+
+        Once this returns the message is sent or safe on disk. A caller who is cancelled
+        meanwhile leaves a message that is sent all the same.
 
         Args:
             letter: What to send to whom.
 
         Raises:
             ServiceValidationError: If the letter is larger than the server takes.
-            HomeAssistantError: If the server or the way to it refused it for everybody; the
-                error quotes the server's reply.
+            HomeAssistantError: If the server refused it for everybody, in its own words, or if
+                the outbox is full or cannot be written.
 
         """
-        with letter_errors():
-            composed = await self._hass.async_add_executor_job(self._compose, letter)
-        if len(composed.content) > self.size_limit:
-            raise input_error(
-                "message_over_limit",
-                "attachments",
-                f"{len(composed.content) / 1e6:.1f}",
-                limit=f"{self.size_limit / 1e6:.1f}",
-            )
-        outcome = await self._submit(composed)
-        if not outcome.accepted:
-            raise refusal_error(outcome.refused, ())
-        return Receipt(
-            message_id=composed.message_id,
-            server_message_id=outcome.message_id,
-            accepted=outcome.accepted,
-            refused=outcome.refused,
-            reply=outcome.reply,
-        )
+        deadline = self._hass.loop.time() + PATIENCE
+        item = await asyncio.shield(self._hass.async_create_task(self._keep(letter)))
+        verdict = await self._wait(item, deadline)
+        if verdict.accepted or verdict.waiting:
+            return _receipt(item, verdict)
+        raise self._refusal(verdict)
 
-    async def check(self) -> Report:
-        """Connect, encrypt, verify, sign in and take leave.
+    async def _keep(self, letter: Letter) -> Item:
+        """Compose a letter and put it into the outbox, in the order of the calls."""
+        async with self._order:
+            with letter_errors():
+                record, content = await self._hass.async_add_executor_job(self._compose, letter)
+            if len(content) > self.size_limit:
+                raise input_error(
+                    "message_over_limit",
+                    "attachments",
+                    f"{len(content) / 1e6:.1f}",
+                    limit=f"{self.size_limit / 1e6:.1f}",
+                )
+            with outbox_errors(self.queue):
+                return await self.queue.add(record, content)
 
-        Raises:
-            SubmissionError: With the fault of the stage that failed.
-
-        """
-        async with self._turn:
-            report = await probe(self.account)
-        self.server_info = report.server_info
-        return report
-
-    def _compose(self, letter: Letter) -> Composed:
-        """Build the message; runs in the executor."""
+    def _compose(self, letter: Letter) -> tuple[Record, bytes]:
+        """Build the message and describe it for the outbox; runs in the executor."""
         letter = replace(letter, reply_to=letter.reply_to or self.reply_to)
-        return compose(letter, self.sender, now=dt_util.now(), product=PRODUCT)
+        composed = compose(letter, self.sender, now=dt_util.now(), product=PRODUCT)
+        record = Record.of(
+            Envelope(composed.sender, composed.recipients, composed.utf8),
+            composed.content,
+            message_id=composed.message_id,
+            title=letter.title,
+            to=tuple(map(str, letter.to + letter.cc + letter.bcc)),
+            created=dt_util.utcnow(),
+        )
+        return record, composed.content
 
-    async def _submit(self, composed: Composed) -> Outcome:
-        """Take a turn at the account's one connection and submit."""
-        envelope = Envelope(composed.sender, composed.recipients, composed.utf8)
-        submitting = False
-        async with self._turn:
-            started = time.monotonic()
-            try:
-                async with await Session.open(self.account) as session:
-                    self.server_info, submitting = session.server_info, True
-                    outcome = await session.submit(envelope, composed.content)
-            except SubmissionError as error:
-                self._async_tell(error.fault, started, submitting)
-                raise fault_error(error.fault, self.account.address, self.account.server) from error
-            fault = None if outcome.accepted else outcome.refused[-1].fault
-            self._async_tell(fault, started, submitting)
-        return outcome
+    async def _wait(self, item: Item, deadline: float) -> Verdict:
+        """Wait for the first try of a message, or until a time."""
+        assert item.verdict  # noqa: S101 - Only a message from before a restart has none.
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await asyncio.shield(item.verdict)
+        except TimeoutError:
+            self.queue.put_off(item)
+            return await asyncio.shield(item.verdict)
+
+    def _refusal(self, verdict: Verdict) -> HomeAssistantError:
+        """Return the error that says why nobody gets a message."""
+        faults = {refusal.fault for refusal in verdict.refused}
+        if not faults:
+            return HomeAssistantError(
+                translation_domain=DOMAIN, translation_key="message_cancelled"
+            )
+        fault = faults.pop()
+        if faults or fault.problem is Problem.RECIPIENT_REFUSED:
+            return refusal_error(verdict.refused, ())
+        return fault_error(fault, self.account.address, self.account.server)
 
     @callback
-    def _async_tell(self, fault: Fault | None, started: float, submitting: bool) -> None:
-        """Tell every listener how a submission that started at a time went."""
-        contact = Contact(fault, time.monotonic() - started, submitting)
+    def _async_tell(self, contact: Contact) -> None:
+        """Tell every listener how a meeting with the server went."""
         for listener in tuple(self._listeners):
             listener(contact)
+
+
+def _receipt(item: Item, verdict: Verdict) -> Receipt:
+    """Return what the caller is told of a message."""
+    fault = verdict.fault
+    return Receipt(
+        id=item.spooled.id,
+        message_id=item.record.message_id,
+        server_message_id=verdict.message_id,
+        accepted=verdict.accepted,
+        refused=verdict.refused,
+        waiting=verdict.waiting,
+        reply=fault.reply if fault else verdict.reply,
+        problem=fault.problem if fault else None,
+    )

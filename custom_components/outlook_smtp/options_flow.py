@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from homeassistant.config_entries import ConfigFlowResult, OptionsFlow
-from homeassistant.const import CONF_TIMEOUT, UnitOfTime
+from homeassistant.const import CONF_TIMEOUT, UnitOfInformation, UnitOfTime
 from homeassistant.helpers.selector import (
     NumberSelector,
     NumberSelectorConfig,
@@ -16,29 +16,27 @@ import voluptuous as vol
 
 from .const import (
     CONF_CHECK_INTERVAL,
+    CONF_LIFETIME,
+    CONF_MAX_MESSAGES,
+    CONF_MAX_SIZE,
     CONF_REPLY_TO,
     CONF_SENDER_NAME,
     DEFAULT_CHECK_INTERVAL,
+    DEFAULT_LIFETIME,
+    DEFAULT_MAX_MESSAGES,
+    DEFAULT_MAX_SIZE,
     DEFAULT_TIMEOUT,
 )
 from .message.mailbox import parse_mailboxes
 from .message.problems import LetterError, check_line
 
 
-def _whole_number(minimum: int, maximum: int, unit: str) -> Any:
-    """Return a field for a whole number with a unit."""
-    return vol.All(
-        NumberSelector(
-            NumberSelectorConfig(
-                min=minimum,
-                max=maximum,
-                step=1,
-                unit_of_measurement=unit,
-                mode=NumberSelectorMode.BOX,
-            )
-        ),
-        vol.Coerce(int),
-    )
+def _whole_number(minimum: int, maximum: int, unit: str | None = None) -> Any:
+    """Return a field for a whole number, with a unit if it has one."""
+    config = NumberSelectorConfig(min=minimum, max=maximum, step=1, mode=NumberSelectorMode.BOX)
+    if unit:
+        config["unit_of_measurement"] = unit
+    return vol.All(NumberSelector(config), vol.Coerce(int))
 
 
 FORM: Final = vol.Schema(
@@ -51,12 +49,19 @@ FORM: Final = vol.Schema(
         vol.Required(CONF_CHECK_INTERVAL, default=DEFAULT_CHECK_INTERVAL): _whole_number(
             5, 1440, UnitOfTime.MINUTES
         ),
+        vol.Required(CONF_LIFETIME, default=DEFAULT_LIFETIME): _whole_number(
+            1, 168, UnitOfTime.HOURS
+        ),
+        vol.Required(CONF_MAX_MESSAGES, default=DEFAULT_MAX_MESSAGES): _whole_number(1, 10_000),
+        vol.Required(CONF_MAX_SIZE, default=DEFAULT_MAX_SIZE): _whole_number(
+            1, 10_000, UnitOfInformation.MEGABYTES
+        ),
     }
 )
 
 
 class OutlookSmtpOptionsFlow(OptionsFlow):
-    """Asks how the account presents itself, how long it waits and how often it is checked."""
+    """Asks how the account presents itself, how long it waits, and how much may wait."""
 
     async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Show the options until they are right, then keep them."""

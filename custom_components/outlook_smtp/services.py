@@ -34,6 +34,7 @@ from .const import (
     ATTR_CONTENT_ID,
     ATTR_FILENAME,
     ATTR_HTML,
+    ATTR_MARKDOWN,
     ATTR_MEDIA_SOURCE,
     ATTR_PATH,
     ATTR_PRIORITY,
@@ -88,6 +89,7 @@ LETTER_FIELDS: Final[dict[vol.Marker, Any]] = {
     vol.Optional(ATTR_CC): _ADDRESSES,
     vol.Optional(ATTR_BCC): _ADDRESSES,
     vol.Optional(ATTR_HTML): cv.string,
+    vol.Optional(ATTR_MARKDOWN): cv.boolean,
     vol.Optional(ATTR_ATTACHMENTS): vol.All(cv.ensure_list, [_ATTACHMENT_SCHEMA]),
     vol.Optional(ATTR_PRIORITY): vol.In([priority.value for priority in Priority]),
     vol.Optional(ATTR_REPLY_TO): _ADDRESSES,
@@ -130,7 +132,7 @@ async def _async_send_message(call: ServiceCall) -> ServiceResponse:
         for entity in _named_entities(call.hass, text, field)
     )
     entities = dict.fromkeys((*targets, *named))
-    mailer = _find_mailer(call, entities)
+    mailer = find_mailer(call, entities)
     to = (mailbox for entity in targets for mailbox in entity.mailboxes)
     letter = await async_read_letter(call.hass, mailer, call.data, to)
     receipt = await mailer.send(letter)
@@ -161,6 +163,11 @@ async def async_read_letter(
     message = fields.get(ATTR_MESSAGE)
     if message is None and not html and not fields.get(ATTR_ATTACHMENTS):
         raise input_error("no_content", ATTR_MESSAGE)
+    markdown = fields.get(ATTR_MARKDOWN, False)
+    if markdown and html:
+        raise input_error("markdown_and_html", ATTR_MARKDOWN)
+    if markdown and not (message or "").strip():
+        raise input_error("markdown_without_message", ATTR_MARKDOWN)
     with letter_errors():
         headers = Letter(
             to=_read_recipients(hass, fields, ATTR_TO, to),
@@ -169,6 +176,7 @@ async def async_read_letter(
             title=fields.get(ATTR_TITLE) or ATTR_TITLE_DEFAULT,
             text=message,
             html=html,
+            markdown=markdown,
             priority=Priority(fields[ATTR_PRIORITY]) if ATTR_PRIORITY in fields else None,
             reply_to=parse_mailboxes(fields.get(ATTR_REPLY_TO, ()), ATTR_REPLY_TO),
             sender_name=fields.get(ATTR_SENDER_NAME),
@@ -222,7 +230,7 @@ def _find_entity(hass: HomeAssistant, entity_id: str, field: str) -> MailNotifyE
     return entity
 
 
-def _find_mailer(call: ServiceCall, entities: Iterable[MailNotifyEntity]) -> Mailer:
+def find_mailer(call: ServiceCall, entities: Iterable[MailNotifyEntity] = ()) -> Mailer:
     """Return the account that sends: the one named, that of the entities, or the only one."""
     if entry_id := call.data.get(ATTR_CONFIG_ENTRY_ID):
         entry: OutlookSmtpConfigEntry | None = call.hass.config_entries.async_get_entry(entry_id)

@@ -71,7 +71,7 @@ class StagedCheck:
                 self.fault = await explain(error.fault, account.server, account.tls_context)
         except Exception:
             _LOGGER.exception("The check of an account failed in an unforeseen way")
-            self.fault = Fault(Kind.SETUP, Problem.UNKNOWN)
+            self.fault = Fault(Kind.SETUP, Problem.UNFORESEEN)
         finally:
             self._news.set()
 

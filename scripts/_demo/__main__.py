@@ -69,6 +69,7 @@ async def run(options: argparse.Namespace) -> None:
         if new:
             await home.during(tour.sign_in(identity) if identity else tour.add_account())
             await home.during(tour.send())
+            await home.during(tour.survive_outage())
         await home.during(tour.see_connection())
         if identity:
             tour.require_tokens()

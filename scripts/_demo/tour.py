@@ -17,6 +17,7 @@ FAMILY: Final = ("anna@example.com", "Bert <bert@example.com>")
 STATE_TIMEOUT: Final = 60.0  # Seconds.
 
 SENSOR: Final = "binary_sensor.demo_outlook_com_connection"
+OUTBOX: Final = "sensor.demo_outlook_com_outbox"
 TO_MYSELF: Final = "notify.demo_outlook_com"
 TO_FAMILY: Final = "notify.family"
 
@@ -110,6 +111,29 @@ class Tour:
         everybody = ("anna@example.com", "bert@example.com", "carl@example.com")
         _expect(mail, everybody, "Front door", "Somebody rang")
         _expect_picture(mail)
+
+    async def survive_outage(self) -> None:
+        """Send while the server is away, and see the mail arrive when it is back."""
+        step("Stopping the mail server, and sending all the same")
+        before = len(self._standin.received)
+        await asyncio.to_thread(self._standin.stop)
+        response = await self._api.call(
+            "outlook_smtp.send_message",
+            {"entity_id": TO_FAMILY, "title": "Heating", "message": "It is getting cold."},
+            respond=True,
+        )
+        if response["status"] != "queued":
+            raise DemoError(f"A mail to a server that is away is not queued: {response}")
+        detail(f"Response: {response['status']}, for {response['reply']}")
+        show_state(await self._wait_for_state(OUTBOX, "1"))
+
+        step("Starting the mail server, and sending what waits")
+        await asyncio.to_thread(self._standin.start)
+        await self._api.call("outlook_smtp.flush_outbox", {})
+        [mail] = (await self._standin.async_wait_for_mail(before + 1))[before:]
+        show_mail(mail)
+        _expect(mail, ("anna@example.com", "bert@example.com"), "Heating", "It is getting cold.")
+        await self._wait_for_state(OUTBOX, "0")
 
     async def see_connection(self) -> None:
         """Wait until the sensor says that mail works."""

@@ -76,7 +76,7 @@ def test_passing_faults(stage: Stage, error: Exception, problem: Problem) -> Non
         (tls_error("UNSUPPORTED_PROTOCOL"), Problem.TLS_TOO_OLD, "UNSUPPORTED_PROTOCOL"),
         (tls_error("NO_PROTOCOLS_AVAILABLE"), Problem.TLS_TOO_OLD, "NO_PROTOCOLS_AVAILABLE"),
         (tls_error("PACKET_LENGTH_TOO_LONG"), Problem.WRONG_SECURITY, "PACKET_LENGTH_TOO_LONG"),
-        (ValueError("No server name"), Problem.UNKNOWN, ""),
+        (ValueError("No server name"), Problem.UNFORESEEN, ""),
     ],
     ids=repr,
 )
@@ -107,6 +107,6 @@ def test_what_nobody_foresaw_is_logged_without_its_words(
 ) -> None:
     """The log says where to look, and quotes nothing that may be a secret."""
     fault = read_error(Stage.CONNECT, ValueError("a piece of the password"))
-    assert (fault.problem, fault.text) == (Problem.UNKNOWN, "")
+    assert (fault.problem, fault.text) == (Problem.UNFORESEEN, "")
     assert "Unforeseen ValueError at the stage connect" in caplog.text
     assert "password" not in caplog.text

@@ -24,7 +24,7 @@ PROBLEMS = {
     "unrecognized_mechanism": Problem.MECHANISM_NOT_OFFERED,
     "invalid_xoauth2": Problem.MALFORMED_AUTH,
     "temporary_auth_failure": Problem.TEMPORARY_AUTH_FAILURE,
-    "temporary_server_error": Problem.TEMPORARY_SERVER_ERROR,
+    "temporary_server_error": Problem.TEMPORARY_AUTH_FAILURE,
     # The conversation as a whole.
     "old_tls": Problem.TLS_TOO_OLD,
     "not_authenticated": Problem.NOT_AUTHENTICATED,

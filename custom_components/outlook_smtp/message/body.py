@@ -34,7 +34,7 @@ def build_body(letter: Letter) -> bytes:
     The parts nest as RFC 2046 and RFC 2387 want them, each level only where it is needed:
     mixed (alternative (text, related (HTML, inline)), attachments).
     """
-    html = _body_text(letter.html or "")
+    html = _html(letter)
     root = MIMEPart(policy=_BUILD)
     root.set_content(_plain_text(letter, html))
     attached = list(letter.attachments)
@@ -66,6 +66,16 @@ def media_type(text: str) -> tuple[str, str]:
     if match is None or match["type"] in _COMPOSITE:
         return DEFAULT_TYPE
     return match["type"], match["subtype"]
+
+
+def _html(letter: Letter) -> str:
+    """Return the letter's HTML, made from its text where that is Markdown."""
+    if not letter.markdown:
+        return _body_text(letter.html or "")
+    # Imported here because most letters do without.
+    from .markdown import render  # noqa: PLC0415
+
+    return render(_body_text(letter.text or ""))
 
 
 def _plain_text(letter: Letter, html: str) -> str:

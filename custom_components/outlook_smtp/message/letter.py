@@ -41,7 +41,8 @@ class Attachment:
 class Letter:
     """One letter to one or many recipients; there is none that has not passed its checks.
 
-    Without `text`, the text is made from `html`. `sender_name` replaces the account's own.
+    Without `text`, the text is made from `html`; with `markdown`, the HTML is made from `text`.
+    `sender_name` replaces the account's own.
 
     Raises `LetterError` when a part of it cannot be sent.
     """
@@ -52,6 +53,7 @@ class Letter:
     title: str
     text: str | None = None
     html: str | None = None
+    markdown: bool = False
     attachments: tuple[Attachment, ...] = ()
     priority: Priority | None = None
     reply_to: tuple[Mailbox, ...] = ()

@@ -11,9 +11,9 @@ import time
 from typing import Any, Final, override
 
 import aiohappyeyeballs
-from aiosmtplib import SMTP
 
 from .account import Security, Server
+from .dialogue import TalkingSMTP
 from .errors import faults_of
 from .faults import Fault, Kind, Problem, Stage, SubmissionError
 
@@ -46,7 +46,7 @@ class Watch:
             self.timings[stage] = self.timings.get(stage, 0.0) + time.monotonic() - started
 
 
-class Client(SMTP):
+class Client(TalkingSMTP):
     """An SMTP client that closes its line at once.
 
     Closed politely, TLS waits up to 30 seconds for a server that may be dead to take leave as well.

@@ -72,7 +72,7 @@ def read_error(stage: Stage, error: Exception) -> Fault:
         if (unsendable := _UNSENDABLE.get(stage)) is None:
             # Its text may quote a piece of the password.
             _LOGGER.warning("Unforeseen %s at the stage %s", type(error).__name__, stage)
-        return Fault(*unsendable or (Kind.SETUP, Problem.UNKNOWN))
+        return Fault(*unsendable or (Kind.SETUP, Problem.UNFORESEEN))
     return Fault(Kind.TRANSIENT, _network_problem(stage, error), text=clean(str(error)))
 
 

@@ -99,7 +99,7 @@ class Problem(StrEnum):
     # Anything else, quoted.
     INVALID_CLIENT_NAME = "invalid_client_name"
     UNEXPECTED_REPLY = "unexpected_reply"
-    UNKNOWN = "unknown"
+    UNFORESEEN = "unforeseen"
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,9 @@ CATALOGUE: Final[tuple[tuple[str, Kind, Problem], ...]] = (
     ("550 5.1.7 ", Kind.MESSAGE, Problem.RECIPIENT_REFUSED),
 )
 
+# As the answer to a sign-in they may hide that it is refused for good.
+_PASSING_AT_SIGN_IN: Final = (Problem.TEMPORARY_SERVER_ERROR, Problem.TRY_AGAIN_LATER)
+
 
 def clean(text: str) -> str:
     """Return the reply's sentence: on one line, without the server's own trace, cut to length.
@@ -106,6 +109,8 @@ def read_reply(stage: Stage, code: int, text: str) -> Fault:
     kind, problem = _look_up(stage, code, f"{code} {_on_one_line(text)} ")
     if stage is Stage.MAIL and problem is Problem.RECIPIENT_REFUSED:
         problem = Problem.SENDER_NOT_ALLOWED
+    if stage is Stage.AUTH and problem in _PASSING_AT_SIGN_IN:
+        problem = Problem.TEMPORARY_AUTH_FAILURE
     enhanced = match[1] if (match := _ENHANCED.match(text)) else None
     return Fault(kind, problem, code, enhanced, clean(_ENHANCED.sub("", text)))
 

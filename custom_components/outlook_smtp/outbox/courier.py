@@ -1,0 +1,353 @@
+"""Takes the messages of one account to the server: in order, in pace, until each is settled."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+import logging
+from math import inf
+import time
+from typing import Final
+
+from ..smtp.account import Account
+from ..smtp.faults import Fault, Kind, Problem, SubmissionError
+from ..smtp.probe import Report, probe
+from ..smtp.session import Outcome, ServerInfo, Session
+from .queue import Item, Queue
+from .record import DamagedError
+from .schedule import (
+    FIRST_DELAY,
+    LONGEST_DELAY,
+    Hold,
+    Schedule,
+    delay_after,
+    read_hold,
+    write_hold,
+)
+
+_LOGGER = logging.getLogger(__name__)
+
+STOP_GRACE: Final = 5.0  # Seconds for a submission that is under way when all has to end.
+MAX_SETBACKS: Final = 3  # In a row; then a message lets the others pass.
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """One meeting with the server: `fault` is None when it went well; `latency` in seconds.
+
+    `submitting` says that the account was let in and handed in a message: a check proves less.
+    """
+
+    fault: Fault | None
+    latency: float
+    submitting: bool = False
+
+
+class CutOffError(Exception):
+    """All has to end, and the server has not answered within the moment of grace."""
+
+
+class Courier:
+    """One task that submits what waits, over one connection at a time."""
+
+    def __init__(
+        self,
+        account: Account,
+        queue: Queue,
+        *,
+        lifetime: float,
+        on_contact: Callable[[Contact], None],
+        schedule: Schedule | None = None,
+    ) -> None:
+        """Serve a queue with an account.
+
+        Args:
+            account: Who sends.
+            queue: What waits; it is there before and after.
+            lifetime: How long a message may wait, in seconds.
+            on_contact: Is told of every submission.
+            schedule: When what is tried; a new one unless given.
+
+        """
+        self.server_info: ServerInfo | None = None
+        self._account = account
+        self._queue = queue
+        self._lifetime = lifetime
+        self._on_contact = on_contact
+        self._schedule = schedule or Schedule()
+        self._turn = asyncio.Lock()
+        self._saving = asyncio.Lock()
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._task: asyncio.Task[None] | None = None
+        self._grace: asyncio.Timeout | None = None
+        self._saved_hold: Hold | None = None
+        self._present: tuple[Item, ...] = ()
+        self._asked_again = False
+
+    @property
+    def hold(self) -> Hold | None:
+        """Return what holds the messages at this moment."""
+        hold = self._schedule.hold
+        return hold if hold and time.monotonic() < hold.until else None
+
+    def due(self, item: Item) -> float:
+        """Return when a message is tried next, on a clock that never jumps."""
+        return max(self._schedule.due, item.not_before)
+
+    async def start(self) -> None:
+        """Begin, with the hold that was in force before a restart."""
+        kept = read_hold(await asyncio.to_thread(self._queue.spool.load_hold))
+        self._schedule.mail_hold = self._saved_hold = kept
+        self._stopping = False
+        self._queue.on_added = self._added
+        self._task = asyncio.create_task(self._run(), name="outlook_smtp courier")
+
+    async def stop(self) -> None:
+        """End: what is under way is finished, or cleanly interrupted after a moment of grace."""
+        if self._task is None:
+            return
+        if self._grace and not self._stopping:
+            self._grace.reschedule(asyncio.get_running_loop().time() + STOP_GRACE)
+        self._stopping = True
+        self._wake.set()
+        await asyncio.wait((self._task,))
+        self._task = self._queue.on_added = None
+        for item in tuple(self._queue.items):
+            self._queue.put_off(item)
+
+    async def check(self) -> Report:
+        """Connect, encrypt, verify, sign in and take leave.
+
+        Raises:
+            SubmissionError: With the fault of the stage that failed.
+
+        """
+        try:
+            async with self._turn:
+                report = await probe(self._account)
+        except SubmissionError as error:
+            fault = self._schedule.judge(error.fault, time.monotonic())
+            if fault.kind is not Kind.TRANSIENT:
+                await self._fail(fault, by_mail=False)
+            raise SubmissionError(fault) from error
+        self.server_info = report.server_info
+        await self._succeed(by_mail=False)
+        return report
+
+    async def flush(self) -> None:
+        """Try now, whatever the back-off or a hold says."""
+        self._schedule.flush()
+        self._asked_again = True
+        for item in self._queue.items:
+            item.not_before = -inf
+        await self._save_hold()
+        self._wake.set()
+
+    def _added(self, item: Item) -> None:
+        """Try anew when there is a new message, unless all are held."""
+        self._schedule.hurry()
+        self._asked_again = True
+        self._wake.set()
+        if hold := self.hold:
+            self._queue.put_off(item, hold.fault)
+
+    async def _run(self) -> None:
+        """Go on until all has to end, whatever happens."""
+        while not self._stopping:
+            self._wake.clear()
+            try:
+                await self._take_turn()
+            except Exception:
+                _LOGGER.exception("Unforeseen trouble in the outbox")
+                await self._sleep(FIRST_DELAY)
+
+    async def _take_turn(self) -> None:
+        """Try what is due, or sleep until something is."""
+        now = time.monotonic()
+        await self._queue.expire(self._lifetime, now)
+        item = self._queue.first(now)
+        if item and self._schedule.due <= now:
+            await self._try(item)
+        else:
+            await self._sleep(self._next_turn() - now)
+
+    def _next_turn(self) -> float:
+        """Return when there is something to do again."""
+        turns = [self._queue.next_expiry(self._lifetime), *map(self.due, self._queue.items)]
+        return min(turns)
+
+    async def _sleep(self, duration: float) -> None:
+        """Wait for a time, or until somebody wakes the courier."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None if duration == inf else duration):
+                await self._wake.wait()
+
+    async def _try(self, item: Item) -> None:
+        """Take one message to the server, and let no trouble with it keep the others."""
+        self._queue.under_way = item
+        self._present = tuple(self._queue.items)
+        self._asked_again = False
+        try:
+            await self._take(item)
+        except CutOffError:
+            _LOGGER.debug("The message %s is tried again after the next start", item.spooled.id)
+        except Exception:
+            # Whatever it is, it must not keep the other messages: it is tried again later.
+            _LOGGER.exception("Unforeseen trouble with the message %s", item.spooled.id)
+            await self._put_off(item, Fault(Kind.TRANSIENT, Problem.UNFORESEEN), handed_in=True)
+        finally:
+            self._queue.under_way = None
+
+    async def _take(self, item: Item) -> None:
+        """Take one message to the server, if its file is what it was and nothing came between."""
+        try:
+            content = await asyncio.to_thread(self._queue.spool.read, item.spooled)
+        except DamagedError, FileNotFoundError:
+            await self._queue.lose(item)
+            return
+        async with self._until_cut_off():
+            await self._turn.acquire()
+        try:
+            # A check may have had its turn before, and may have met what holds all messages.
+            if not self._stopping and self._schedule.due <= time.monotonic():
+                await self._deliver(item, content)
+        finally:
+            self._turn.release()
+
+    async def _deliver(self, item: Item, content: bytes) -> None:
+        """Hand a message to the server, settle what comes of it, then take leave."""
+        started = time.monotonic()
+        self._schedule.start(started)
+        session: Session | None = None
+        try:
+            async with self._until_cut_off():
+                session = await Session.open(self._account)
+                self.server_info = session.server_info
+                outcome = await session.submit(item.record.envelope, content)
+        except SubmissionError as error:
+            fault = self._schedule.judge(error.fault, time.monotonic())
+            self._tell(fault, started, handed_in=session is not None)
+            await self._settle_fault(item, fault, handed_in=session is not None)
+        else:
+            self._tell(_obstacle(outcome), started, handed_in=True)
+            await self._settle(item, outcome)
+        finally:
+            if session:
+                await session.close()
+
+    @asynccontextmanager
+    async def _until_cut_off(self) -> AsyncIterator[None]:
+        """Do what may be broken off when all has to end.
+
+        Raises:
+            CutOffError: If it was broken off, or not even begun.
+
+        """
+        if self._stopping:
+            raise CutOffError
+        try:
+            async with asyncio.timeout(None) as grace:
+                self._grace = grace
+                yield
+        except TimeoutError as error:
+            if grace.expired():
+                raise CutOffError from error
+            raise
+        finally:
+            self._grace = None
+
+    def _tell(self, fault: Fault | None, started: float, *, handed_in: bool) -> None:
+        """Tell how a meeting with the server went; who hears it must not keep the messages."""
+        try:
+            self._on_contact(Contact(fault, time.monotonic() - started, handed_in))
+        except Exception:
+            _LOGGER.exception("Unforeseen trouble with who follows the outbox")
+
+    async def _settle(self, item: Item, outcome: Outcome) -> None:
+        """Settle a message that the server took in hand."""
+        await self._queue.settle(item, outcome)
+        trouble = _trouble(outcome)
+        if outcome.accepted or trouble is None:
+            await self._succeed(by_mail=bool(outcome.accepted))
+        if trouble and _is_well(outcome, trouble):
+            self._set_back(item)
+        elif trouble:
+            await self._put_off(item, trouble, handed_in=True)
+
+    async def _settle_fault(self, item: Item, fault: Fault, *, handed_in: bool) -> None:
+        """Settle a message that nobody gets now."""
+        if fault.kind is Kind.MESSAGE:
+            await self._queue.refuse(item, fault)
+            await self._succeed(by_mail=False)
+        else:
+            await self._put_off(item, fault, handed_in=handed_in)
+
+    async def _put_off(self, item: Item, fault: Fault, *, handed_in: bool) -> None:
+        """Let a message wait, and those behind it."""
+        passing = fault.kind is Kind.TRANSIENT
+        if passing and fault.problem is not Problem.TEMPORARY_AUTH_FAILURE:
+            item.tries += 1
+        if passing and handed_in:
+            item.setbacks += 1
+        await self._fail(fault, by_mail=handed_in)
+        if passing and handed_in and item.setbacks >= MAX_SETBACKS:
+            self._set_back(item)
+
+    def _set_back(self, item: Item) -> None:
+        """Let the others pass a message for a while after they are tried again."""
+        now = time.monotonic()
+        others = max(now, self._schedule.retry_at)
+        delay = delay_after(max(item.setbacks, 1))
+        item.not_before = min(others + delay, now + LONGEST_DELAY)
+
+    async def _succeed(self, *, by_mail: bool) -> None:
+        """Note that the account was let in."""
+        self._schedule.succeed(time.monotonic(), by_mail=by_mail)
+        await self._save_hold()
+        self._wake.set()
+
+    async def _fail(self, fault: Fault, *, by_mail: bool) -> None:
+        """Note what stands in the way of all messages.
+
+        Whoever asked for a try while one was under way gets another one, unless all are held.
+        """
+        self._schedule.fail(fault, time.monotonic(), by_mail=by_mail)
+        items = tuple(self._queue.items)
+        if self._asked_again and not self.hold:
+            self._schedule.hurry()
+            items = self._present
+        for item in items:
+            self._queue.put_off(item, fault)
+        await self._save_hold()
+
+    async def _save_hold(self) -> None:
+        """Keep a hold that ends by itself for after a restart."""
+        async with self._saving:
+            hold = self._schedule.mail_hold
+            if hold is self._saved_hold:
+                return
+            self._saved_hold = hold
+            try:
+                await asyncio.to_thread(self._queue.spool.save_hold, write_hold(hold))
+            except OSError as error:
+                _LOGGER.error("A hold cannot be kept for after a restart: %s", error.strerror)
+
+
+def _trouble(outcome: Outcome) -> Fault | None:
+    """Return what keeps some recipients waiting."""
+    faults = [refusal.fault for refusal in outcome.refused]
+    return next((fault for fault in reversed(faults) if fault.kind is not Kind.MESSAGE), None)
+
+
+def _is_well(outcome: Outcome, trouble: Fault) -> bool:
+    """Tell whether the server is well, and only some recipients of the message have to wait."""
+    return bool(outcome.accepted) and trouble.kind is Kind.TRANSIENT
+
+
+def _obstacle(outcome: Outcome) -> Fault | None:
+    """Return what stood in the way of a message that the server took in hand."""
+    trouble = _trouble(outcome)
+    if trouble and not _is_well(outcome, trouble):
+        return trouble
+    return None if outcome.accepted else outcome.refused[-1].fault

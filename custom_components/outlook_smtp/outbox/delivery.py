@@ -1,0 +1,49 @@
+"""What becomes of a message, as everybody who wants to know is told."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ..smtp.faults import Fault
+from ..smtp.session import Refusal
+
+
+class Event(StrEnum):
+    """The turns that a message's way can take; automations rely on the keys."""
+
+    SENT = "sent"
+    QUEUED = "queued"
+    REFUSED = "refused"
+    EXPIRED = "expired"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One turn of a message's way, for the recipients whom it concerns.
+
+    `id` is the spool's name of the message, `reply` the server's last words, cleaned. A refusal
+    is the server's; what fails cannot be sent at all, as when its file is damaged.
+    """
+
+    event: Event
+    id: str
+    message_id: str
+    recipients: tuple[str, ...]
+    reply: str = ""
+    fault: Fault | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """How far a message got, for the caller who waits for it.
+
+    `waiting` are the recipients for whom it is kept and tried again, and `fault` what stands in
+    the way, where that is known. `message_id` is the one that the server gave it, if any.
+    """
+
+    accepted: tuple[str, ...] = ()
+    refused: tuple[Refusal, ...] = ()
+    waiting: tuple[str, ...] = ()
+    fault: Fault | None = None
+    reply: str = ""
+    message_id: str | None = None

@@ -1,0 +1,401 @@
+"""The messages that wait, in order: on disk by the spool, and what is known of them in memory."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+import logging
+from math import inf
+import time
+from typing import Final
+
+from ..smtp.faults import Fault, Kind
+from ..smtp.session import Outcome, Refusal
+from .delivery import Delivery, Event, Verdict
+from .record import DamagedError, Record
+from .spool import Contents, Failure, Spool, Spooled
+
+_LOGGER = logging.getLogger(__name__)
+
+KEEP_FAILED: Final = 7 * 86_400.0  # Seconds.
+# No message is older: a clock that says so was not set when the message was written.
+EARLIEST: Final = 1_767_225_600.0  # The start of 2026, in seconds since the epoch.
+
+type Listener = Callable[[Delivery | None], None]
+
+
+class OutboxFullError(Exception):
+    """The outbox holds as much as it may."""
+
+
+class UnknownMessageError(Exception):
+    """There is no message of that id."""
+
+
+class UnderWayError(Exception):
+    """The message is being handed to the server at this moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much may wait: messages, and bytes of them."""
+
+    messages: int
+    size: int
+
+
+@dataclass(slots=True, eq=False)
+class Item:
+    """A message that waits.
+
+    `born` is when its lifetime began and `not_before` when it may be tried at the earliest, both
+    on a clock that never jumps; `tries` counts those that the account's sign-in did not prevent,
+    `setbacks` those in a row that the server took in hand and put off.
+    """
+
+    spooled: Spooled
+    born: float
+    verdict: asyncio.Future[Verdict] | None = None
+    tries: int = 0
+    setbacks: int = 0
+    fault: Fault | None = None
+    not_before: float = -inf
+    told_queued: bool = False
+
+    @property
+    def record(self) -> Record:
+        """Return what the message says of itself."""
+        return self.spooled.record
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """Return who has not got the message yet."""
+        return self.record.envelope.recipients
+
+
+@dataclass(slots=True, eq=False)
+class FailedItem:
+    """A message that is kept aside, and since when on a clock that never jumps."""
+
+    failure: Failure
+    born: float
+
+
+@dataclass(eq=False)
+class Queue:
+    """The outbox of one account; it outlives what takes its messages to the server.
+
+    Listeners hear every turn of a message, and None when only the numbers have changed.
+    """
+
+    spool: Spool
+    limits: Limits
+    items: list[Item] = field(default_factory=list)
+    failed: list[FailedItem] = field(default_factory=list)
+    set_aside: list[str] = field(default_factory=list)
+    under_way: Item | None = None
+    on_added: Callable[[Item], None] | None = None
+    _listeners: set[Listener] = field(default_factory=set)
+    _order: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _turned_away: int | None = None  # The bytes of the last message that found no room.
+
+    async def open(self) -> None:
+        """Read what is on disk.
+
+        Raises `OSError` if the folder can be neither made nor read.
+        """
+        contents: Contents = await asyncio.to_thread(self.spool.open)
+        self.items = [Item(spooled, _born(spooled.queued_at)) for spooled in contents.waiting]
+        for item in self.items:
+            item.told_queued = True
+        self.failed = [FailedItem(failure, _born(failure.failed_at)) for failure in contents.failed]
+        self.set_aside = contents.set_aside
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call a listener at every turn; return what ends that."""
+        self._listeners.add(listener)
+        return lambda: self._listeners.discard(listener)
+
+    @property
+    def size(self) -> int:
+        """Return the bytes of all that waits."""
+        return sum(item.record.size for item in self.items)
+
+    def check_room(self, size: int) -> None:
+        """Raise `OutboxFullError` if a message of a size has no room."""
+        if self._has_room(size):
+            return
+        if size <= self.limits.size:
+            self._turned_away = size
+            self._changed()
+        raise OutboxFullError
+
+    @property
+    def is_full(self) -> bool:
+        """Return whether a message was turned away that would still find no room."""
+        return self._turned_away is not None and not self._has_room(self._turned_away)
+
+    def _has_room(self, size: int) -> bool:
+        """Return whether a message of a size may still come."""
+        return len(self.items) < self.limits.messages and self.size + size <= self.limits.size
+
+    def first(self, now: float) -> Item | None:
+        """Return the first in order that may be tried now."""
+        return next((item for item in self.items if item.not_before <= now), None)
+
+    async def add(self, record: Record, content: bytes) -> Item:
+        """Take a message in; it is safe when this returns.
+
+        Raises:
+            OutboxFullError: If there is no room for it.
+            OSError: If it cannot be written; nothing is kept of it.
+
+        """
+        async with self._order:
+            self.check_room(record.size)
+            spooled = await asyncio.to_thread(self.spool.write, record, content, time.time())
+            item = Item(spooled, time.monotonic(), asyncio.get_running_loop().create_future())
+            self._append(item)
+        return item
+
+    def put_off(self, item: Item, fault: Fault | None = None) -> None:
+        """Note that a message has to wait, and tell so the first time."""
+        if fault:
+            item.fault = fault
+        if item.told_queued or item not in self.items:
+            return
+        item.told_queued = True
+        self._tell(Event.QUEUED, item, item.recipients, item.fault)
+        _resolve(item, Verdict(waiting=item.recipients, fault=item.fault))
+
+    async def settle(self, item: Item, outcome: Outcome) -> None:
+        """Note for whom a message was accepted, who is refused for good, and who waits on."""
+        gone = [refusal for refusal in outcome.refused if refusal.fault.kind is Kind.MESSAGE]
+        kept = [refusal for refusal in outcome.refused if refusal.fault.kind is not Kind.MESSAGE]
+        waiting = tuple(refusal.recipient for refusal in kept)
+        everybody = item.recipients
+        if gone:
+            event = _refused_or_failed(gone[-1].fault)
+            await self._keep_aside(item, event, _names(gone), gone[-1].fault)
+        if waiting and waiting != everybody:
+            await self._narrow(item, waiting)
+        elif not waiting:
+            self._drop(item)
+            if _names(gone) != everybody:
+                await self._on_disk(self.spool.delete, item.spooled)
+        if outcome.accepted:
+            self._tell(Event.SENT, item, outcome.accepted, reply=outcome.reply)
+        if gone:
+            self._tell(event, item, _names(gone), gone[-1].fault)
+        fault = kept[-1].fault if kept else None
+        item.fault = fault
+        if outcome.accepted or gone:
+            item.told_queued = True
+            _resolve(
+                item,
+                Verdict(
+                    accepted=outcome.accepted,
+                    refused=tuple(gone),
+                    waiting=waiting,
+                    fault=fault,
+                    reply=outcome.reply,
+                    message_id=outcome.message_id,
+                ),
+            )
+
+    async def refuse(self, item: Item, fault: Fault) -> None:
+        """Note that a message is refused for everybody, for good."""
+        refused = tuple(Refusal(recipient, fault) for recipient in item.recipients)
+        await self.settle(item, Outcome((), refused))
+
+    async def expire(self, lifetime: float, now: float) -> None:
+        """Give up what waits for longer than its lifetime, and forget what failed long ago."""
+        for item in [item for item in self.items if item.born + lifetime <= now]:
+            if item is not self.under_way and item in self.items:
+                self._drop(item)
+                await self._keep_aside(item, Event.EXPIRED, item.recipients, item.fault)
+                self._tell(Event.EXPIRED, item, item.recipients, item.fault)
+                _resolve(item, Verdict(fault=item.fault))
+        for failed in [failed for failed in self.failed if failed.born + KEEP_FAILED <= now]:
+            await self._discard(failed)
+
+    def next_expiry(self, lifetime: float) -> float:
+        """Return when the next message expires or is forgotten."""
+        ends = [item.born + lifetime for item in self.items]
+        ends += [failed.born + KEEP_FAILED for failed in self.failed]
+        return min(ends, default=inf)
+
+    async def lose(self, item: Item) -> None:
+        """Note that the file of a message is damaged or gone: it cannot be sent."""
+        self._drop(item)
+        self.set_aside.append(item.spooled.name)
+        await self._on_disk(self.spool.set_aside, item.spooled)
+        _LOGGER.error("The message %s is lost: its file is damaged or gone", item.spooled.id)
+        self._tell(Event.FAILED, item, item.recipients)
+        _resolve(item, Verdict())
+
+    async def cancel(self, message_id: str) -> None:
+        """Forget a message that waits or has failed.
+
+        Raises:
+            UnknownMessageError: If there is none of that id.
+            UnderWayError: If it is being handed to the server.
+
+        """
+        for item in self.items:
+            if item.spooled.id == message_id:
+                if item is self.under_way:
+                    raise UnderWayError
+                self._drop(item)
+                await self._on_disk(self.spool.delete, item.spooled)
+                _resolve(item, Verdict())
+                self._changed()
+                return
+        await self._discard(self._find_failed(message_id))
+
+    async def retry(self, message_id: str | None = None) -> int:
+        """Let a failed message wait again, or all of them; return how many.
+
+        Raises:
+            UnknownMessageError: If none of that id has failed.
+            OutboxFullError: If there is no room for one.
+            OSError: If one cannot be moved.
+
+        """
+        chosen = [self._find_failed(message_id)] if message_id else list(self.failed)
+        retried = [await self._retry(failed) for failed in chosen]
+        return sum(retried)
+
+    async def _retry(self, failed: FailedItem) -> bool:
+        """Let a failed message wait again, unless that was done or it was forgotten meanwhile."""
+        async with self._order:
+            if failed not in self.failed:
+                return False
+            self.check_room(failed.failure.spooled.record.size)
+            self.failed.remove(failed)
+            try:
+                spooled = await asyncio.to_thread(self.spool.requeue, failed.failure, time.time())
+            except OSError:
+                self.failed.append(failed)
+                raise
+            self._append(Item(spooled, time.monotonic(), told_queued=True))
+            return True
+
+    def _append(self, item: Item) -> None:
+        """Put a message at the end, and have it tried."""
+        self.items.append(item)
+        self._changed()
+        if self.on_added:
+            self.on_added(item)
+        else:
+            self.put_off(item)
+
+    def _drop(self, item: Item) -> None:
+        """Take a message out of the order."""
+        if item in self.items:
+            self.items.remove(item)
+
+    def _find_failed(self, message_id: str) -> FailedItem:
+        """Return the failed message of an id."""
+        for failed in self.failed:
+            if failed.failure.spooled.id == message_id:
+                return failed
+        raise UnknownMessageError
+
+    async def _narrow(self, item: Item, recipients: Sequence[str]) -> None:
+        """Let a message wait for some of its recipients only."""
+        if narrowed := await self._on_disk(self.spool.narrow, item.spooled, recipients):
+            item.spooled = narrowed
+        else:
+            envelope = replace(item.record.envelope, recipients=tuple(recipients))
+            item.spooled = replace(item.spooled, record=replace(item.record, envelope=envelope))
+
+    async def _keep_aside(
+        self, item: Item, event: Event, recipients: Sequence[str], fault: Fault | None
+    ) -> None:
+        """Keep a message that cannot be sent to some of its recipients, to be sent again."""
+        failure = Failure(
+            spooled=item.spooled,
+            event=event,
+            problem=fault.problem if fault else "",
+            reply=fault.reply if fault else "",
+            failed_at=time.time(),
+        )
+        if kept := await self._on_disk(self.spool.fail, failure, recipients):
+            self.failed.append(FailedItem(kept, time.monotonic()))
+        while len(self.failed) > self.limits.messages or self._failed_size() > self.limits.size:
+            await self._discard(self.failed[0])
+
+    def _failed_size(self) -> int:
+        """Return the bytes of all that is kept aside."""
+        return sum(failed.failure.spooled.record.size for failed in self.failed)
+
+    async def _discard(self, failed: FailedItem) -> None:
+        """Forget a message that was kept aside."""
+        if failed not in self.failed:  # Meanwhile it was, or it waits again.
+            return
+        self.failed.remove(failed)
+        await self._on_disk(self.spool.discard, failed.failure)
+        self._changed()
+
+    async def _on_disk[**P, T](
+        self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> T | None:
+        """Do something to a file; where that fails, the memory is right and the disk behind it."""
+        try:
+            return await asyncio.to_thread(work, *args, **kwargs)
+        except (DamagedError, OSError) as error:
+            _LOGGER.error(
+                "The outbox on disk is behind (%s): after a restart a message may be sent again",
+                getattr(error, "strerror", None) or error,
+            )
+            return None
+
+    def _tell(
+        self,
+        event: Event,
+        item: Item,
+        recipients: Sequence[str],
+        fault: Fault | None = None,
+        reply: str = "",
+    ) -> None:
+        """Tell every listener of a turn of a message."""
+        delivery = Delivery(
+            event=event,
+            id=item.spooled.id,
+            message_id=item.record.message_id,
+            recipients=tuple(recipients),
+            reply=fault.reply if fault else reply,
+            fault=fault,
+        )
+        self._changed(delivery)
+
+    def _changed(self, delivery: Delivery | None = None) -> None:
+        """Tell every listener that something has changed."""
+        for listener in tuple(self._listeners):
+            try:
+                listener(delivery)
+            except Exception:
+                _LOGGER.exception("A listener of the outbox failed")
+
+
+def _born(written_at: float) -> float:
+    """Return when something of a time of day began, on the clock that never jumps."""
+    now = time.time()
+    age = now - written_at if EARLIEST <= written_at <= now else 0.0
+    return time.monotonic() - age
+
+
+def _names(refused: Sequence[Refusal]) -> tuple[str, ...]:
+    """Return the addresses of those who are refused."""
+    return tuple(refusal.recipient for refusal in refused)
+
+
+def _refused_or_failed(fault: Fault) -> Event:
+    """Tell a server's word from what cannot even be said to it."""
+    return Event.REFUSED if fault.code else Event.FAILED
+
+
+def _resolve(item: Item, verdict: Verdict) -> None:
+    """Give the caller who waits his answer."""
+    if item.verdict and not item.verdict.done():
+        item.verdict.set_result(verdict)

@@ -1,0 +1,125 @@
+"""The form of a spooled message on disk: what it says of itself, then its content.
+
+Two lines and the message: the mark of the format with the digest of the second line, the
+envelope and the like as JSON, and the content byte for byte.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+import json
+from typing import Any, BinaryIO, Final
+
+from ..smtp.session import Envelope
+
+MARK: Final = b"outlook_smtp message 1 "
+MAX_LINE: Final = 1_000_000  # Bytes; a hundred recipients with names take less than a tenth.
+MAX_SHOWN: Final = 200  # Characters that are kept of a title and of a recipient, to be listed.
+
+
+class DamagedError(Exception):
+    """A file is not what the spool wrote."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What is kept of a message beside its content.
+
+    `to` and `title` are for people to recognize it by; `size` is that of the content in bytes,
+    and `digest` its SHA-256.
+    """
+
+    envelope: Envelope
+    message_id: str
+    title: str
+    to: tuple[str, ...]
+    created: datetime
+    size: int
+    digest: str
+
+    @classmethod
+    def of(
+        cls,
+        envelope: Envelope,
+        content: bytes,
+        *,
+        message_id: str,
+        title: str,
+        to: tuple[str, ...],
+        created: datetime,
+    ) -> Record:
+        """Describe a content."""
+        return cls(
+            envelope=envelope,
+            message_id=message_id,
+            title=title[:MAX_SHOWN],
+            to=tuple(name[:MAX_SHOWN] for name in to),
+            created=created.astimezone(UTC),
+            size=len(content),
+            digest=sha256(content).hexdigest(),
+        )
+
+
+def write_head(record: Record) -> bytes:
+    """Return what stands before the content."""
+    line = json.dumps(
+        {
+            "sender": record.envelope.sender,
+            "recipients": record.envelope.recipients,
+            "utf8": record.envelope.utf8,
+            "message_id": record.message_id,
+            "title": record.title,
+            "to": record.to,
+            "created": record.created.isoformat(),
+            "size": record.size,
+            "digest": record.digest,
+        }
+    ).encode()
+    return MARK + sha256(line).hexdigest().encode() + b"\n" + line + b"\n"
+
+
+def read_head(file: BinaryIO) -> Record:
+    """Read what stands before the content, and leave the file at the content's first byte.
+
+    Raises `DamagedError` if it is not what `write_head` wrote.
+    """
+    mark = file.readline(len(MARK) + 65)
+    line = file.readline(MAX_LINE)
+    if not line.endswith(b"\n"):
+        raise DamagedError("it is not a message of this integration, or ends too early")
+    if mark != MARK + sha256(line[:-1]).hexdigest().encode() + b"\n":
+        raise DamagedError("it is not a message of this integration, or was changed")
+    try:
+        return _build(json.loads(line))
+    except (KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
+        raise DamagedError("it was written by another version") from error
+
+
+def read_content(file: BinaryIO, record: Record) -> bytes:
+    """Read the content, and make sure that it is the one that was written.
+
+    Raises `DamagedError` if it is not.
+    """
+    content = file.read(record.size + 1)
+    if len(content) != record.size or sha256(content).hexdigest() != record.digest:
+        raise DamagedError("its content was changed or cut off")
+    return content
+
+
+def _build(values: dict[str, Any]) -> Record:
+    """Build a record of its JSON form."""
+    recipients = values["recipients"]
+    created = datetime.fromisoformat(values["created"])
+    if not recipients or created.tzinfo is None:
+        raise ValueError("a part is missing")
+    return Record(
+        envelope=Envelope(
+            str(values["sender"]), tuple(map(str, recipients)), values["utf8"] is True
+        ),
+        message_id=str(values["message_id"]),
+        title=str(values["title"]),
+        to=tuple(map(str, values["to"])),
+        created=created,
+        size=int(values["size"]),
+        digest=str(values["digest"]),
+    )

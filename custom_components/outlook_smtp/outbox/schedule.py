@@ -1,0 +1,183 @@
+"""When the next try is due: pace, back-off and holds, as pure arithmetic on a clock's seconds.
+
+All times are those of a clock that never jumps, in seconds, except in what is kept for after a
+restart.
+"""
+
+from dataclasses import dataclass, replace
+from math import inf, isnan
+from random import uniform
+import time
+from typing import Any, Final
+
+from ..smtp.faults import Fault, Kind, Problem
+
+PER_MINUTE: Final = 30  # Messages; Microsoft's limit for one mailbox.
+BURST: Final = 5  # Messages that may go at once; the rest of the minute's share is spread evenly.
+FIRST_DELAY: Final = 15.0
+LAST_DELAY: Final = 1800.0
+JITTER: Final = 0.2  # The part of a delay by which it is longer or shorter, at random.
+LONGEST_DELAY: Final = LAST_DELAY * (1 + JITTER)
+PROBE_AFTER: Final = 3600.0
+# What Microsoft counts over a day is given a day; the tiers of young accounts are eased sooner.
+QUOTA_HOLDS: Final[dict[Problem, float]] = {
+    Problem.DAILY_LIMIT: 86_400.0,
+    Problem.SENDING_QUOTA: 14_400.0,
+}
+LONGEST_HOLD: Final = max(QUOTA_HOLDS.values())
+# An answer of this kind may hide that the sign-in is refused for good.
+MAX_AUTH_FAILURES: Final = 10
+
+
+def delay_after(failures: int) -> float:
+    """Return how long to wait after so many failures in a row, without jitter."""
+    return min(FIRST_DELAY * 2.0 ** min(failures - 1, 16), LAST_DELAY)
+
+
+class Pace:
+    """Spreads messages so that no minute sees more than its share (a leaky bucket as a meter)."""
+
+    def __init__(self, per_minute: int = PER_MINUTE, burst: int = BURST) -> None:
+        """Allow a burst at once and the rest evenly; 0 messages a minute stand for no limit."""
+        self._interval = 60.0 / (per_minute - burst) if per_minute else 0.0
+        self._tolerance = self._interval * (burst - 1)
+        self._level = -inf
+
+    def due(self) -> float:
+        """Return when the next message may go."""
+        return self._level - self._tolerance
+
+    def take(self, now: float) -> None:
+        """Note that a message goes."""
+        self._level = max(self._level, now) + self._interval
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Something that stands in the way of all messages.
+
+    `until` is when the next message is tried all the same, endless where only a check, another
+    sign-in or a person ends it. `by_mail` says that the account is let in but may not send, so
+    that only a message that is accepted proves the end.
+    """
+
+    fault: Fault
+    until: float = inf
+    by_mail: bool = False
+
+
+class Schedule:
+    """Decides for one account, from how the last meetings with the server went."""
+
+    def __init__(self, pace: Pace | None = None) -> None:
+        """Start with nothing in the way."""
+        self.sign_in_hold: Hold | None = None
+        self.mail_hold: Hold | None = None
+        self.retry_at = -inf
+        self._pace = pace or Pace()
+        self._failures = 0
+        self._auth_failures = 0
+        self._counted_at = -inf
+
+    @property
+    def hold(self) -> Hold | None:
+        """Return what holds the messages; what an account may do counts once it is let in."""
+        return self.sign_in_hold or self.mail_hold
+
+    @property
+    def due(self) -> float:
+        """Return when the next message may be tried."""
+        holds = (self.sign_in_hold, self.mail_hold)
+        held = max(hold.until if hold else -inf for hold in holds)
+        return max(self.retry_at, self._pace.due(), held)
+
+    def start(self, now: float) -> None:
+        """Note that a message is tried."""
+        self._pace.take(now)
+
+    def hurry(self) -> None:
+        """Forget the back-off: there is new mail."""
+        self._failures = 0
+        self.retry_at = -inf
+
+    def flush(self) -> None:
+        """Forget the back-off and what holds the mail: somebody asks for a try now."""
+        self.hurry()
+        self.sign_in_hold = self.mail_hold = None
+
+    def judge(self, fault: Fault, now: float) -> Fault:
+        """Return what a fault is after those before it.
+
+        An endless "try again" as the answer to the sign-in becomes a matter of the credentials.
+        Tries that new mail has hurried count once.
+        """
+        if fault.problem is not Problem.TEMPORARY_AUTH_FAILURE:
+            return fault
+        if now >= self._counted_at + FIRST_DELAY * (1 - JITTER):
+            self._counted_at = now
+            self._auth_failures += 1
+        if self._auth_failures < MAX_AUTH_FAILURES:
+            return fault
+        return replace(fault, kind=Kind.CREDENTIALS)
+
+    def succeed(self, now: float, *, by_mail: bool) -> None:
+        """Note that the account was let in, and whether a message was accepted."""
+        self._let_in()
+        self.hurry()
+        if self.mail_hold and (by_mail or now >= self.mail_hold.until):
+            self.mail_hold = None
+
+    def fail(self, fault: Fault, now: float, *, by_mail: bool) -> None:
+        """Note what stood in the way, and whether that was met when a message was handed in."""
+        if by_mail:
+            self._let_in()
+        match fault.kind:
+            case Kind.MESSAGE:
+                self.succeed(now, by_mail=False)
+            case Kind.TRANSIENT:
+                self._failures += 1
+                delay = delay_after(self._failures)
+                self.retry_at = now + delay * uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
+            case Kind.QUOTA:
+                length = QUOTA_HOLDS.get(fault.problem, LONGEST_HOLD)
+                self.mail_hold = Hold(fault, now + length, by_mail=True)
+            case Kind.ACCOUNT if by_mail:
+                self.mail_hold = Hold(fault, now + PROBE_AFTER, by_mail=True)
+            case _:
+                self.sign_in_hold = Hold(fault)
+
+    def _let_in(self) -> None:
+        """Note that the sign-in works."""
+        self._auth_failures = 0
+        self.sign_in_hold = None
+
+
+def write_hold(hold: Hold | None) -> dict[str, Any]:
+    """Return what is kept of a hold: its end by the time of day, and why."""
+    if hold is None:
+        return {}
+    fault = hold.fault
+    return {
+        "until": time.time() + hold.until - time.monotonic(),
+        "kind": fault.kind,
+        "problem": fault.problem,
+        "code": fault.code,
+        "enhanced": fault.enhanced,
+        "text": fault.text,
+    }
+
+
+def read_hold(values: dict[str, Any]) -> Hold | None:
+    """Return the hold that was kept, even if it is over; no clock makes it longer."""
+    try:
+        left = min(float(values["until"]) - time.time(), LONGEST_HOLD)
+        fault = Fault(
+            Kind(values["kind"]),
+            Problem(values["problem"]),
+            values["code"],
+            values["enhanced"],
+            str(values["text"]),
+        )
+    except KeyError, OverflowError, TypeError, ValueError:
+        return None
+    return None if isnan(left) else Hold(fault, time.monotonic() + left, by_mail=True)

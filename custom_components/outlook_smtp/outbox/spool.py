@@ -1,0 +1,365 @@
+"""The messages of one account on disk, one immutable file each; nothing here waits for a network.
+
+A file is written under a name that does not count yet, brought to the disk, and renamed: whatever
+happens in between, there is the whole message or none. All methods block, and raise `OSError`
+where the disk does not do what is asked.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+import errno
+from itertools import count
+import json
+import logging
+import os
+from pathlib import Path
+import re
+from secrets import token_hex
+import shutil
+import stat
+from typing import Any, BinaryIO, Final
+
+from ..smtp.session import Envelope
+from .record import DamagedError, Record, read_content, read_head, write_head
+
+_LOGGER = logging.getLogger(__name__)
+
+WAITING: Final = "waiting"
+FAILED: Final = "failed"
+SET_ASIDE: Final = "set_aside"
+HOLD_FILE: Final = "hold.json"
+
+_NAME: Final = re.compile(r"(\d{10,})-(\d{10,11})-([0-9a-f]{12})\.msg")
+_END_OF_TIME: Final = 10**11  # Seconds since the epoch: as many digits as a name has for them.
+_REASON: Final = re.compile(rf"{_NAME.pattern}\.json")
+_LEFTOVER: Final = re.compile(rf"\.{_NAME.pattern}(\.json)?\.part")
+# A file that says this is not one of ours; other errors are the machine's and may pass.
+_FOREIGN: Final = (errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP, errno.ENXIO)
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """A message on disk: its place in the order, when it was put there, its id and its record.
+
+    `queued_at` is in seconds since the epoch.
+    """
+
+    sequence: int
+    queued_at: int
+    id: str
+    record: Record
+
+    @property
+    def name(self) -> str:
+        """Return the name of its file, which sorts by the order."""
+        return f"{self.sequence:010d}-{self.queued_at:010d}-{self.id}.msg"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A message that is kept aside, why, and since when (seconds since the epoch)."""
+
+    spooled: Spooled
+    event: str
+    problem: str
+    reply: str
+    failed_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What was found on disk; `set_aside` names the files that are none of ours."""
+
+    waiting: list[Spooled]
+    failed: list[Failure]
+    set_aside: list[str]
+
+
+class Spool:
+    """The folder of one account."""
+
+    def __init__(self, folder: Path) -> None:
+        """Name the folder; `open` makes it."""
+        self.folder = folder
+        self._sequence = count(1)
+
+    def open(self) -> Contents:
+        """Make the folder, sweep what a crash has left, and read what is there."""
+        for folder in (self.folder, *map(self.folder.joinpath, (WAITING, FAILED, SET_ASIDE))):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (self.folder, self.folder.parent):
+            _sync(folder)
+        set_aside: list[str] = []
+        waiting = sorted(self._read_folder(WAITING, set_aside), key=lambda item: item.sequence)
+        failed = sorted(
+            (self._read_failure(item) for item in self._read_folder(FAILED, set_aside)),
+            key=lambda failure: (failure.failed_at, failure.spooled.sequence),
+        )
+        self._sweep_reasons()
+        known = (*waiting, *(failure.spooled for failure in failed))
+        self._sequence = count(max((item.sequence for item in known), default=0) + 1)
+        return Contents(waiting, failed, set_aside)
+
+    def write(self, record: Record, content: bytes, queued_at: float) -> Spooled:
+        """Put a message at the end of the order; it is safe when this returns."""
+        spooled = Spooled(next(self._sequence), int(queued_at), token_hex(6), record)
+        path = self._path(WAITING, spooled.name)
+        try:
+            self._write(path, write_head(record), content)
+        except OSError:
+            # It may have its name already, when that could not be brought to the disk.
+            path.unlink(missing_ok=True)
+            raise
+        return spooled
+
+    def read(self, spooled: Spooled) -> bytes:
+        """Return the content of a waiting message.
+
+        Raises `DamagedError` if it is not what was written.
+        """
+        with _open(self._path(WAITING, spooled.name)) as file:
+            read_head(file)
+            return read_content(file, spooled.record)
+
+    def delete(self, spooled: Spooled) -> None:
+        """Forget a waiting message for good."""
+        self._unlink(self._path(WAITING, spooled.name))
+
+    def narrow(self, spooled: Spooled, recipients: Sequence[str]) -> Spooled:
+        """Keep a waiting message for some of its recipients, in its place of the order."""
+        narrowed = replace(spooled, record=_narrow(spooled.record, recipients))
+        content = self.read(spooled)
+        self._write(self._path(WAITING, spooled.name), write_head(narrowed.record), content)
+        return narrowed
+
+    def fail(self, failure: Failure, recipients: Sequence[str]) -> Failure:
+        """Keep a waiting message aside, for all of its recipients or some.
+
+        For all it no longer waits; for some it still waits for all, until it is narrowed.
+        """
+        spooled = failure.spooled
+        whole = tuple(recipients) == spooled.record.envelope.recipients
+        if not whole:
+            record = _narrow(spooled.record, recipients)
+            spooled = Spooled(next(self._sequence), spooled.queued_at, token_hex(6), record)
+        kept = replace(failure, spooled=spooled)
+        self._write_reason(kept)
+        path = self._path(FAILED, spooled.name)
+        if whole:
+            self._move(self._path(WAITING, spooled.name), path)
+        else:
+            self._write(path, write_head(spooled.record), self.read(failure.spooled))
+        return kept
+
+    def requeue(self, failure: Failure, queued_at: float) -> Spooled:
+        """Let a failed message wait again, at the end of the order."""
+        old = failure.spooled
+        spooled = Spooled(next(self._sequence), int(queued_at), old.id, old.record)
+        self._move(self._path(FAILED, old.name), self._path(WAITING, spooled.name))
+        _remove(self._reason(old))
+        return spooled
+
+    def discard(self, failure: Failure) -> None:
+        """Forget a failed message for good."""
+        self._unlink(self._path(FAILED, failure.spooled.name))
+        _remove(self._reason(failure.spooled))
+
+    def set_aside(self, spooled: Spooled) -> None:
+        """Take a waiting message whose file is damaged out of the way, and keep the file."""
+        self._set_aside(self._path(WAITING, spooled.name))
+
+    def load_hold(self) -> dict[str, Any]:
+        """Return what was last saved of a hold: nothing if there is none or it is unreadable."""
+        return _read_json(self.folder / HOLD_FILE)
+
+    def save_hold(self, hold: dict[str, Any]) -> None:
+        """Save what is to be known of a hold after a restart; nothing deletes it."""
+        path = self.folder / HOLD_FILE
+        if hold:
+            self._write(path, json.dumps(hold).encode())
+        else:
+            self._unlink(path)
+
+    def destroy(self) -> None:
+        """Delete everything."""
+        with suppress(FileNotFoundError):
+            shutil.rmtree(self.folder)
+
+    def _path(self, folder: str, name: str) -> Path:
+        """Return the path of a file."""
+        return self.folder / folder / name
+
+    def _reason(self, spooled: Spooled) -> Path:
+        """Return the path of the file that says why a message failed."""
+        return self._path(FAILED, f"{spooled.name}.json")
+
+    def _write(self, path: Path, *parts: bytes) -> None:
+        """Write a file so that there is all of it or nothing, readable by its owner alone."""
+        part = path.with_name(f".{path.name}.part")
+        try:
+            with _create(part) as file:
+                for data in parts:
+                    file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            part.rename(path)
+            _sync(path.parent)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+
+    def _move(self, path: Path, target: Path) -> None:
+        """Move a message to another folder; whichever the disk remembers, it has the message."""
+        path.rename(target)
+        try:
+            _sync(target.parent)
+            _sync(path.parent)
+        except OSError as error:
+            _LOGGER.error("A move may be undone by a power cut: %s", error.strerror)
+
+    def _unlink(self, path: Path) -> None:
+        """Delete a file, and bring that to the disk."""
+        path.unlink(missing_ok=True)
+        _sync(path.parent)
+
+    def _read_folder(self, name: str, set_aside: list[str]) -> Iterator[Spooled]:
+        """Yield the messages of a folder, and take what is none out of the way."""
+        with os.scandir(self.folder / name) as entries:
+            found = [(Path(entry.path), entry.is_file(follow_symlinks=False)) for entry in entries]
+        for path, is_file in found:
+            if is_file and _LEFTOVER.fullmatch(path.name):
+                _remove(path)
+            elif is_file and name == FAILED and _REASON.fullmatch(path.name):
+                continue
+            elif spooled := self._load(path, set_aside):
+                yield spooled
+
+    def _load(self, path: Path, set_aside: list[str]) -> Spooled | None:
+        """Return the message of a file; one that is none of ours is taken out of the way."""
+        try:
+            return _describe(path)
+        except DamagedError as error:
+            reason = str(error)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            if error.errno not in _FOREIGN:
+                _LOGGER.error("%s cannot be read now: %s", _shown(path), reason)
+                return None
+        self._set_aside(path)
+        set_aside.append(_shown(path))
+        _LOGGER.error("%s was set aside in %s: %s", _shown(path), self.folder / SET_ASIDE, reason)
+        return None
+
+    def _set_aside(self, path: Path) -> None:
+        """Move a file out of the way, beside others of its name."""
+        target = self._path(SET_ASIDE, path.name)
+        while target.exists(follow_symlinks=False):
+            target = target.with_name(f"{path.name}.{token_hex(4)}")
+        with suppress(OSError):
+            path.rename(target)
+
+    def _write_reason(self, failure: Failure) -> None:
+        """Write why a message failed; without room for that it fails all the same."""
+        reason = {
+            "event": failure.event,
+            "problem": failure.problem,
+            "reply": failure.reply,
+            "failed_at": failure.failed_at,
+        }
+        try:
+            self._write(self._reason(failure.spooled), json.dumps(reason).encode())
+        except OSError as error:
+            _LOGGER.error("The reason of a failure cannot be kept: %s", error.strerror)
+
+    def _read_failure(self, spooled: Spooled) -> Failure:
+        """Return a failed message with the reason that was kept with it."""
+        reason = _read_json(self._reason(spooled))
+        try:
+            failed_at = float(reason["failed_at"])
+            if not 0 <= failed_at < _END_OF_TIME:
+                raise ValueError("it is no time of day")  # noqa: TRY301 - Caught with its kind.
+            return Failure(
+                spooled=spooled,
+                event=str(reason["event"]),
+                problem=str(reason["problem"]),
+                reply=str(reason["reply"]),
+                failed_at=failed_at,
+            )
+        except KeyError, OverflowError, TypeError, ValueError:
+            at = float(spooled.queued_at)
+            return Failure(spooled=spooled, event="failed", problem="", reply="", failed_at=at)
+
+    def _sweep_reasons(self) -> None:
+        """Delete the reasons of messages that have not failed after all."""
+        for reason in (self.folder / FAILED).glob("*.msg.json"):
+            if not reason.with_suffix("").exists():
+                _remove(reason)
+
+
+def _describe(path: Path) -> Spooled:
+    """Return what the name and the head of a message's file say; `DamagedError` for any other."""
+    if (name := _NAME.fullmatch(path.name)) is None:
+        raise DamagedError("it is not a message of this integration")
+    with _open(path) as file:
+        record = read_head(file)
+        if os.fstat(file.fileno()).st_size != file.tell() + record.size:
+            raise DamagedError("its content was changed or cut off")
+    spooled = Spooled(int(name[1]), int(name[2]), name[3], record)
+    if spooled.name != path.name:
+        raise DamagedError("its name was changed")
+    return spooled
+
+
+def _narrow(record: Record, recipients: Iterable[str]) -> Record:
+    """Return the record of the same message for some of its recipients."""
+    old = record.envelope
+    return replace(record, envelope=Envelope(old.sender, tuple(recipients), old.utf8))
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """Return what a small file says: nothing if there is none or it is unreadable."""
+    try:
+        with _open(path) as file:
+            values = json.load(file)
+    except OSError, RecursionError, ValueError:
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def _remove(path: Path) -> None:
+    """Delete a file that does no harm if it stays."""
+    with suppress(OSError):
+        path.unlink()
+
+
+def _shown(path: Path) -> str:
+    """Return the name of a file as it may be shown: strangers can put anything into names."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in path.name)
+
+
+def _create(path: Path) -> BinaryIO:
+    """Create a file that only its owner may read."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+    return os.fdopen(os.open(path, flags, 0o600), "wb")
+
+
+def _open(path: Path) -> BinaryIO:
+    """Open a file for reading, without following a link or waiting for a pipe."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EISDIR, "it is not a file")
+    return os.fdopen(descriptor, "rb")
+
+
+def _sync(folder: Path) -> None:
+    """Bring the names of a folder to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # Some file systems cannot do so with a folder.
+            raise
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,146 @@
+"""The actions that look after the outbox: flush, list, cancel, retry."""
+
+from datetime import timedelta
+from math import inf
+import time
+from typing import Any, Final
+
+from homeassistant.core import (
+    HomeAssistant,
+    ServiceCall,
+    ServiceResponse,
+    SupportsResponse,
+    callback,
+)
+from homeassistant.helpers import config_validation as cv
+from homeassistant.util import dt as dt_util
+import voluptuous as vol
+
+from .const import ATTR_CONFIG_ENTRY_ID, ATTR_ID, DOMAIN
+from .exceptions import input_error, outbox_errors
+from .mailer import Mailer
+from .outbox.queue import FailedItem, Item, UnderWayError, UnknownMessageError
+from .services import find_mailer
+
+SERVICE_FLUSH_OUTBOX: Final = "flush_outbox"
+SERVICE_LIST_OUTBOX: Final = "list_outbox"
+SERVICE_CANCEL_MESSAGE: Final = "cancel_message"
+SERVICE_RETRY_FAILED: Final = "retry_failed"
+
+_ACCOUNT: Final[dict[vol.Marker, Any]] = {vol.Optional(ATTR_CONFIG_ENTRY_ID): cv.string}
+
+
+@callback
+def async_setup_outbox_actions(hass: HomeAssistant) -> None:
+    """Register the actions."""
+    register = hass.services.async_register
+    register(DOMAIN, SERVICE_FLUSH_OUTBOX, _async_flush, vol.Schema(_ACCOUNT))
+    register(
+        DOMAIN,
+        SERVICE_LIST_OUTBOX,
+        _async_list,
+        vol.Schema(_ACCOUNT),
+        supports_response=SupportsResponse.ONLY,
+    )
+    register(
+        DOMAIN,
+        SERVICE_CANCEL_MESSAGE,
+        _async_cancel,
+        vol.Schema({**_ACCOUNT, vol.Required(ATTR_ID): cv.string}),
+    )
+    register(
+        DOMAIN,
+        SERVICE_RETRY_FAILED,
+        _async_retry,
+        # A template that comes to nothing must not stand for all.
+        vol.Schema({**_ACCOUNT, vol.Optional(ATTR_ID): vol.All(cv.string, vol.Length(min=1))}),
+        supports_response=SupportsResponse.OPTIONAL,
+    )
+
+
+async def _async_flush(call: ServiceCall) -> None:
+    """Try now what waits, whatever holds it."""
+    await find_mailer(call).courier.flush()
+
+
+async def _async_list(call: ServiceCall) -> ServiceResponse:
+    """Return what waits and what has failed, without what the messages say."""
+    mailer = find_mailer(call)
+    hold = mailer.courier.hold
+    return {
+        "waiting": [_describe_waiting(mailer, item) for item in mailer.queue.items],
+        "failed": [_describe_failed(item) for item in mailer.queue.failed],
+        "hold": {
+            "problem": hold.fault.problem.value,
+            "reply": hold.fault.reply,
+            "until": _time_of(hold.until),
+        }
+        if hold
+        else None,
+    }
+
+
+async def _async_cancel(call: ServiceCall) -> None:
+    """Forget a message that waits or has failed."""
+    message_id = call.data[ATTR_ID]
+    try:
+        await find_mailer(call).queue.cancel(message_id)
+    except UnknownMessageError as error:
+        raise input_error("unknown_message", ATTR_ID, message_id) from error
+    except UnderWayError as error:
+        raise input_error("message_under_way", ATTR_ID, message_id) from error
+
+
+async def _async_retry(call: ServiceCall) -> ServiceResponse:
+    """Let a failed message wait again, or all of them."""
+    queue = find_mailer(call).queue
+    message_id = call.data.get(ATTR_ID)
+    try:
+        with outbox_errors(queue):
+            count = await queue.retry(message_id)
+    except UnknownMessageError as error:
+        raise input_error("unknown_message", ATTR_ID, str(message_id)) from error
+    return {"count": count} if call.return_response else None
+
+
+def _describe_waiting(mailer: Mailer, item: Item) -> dict[str, Any]:
+    """Return what is to be known of a message that waits."""
+    under_way = item is mailer.queue.under_way
+    return {
+        "id": item.spooled.id,
+        "created": item.record.created.isoformat(),
+        "to": list(item.record.to),
+        "title": item.record.title,
+        "waiting": list(item.recipients),
+        "size": item.record.size,
+        "attempts": item.tries,
+        "next_try": None if under_way else _time_of(mailer.courier.due(item)),
+        "last_reply": item.fault.reply if item.fault else None,
+        "problem": item.fault.problem.value if item.fault else None,
+    }
+
+
+def _describe_failed(item: FailedItem) -> dict[str, Any]:
+    """Return what is to be known of a message that has failed."""
+    failure = item.failure
+    record = failure.spooled.record
+    return {
+        "id": failure.spooled.id,
+        "created": record.created.isoformat(),
+        "to": list(record.to),
+        "title": record.title,
+        "recipients": list(record.envelope.recipients),
+        "size": record.size,
+        "failed": dt_util.utc_from_timestamp(failure.failed_at).isoformat(),
+        "outcome": failure.event,
+        "problem": failure.problem or None,
+        "last_reply": failure.reply or None,
+    }
+
+
+def _time_of(due: float) -> str | None:
+    """Return the time of day of a time on the clock that never jumps; nothing if it never comes."""
+    if due == inf:
+        return None
+    wait = max(due - time.monotonic(), 0.0)
+    return (dt_util.utcnow() + timedelta(seconds=round(wait))).isoformat()

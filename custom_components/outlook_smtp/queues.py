@@ -1,0 +1,131 @@
+"""The outbox of each account: opened once, and there whatever becomes of the account's entry."""
+
+import asyncio
+from collections.abc import Mapping
+from functools import partial
+import logging
+from pathlib import Path
+from typing import Any, Final
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers import issue_registry as ir
+from homeassistant.helpers.storage import STORAGE_DIR
+from homeassistant.util.hass_dict import HassKey
+
+from .const import (
+    CONF_MAX_MESSAGES,
+    CONF_MAX_SIZE,
+    DEFAULT_MAX_MESSAGES,
+    DEFAULT_MAX_SIZE,
+    DOMAIN,
+)
+from .outbox.delivery import Delivery, Event
+from .outbox.queue import Limits, Queue
+from .outbox.spool import SET_ASIDE, Spool
+
+_LOGGER = logging.getLogger(__name__)
+
+# A call that began before a reload may end after it, and puts its message into the same queue.
+_QUEUES: Final[HassKey[dict[str, Queue]]] = HassKey(f"{DOMAIN}_queues")
+
+
+async def async_open_queue(hass: HomeAssistant, entry: ConfigEntry) -> Queue:
+    """Return the outbox of an account.
+
+    Raises `OSError` if its folder can be neither made nor read.
+    """
+    queues = hass.data.setdefault(_QUEUES, {})
+    limits = _limits(entry.options)
+    if queue := queues.get(entry.entry_id):
+        queue.limits = limits
+        return queue
+    queue = Queue(Spool(_folder(hass, entry)), limits)
+    await queue.open()
+    queue.subscribe(partial(_warn_of_failure, entry.title))
+    queue.subscribe(lambda _: _warn_of_set_aside(hass, entry, queue))
+    _warn_of_set_aside(hass, entry, queue)
+    queues[entry.entry_id] = queue
+    return queue
+
+
+@callback
+def _warn_of_set_aside(hass: HomeAssistant, entry: ConfigEntry, queue: Queue) -> None:
+    """Tell in the repairs of files that were none of ours, or no longer."""
+    if not queue.set_aside:
+        return
+    ir.async_create_issue(
+        hass,
+        DOMAIN,
+        f"set_aside_{entry.entry_id}",
+        is_fixable=False,
+        severity=ir.IssueSeverity.WARNING,
+        translation_key="set_aside",
+        translation_placeholders={
+            "account": entry.title,
+            "files": ", ".join(queue.set_aside[:10]),
+            "count": str(len(queue.set_aside)),
+            "folder": str(queue.spool.folder / SET_ASIDE),
+        },
+    )
+
+
+async def async_remove_queue(hass: HomeAssistant, entry: ConfigEntry) -> None:
+    """Delete the outbox of an account that is removed, and say so if messages waited in it."""
+    ir.async_delete_issue(hass, DOMAIN, f"set_aside_{entry.entry_id}")
+    queue = hass.data.get(_QUEUES, {}).pop(entry.entry_id, None)
+    try:
+        if queue is None:  # The entry was disabled, and is removed before it was ever set up.
+            queue = Queue(Spool(_folder(hass, entry)), _limits(entry.options))
+            await queue.open()
+        if queue.items:
+            _warn_of_removal(hass, entry, len(queue.items))
+        await asyncio.to_thread(queue.spool.destroy)
+    except OSError as error:
+        _LOGGER.error("The outbox of %s cannot be deleted: %s", entry.title, error)
+
+
+@callback
+def _warn_of_failure(account: str, delivery: Delivery | None) -> None:
+    """Say once that a message is not sent for good; what is lost was said already."""
+    if delivery is None or delivery.event in (Event.SENT, Event.QUEUED):
+        return
+    fault, expired = delivery.fault, delivery.event is Event.EXPIRED
+    if fault or expired:
+        _LOGGER.warning(
+            "The message %s of %s has %s: %s",
+            delivery.id,
+            account,
+            "expired" if expired else "failed",
+            f"{fault.problem} ({fault.reply or '-'})" if fault else "it could not be tried",
+        )
+
+
+@callback
+def _warn_of_removal(hass: HomeAssistant, entry: ConfigEntry, waiting: int) -> None:
+    """Say that messages are deleted which waited to be sent."""
+    _LOGGER.warning(
+        "%s was removed while messages waited to be sent; deleted: %d", entry.title, waiting
+    )
+    ir.async_create_issue(
+        hass,
+        DOMAIN,
+        f"removed_{entry.entry_id}",
+        is_fixable=False,
+        severity=ir.IssueSeverity.WARNING,
+        translation_key="removed",
+        translation_placeholders={"account": entry.title, "count": str(waiting)},
+    )
+
+
+def _folder(hass: HomeAssistant, entry: ConfigEntry) -> Path:
+    """Return the folder of an account's outbox, among what backups hold."""
+    return Path(hass.config.path(STORAGE_DIR, f"{DOMAIN}.{entry.entry_id}.outbox"))
+
+
+def _limits(options: Mapping[str, Any]) -> Limits:
+    """Return how much may wait."""
+    return Limits(
+        messages=options.get(CONF_MAX_MESSAGES, DEFAULT_MAX_MESSAGES),
+        size=options.get(CONF_MAX_SIZE, DEFAULT_MAX_SIZE) * 1_000_000,
+    )

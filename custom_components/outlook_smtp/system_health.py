@@ -1,0 +1,54 @@
+"""Tells on the system health page whether the mail servers and Microsoft's sign-in are there."""
+
+from typing import Any, Final
+
+from homeassistant.components import system_health
+from homeassistant.const import CONF_TOKEN
+from homeassistant.core import HomeAssistant, callback
+
+from .auth.application import DEFAULT_TENANT
+from .const import DOMAIN
+from .coordinator import OutlookSmtpConfigEntry
+from .sign_in import build_application
+from .smtp.account import Server
+from .smtp.connection import Watch, open_socket
+from .smtp.faults import SubmissionError
+
+PORT_TIMEOUT: Final = 5.0  # Seconds; what Home Assistant gives an address.
+
+
+@callback
+def async_register(hass: HomeAssistant, register: system_health.SystemHealthRegistration) -> None:
+    """Register what the page asks for."""
+    register.async_register_info(async_system_health_info)
+
+
+async def async_system_health_info(hass: HomeAssistant) -> dict[str, Any]:
+    """Return what the page shows; what is a coroutine is shown once it is known."""
+    entries: list[OutlookSmtpConfigEntry] = hass.config_entries.async_loaded_entries(DOMAIN)
+    mailers = [entry.runtime_data.mailer for entry in entries]
+    info: dict[str, Any] = {
+        "accounts": len(hass.config_entries.async_entries(DOMAIN, include_ignore=False)),
+        "waiting": sum(len(mailer.queue.items) for mailer in mailers),
+        "failed": sum(len(mailer.queue.failed) for mailer in mailers),
+    }
+    if any(CONF_TOKEN in entry.data for entry in entries):
+        authority = build_application("", DEFAULT_TENANT).authority
+        info["can_reach_sign_in"] = system_health.async_check_can_reach_url(
+            hass, f"{authority}/{DEFAULT_TENANT}/v2.0/.well-known/openid-configuration"
+        )
+    for server in dict.fromkeys(mailer.account.server for mailer in mailers):
+        info[f"{server.host}:{server.port}"] = async_check_can_reach_port(server)
+    return info
+
+
+async def async_check_can_reach_port(server: Server) -> str | dict[str, str]:
+    """Return whether a server's port answers, as `async_check_can_reach_url` does for an address.
+
+    A connection is all that is tried: no greeting, no encryption, no sign-in.
+    """
+    try:
+        (await open_socket(server, PORT_TIMEOUT, Watch())).close()
+    except SubmissionError as error:
+        return {"type": "failed", "error": error.fault.problem.value}
+    return "ok"

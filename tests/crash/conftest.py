@@ -1,0 +1,78 @@
+"""What both tests share: chance, a moody stand-in, an account on it, and the last word."""
+
+from collections.abc import Callable, Iterator
+import os
+from pathlib import Path
+from random import Random
+from secrets import randbelow
+import sys
+import time
+from typing import Final
+
+from homeassistant.const import CONF_EMAIL, CONF_HOST, CONF_PASSWORD, CONF_PORT
+import pytest
+
+from custom_components.outlook_smtp.const import CONF_ACCOUNT_KIND, CONF_SECURITY
+from custom_components.outlook_smtp.smtp.account import AccountKind, Security
+from tests.conftest import ADDRESS, PASSWORD
+
+from .count import Count
+from .moods import MoodyStandIn
+from .victim import write_entry
+
+SEED: Final = int(os.environ.get("CRASH_SEED") or randbelow(1_000_000))
+
+
+@pytest.fixture(autouse=True)
+def _custom_integrations() -> None:
+    """Leave Home Assistant out: here it runs in processes of its own."""
+
+
+@pytest.fixture
+def chances() -> Random:
+    """Return what all that is random is drawn from."""
+    return Random(SEED)  # noqa: S311
+
+
+@pytest.fixture
+def server(socket_enabled: None, chances: Random) -> Iterator[MoodyStandIn]:
+    """Run a stand-in with one mailbox."""
+    with MoodyStandIn(Random(chances.random())) as server:  # noqa: S311
+        server.add_mailbox(ADDRESS, PASSWORD)
+        yield server
+
+
+@pytest.fixture
+def folder(tmp_path: Path, server: MoodyStandIn) -> Path:
+    """Return a folder of Home Assistant in which the account is set up."""
+    folder = tmp_path / "config"
+    write_entry(
+        folder,
+        {
+            CONF_ACCOUNT_KIND: AccountKind.PERSONAL.value,
+            CONF_EMAIL: ADDRESS,
+            CONF_PASSWORD: PASSWORD,
+            CONF_HOST: "127.0.0.1",
+            CONF_PORT: server.port,
+            CONF_SECURITY: Security.STARTTLS.value,
+        },
+    )
+    return folder
+
+
+@pytest.fixture
+def report(
+    capsys: pytest.CaptureFixture[str], record_property: Callable[[str, object], None]
+) -> Callable[[Count], str]:
+    """Return what shows a count, even when all goes well, and returns it as it was shown."""
+    began = time.monotonic()
+
+    def show(count: Count) -> str:
+        """Show a count, with the time that it took and the seed of its chances."""
+        summary = f"{count}; {time.monotonic() - began:.0f} s, CRASH_SEED={SEED}"
+        record_property("crash", summary)
+        with capsys.disabled():
+            sys.stdout.write(f"\n{summary}\n")
+        return summary
+
+    return show

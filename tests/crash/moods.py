@@ -1,0 +1,49 @@
+"""A stand-in that drops connections and puts mail off, at random."""
+
+from collections.abc import Callable
+from random import Random
+from typing import Final
+
+from tests.standin import Script, StandIn, Step
+from tests.standin.line import Line
+
+from .victim import LATE
+from .ward import wait_until
+
+TRY_LATER: Final = "451 4.7.0 Temporary server error. Please try again later. PRX4"
+_BEFORE: Final = tuple(step for step in Step if step not in (Step.FINAL, Step.QUIT, Step.IDLE))
+
+type Mood = Callable[[Random], Script]
+
+# By how often it happens. What is kept and not answered has to be sent again (RFC 5321).
+_MOODS: Final[tuple[tuple[Mood, int], ...]] = (
+    (lambda chances: Script(drop=chances.choice(_BEFORE), reset=chances.random() < 0.3), 10),
+    (lambda chances: Script(drop=Step.FINAL, keep=True, reset=chances.random() < 0.3), 5),
+    (lambda _: Script(drop=Step.FINAL), 3),
+    (lambda chances: Script(drop=chances.choice((Step.IDLE, Step.QUIT))), 2),
+    (lambda chances: Script(replies={chances.choice((Step.MAIL, Step.FINAL)): TRY_LATER}), 2),
+    (lambda _: Script(refuse_recipients={LATE: TRY_LATER}), 3),
+)
+
+
+class MoodyStandIn(StandIn):
+    """A stand-in whose mood changes with every connection."""
+
+    def __init__(self, chances: Random) -> None:
+        """Begin in a good mood."""
+        super().__init__()
+        self.trouble = 0.0  # The part of all connections that something goes wrong with.
+        self._chances = chances
+
+    def wait_for_silence(self) -> None:
+        """Wait until nobody is served: what a dead process had sent may still be read."""
+        wait_until(lambda: not self.open_connections)
+
+    def welcome(self, conversation: Line) -> Script | None:
+        """Note a new conversation, and return the script that is meant for it alone."""
+        planned: Script | None = super().welcome(conversation)
+        if planned or self._chances.random() >= self.trouble:
+            return planned
+        weights = [weight for _, weight in _MOODS]
+        ((mood, _),) = self._chances.choices(_MOODS, weights)
+        return mood(self._chances)

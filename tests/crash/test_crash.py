@@ -1,0 +1,86 @@
+"""Whatever was acknowledged survives the death of the process, and arrives once or, rarely, twice.
+
+The moments of the kills are random; `CRASH_SEED` repeats those of another run as far as time
+allows it, and `CRASH_KILLS` sets how many there are. A killed process leaves what it wrote to the
+operating system: what a power cut leaves is another matter.
+"""
+
+from collections.abc import Callable
+import os
+from pathlib import Path
+from random import Random
+import signal
+from typing import Final
+
+import pytest
+
+from .count import Count, Round, complaints, count, left_behind
+from .moments import Moment
+from .moods import MoodyStandIn
+from .victim import Order, outbox_of
+from .ward import Life, Ward
+
+KILLS: Final = int(os.environ.get("CRASH_KILLS") or 200)
+TROUBLE: Final = (0.0, 0.2, 0.4, 0.6)  # Of all connections, in a round.
+
+
+class Story:
+    """Rounds after one another, whose letters are numbered through."""
+
+    def __init__(self, ward: Ward, server: MoodyStandIn, outbox: Path, chances: Random) -> None:
+        """Begin with the first letter."""
+        self.rounds: list[Round] = []
+        self._ward = ward
+        self._server = server
+        self._outbox = outbox
+        self._chances = chances
+        self._number = self._step = 1
+
+    def kill(self) -> None:
+        """Let a victim send until a random moment, while the server drops connections."""
+        self._server.trouble = self._chances.choice(TROUBLE)
+        life = self._live(Moment.draw(self._chances))
+        assert life.status == -signal.SIGKILL, self._ward.log.read_text(errors="replace")
+        assert life.errors == []
+
+    def finish(self) -> None:
+        """Let one send what is left, with nothing in its way."""
+        self._server.trouble = 0.0
+        life = self._live(None)
+        assert life.status == 0, self._ward.log.read_text(errors="replace")
+        assert life.errors == []
+
+    def _live(self, moment: Moment | None) -> Life:
+        """Let one victim live, and note what the server received meanwhile."""
+        seed = self._chances.getrandbits(32)
+        order = Order(number=self._number, step=self._step, seed=seed, finish=moment is None)
+        before = len(self._server.received)
+        life = self._ward.run(order, moment)
+        self._server.wait_for_silence()
+        torn = any(self._outbox.rglob("*.part"))
+        self.rounds.append(Round(life, tuple(self._server.received[before:]), torn=torn))
+        self._number = max((self._number, *(number + 1 for number in life.calls)))
+        self._step = max((self._step, *(step + 1 for step in life.calls.values())))
+        return life
+
+
+@pytest.mark.timeout(60 + 2 * KILLS)
+def test_nothing_is_lost_and_only_lost_answers_make_duplicates(
+    server: MoodyStandIn,
+    folder: Path,
+    chances: Random,
+    report: Callable[[Count], str],
+) -> None:
+    """Killed again and again in the middle of sending, Home Assistant keeps its word."""
+    log = folder / "victim.log"
+    outbox = outbox_of(folder)
+    with Ward(folder, log, server.ca_file) as ward:
+        story = Story(ward, server, outbox, chances)
+        for _ in range(KILLS):
+            story.kill()
+        story.finish()
+    result = count(story.rounds)
+    summary = report(result)
+    assert result.wrongs == {}, summary
+    assert left_behind(outbox) == [], summary
+    assert complaints(log) == [], summary

@@ -1,0 +1,84 @@
+"""The same with a whole Home Assistant and its REST API; a few times only, for it starts slowly."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import count as count_up
+from pathlib import Path
+from random import Random
+from threading import Timer
+
+import pytest
+
+from tests.standin import Script, Step
+
+from .count import Count, Round, complaints, count, left_behind
+from .moods import MoodyStandIn
+from .victim import Order, outbox_of
+from .ward import Life, wait_until
+from .whole import KilledError, Whole
+
+
+@pytest.mark.timeout(240)
+def test_whole_home_assistant_keeps_its_word(
+    server: MoodyStandIn,
+    folder: Path,
+    chances: Random,
+    report: Callable[[Count], str],
+) -> None:
+    """Killed after an answer is lost, while the server is away, and in the middle of a call."""
+    outbox = outbox_of(folder)
+    rounds: list[Round] = []
+    numbers = count_up(1)
+
+    def send(life: Life) -> None:
+        """Send the next letter."""
+        number = next(numbers)
+        life.calls[number] = number
+        receipt = whole.send(number)
+        life.statuses.append(receipt["status"])
+        life.acknowledged[number] = receipt["message_id"]
+
+    with Whole(folder, server.ca_file) as whole:
+
+        @contextmanager
+        def life(*, finish: bool = False) -> Iterator[Life]:
+            """Let Home Assistant live, and note what the server received meanwhile."""
+            before = len(server.received)
+            order = Order(number=0, step=0, seed=0, finish=finish)
+            one = Life(order, found=len(left_behind(outbox)))
+            whole.start()
+            yield one
+            whole.kill()
+            server.wait_for_silence()
+            rounds.append(Round(one, tuple(server.received[before:])))
+
+        with life() as first:
+            # The first check is over before anything is planned for the next connection.
+            wait_until(lambda: server.connections > 0)
+            server.wait_for_silence()
+            server.script_next(Script(drop=Step.FINAL, keep=True))
+            send(first)
+        server.stop()
+        with life() as second:
+            send(second)
+            send(second)
+        server.start()
+        with life() as third:
+            server.trouble = 0.5
+            killer = Timer(chances.uniform(0, 0.5), whole.kill)
+            killer.start()
+            with suppress(KilledError):
+                for _ in range(4):
+                    send(third)
+            killer.join()
+            server.trouble = 0.0
+        with life(finish=True) as last:
+            send(last)
+            # What was sent is deleted a moment after the server's word.
+            wait_until(lambda: left_behind(outbox) == [])
+    result = count(rounds)
+    summary = report(result)
+    assert result.wrongs == {}, summary
+    assert second.statuses == ["queued", "queued"]
+    assert result.by_drop >= 1
+    assert complaints(whole.log) == [], summary

@@ -1,0 +1,173 @@
+"""The test's side of the victims: starts them, hears what they tell, kills them."""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+import json
+import os
+from pathlib import Path
+import select
+import signal
+import subprocess
+import sys
+import time
+from types import TracebackType
+from typing import Final, Self
+
+from .moments import Moment
+from .victim import Order
+
+PROJECT: Final = Path(__file__).parents[2]
+PATIENCE: Final = 20.0  # Seconds until something has to be heard.
+GRACE: Final = 1.0  # Seconds after which a victim is killed though its moment has not come.
+
+
+def wait_until(condition: Callable[[], bool], limit: float = 60.0) -> None:
+    """Wait for what another process or thread brings about, for so many seconds at most."""
+    deadline = time.monotonic() + limit
+    while not condition():
+        assert time.monotonic() < deadline, "it never happens"
+        time.sleep(0.002)
+
+
+@dataclass
+class Life:
+    """What was heard of one victim."""
+
+    order: Order
+    pid: int = 0
+    status: int = 0
+    found: int | None = None  # Messages that it found in the outbox.
+    open: list[str] = field(default_factory=list)  # What was under way when it died.
+    calls: dict[int, int] = field(default_factory=dict)  # The step by the number.
+    acknowledged: dict[int, str] = field(default_factory=dict)  # The Message-ID by the number.
+    statuses: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    passed: set[int] = field(default_factory=set)
+    settled: set[int] = field(default_factory=set)
+
+    @property
+    def phase(self) -> str:
+        """Return what it was doing when it died, in the order of a message's way."""
+        if self.found is None:
+            return "start" if "open" not in self.open else "read"
+        phases = ("settle", "submit", "write", "compose", "connect")
+        return next((phase for phase in phases if phase in self.open), "idle")
+
+    def hear(self, event: str) -> None:
+        """Note an event."""
+        match event.split(" ", 2):
+            case ["born", pid]:
+                self.pid = int(pid)
+            case ["ready", found]:
+                self.found = int(found)
+            case ["call", number, step]:
+                self.calls[int(number)] = int(step)
+            case ["ack", number, rest]:
+                status, message_id = rest.split()
+                self.statuses.append(status)
+                self.acknowledged[int(number)] = message_id
+            case ["error", number, text]:
+                self.errors.append(f"letter {number}: {text}")
+            case ["passed" | "settled" as turn, number]:
+                getattr(self, turn).add(int(number))
+            case ["dead", status, _]:
+                self.status = int(status)
+            case [phase] if phase[0] == "+":
+                self.open.append(phase[1:])
+            case [phase] if phase[0] == "-":
+                self.open.remove(phase[1:])
+            case _:
+                raise AssertionError(f"unknown event: {event}")
+
+
+class Ward:
+    """Holds the program that makes victims; when it is left, nothing of them is left."""
+
+    def __init__(self, folder: Path, log: Path, ca_file: Path) -> None:
+        """Choose Home Assistant's folder, where it logs, and whom it trusts."""
+        self._folder = folder
+        self.log = log
+        self._ca_file = ca_file
+        self._heard = b""
+
+    def __enter__(self) -> Self:
+        """Start the program, and wait until it has imported everything."""
+        with self.log.open("ab") as log:
+            self._maker = subprocess.Popen(  # noqa: S603
+                [sys.executable, "-m", "tests.crash.victim", str(self._folder)],
+                cwd=PROJECT,
+                env=os.environ | {"REQUESTS_CA_BUNDLE": str(self._ca_file)},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                bufsize=0,
+                start_new_session=True,
+            )
+        try:
+            first = next(self._events(time.monotonic() + PATIENCE))
+            assert first == "prepared", first
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the program, which ends the victim."""
+        self._end()
+
+    def _end(self) -> None:
+        """Let the program end by the end of its orders."""
+        assert self._maker.stdin
+        assert self._maker.stdout
+        self._maker.stdin.close()
+        try:
+            self._maker.wait(5)
+        except subprocess.TimeoutExpired:
+            self._maker.kill()
+            self._maker.wait()
+        self._maker.stdout.close()
+
+    def run(self, order: Order, moment: Moment | None = None) -> Life:
+        """Let one victim live until its moment, or until it ends, and return what was heard."""
+        assert self._maker.stdin
+        life = Life(order)
+        self._maker.stdin.write(f"{json.dumps(asdict(order))}\n".encode())
+        deadline = time.monotonic() + PATIENCE
+        if moment:
+            for event in self._events(deadline):
+                life.hear(event)
+                if event.startswith("dead"):
+                    return life
+                if event.startswith("ready"):
+                    deadline = time.monotonic() + GRACE
+                if moment.has_come(event):
+                    break
+            time.sleep(moment.delay)
+            with suppress(ProcessLookupError):  # It died of itself, which its status tells.
+                os.kill(life.pid, signal.SIGKILL)
+        for event in self._events(time.monotonic() + PATIENCE):
+            life.hear(event)
+            if event.startswith("dead"):
+                return life
+        raise TimeoutError(f"the victim did not end; last heard: {life}")
+
+    def _events(self, deadline: float) -> Iterator[str]:
+        """Yield what is told, until a time."""
+        while True:
+            while b"\n" in self._heard:
+                line, _, self._heard = self._heard.partition(b"\n")
+                yield line.decode()
+            assert self._maker.stdout
+            wait = deadline - time.monotonic()
+            if wait <= 0 or not select.select([self._maker.stdout], [], [], wait)[0]:
+                return
+            piece = os.read(self._maker.stdout.fileno(), 2**16)
+            if not piece:
+                raise EOFError(f"The program that makes victims has ended. Its log: {self.log}")
+            self._heard += piece

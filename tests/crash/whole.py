@@ -1,0 +1,164 @@
+"""A whole Home Assistant, as `hass` runs it, with its REST API."""
+
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
+import json
+import os
+from pathlib import Path
+import subprocess
+import sys
+import time
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import urlencode
+
+from homeassistant.helpers.storage import STORAGE_DIR
+
+from custom_components.outlook_smtp.const import DOMAIN
+from tests.standin import closed_port
+
+from .victim import letter_of
+from .ward import PROJECT, wait_until
+
+START_LIMIT: Final = 60.0  # Seconds.
+# The same as `hass`, but it is killed when the test is gone (prctl, PR_SET_PDEATHSIG).
+PROGRAM: Final = """
+from ctypes import CDLL
+from runpy import run_module
+
+CDLL(None).prctl(1, 9)
+run_module("homeassistant", run_name="__main__", alter_sys=True)
+"""
+OPTIONS: Final = ("--skip-pip", "--log-no-color")
+CLIENT: Final = "http://127.0.0.1/"
+# Libraries of other integrations that need not be installed.
+ABSENT: Final = PROJECT / "scripts" / "_demo" / "absent"
+
+
+class KilledError(Exception):
+    """Home Assistant died before it answered."""
+
+
+class Whole:
+    """Home Assistant in a folder: started, asked and killed."""
+
+    def __init__(self, folder: Path, ca_file: Path) -> None:
+        """Choose its folder, in which the account is set up, and whom it trusts."""
+        self.folder = folder
+        self.log = folder / "process.log"
+        self._ca_file = ca_file
+        self._port = closed_port()
+        self._token: str | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        http = {"server_host": ["127.0.0.1"], "server_port": self._port}
+        # Newer versions read the store, older ones the configuration; JSON is YAML as well.
+        configuration = json.dumps({"api": None, "http": http})
+        (folder / "configuration.yaml").write_text(configuration)
+        (folder / "custom_components").mkdir()
+        link = folder / "custom_components" / DOMAIN
+        link.symlink_to(PROJECT / "custom_components" / DOMAIN)
+        store = {"version": 1, "minor_version": 1, "key": "http", "data": http}
+        (folder / STORAGE_DIR / "http").write_text(json.dumps(store))
+
+    def __enter__(self) -> Self:
+        """Return it; it is not started yet."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Leave no process behind."""
+        self.kill()
+
+    def start(self) -> None:
+        """Start it, and wait until the account is there."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603
+                [sys.executable, "-c", PROGRAM, "--config", str(self.folder), *OPTIONS],
+                cwd=self.folder,
+                # The integration is found through the folder, as in anybody's installation.
+                env=os.environ
+                | {"PYTHONPATH": str(ABSENT), "REQUESTS_CA_BUNDLE": str(self._ca_file)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + START_LIMIT
+        while not self._is_up():
+            assert self._process.poll() is None, self.log.read_text(errors="replace")
+            assert time.monotonic() < deadline, self.log.read_text(errors="replace")
+            time.sleep(0.2)
+
+    def kill(self) -> None:
+        """Kill it, if it runs."""
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+
+    def send(self, number: int) -> dict[str, Any]:
+        """Send a numbered letter, and return the action's response.
+
+        Raises:
+            KilledError: If Home Assistant dies meanwhile.
+
+        """
+        return self._act("send_message", letter_of(number))
+
+    def _act(self, action: str, data: dict[str, Any]) -> dict[str, Any]:
+        """Call an action of the integration, and return its response."""
+        path = f"/api/services/{DOMAIN}/{action}?return_response"
+        status, answer = self._ask("POST", path, json.dumps(data), "application/json")
+        assert status == HTTPStatus.OK, answer
+        response: dict[str, Any] = json.loads(answer)["service_response"]
+        return response
+
+    def _is_up(self) -> bool:
+        """Tell whether the account can be used; who asks for the first time signs in first."""
+        try:
+            if self._token is None and not self._sign_in():
+                return False
+            path = f"/api/services/{DOMAIN}/list_outbox?return_response"
+            return self._ask("POST", path, "{}", "application/json")[0] == HTTPStatus.OK
+        except KilledError:
+            return False
+
+    def _sign_in(self) -> bool:
+        """Make the first user, as the first start asks for, and keep what it may do."""
+        user = {"client_id": CLIENT, "name": "Me", "username": "me", "password": "me"}
+        status, answer = self._ask(
+            "POST",
+            "/api/onboarding/users",
+            json.dumps(user | {"language": "en"}),
+            "application/json",
+        )
+        if status != HTTPStatus.OK:
+            return False
+        code = {"client_id": CLIENT, "grant_type": "authorization_code"}
+        code["code"] = json.loads(answer)["auth_code"]
+        form = "application/x-www-form-urlencoded"
+        status, answer = self._ask("POST", "/auth/token", urlencode(code), form)
+        assert status == HTTPStatus.OK, answer
+        self._token = json.loads(answer)["access_token"]
+        # Home Assistant writes this down a moment later, and must know it after it was killed.
+        kept = self.folder / STORAGE_DIR / "auth"
+        wait_until(lambda: kept.exists() and CLIENT in kept.read_text())
+        return True
+
+    def _ask(self, method: str, path: str, body: str, kind: str) -> tuple[int, str]:
+        """Make a request, and return the status and the answer."""
+        headers = {"Content-Type": kind}
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token}"
+        connection = HTTPConnection("127.0.0.1", self._port, timeout=30)
+        try:
+            connection.request(method, path, body, headers)
+            response = connection.getresponse()
+            return response.status, response.read().decode()
+        except (HTTPException, OSError) as error:
+            raise KilledError from error
+        finally:
+            connection.close()

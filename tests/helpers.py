@@ -1,0 +1,114 @@
+"""What the tests of the outbox in Home Assistant share: accounts, letters, time and restarts."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from freezegun.api import FrozenDateTimeFactory
+from homeassistant.core import HomeAssistant, ServiceResponse, State
+from homeassistant.helpers.storage import STORAGE_DIR
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    async_fire_time_changed,
+)
+
+from custom_components.outlook_smtp import queues
+from custom_components.outlook_smtp.const import DOMAIN
+from custom_components.outlook_smtp.mailer import Mailer, Receipt, Status
+from custom_components.outlook_smtp.message.letter import Letter
+from custom_components.outlook_smtp.message.mailbox import parse_mailboxes
+
+from .conftest import until
+from .standin import StandIn
+
+ANNA, BERT = "anna@example.com", "bert@example.com"
+
+
+def letter(title: str = "Door", *to: str, text: str = "Somebody rang") -> Letter:
+    """Return a letter, to Anna unless others are named."""
+    return Letter(to=parse_mailboxes(to or (ANNA,), "to"), title=title, text=text)
+
+
+def mailer_of(entry: MockConfigEntry) -> Mailer:
+    """Return the mailer of an account that is set up."""
+    mailer: Mailer = entry.runtime_data.mailer
+    return mailer
+
+
+def state_of(hass: HomeAssistant, entity_id: str) -> State:
+    """Return the state of an entity that has one."""
+    state = hass.states.get(entity_id)
+    assert state
+    return state
+
+
+def titles(standin: StandIn) -> list[str]:
+    """Return the titles of what a server has received, in order."""
+    return [mail.message["Subject"] for mail in standin.received]
+
+
+def folder_of(hass: HomeAssistant, entry: MockConfigEntry) -> Path:
+    """Return the folder of an account's outbox."""
+    return Path(hass.config.config_dir, STORAGE_DIR, f"{DOMAIN}.{entry.entry_id}.outbox")
+
+
+def waiting_files(hass: HomeAssistant, entry: MockConfigEntry) -> list[Path]:
+    """Return the files of the messages that wait in an account's outbox."""
+    return sorted((folder_of(hass, entry) / "waiting").glob("*.msg"))
+
+
+async def put_off(entry: MockConfigEntry, *letters: Letter) -> list[Receipt]:
+    """Send letters that cannot go out now, and return their receipts."""
+    receipts = [await mailer_of(entry).send(each) for each in letters or (letter(),)]
+    assert {receipt.status for receipt in receipts} == {Status.QUEUED}
+    await until(lambda: not mailer_of(entry).queue.under_way)
+    return receipts
+
+
+async def until_empty(entry: MockConfigEntry) -> None:
+    """Wait until nothing waits in an account's outbox, and everybody knows."""
+    queue = mailer_of(entry).queue
+    await until(lambda: not queue.items and not queue.under_way)
+
+
+async def act(hass: HomeAssistant, action: str, **fields: Any) -> None:
+    """Call an action of the integration."""
+    await hass.services.async_call(DOMAIN, action, fields, blocking=True)
+
+
+async def ask(hass: HomeAssistant, action: str, **fields: Any) -> Any:
+    """Call an action of the integration, and return its response."""
+    response: ServiceResponse = await hass.services.async_call(
+        DOMAIN, action, fields, blocking=True, return_response=True
+    )
+    return response
+
+
+async def pass_time(hass: HomeAssistant, freezer: FrozenDateTimeFactory, **duration: float) -> None:
+    """Let time pass, and wait for what Home Assistant does then."""
+    freezer.tick(timedelta(**duration))
+    async_fire_time_changed(hass)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+
+async def settle(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    """Set an account up, and wait for its first check."""
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+
+async def shut_down(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    """Forget all that is not on disk, as the end of Home Assistant does."""
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    hass.data.pop(queues._QUEUES)
+
+
+def add_account(
+    hass: HomeAssistant, standin: StandIn, account_data: dict[str, Any], address: str
+) -> MockConfigEntry:
+    """Return another account, on a stand-in of its own or a shared one, not yet set up."""
+    standin.add_mailbox(address, account_data["password"])
+    data = account_data | {"email": address, "port": standin.port}
+    entry = MockConfigEntry(domain=DOMAIN, title=address, unique_id=address, data=data)
+    entry.add_to_hass(hass)
+    return entry

@@ -1,0 +1,241 @@
+"""Markdown becomes HTML that mail readers show, and that can do nothing else."""
+
+from datetime import UTC, datetime
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from html.parser import HTMLParser
+import re
+from typing import override
+
+from hypothesis import example, given, strategies as st
+import pytest
+
+from custom_components.outlook_smtp.message.compose import compose
+from custom_components.outlook_smtp.message.letter import Attachment, Letter
+from custom_components.outlook_smtp.message.mailbox import Mailbox
+from custom_components.outlook_smtp.message.markdown import SCHEMES, render
+
+ME, ANNA = Mailbox("me@outlook.com"), Mailbox("anna@example.com")
+VOID = {"br", "hr", "img", "meta"}
+TAGS = VOID | {"a", "blockquote", "body", "code", "em", "h1", "h2", "h3", "h4", "h5", "h6"}
+TAGS |= {"head", "html", "li", "ol", "p", "pre", "s", "strong", "ul"}
+TAGS |= {"table", "tbody", "td", "th", "thead", "tr"}
+FRAME = {"align", "border", "cellpadding", "cellspacing", "charset", "content", "name", "role"}
+ATTRIBUTES = FRAME | {"alt", "href", "src", "start", "style", "title", "width"}
+
+
+class Reader(HTMLParser):
+    """Reads a page as a mail reader does, and finds what it should not hold."""
+
+    def __init__(self) -> None:
+        """Start with nothing read."""
+        super().__init__(convert_charrefs=True)
+        self.tags: list[str] = []
+        self.open: list[str] = []
+        self.attributes: list[tuple[str, str, str]] = []
+        self.text = ""
+
+    @override
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note an element that begins."""
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    @override
+    def handle_endtag(self, tag: str) -> None:
+        """Note an element that ends."""
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    @override
+    def handle_data(self, data: str) -> None:
+        """Note what is shown."""
+        self.text += data
+
+    @override
+    def handle_comment(self, data: str) -> None:
+        """Refuse a comment: Outlook obeys some."""
+        raise AssertionError(data)
+
+    def values(self, name: str) -> list[str]:
+        """Return the values of all attributes of a name."""
+        return [value for _, attribute, value in self.attributes if attribute == name]
+
+
+def read(markdown: str) -> Reader:
+    """Read the page of a Markdown text, and make sure that it is harmless and whole."""
+    reader = Reader()
+    reader.feed(render(markdown))
+    reader.close()
+    assert reader.open == []
+    assert set(reader.tags) <= TAGS
+    assert {name for _, name, _ in reader.attributes} <= ATTRIBUTES
+    for address in reader.values("href") + reader.values("src"):
+        assert address.partition(":")[0].lower() in (*SCHEMES, "")  # An empty one leads nowhere.
+    for style in reader.values("style"):
+        assert re.fullmatch(r"[a-z0-9#%,.'; :-]+", style, re.IGNORECASE)
+    return reader
+
+
+PIECES = st.sampled_from(
+    [
+        *"#*_~`>-+|![](){}<>\"'&;:/\\=\n\t ",
+        *("\n\n", "    ", "1. ", "- [ ] ", "```", "|-|-|\n", "![a](", "[a](", "[a]: ", "<a>"),
+        *("javascript:alert(1)", "JaVa\tScRiPt:x", "data:text/html,x", "vbscript:x", "file:///x"),
+        *("https://example.com/", "cid:door", "mailto:a@b", "&#106;avascript:x", "&colon;", "%0a"),
+        *(
+            "<script>",
+            "</td>",
+            "<img src=x onerror=alert(1)>",
+            "<!--",
+            "-->",
+            "<![CDATA[",
+            "style=",
+        ),
+        *(
+            '" onclick="x',
+            "' onmouseover='x",
+            '<https://a.b/?x=">',
+            "\0",
+            "\x1b",
+            "é",
+            "🔔",
+            "word",
+        ),
+    ]
+)
+
+
+@given(st.lists(PIECES, max_size=40).map("".join) | st.text(max_size=200))
+@example("[a](javascript:alert(1)) ![a](data:image/svg+xml;base64,PHN2Zz4=) <javascript:x>")
+@example('[a](https://x.y/"onclick="x) ![" onerror="x](https://x.y "\\" onload=\\"x")')
+@example("[a]\n\n[a]: javascript&colon;alert(1)")
+@example("<script>alert(1)</script>\n\n<img src=x onerror=alert(1)>\n\n<!-- [if mso]> x -->")
+@example('``` " onclick=x style=y\ncode\n```')
+def test_nothing_in_it_can_do_harm(markdown: str) -> None:
+    """No script, no event handler, no strange address, no open element, whatever is written."""
+    read(markdown)
+
+
+@pytest.mark.parametrize(
+    "bomb", ["![", "[", "[a](", "*a ", "> ", "- ", "`", "<", "&", "|a|\n|-|\n"]
+)
+def test_no_text_is_too_deep(bomb: str) -> None:
+    """What nests without end is still a page, in a moment."""
+    read(bomb * 3000)
+
+
+@pytest.mark.parametrize(
+    ("markdown", "tag", "text"),
+    [
+        ("# Front door", "h1", "Front door"),
+        ("Somebody **rang**", "strong", "Somebody rang"),
+        ("~~Closed~~ open", "s", "Closed open"),
+        ("Say `ring`", "code", "Say ring"),
+        ("```yaml\na: <b>\n```", "pre", "a: <b>\n"),
+        ("    a: <b>", "pre", "a: <b>"),
+        ("> Quoted", "blockquote", "Quoted"),
+        ("One\nTwo", "br", "One\nTwo"),
+        ("One\n\n---\n\nTwo", "hr", "One\n\nTwo"),
+        ("1. One\n2. Two", "ol", "One\nTwo"),
+        ("a <b>c</b>", "p", "a <b>c</b>"),
+    ],
+)
+def test_what_markdown_has(markdown: str, tag: str, text: str) -> None:
+    """Each element is there, and so is every word of the text."""
+    reader = read(markdown)
+    assert tag in reader.tags
+    assert text in reader.text
+
+
+def test_a_table_is_aligned_as_it_says() -> None:
+    """A cell keeps the alignment of its column beside its style, where it wins."""
+    reader = read("| Door | Hours |\n|:--|--:|\n| Front | 3 |")
+    cells = [value for tag, name, value in reader.attributes if tag == "td" and name == "style"]
+    assert [cell.rpartition(";")[2] for cell in cells[-2:]] == [
+        "text-align:left",
+        "text-align:right",
+    ]
+
+
+def test_tasks_are_boxes() -> None:
+    """A task shows whether it is done, and no bullet; other items are left alone."""
+    reader = read("- [ ] Water\n- [x] Feed\n- [X] Walk\n- []\n- [y] No\n-\n\n[ ] Nor this")
+    assert "☐ Water" in reader.text
+    assert "☑ Feed" in reader.text
+    assert "☑ Walk" in reader.text
+    assert "[y] No" in reader.text
+    assert "[ ] Nor this" in reader.text
+    assert len([style for style in reader.values("style") if "list-style-type" in style]) == 3
+
+
+@pytest.mark.parametrize(
+    ("markdown", "addresses"),
+    [
+        ("[a](https://example.com/?a=1&b=2)", ["https://example.com/?a=1&b=2"]),
+        ("See https://example.com/a_b_c/?d=1.", ["https://example.com/a_b_c/?d=1"]),
+        ("(http://ha.local:8123), HTTPS://B.C!", ["http://ha.local:8123", "https://B.C"]),
+        ("[https://a.b](https://c.d)", ["https://c.d"]),
+        ("<https://a.b> `https://c.d`", ["https://a.b"]),
+        ("[Plan](homeassistant://navigate/lovelace)", ["homeassistant://navigate/lovelace"]),
+        ("[Call](tel:+49123) <mailto:a@example.com>", ["tel:+49123", "mailto:a@example.com"]),
+        ("[a](javascript:x) [b](/lovelace) [c](//d.e) [f](file:///g) https://", []),
+    ],
+)
+def test_links(markdown: str, addresses: list[str]) -> None:
+    """Links lead where they say; a bare web address is one; what is unsafe stays text."""
+    found = [address.lower() for address in read(markdown).values("href")]
+    assert found == [address.lower() for address in addresses]
+
+
+def test_pictures() -> None:
+    """A picture is one of the mail's own or of the web, and no wider than the page."""
+    reader = read("![Front *door*](cid:door) ![](https://a.b/c.png) ![x](data:image/png;base64,AA)")
+    assert reader.values("src") == ["cid:door", "https://a.b/c.png"]
+    assert reader.values("alt") == ["Front door", ""]
+    styles = [value for tag, name, value in reader.attributes if (tag, name) == ("img", "style")]
+    assert all(style.startswith("max-width:100%") for style in styles)
+
+
+def test_dark_mode_has_nothing_to_fight_with() -> None:
+    """The page asks for both schemes, and whoever brings a background brings a text colour."""
+    reader = read("# A\n\n`b` [c](https://d.e)\n\n```\nf\n```\n\n|a|\n|-|\n|b|")
+    assert reader.values("content").count("light dark") == 2
+    for style in reader.values("style"):
+        rules = dict(rule.split(":", 1) for rule in style.split(";"))
+        assert ("background-color" in rules) is ("color" in rules)
+
+
+def composed(**parts: object) -> EmailMessage:
+    """Return the message of a letter in Markdown."""
+    letter = Letter(to=(ANNA,), title="Door", markdown=True, **parts)  # type: ignore[arg-type]
+    made = compose(letter, ME, now=datetime(2026, 11, 24, tzinfo=UTC), product="Test")
+    return message_from_bytes(made.content, policy=policy.default)
+
+
+def test_the_mail_has_both() -> None:
+    """The text is the message itself, the HTML is made from it."""
+    mail = composed(text="# Front door\r\n\r\nSomebody **rang**\0.")
+    assert mail.get_content_type() == "multipart/alternative"
+    text, html = mail.get_body(("plain",)), mail.get_body(("html",))
+    assert text
+    assert html
+    assert (
+        text.get_content().replace("\r\n", "\n")
+        == "# Front door\n\nSomebody **rang**\N{REPLACEMENT CHARACTER}.\n"
+    )
+    assert "<strong>rang</strong>" in html.get_content()
+
+
+def test_the_mail_shows_its_pictures() -> None:
+    """A picture of the mail's own is where the Markdown says."""
+    door = Attachment(
+        content=b"\x89PNG", filename="door.png", mime_type="image/png", content_id="door"
+    )
+    mail = composed(text="![Front door](cid:door)", attachments=(door,))
+    _, related = mail.iter_parts()
+    page, picture = related.iter_parts()
+    assert 'src="cid:door"' in page.get_content()
+    assert picture["Content-ID"] == "<door>"

@@ -1,0 +1,115 @@
+"""What the tests of this room share: messages and their way into a queue."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+import resource
+from typing import Any
+
+from custom_components.outlook_smtp.outbox.queue import Item, Limits, Queue
+from custom_components.outlook_smtp.outbox.record import Record, read_content, read_head
+from custom_components.outlook_smtp.outbox.spool import FAILED, Contents, Failure, Spool, Spooled
+from custom_components.outlook_smtp.smtp.faults import Fault, Kind, Problem
+from custom_components.outlook_smtp.smtp.session import Envelope
+from tests.conftest import ADDRESS
+
+ANNA, BERT, CARL = "anna@example.com", "bert@example.com", "carl@example.com"
+CREATED = datetime(2026, 11, 24, 8, 30, 15, tzinfo=UTC)
+NOW = CREATED.timestamp()
+BUSY = Fault(Kind.TRANSIENT, Problem.SERVER_BUSY, 451, "4.7.500", "Server busy")
+REFUSED = Fault(Kind.MESSAGE, Problem.MESSAGE_REFUSED, 554, "5.2.0", "No")
+
+
+def content_of(number: int) -> bytes:
+    """Return the content of a message that its number tells from others."""
+    return f"From: {ADDRESS}\r\nSubject: {number}\r\n\r\nAlarm {number}.\r\n".encode()
+
+
+def record_of(content: bytes, *recipients: str, title: str = "Alarm", **changes: Any) -> Record:
+    """Return the record of a content, for one recipient unless told otherwise."""
+    recipients = recipients or (ANNA,)
+    values: dict[str, Any] = {
+        "message_id": "<1@example.com>",
+        "title": title,
+        "to": recipients,
+        "created": CREATED,
+    }
+    return Record.of(Envelope(ADDRESS, recipients), content, **values | changes)
+
+
+async def add(queue: Queue, number: int = 1, *recipients: str) -> Item:
+    """Put a message of a number into a queue; its Message-ID and its title have the number too."""
+    content = content_of(number)
+    record = record_of(
+        content, *recipients, title=f"Alarm {number}", message_id=f"<{number}@example.com>"
+    )
+    return await queue.add(record, content)
+
+
+def reopened(folder: Path) -> Contents:
+    """Return what a new start finds in a folder."""
+    return Spool(folder).open()
+
+
+def write(spool: Spool, number: int = 1, *recipients: str, queued_at: float = NOW) -> Spooled:
+    """Put the message of a number into a spool."""
+    record = record_of(content_of(number), *recipients, title=f"Alarm {number}")
+    return spool.write(record, content_of(number), queued_at)
+
+
+def fail(spool: Spool, spooled: Spooled, *recipients: str, failed_at: float = NOW) -> Failure:
+    """Keep a message aside, for all of its recipients unless told otherwise."""
+    failure = Failure(
+        spooled=spooled,
+        event="refused",
+        problem="recipient_refused",
+        reply="550 5.1.1 User unknown",
+        failed_at=failed_at,
+    )
+    return spool.fail(failure, recipients or spooled.record.envelope.recipients)
+
+
+def failed_content(spool: Spool, failure: Failure) -> bytes:
+    """Return the content of a failed message, which the spool itself reads once it waits again."""
+    with (spool.folder / FAILED / failure.spooled.name).open("rb") as file:
+        return read_content(file, read_head(file))
+
+
+def files(folder: Path) -> list[str]:
+    """Return the names of all files under a folder, as paths in it."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def titles(queue: Queue) -> list[str]:
+    """Return the titles of what waits, in order."""
+    return [item.record.title for item in queue.items]
+
+
+async def started_again(queue: Queue, limits: Limits | None = None) -> Queue:
+    """Return what a queue is after a restart."""
+    again = Queue(Spool(queue.spool.folder), limits or queue.limits)
+    await again.open()
+    return again
+
+
+@contextmanager
+def broken(folder: Path) -> Iterator[None]:
+    """Have every change to a folder fail, as it does on a disk that is broken."""
+    away = folder.with_name(f"{folder.name}-away")
+    folder.rename(away)
+    try:
+        yield
+    finally:
+        away.rename(folder)
+
+
+@contextmanager
+def no_file_larger_than(size: int) -> Iterator[None]:
+    """Limit the size of the files that this process may write, as a full disk does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -1,0 +1,139 @@
+"""The form of a message on disk: what was written is read again, and nothing else is."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from hashlib import sha256
+import io
+import json
+from typing import Any
+
+from hypothesis import given, settings, strategies as st
+import pytest
+
+from custom_components.outlook_smtp.outbox.record import (
+    MARK,
+    MAX_LINE,
+    MAX_SHOWN,
+    DamagedError,
+    Record,
+    read_content,
+    read_head,
+    write_head,
+)
+from custom_components.outlook_smtp.smtp.session import Envelope
+
+from .helpers import ANNA, content_of, record_of
+
+CONTENT = content_of(1)
+
+
+def read(data: bytes) -> tuple[Record, bytes]:
+    """Return the record and the content that a file has."""
+    file = io.BytesIO(data)
+    record = read_head(file)
+    return record, read_content(file, record)
+
+
+def file_saying(line: bytes) -> bytes:
+    """Return a file whose second line is another, with the digest that fits."""
+    return MARK + sha256(line).hexdigest().encode() + b"\n" + line + b"\n" + CONTENT
+
+
+def values(**changes: Any) -> bytes:
+    """Return the second line of a message's file with changes."""
+    line = write_head(record_of(CONTENT)).splitlines()[1]
+    return json.dumps(json.loads(line) | changes).encode()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    content=st.binary(max_size=2000),
+    envelope=st.builds(
+        Envelope,
+        st.text(min_size=1),
+        st.lists(st.text(min_size=1), min_size=1, max_size=100).map(tuple),
+        st.booleans(),
+    ),
+    title=st.text(),
+    to=st.lists(st.text(), max_size=100).map(tuple),
+    created=st.datetimes(datetime(1970, 1, 2), datetime(9000, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 - The time zone is beside them.
+)
+def test_any_message_is_read_again(
+    content: bytes, envelope: Envelope, title: str, to: tuple[str, ...], created: datetime
+) -> None:
+    """Whatever its title, its names and its bytes are, nothing of a message changes."""
+    record = Record.of(
+        envelope, content, message_id="<1@example.com>", title=title, to=to, created=created
+    )
+    assert read(write_head(record) + content) == (record, content)
+
+
+def test_what_is_kept_to_be_shown() -> None:
+    """Titles and names are cut to what a list has room for, and the time is that of Greenwich."""
+    created = datetime(2026, 11, 24, 9, 30, tzinfo=timezone(timedelta(hours=1)))
+    record = record_of(CONTENT, title="x" * 1000, to=("y" * 1000, ANNA), created=created)
+    assert record.title == "x" * MAX_SHOWN
+    assert record.to == ("y" * MAX_SHOWN, ANNA)
+    assert record.created.isoformat() == "2026-11-24T08:30:00+00:00"
+
+
+def test_the_longest_head_can_be_read() -> None:
+    """A hundred recipients with the longest of names and addresses fit."""
+    record = record_of(CONTENT, *["🏠" * 254] * 100, title="🏠" * 1000)
+    head = write_head(record)
+    assert len(head) < MAX_LINE
+    assert read(head + CONTENT) == (record, CONTENT)
+
+
+def test_a_record_has_no_content() -> None:
+    """What is kept in memory says nothing of what a message says."""
+    assert b"Alarm 1." in CONTENT
+    assert "Alarm 1." not in repr(record_of(CONTENT))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\n\n",
+        MARK,
+        b"From: anna@example.com\r\n\r\nHello\r\n",
+        b"\0" * 5000,
+        MARK + b"0" * 64 + b"\n" + b"x" * (MAX_LINE + 1) + b"\n",
+        write_head(record_of(CONTENT)).replace(b"message 1", b"message 2") + CONTENT,
+        write_head(record_of(CONTENT)),
+        write_head(record_of(CONTENT)) + CONTENT[:-1],
+        write_head(record_of(CONTENT)) + CONTENT + b"\n",
+        write_head(record_of(CONTENT)) + CONTENT.replace(b"Alarm", b"Alert"),
+        write_head(record_of(CONTENT)).replace(b"anna", b"eve1") + CONTENT,
+    ],
+)
+def test_anything_else_is_damaged(data: bytes) -> None:
+    """A file that is not whole, or from somebody else, is never taken for a message."""
+    with pytest.raises(DamagedError):
+        read(data)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"[]",
+        b'"text"',
+        b"[" * 100_000,
+        b"\xff\xfe",
+        values(recipients=[]),
+        values(recipients=None),
+        values(to=3),
+        values(created="yesterday"),
+        values(created="2026-11-24T08:30:00"),
+        values(created=5),
+        values(size="large"),
+        values(size=float("inf")),
+        values(size=float("nan")),
+        values().replace(b'"digest"', b'"sum"'),
+    ],
+)
+def test_another_version_is_not_guessed_at(line: bytes) -> None:
+    """A head that is whole, but says something else, is not taken for a message."""
+    with pytest.raises(DamagedError, match="another version"):
+        read(file_saying(line))

@@ -1,0 +1,337 @@
+"""The schedule: pace, back-off and holds."""
+
+from math import inf
+import time
+from typing import Any
+
+from hypothesis import settings, strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+import pytest
+
+from custom_components.outlook_smtp.outbox import schedule as schedule_module
+from custom_components.outlook_smtp.outbox.schedule import (
+    BURST,
+    FIRST_DELAY,
+    JITTER,
+    LAST_DELAY,
+    LONGEST_DELAY,
+    LONGEST_HOLD,
+    MAX_AUTH_FAILURES,
+    PER_MINUTE,
+    PROBE_AFTER,
+    Hold,
+    Pace,
+    Schedule,
+    delay_after,
+    read_hold,
+    write_hold,
+)
+from custom_components.outlook_smtp.smtp.faults import Fault, Kind, Problem
+
+NOW = 1000.0
+INTERVAL = 60 / (PER_MINUTE - BURST)
+ROUNDING = 1e-6
+
+BUSY = Fault(Kind.TRANSIENT, Problem.SERVER_BUSY, 451)
+AUTH_FAILURE = Fault(Kind.TRANSIENT, Problem.TEMPORARY_AUTH_FAILURE, 451)
+WRONG_PASSWORD = Fault(Kind.CREDENTIALS, Problem.INVALID_CREDENTIALS, 535)
+SUSPENDED = Fault(Kind.ACCOUNT, Problem.SUSPENDED, 554)
+SETUP = Fault(Kind.SETUP, Problem.NOT_SMTP)
+REFUSED = Fault(Kind.MESSAGE, Problem.MESSAGE_REFUSED, 554)
+SENDING_QUOTA = Fault(Kind.QUOTA, Problem.SENDING_QUOTA, 554)
+DAILY_LIMIT = Fault(Kind.QUOTA, Problem.DAILY_LIMIT, 550, "5.1.90", "It is enough")
+OTHER_QUOTA = Fault(Kind.QUOTA, Problem.UNEXPECTED_REPLY, 550)
+FAULTS = (
+    BUSY,
+    AUTH_FAILURE,
+    WRONG_PASSWORD,
+    SUSPENDED,
+    SETUP,
+    REFUSED,
+    SENDING_QUOTA,
+    DAILY_LIMIT,
+    OTHER_QUOTA,
+)
+
+
+@pytest.fixture
+def schedule() -> Schedule:
+    """Return a schedule without a limit to its pace."""
+    return Schedule(Pace(per_minute=0))
+
+
+def test_delays_double_from_a_quarter_of_a_minute_to_half_an_hour() -> None:
+    """Each failure in a row doubles the wait, up to a limit that no number exceeds."""
+    delays = [delay_after(failures) for failures in range(1, 10)]
+    assert delays == [15, 30, 60, 120, 240, 480, 960, 1800, 1800]
+    assert delay_after(10**6) == LAST_DELAY
+
+
+@pytest.mark.parametrize("end", [1 - JITTER, 1 + JITTER])
+def test_jitter_shortens_or_lengthens_a_delay_by_a_fifth(
+    schedule: Schedule, monkeypatch: pytest.MonkeyPatch, end: float
+) -> None:
+    """Many installations do not come back at the same moment."""
+    ends: list[tuple[float, float]] = []
+
+    def uniform(*between: float) -> float:
+        ends.append((between[0], between[1]))
+        return end
+
+    monkeypatch.setattr(schedule_module, "uniform", uniform)
+    for failures in range(1, 10):
+        schedule.fail(BUSY, NOW, by_mail=False)
+        assert schedule.due == NOW + delay_after(failures) * end
+    assert set(ends) == {(0.8, 1.2)}
+    assert schedule.due <= NOW + LONGEST_DELAY
+
+
+@pytest.mark.parametrize("by_mail", [False, True])
+def test_new_mail_and_whatever_is_let_in_reset_the_back_off(
+    schedule: Schedule, *, by_mail: bool
+) -> None:
+    """The next failure begins with the shortest delay again."""
+    for reset in (
+        schedule.hurry,
+        schedule.flush,
+        lambda: schedule.succeed(NOW, by_mail=by_mail),
+        lambda: schedule.fail(REFUSED, NOW, by_mail=by_mail),
+    ):
+        for _ in range(5):
+            schedule.fail(BUSY, NOW, by_mail=True)
+        reset()
+        assert schedule.due == -inf
+        schedule.fail(BUSY, NOW, by_mail=True)
+        assert schedule.due <= NOW + FIRST_DELAY * (1 + JITTER)
+
+
+def test_a_burst_goes_at_once_and_the_rest_evenly() -> None:
+    """Five messages go in a moment, then one every 2.4 s."""
+    schedule = Schedule()
+    for _ in range(BURST):
+        assert schedule.due <= NOW
+        schedule.start(NOW)
+    for number in range(1, 50):
+        assert schedule.due == pytest.approx(NOW + number * INTERVAL)
+        schedule.start(schedule.due)
+
+
+def test_a_quiet_minute_allows_no_more_than_a_burst() -> None:
+    """What was not used is not saved up."""
+    schedule = Schedule()
+    schedule.start(NOW)
+    for _ in range(BURST):
+        assert schedule.due <= NOW + 3600
+        schedule.start(NOW + 3600)
+    assert schedule.due > NOW + 3600
+
+
+def test_no_pace_means_no_limit(schedule: Schedule) -> None:
+    """A pace of nothing a minute stands in nobody's way."""
+    for _ in range(1000):
+        assert schedule.due <= NOW
+        schedule.start(NOW)
+
+
+@pytest.mark.parametrize(
+    ("fault", "by_mail", "hold"),
+    [
+        (WRONG_PASSWORD, False, Hold(WRONG_PASSWORD)),
+        (WRONG_PASSWORD, True, Hold(WRONG_PASSWORD)),
+        (SETUP, False, Hold(SETUP)),
+        (SETUP, True, Hold(SETUP)),
+        (SUSPENDED, False, Hold(SUSPENDED)),
+        (SUSPENDED, True, Hold(SUSPENDED, NOW + PROBE_AFTER, by_mail=True)),
+        (SENDING_QUOTA, True, Hold(SENDING_QUOTA, NOW + 4 * 3600, by_mail=True)),
+        (DAILY_LIMIT, True, Hold(DAILY_LIMIT, NOW + 24 * 3600, by_mail=True)),
+        (OTHER_QUOTA, True, Hold(OTHER_QUOTA, NOW + LONGEST_HOLD, by_mail=True)),
+        (BUSY, True, None),
+        (REFUSED, True, None),
+    ],
+)
+def test_each_kind_of_fault_holds_as_long_as_it_lasts(
+    schedule: Schedule, fault: Fault, *, by_mail: bool, hold: Hold | None
+) -> None:
+    """What ends by itself is tried again then; anything else has no end of its own."""
+    schedule.fail(fault, NOW, by_mail=by_mail)
+    assert schedule.hold == hold
+    if hold:
+        assert schedule.due == hold.until
+
+
+def test_a_check_ends_what_the_sign_in_held_and_nothing_that_a_mail_met(
+    schedule: Schedule,
+) -> None:
+    """A check proves that the account is let in, and not that it may send."""
+    schedule.fail(DAILY_LIMIT, NOW, by_mail=True)
+    schedule.fail(WRONG_PASSWORD, NOW, by_mail=False)
+    assert schedule.due == inf
+    schedule.succeed(NOW + 60, by_mail=False)
+    assert schedule.due == NOW + LONGEST_HOLD
+    schedule.succeed(NOW + LONGEST_HOLD, by_mail=False)
+    assert schedule.hold is None
+
+
+def test_an_accepted_message_ends_every_hold(schedule: Schedule) -> None:
+    """Somebody has asked for a try before the end, and it went well."""
+    schedule.fail(WRONG_PASSWORD, NOW, by_mail=False)
+    schedule.fail(SENDING_QUOTA, NOW, by_mail=True)
+    schedule.succeed(NOW, by_mail=True)
+    assert schedule.due == -inf
+
+
+def test_an_endless_try_again_at_the_sign_in_becomes_a_matter_of_credentials(
+    schedule: Schedule,
+) -> None:
+    """The tenth in a row, and each one after it; those that new mail has hurried count once."""
+    for number in range(MAX_AUTH_FAILURES - 1):
+        for hurry in (0, 1, 10):
+            now = NOW + number * FIRST_DELAY + hurry
+            assert schedule.judge(AUTH_FAILURE, now) is AUTH_FAILURE
+    for number in range(MAX_AUTH_FAILURES, MAX_AUTH_FAILURES + 2):
+        fault = schedule.judge(AUTH_FAILURE, NOW + number * FIRST_DELAY)
+        assert fault.kind is Kind.CREDENTIALS
+        assert fault.problem is Problem.TEMPORARY_AUTH_FAILURE
+
+
+@pytest.mark.parametrize("fault", [None, BUSY, REFUSED, SUSPENDED, SENDING_QUOTA])
+def test_being_let_in_forgets_what_the_sign_in_met(schedule: Schedule, fault: Fault | None) -> None:
+    """Whatever becomes of the message that was handed in, the sign-in works."""
+    for number in range(MAX_AUTH_FAILURES - 1):
+        schedule.judge(AUTH_FAILURE, NOW + number * FIRST_DELAY)
+    later = NOW + MAX_AUTH_FAILURES * FIRST_DELAY
+    assert schedule.judge(BUSY, later) is BUSY
+    if fault:
+        schedule.fail(fault, NOW, by_mail=True)
+    else:
+        schedule.succeed(NOW, by_mail=False)
+    assert schedule.judge(AUTH_FAILURE, later) is AUTH_FAILURE
+
+
+@pytest.mark.parametrize("jump", [-365 * 86_400.0, -60.0, 0.0, 60.0])
+def test_a_hold_is_kept_for_no_longer_than_it_may_last_whatever_the_clock_does(
+    monkeypatch: pytest.MonkeyPatch, jump: float
+) -> None:
+    """A clock that was set back does not lengthen the hold beyond a day."""
+    clock = {"time": 1.8e9, "monotonic": NOW}
+    monkeypatch.setattr(time, "time", lambda: clock["time"])
+    monkeypatch.setattr(time, "monotonic", lambda: clock["monotonic"])
+    written = write_hold(Hold(DAILY_LIMIT, NOW + LONGEST_HOLD, by_mail=True))
+    clock |= {"time": 1.8e9 + jump, "monotonic": 5.0}
+    expected = 5.0 + min(LONGEST_HOLD - jump, LONGEST_HOLD)
+    assert read_hold(written) == Hold(DAILY_LIMIT, expected, by_mail=True)
+
+
+def test_a_hold_that_has_ended_meanwhile_is_in_nobodys_way(schedule: Schedule) -> None:
+    """A clock that was set forward ends it; the next try shows whether that is right."""
+    schedule.mail_hold = read_hold(write_hold(Hold(DAILY_LIMIT, -inf, by_mail=True)))
+    assert schedule.mail_hold
+    assert schedule.due == -inf
+    assert write_hold(None) == {}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"until": None},
+        {"until": "tomorrow"},
+        {"until": 10**400},
+        {"until": float("nan")},
+        {"kind": "new"},
+        {"problem": ["daily_limit"]},
+    ],
+    ids=str,
+)
+def test_what_is_no_hold_holds_nothing(change: dict[str, Any]) -> None:
+    """A file that somebody changed, or that another version wrote, is as good as none."""
+    written = {
+        "until": inf,
+        "kind": "quota",
+        "problem": "daily_limit",
+        "code": 550,
+        "enhanced": "5.1.90",
+        "text": "It is enough",
+    }
+    assert read_hold(written)
+    assert read_hold(written | change) is None
+    assert read_hold({name: written[name] for name in written if name not in change}) is None
+
+
+class AnySequence(RuleBasedStateMachine):
+    """Whatever happens in whatever order, the schedule keeps its promises."""
+
+    def __init__(self) -> None:
+        """Begin with nothing in the way."""
+        super().__init__()
+        self.schedule = Schedule()
+        self.now = NOW
+        self.starts: list[float] = []
+
+    @rule(seconds=st.floats(0, 3 * LONGEST_HOLD) | st.floats(0, 10))
+    def time_passes(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += seconds
+
+    @precondition(lambda self: self.schedule.due < inf)
+    @rule(fault=st.sampled_from(FAULTS) | st.none(), by_mail=st.booleans())
+    def try_a_message(self, fault: Fault | None, *, by_mail: bool) -> None:
+        """Try a message as soon as it is due."""
+        self.now = max(self.now, self.schedule.due)
+        self.schedule.start(self.now)
+        self.starts.append(self.now)
+        if fault is None:
+            self.schedule.succeed(self.now, by_mail=True)
+        else:
+            self.schedule.fail(self.schedule.judge(fault, self.now), self.now, by_mail=by_mail)
+
+    @rule(fault=st.sampled_from((AUTH_FAILURE, WRONG_PASSWORD, SUSPENDED, SETUP)))
+    def check_fails(self, fault: Fault) -> None:
+        """Meet a fault at the sign-in of a check."""
+        held = self.schedule.mail_hold
+        self.schedule.fail(self.schedule.judge(fault, self.now), self.now, by_mail=False)
+        assert self.schedule.mail_hold is held
+
+    @rule()
+    def check_succeeds(self) -> None:
+        """Be let in: a hold that a mail has met is not over before its time."""
+        held = self.schedule.mail_hold
+        self.schedule.succeed(self.now, by_mail=False)
+        assert self.schedule.sign_in_hold is None
+        if held and self.now < held.until:
+            assert self.schedule.due >= held.until
+
+    @rule()
+    def mail_is_added(self) -> None:
+        """Hurry: nothing but a hold and the pace is left in the way."""
+        self.schedule.hurry()
+        assert self.schedule.hold or self.schedule.due <= self.now + INTERVAL + ROUNDING
+
+    @rule()
+    def somebody_asks_for_a_try(self) -> None:
+        """Flush: nothing but the pace is left in the way."""
+        self.schedule.flush()
+        assert self.schedule.hold is None
+        assert self.schedule.due <= self.now + INTERVAL + ROUNDING
+
+    @invariant()
+    def no_wait_is_longer_than_it_may_be(self) -> None:
+        """Only what somebody has to mend has no end."""
+        if self.schedule.sign_in_hold:
+            assert self.schedule.due == inf
+        elif self.schedule.mail_hold:
+            assert self.schedule.due <= self.now + LONGEST_HOLD
+        else:
+            assert self.schedule.due <= self.now + LONGEST_DELAY
+
+    @invariant()
+    def no_minute_sees_more_than_its_share(self) -> None:
+        """Five at once, thirty a minute, and evenly: no span sees more than is due to it."""
+        last = self.starts[-PER_MINUTE - BURST :]
+        for count, start in enumerate(reversed(last), 1):
+            span = last[-1] - start if last else 0.0
+            assert count <= BURST + span / INTERVAL + ROUNDING
+            assert count <= PER_MINUTE or span > 60 - ROUNDING
+
+
+AnySequence.TestCase.settings = settings(max_examples=100, stateful_step_count=60, deadline=None)
+TestAnySequence = AnySequence.TestCase

@@ -1,0 +1,262 @@
+"""Messages on disk: readable by their owner alone, in order, and no more than there is room for."""
+
+from collections.abc import Iterator
+import os
+from pathlib import Path
+import subprocess
+
+import pytest
+
+from custom_components.outlook_smtp.outbox.record import DamagedError
+from custom_components.outlook_smtp.outbox.spool import FAILED, HOLD_FILE, WAITING, Spool
+
+from .helpers import (
+    ANNA,
+    BERT,
+    CARL,
+    CREATED,
+    NOW,
+    content_of,
+    fail,
+    failed_content,
+    files,
+    no_file_larger_than,
+    record_of,
+    reopened,
+    write,
+)
+
+LARGE = b"x" * 100_000
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Return a disk of 64 kilobytes."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:  # noqa: S603 - Fixed.
+        pytest.skip("This system lets nobody mount a disk here")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)  # noqa: S603, S607 - A fixed command.
+
+
+def test_a_message_is_kept(spool: Spool) -> None:
+    """What is read after a restart is what was written, and who it goes to."""
+    spooled = write(spool, 1, ANNA, BERT)
+    (found,) = reopened(spool.folder).waiting
+    assert found == spooled
+    assert found.queued_at == NOW
+    assert found.record.created == CREATED
+    assert found.record.envelope.recipients == (ANNA, BERT)
+    assert Spool(spool.folder).read(found) == content_of(1)
+
+
+def test_nobody_else_can_read(spool: Spool) -> None:
+    """Folders and files are their owner's alone, whatever the process lets others do."""
+    old = os.umask(0)
+    try:
+        second = Spool(spool.folder / "second")
+        second.open()
+        write(second)
+        fail(second, write(second))
+        second.save_hold({"until": 1.0})
+    finally:
+        os.umask(old)
+    paths = [second.folder, *second.folder.rglob("*")]
+    modes = {path.stat().st_mode & 0o777 for path in paths if path.is_file()}
+    assert modes == {0o600}
+    assert {path.stat().st_mode & 0o777 for path in paths if path.is_dir()} == {0o700}
+    assert len(paths) == 8
+
+
+def test_the_order_survives(spool: Spool) -> None:
+    """Messages are found in the order in which they came, whatever the clock said meanwhile."""
+    times = [NOW, NOW - 86_400, 0.0, NOW * 2, NOW]
+    written = [write(spool, number, queued_at=at) for number, at in enumerate(times)]
+    again = Spool(spool.folder)
+    assert again.open().waiting == written
+    last = write(again, 9, queued_at=5.0)
+    assert reopened(spool.folder).waiting == [*written, last]
+    assert len({spooled.id for spooled in [*written, last]}) == 6
+
+
+def test_the_order_has_no_end(spool: Spool) -> None:
+    """After more messages than the names have digits for, the order is still that of numbers."""
+    first = write(spool)
+    path = spool.folder / WAITING / first.name
+    path.rename(path.with_name(first.name.replace("0000000001", "9999999999")))
+    spool.open()
+    write(spool, 2)
+    assert [item.sequence for item in reopened(spool.folder).waiting] == [9999999999, 10**10]
+
+
+def test_leftovers_are_swept(spool: Spool) -> None:
+    """What a crash leaves half written is deleted, and only that."""
+    spooled = write(spool)
+    for folder, name in ((WAITING, spooled.name), (FAILED, f"{spooled.name}.json")):
+        (spool.folder / folder / f".{name}.part").touch()
+    (spool.folder / FAILED / f"{spooled.name}.json").touch()
+    assert not reopened(spool.folder).set_aside
+    assert files(spool.folder) == [f"waiting/{spooled.name}"]
+
+
+def test_deleted_for_good(spool: Spool) -> None:
+    """A message that is settled leaves nothing, and may be settled twice."""
+    spooled = write(spool)
+    spool.delete(spooled)
+    spool.delete(spooled)
+    assert not files(spool.folder)
+
+
+def test_narrowed(spool: Spool) -> None:
+    """For those who have it a message no longer waits; its place in the order is the same."""
+    first, second = write(spool, 1, ANNA, BERT), write(spool, 2)
+    narrowed = spool.narrow(first, (BERT,))
+    assert narrowed.name == first.name
+    assert narrowed.record.envelope.recipients == (BERT,)
+    assert reopened(spool.folder).waiting == [narrowed, second]
+    assert spool.read(narrowed) == content_of(1)
+
+
+def test_kept_aside_for_all(spool: Spool) -> None:
+    """A message that failed no longer waits, and says why."""
+    kept = fail(spool, write(spool, 1, ANNA, BERT))
+    contents = reopened(spool.folder)
+    assert not contents.waiting
+    assert contents.failed == [kept]
+    assert (kept.event, kept.problem, kept.failed_at) == ("refused", "recipient_refused", NOW)
+    assert kept.reply == "550 5.1.1 User unknown"
+
+
+def test_kept_aside_for_some(spool: Spool) -> None:
+    """It is another message with an id of its own; the first waits until it is narrowed."""
+    spooled = write(spool, 1, ANNA, BERT, CARL)
+    kept = fail(spool, spooled, ANNA, CARL)
+    contents = reopened(spool.folder)
+    assert contents.waiting == [spooled]
+    assert contents.failed == [kept]
+    assert kept.spooled.id != spooled.id
+    assert kept.spooled.record.envelope.recipients == (ANNA, CARL)
+    assert failed_content(spool, kept) == content_of(1)
+
+
+def test_failed_ones_in_order(spool: Spool) -> None:
+    """Those that failed first come first."""
+    late = fail(spool, write(spool, 1), failed_at=NOW + 5)
+    early = fail(spool, write(spool, 2), failed_at=NOW)
+    assert reopened(spool.folder).failed == [early, late]
+
+
+def test_tried_again(spool: Spool) -> None:
+    """A failed message waits again under its id, behind all others, and no longer failed."""
+    failure = fail(spool, write(spool, 1))
+    second = write(spool, 2)
+    spooled = spool.requeue(failure, NOW + 60)
+    assert spooled.id == failure.spooled.id
+    contents = reopened(spool.folder)
+    assert contents.waiting == [second, spooled]
+    assert not contents.failed
+    assert files(spool.folder / FAILED) == []
+    assert spool.read(spooled) == content_of(1)
+
+
+def test_discarded(spool: Spool) -> None:
+    """A failed message that nobody wants leaves nothing."""
+    spool.discard(fail(spool, write(spool)))
+    assert not files(spool.folder)
+
+
+def test_damaged_while_it_waits(spool: Spool) -> None:
+    """A content that changed on disk is noticed before it is sent, and the file can be kept."""
+    spooled = write(spool)
+    path = spool.folder / WAITING / spooled.name
+    path.write_bytes(path.read_bytes().replace(b"Alarm 1.", b"Alarm 2."))
+    with pytest.raises(DamagedError):
+        spool.read(spooled)
+    spool.set_aside(spooled)
+    assert files(spool.folder) == [f"set_aside/{spooled.name}"]
+
+
+def test_a_hold_is_kept(spool: Spool) -> None:
+    """What is saved of a hold is there after a restart, until another is saved or none."""
+    assert spool.load_hold() == {}
+    spool.save_hold({"until": 1.0})
+    spool.save_hold({"until": 2.0})
+    assert Spool(spool.folder).load_hold() == {"until": 2.0}
+    spool.save_hold({})
+    assert spool.load_hold() == {}
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{", "[" * 100_000, "\0"])
+def test_a_hold_that_is_unreadable(spool: Spool, text: str) -> None:
+    """It is as if there were none."""
+    (spool.folder / HOLD_FILE).write_text(text)
+    assert spool.load_hold() == {}
+
+
+def test_a_hold_that_is_a_pipe(spool: Spool) -> None:
+    """Nothing waits for somebody to write into it."""
+    os.mkfifo(spool.folder / HOLD_FILE)
+    assert spool.load_hold() == {}
+
+
+def test_destroyed(spool: Spool) -> None:
+    """Nothing is left of an account that is removed, and what comes after that is refused."""
+    write(spool)
+    spool.destroy()
+    spool.destroy()
+    assert not spool.folder.exists()
+    with pytest.raises(FileNotFoundError):
+        write(spool)
+    assert not spool.folder.exists()
+
+
+def test_no_room_for_a_file(spool: Spool) -> None:
+    """A message that does not fit is refused as a whole, and there is room for smaller ones."""
+    with no_file_larger_than(50_000):
+        with pytest.raises(OSError, match="File too large"):
+            spool.write(record_of(LARGE), LARGE, NOW)
+        assert not files(spool.folder)
+        spooled = write(spool)
+    assert reopened(spool.folder).waiting == [spooled]
+
+
+def test_no_room_to_narrow_or_to_copy(spool: Spool) -> None:
+    """Without room for another file, the message that is there stays as it is."""
+    spooled = spool.write(record_of(LARGE, ANNA, BERT), LARGE, NOW)
+    with no_file_larger_than(50_000):
+        with pytest.raises(OSError, match="File too large"):
+            spool.narrow(spooled, (BERT,))
+        with pytest.raises(OSError, match="File too large"):
+            fail(spool, spooled, ANNA)
+    contents = reopened(spool.folder)
+    assert contents.waiting == [spooled]
+    assert not contents.failed
+    assert spool.read(spooled) == LARGE
+    assert files(spool.folder) == [f"waiting/{spooled.name}"]
+
+
+def test_no_room_for_a_reason(spool: Spool, caplog: pytest.LogCaptureFixture) -> None:
+    """A message is kept aside even where the reason cannot be."""
+    spooled = write(spool)
+    with no_file_larger_than(10):
+        fail(spool, spooled)
+    assert "The reason of a failure cannot be kept: File too large" in caplog.text
+    (failure,) = reopened(spool.folder).failed
+    assert (failure.spooled, failure.event, failure.reply) == (spooled, "failed", "")
+
+
+def test_a_full_disk(small_disk: Path) -> None:
+    """What is there is kept when no more fits, and deleting makes room again."""
+    spool = Spool(small_disk / "outbox")
+    spool.open()
+    content = b"x" * 20_000
+    with pytest.raises(OSError, match="No space left"):
+        [spool.write(record_of(content), content, NOW) for _ in range(10)]
+    kept = reopened(spool.folder).waiting
+    assert 1 <= len(kept) < 4
+    assert [spool.read(spooled) for spooled in kept] == [content] * len(kept)
+    spool.delete(kept[0])
+    again = spool.write(record_of(content), content, NOW)
+    assert reopened(spool.folder).waiting == [*kept[1:], again]

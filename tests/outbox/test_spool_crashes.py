@@ -1,0 +1,196 @@
+"""Whatever ends the work of the spool in the middle: a message is there as a whole, or not."""
+
+from collections.abc import Callable
+import errno
+import io
+from itertools import count
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from custom_components.outlook_smtp.outbox.spool import Failure, Spool, Spooled
+
+from .helpers import ANNA, BERT, content_of, fail, failed_content, files, write
+
+type Work = Callable[[Spool, Spooled, Failure], object]
+
+WORKS: dict[str, Work] = {
+    "write": lambda spool, _spooled, _failure: write(spool, 5),
+    "narrow": lambda spool, spooled, _failure: spool.narrow(spooled, (BERT,)),
+    "fail": lambda spool, spooled, _failure: fail(spool, spooled),
+    "fail for some": lambda spool, spooled, _failure: fail(spool, spooled, ANNA),
+    "requeue": lambda spool, _spooled, failure: spool.requeue(failure, 0.0),
+    "delete": lambda spool, spooled, _failure: spool.delete(spooled),
+    "discard": lambda spool, _spooled, failure: spool.discard(failure),
+    "save a hold": lambda spool, _spooled, _failure: spool.save_hold({"until": 2.0}),
+}
+
+
+class PowerCutError(BaseException):
+    """Nothing runs after this, whatever catches it."""
+
+
+class Disk:
+    """Notes each step of the disk's work, and spoils one."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Stand between the code and the system."""
+        self.steps: list[tuple[str, ...]] = []
+        self.trouble: BaseException | None = None
+        self.spoiled_step = 0
+        for name in ("open", "rename", "unlink"):
+            monkeypatch.setattr(os, name, self._spoil(name, getattr(os, name)))
+        # Only its place among the steps matters, not the time that it takes.
+        monkeypatch.setattr(os, "fsync", self._spoil("fsync", lambda _descriptor: None))
+        monkeypatch.setattr(os, "fdopen", self._fdopen)
+
+    def spoil(self, step: int, trouble: BaseException) -> None:
+        """Have a step go wrong, counted from now; after a power cut all that follow do."""
+        self.steps.clear()
+        self.spoiled_step = step
+        self.trouble = trouble
+
+    def take(self, *step: str) -> None:
+        """Note a step, or raise what spoils it."""
+        self.steps.append(step)
+        now = len(self.steps) == self.spoiled_step
+        dead = isinstance(self.trouble, PowerCutError) and len(self.steps) > self.spoiled_step
+        if self.trouble and self.spoiled_step and (now or dead):
+            raise self.trouble
+
+    def _spoil(self, name: str, work: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the system's function with a step before it."""
+
+        def spoiled(target: Any, *args: Any, **kwargs: Any) -> Any:
+            self.take(name, _name(target))
+            return work(target, *args, **kwargs)
+
+        return spoiled
+
+    def _fdopen(self, descriptor: int, mode: str) -> io.BufferedIOBase:
+        """Open a file that may stop in the middle of a write."""
+        if mode == "rb":
+            return io.BufferedReader(io.FileIO(descriptor))
+        return io.BufferedWriter(BreakingFile(descriptor, self))
+
+
+class BreakingFile(io.FileIO):
+    """A file of which only the first half is written when that step goes wrong."""
+
+    def __init__(self, descriptor: int, disk: Disk) -> None:
+        """Belong to a disk."""
+        super().__init__(descriptor, "wb")
+        self._disk = disk
+
+    def write(self, data: Any, /) -> int:
+        """Write as much as there is time for."""
+        try:
+            self._disk.take("write", _name(self.fileno()))
+        except BaseException:
+            super().write(data[: len(data) // 2])
+            raise
+        return super().write(data)
+
+
+def _name(target: int | str | os.PathLike[str]) -> str:
+    """Return the name of a path or of an open file."""
+    path = Path(f"/proc/self/fd/{target}").readlink() if isinstance(target, int) else Path(target)
+    return path.name
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    """Return a disk that can be spoiled."""
+    return Disk(monkeypatch)
+
+
+def filled(folder: Path) -> tuple[Spool, Spooled, Failure]:
+    """Return a spool, the second of its three waiting messages, and its failed one."""
+    spool = Spool(folder)
+    spool.open()
+    write(spool, 1)
+    spooled = write(spool, 2, ANNA, BERT)
+    write(spool, 3)
+    return spool, spooled, fail(spool, write(spool, 4))
+
+
+def state(folder: Path) -> list[tuple[str, ...]]:
+    """Return what a new start finds, after a look at every byte of it."""
+    spool = Spool(folder)
+    contents = spool.open()
+    assert not contents.set_aside
+    assert not [name for name in files(folder / "waiting") if name.endswith(".part")]
+    found = []
+    for spooled in contents.waiting:
+        assert spool.read(spooled) == content_of(int(spooled.record.title[-1]))
+        found.append(("waiting", spooled.record.title, *spooled.record.envelope.recipients))
+    for failure in contents.failed:
+        record = failure.spooled.record
+        assert failed_content(spool, failure) == content_of(int(record.title[-1]))
+        found.append(("failed", record.title, *record.envelope.recipients))
+    return [*found, ("hold", *spool.load_hold())]
+
+
+def run(work: str, spool: Spool, spooled: Spooled, failure: Failure) -> bool:
+    """Do a work; return whether it ended as it should."""
+    try:
+        WORKS[work](spool, spooled, failure)
+    except OSError, PowerCutError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("work", WORKS)
+@pytest.mark.parametrize("trouble", [PowerCutError(), OSError(errno.EIO, "I/O error")], ids=repr)
+def test_any_step_may_be_the_last(
+    disk: Disk, tmp_path: Path, work: str, trouble: BaseException
+) -> None:
+    """All is as it was or as it should be, each message whole and in its place, never half."""
+    well = filled(tmp_path / "well")
+    before = state(tmp_path / "well")
+    assert run(work, *well)
+    after = state(tmp_path / "well")
+    for step in count(1):
+        folder = tmp_path / str(step)
+        spool, spooled, failure = filled(folder)
+        disk.spoil(step, trouble)
+        done = run(work, spool, spooled, failure)
+        reached = len(disk.steps) >= step
+        disk.spoil(0, trouble)  # It is well again.
+        if not done and work == "write" and not isinstance(trouble, PowerCutError):
+            assert not [name for name in files(folder) if name.endswith(".part")]
+            assert state(folder) == before
+        assert state(folder) in ([after] if done else [before, after])
+        if not reached:
+            break
+    assert step > 2
+
+
+@pytest.mark.parametrize("work", ["write", "narrow"])
+def test_on_disk_before_it_counts(disk: Disk, spool_folder: Path, work: str) -> None:
+    """A file gets its name when all of it is on the disk, and the name is brought there too."""
+    assert run(work, *filled(spool_folder))
+    steps = disk.steps[-6:]
+    assert [step[0] for step in steps] == ["open", "write", "fsync", "rename", "open", "fsync"]
+    assert {step[1][-9:] for step in steps[:4]} == {".msg.part"}
+    assert {step[1] for step in steps[4:]} == {"waiting"}
+
+
+def test_new_folders_are_on_disk(disk: Disk, spool_folder: Path) -> None:
+    """The folders of a new account survive a power cut too."""
+    Spool(spool_folder).open()
+    assert [name for step, name in disk.steps if step == "fsync"] == [
+        spool_folder.name,
+        spool_folder.parent.name,
+    ]
+
+
+def test_a_file_system_that_cannot_sync_folders(disk: Disk, spool: Spool) -> None:
+    """Where only files can be brought to the disk, as on some network drives, that must do."""
+    disk.spoil(6, OSError(errno.EINVAL, "Invalid argument"))
+    write(spool)
+    assert disk.steps[5] == ("fsync", "waiting")
+    disk.spoil(0, OSError())
+    assert state(spool.folder) == [("waiting", "Alarm 1", ANNA), ("hold",)]

@@ -1,0 +1,207 @@
+"""The dialogue with the server is in the log at debug level, without secrets and content."""
+
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+import logging
+
+import pytest
+
+from custom_components.outlook_smtp.smtp import dialogue
+from custom_components.outlook_smtp.smtp.credentials import BearerToken, Credentials, Password
+from custom_components.outlook_smtp.smtp.faults import SubmissionError
+from custom_components.outlook_smtp.smtp.probe import probe
+from custom_components.outlook_smtp.smtp.session import Session
+from tests.conftest import ADDRESS
+from tests.standin import Script, StandIn, Step
+
+from .helpers import (
+    ANNA,
+    BERT,
+    CONTENT,
+    LONG,
+    SHORT,
+    account_on,
+    envelope_to,
+    nothing_left_open,
+    probe_fault,
+    send,
+)
+
+LOGGER = dialogue.__name__
+SECRET = "geheim-äöü-€"
+TOKEN = "EwBIA8l6BAAUs5-an-access-token-that-nobody-may-see"
+
+type Heard = Callable[[], list[str]]
+
+
+class OneToken:
+    """Has one access token, and no other."""
+
+    async def get(self) -> str:
+        """Return it."""
+        return TOKEN
+
+    async def replace(self, refused: str) -> None:
+        """Have nothing better."""
+        assert refused == TOKEN
+
+
+def forms(*secrets: str) -> Iterator[str]:
+    """Return every form in which secrets go over the line, and what of them would tell enough."""
+    for secret in secrets:
+        sasl = f"user={ADDRESS}\x01auth=Bearer {secret}\x01\x01"
+        for form in (secret, sasl, f"\0{ADDRESS}\0{secret}"):
+            encoded = b64encode(form.encode()).decode()
+            yield from (form, encoded, encoded[:24])
+
+
+@pytest.fixture
+def heard(caplog: pytest.LogCaptureFixture) -> Heard:
+    """Listen at debug level; return what gives the dialogue, without the connections' numbers."""
+    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, LOGGER)
+
+    def lines() -> list[str]:
+        assert not [form for form in forms(SECRET, TOKEN) if form in caplog.text]
+        assert b64encode(ADDRESS.encode()).decode() not in caplog.text
+        records = [record for record in caplog.records if record.name == LOGGER]
+        return [record.getMessage().partition(", ")[2] for record in records]
+
+    return lines
+
+
+@pytest.fixture(params=["LOGIN", "PLAIN", "XOAUTH2"])
+def credentials(request: pytest.FixtureRequest, standin: StandIn) -> Credentials:
+    """Return what opens the mailbox with one mechanism, the only one that is offered."""
+    standin.script = Script(auth_offered=(request.param,))
+    standin.mailboxes[ADDRESS].password = SECRET
+    standin.access_tokens[TOKEN] = ADDRESS
+    if request.param == "XOAUTH2":
+        return BearerToken(ADDRESS, OneToken())
+    return Password(ADDRESS, SECRET)
+
+
+async def test_the_whole_dialogue_is_there(standin: StandIn, heard: Heard) -> None:
+    """Both sides are quoted, from the greeting to the leave; of the content there is the size."""
+    await send(standin, ANNA, BERT)
+    lines = heard()
+    assert lines[0].startswith("server: 220 ")
+    assert [line for line in lines if line.startswith("client: ")] == [
+        "client: EHLO [127.0.0.1]",
+        "client: STARTTLS",
+        "client: EHLO [127.0.0.1]",
+        "client: AUTH LOGIN ***",
+        "client: ***",
+        f"client: MAIL FROM:<{ADDRESS}> SIZE={len(CONTENT)}",
+        f"client: RCPT TO:<{ANNA}>",
+        f"client: RCPT TO:<{BERT}>",
+        f"client: DATA <{len(CONTENT)} bytes of content>",
+        "client: QUIT",
+    ]
+    assert "server: SIZE 157286400" in lines
+    assert any(line.startswith("server: 235 ") for line in lines)
+    assert "It works" not in "".join(lines)
+
+
+async def test_dialogues_can_be_told_apart(
+    standin: StandIn, heard: Heard, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each connection has a number of its own."""
+    await probe(account_on(standin))
+    await probe(account_on(standin))
+    heard()
+    said = [record.getMessage() for record in caplog.records if record.name == LOGGER]
+    assert len({line.partition(",")[0] for line in said}) == 2
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        Script(),
+        Script(replies={Step.AUTH: "535 5.7.139 Authentication unsuccessful"}),
+        Script(replies={Step.AUTH: "421 4.3.2 Service not active"}),
+        Script(drop=Step.AUTH),
+        Script(stall=Step.AUTH),
+    ],
+    ids=["accepted", "refused", "421", "dropped", "silence"],
+)
+async def test_no_secret_is_written(
+    standin: StandIn, credentials: Credentials, heard: Heard, script: Script
+) -> None:
+    """However the sign-in ends, the log says which mechanism was tried, and no more of it."""
+    script.auth_offered = standin.script.auth_offered
+    standin.script = script
+    timeout = SHORT if script.stall else LONG
+    with suppress(SubmissionError):  # The stand-in offers PLAIN, and does not know it.
+        await probe(account_on(standin, credentials=credentials, timeout=timeout))
+    await nothing_left_open(standin)
+    (mechanism,) = script.auth_offered
+    assert f"client: AUTH {mechanism} ***" in heard()
+
+
+@pytest.mark.parametrize("credentials", ["LOGIN", "XOAUTH2"], indirect=True)
+async def test_what_the_server_repeats_of_a_secret_is_hidden(
+    standin: StandIn, credentials: Credentials, heard: Heard
+) -> None:
+    """A server that quotes what it does not understand gives nothing away."""
+    (mechanism,) = standin.script.auth_offered
+    said = {
+        "LOGIN": SECRET,
+        "XOAUTH2": f"user={ADDRESS}\x01auth=Bearer {TOKEN}\x01\x01",
+    }[mechanism]
+    quoted = b64encode(said.encode()).decode()
+    standin.script.replies[Step.AUTH] = f"501 5.5.4 What is {quoted}?"
+    await probe_fault(standin, credentials=credentials)
+    assert "server: 501 5.5.4 What is ***?" in heard()
+
+
+async def test_trouble_is_quoted(standin: StandIn, heard: Heard) -> None:
+    """A refusal, a lost connection and a certificate that is not trusted are in the dialogue."""
+    standin.script = Script(replies={Step.FINAL: "554 5.2.0 Not this"})
+    with pytest.raises(SubmissionError):
+        await send(standin)
+    assert "server: 554 5.2.0 Not this" in heard()
+    standin.script = Script(drop=Step.MAIL)
+    with pytest.raises(SubmissionError):
+        await send(standin)
+    assert any("server: (SMTPServerDisconnected: " in line for line in heard())
+
+
+async def test_a_line_is_cut_and_stays_one_line(standin: StandIn, heard: Heard) -> None:
+    """What a server makes up cannot flood the log, nor forge a line of it."""
+    standin.script = Script(replies={Step.MAIL: "550 5.1.8 \x1b[31m" + "x" * 700})
+    with pytest.raises(SubmissionError):
+        async with await Session.open(account_on(standin)) as session:
+            await session.submit(envelope_to(ANNA), CONTENT)
+    (refusal,) = [line for line in heard() if "5.1.8" in line]
+    assert len(refusal) == len("server: ") + dialogue.MAX_LINE
+    assert "\x1b" not in refusal
+
+
+async def test_nothing_is_written_without_debug(
+    standin: StandIn, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At any other level there is no dialogue."""
+    caplog.set_level(logging.INFO, LOGGER)
+    await send(standin)
+    assert [record for record in caplog.records if record.name == LOGGER] == []
+
+
+async def test_debug_that_begins_in_the_middle_of_a_sign_in_shows_no_secret(
+    standin: StandIn, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer to a challenge is one, whoever listened when the challenge came."""
+    standin.mailboxes[ADDRESS].password = SECRET
+    logging.getLogger(LOGGER).setLevel(logging.INFO)  # And `caplog` puts it back.
+    hear = dialogue.TalkingSMTP._hear
+
+    async def turn_on(self: dialogue.TalkingSMTP, *args: object) -> object:
+        response = await hear(self, *args)  # type: ignore[arg-type]
+        if response.code == 334:
+            logging.getLogger(LOGGER).setLevel(logging.DEBUG)
+        return response
+
+    monkeypatch.setattr(dialogue.TalkingSMTP, "_hear", turn_on)
+    await probe(account_on(standin, credentials=Password(ADDRESS, SECRET)))
+    assert "client: ***" in heard()

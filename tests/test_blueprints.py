@@ -1,0 +1,781 @@
+"""The blueprints, as Home Assistant loads and runs them: what arrives, and how often."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+import logging
+from pathlib import Path
+import re
+import shutil
+from typing import Any, Final, override
+from urllib.parse import parse_qs, urlsplit
+
+from freezegun.api import FrozenDateTimeFactory
+from homeassistant.components.automation.helpers import async_get_blueprints
+from homeassistant.components.camera import Camera
+from homeassistant.components.camera.const import DATA_COMPONENT as CAMERAS
+from homeassistant.const import EVENT_CALL_SERVICE
+from homeassistant.core import Event, HomeAssistant, ServiceCall, callback
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.setup import async_setup_component
+from homeassistant.util.yaml import extract_inputs
+import pytest
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    async_fire_time_changed,
+    async_mock_service,
+)
+
+from .conftest import ADDRESS, until
+from .helpers import ANNA, BERT, act, letter, mailer_of, put_off, state_of, until_empty
+from .standin import CATALOGUE, Received, Script, StandIn, Step
+
+ROOT: Final = Path(__file__).parent.parent
+FOLDER: Final = ROOT / "blueprints" / "automation" / "outlook_smtp"
+NAMES: Final = sorted(path.stem for path in FOLDER.glob("*.yaml"))
+PAGE: Final = (ROOT / "docs" / "blueprints.md").read_text("utf-8")
+SOURCE: Final = (
+    "https://github.com/outlook-smtp/home-assistant-outlook-smtp/blob/main/"
+    "blueprints/automation/outlook_smtp"
+)
+
+FAMILY: Final = {"entity_id": "notify.family"}
+MYSELF: Final = {"entity_id": "notify.me_outlook_com"}
+MOTION: Final = "binary_sensor.porch_motion"
+DOOR: Final = "binary_sensor.front_door"
+CONNECTION: Final = "binary_sensor.me_outlook_com_connection"
+PICTURE: Final = b"\xff\xd8\xff\xe0 picture"
+REFUSAL: Final = "554 5.6.0 Not like this"
+
+
+class Eye(Camera):
+    """A camera that counts its pictures, and gives none while it is blind."""
+
+    content_type = "image/jpeg"
+
+    def __init__(self, name: str) -> None:
+        """Look out of a place."""
+        super().__init__()
+        self._attr_name = name
+        self.pictures = 0
+        self.blind = False
+
+    @override
+    async def async_camera_image(
+        self, width: int | None = None, height: int | None = None
+    ) -> bytes | None:
+        """Return a picture that says which it is."""
+        if self.blind:
+            return None
+        self.pictures += 1
+        return PICTURE + f" {self.name} {self.pictures}".encode()
+
+
+class House:
+    """A house with one automation: things happen in it, time passes, mail goes out."""
+
+    def __init__(
+        self,
+        hass: HomeAssistant,
+        account: MockConfigEntry,
+        standin: StandIn,
+        freezer: FrozenDateTimeFactory,
+    ) -> None:
+        """Count the mails that the automation sends."""
+        self.hass = hass
+        self.account = account
+        self.queue = mailer_of(account).queue
+        self.standin = standin
+        self.freezer = freezer
+        self.sends = 0
+        hass.bus.async_listen(EVENT_CALL_SERVICE, self._note)
+
+    @callback
+    def _note(self, event: Event) -> None:
+        """Count the calls of the action that sends."""
+        self.sends += event.data["service"] == "send_message"
+
+    async def automate(self, name: str, **inputs: Any) -> None:
+        """Make an automation of a blueprint."""
+        unpack(Path(self.hass.config.config_dir), name)
+        blueprint = {"path": f"outlook_smtp/{name}.yaml", "input": inputs}
+        config = {"automation": {"alias": "Test", "use_blueprint": blueprint}}
+        assert await async_setup_component(self.hass, "automation", config)
+        assert self.hass.states.is_state("automation.test", "on")
+
+    async def happen(self, entity_id: str, state: str, name: str = "") -> None:
+        """Let an entity change, and what comes of it begin."""
+        attributes = {"friendly_name": name} if name else {}
+        self.hass.states.async_set(entity_id, state, attributes)
+        await self.rest()
+
+    async def pass_time(self, **duration: float) -> None:
+        """Let time pass, and what comes of it begin."""
+        self.freezer.tick(timedelta(**duration))
+        async_fire_time_changed(self.hass)
+        await self.rest()
+
+    async def rest(self) -> None:
+        """Wait until every mail is settled; an automation that waits for time goes on waiting."""
+        for _ in range(3):
+            for _ in range(50):
+                await asyncio.sleep(0)
+            await until(lambda: len(self.standin.received) >= self.sends)
+            # A check that is under way would break off if time went on.
+            await until(lambda: not self.queue.under_way and not self.hass._background_tasks)
+
+    async def mails(self, count: int) -> list[Received]:
+        """Return the mails that have arrived: exactly so many, and no other was tried."""
+        await self.rest()
+        assert len(self.standin.received) == self.sends == count
+        return list(self.standin.received)
+
+
+@pytest.fixture
+async def house(
+    hass: HomeAssistant,
+    account: MockConfigEntry,
+    standin: StandIn,
+    freezer: FrozenDateTimeFactory,
+    caplog: pytest.LogCaptureFixture,
+) -> AsyncIterator[House]:
+    """Return a house in which no automation complains."""
+    # The frozen clock is another one: what was to happen in some time happens now.
+    async_fire_time_changed(hass)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    yield House(hass, account, standin, freezer)
+    if hass.states.get("automation.test"):
+        await hass.services.async_call(
+            "automation", "turn_off", {"entity_id": "automation.test"}, blocking=True
+        )
+    complaints = [
+        record.getMessage()
+        for record in caplog.get_records("call")
+        if record.levelno >= logging.WARNING
+        and record.name.startswith(
+            ("homeassistant.components.automation", "homeassistant.helpers", "homeassistant.core")
+        )
+    ]
+    assert complaints == []
+
+
+@pytest.fixture
+async def eyes(hass: HomeAssistant) -> list[Eye]:
+    """Return two cameras."""
+    for domain in ("camera", "media_source"):
+        assert await async_setup_component(hass, domain, {})
+    cameras = [Eye("Porch"), Eye("Garden <shed>")]
+    await hass.data[CAMERAS].async_add_entities(cameras)
+    return cameras
+
+
+def unpack(config_dir: Path, name: str) -> None:
+    """Put a blueprint where Home Assistant puts those that are imported."""
+    folder = config_dir / "blueprints" / "automation" / "outlook_smtp"
+    folder.mkdir(parents=True)
+    shutil.copy(FOLDER / f"{name}.yaml", folder)
+
+
+def html_of(mail: Received) -> str:
+    """Return the HTML of a mail."""
+    body = mail.message.get_body(("html",))
+    assert body
+    content: str = body.get_content()
+    return content
+
+
+def text_of(mail: Received) -> str:
+    """Return the plain text of a mail, its lines joined."""
+    body = mail.message.get_body(("plain",))
+    assert body
+    return " ".join(body.get_content().split())
+
+
+def pictures_of(mail: Received) -> dict[str, Any]:
+    """Return the pictures of a mail by the names under which its HTML shows them."""
+    return {
+        part["Content-ID"].strip("<>"): part.get_payload(decode=True)
+        for part in mail.message.walk()
+        if part["Content-ID"]
+    }
+
+
+# What all have in common
+
+
+def test_there_are_four() -> None:
+    """None is added that nothing runs."""
+    assert NAMES == ["daily_digest", "door_stays_open", "mail_trouble", "snapshot_on_motion"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_blueprint_is_complete(hass: HomeAssistant, storage: Path, name: str) -> None:
+    """It says where it comes from, every input is explained by a name, and used."""
+    unpack(storage.parent, name)
+    blueprint = await async_get_blueprints(hass).async_get_blueprint(f"outlook_smtp/{name}.yaml")
+
+    assert blueprint.metadata["source_url"] == f"{SOURCE}/{name}.yaml"
+    assert blueprint.metadata["homeassistant"]["min_version"] == "2026.3.0"
+    assert {"author", "name", "description"} <= blueprint.metadata.keys()
+    assert blueprint.validate() is None
+    used = extract_inputs({key: part for key, part in blueprint.data.items() if key != "blueprint"})
+    assert used == set(blueprint.inputs)
+    assert [
+        key for key, value in blueprint.inputs.items() if not {"name", "selector"} <= {*value}
+    ] == []
+
+
+def test_page_has_a_button_for_each() -> None:
+    """The buttons import the files that there are."""
+    links = re.findall(r"\((https://my\.home-assistant\.io/redirect/[^)]+)\)", PAGE)
+    assert {urlsplit(link).path for link in links} == {"/redirect/blueprint_import/"}
+    sources = [parse_qs(urlsplit(link).query)["blueprint_url"] for link in links]
+    assert sorted(sources) == [[f"{SOURCE}/{name}.yaml"] for name in NAMES]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_page_calls_each_by_its_name(name: str) -> None:
+    """The headings of the page are what Home Assistant shows."""
+    found = re.match(r"blueprint:\n  name: (.+)\n", (FOLDER / f"{name}.yaml").read_text("utf-8"))
+    assert found
+    assert f"\n## {found[1]}\n" in PAGE
+
+
+# A picture when something moves
+
+
+async def test_motion_mails_a_picture_and_then_there_is_a_pause(
+    house: House, eyes: list[Eye]
+) -> None:
+    """The picture stands in the text; what moves within five minutes sends nothing."""
+    await house.happen(MOTION, "off")
+    await house.automate(
+        "snapshot_on_motion", sensors=[MOTION], cameras=["camera.porch"], recipients=FAMILY
+    )
+    house.freezer.move_to(datetime(2026, 11, 24, 12, tzinfo=UTC))
+    await house.happen(MOTION, "on", 'Porch <b> & "motion"')
+    [mail] = await house.mails(1)
+
+    assert mail.recipients == (ANNA, BERT)
+    assert mail.message["Subject"].startswith('Porch <b> & "motion", ')
+    assert "<h2>Porch &lt;b&gt; &amp; &#34;motion&#34;</h2>" in html_of(mail)
+    assert '<img src="cid:picture1" alt="Porch"' in html_of(mail)
+    assert "picture 1 of" not in html_of(mail)
+    assert pictures_of(mail) == {"picture1": PICTURE + b" Porch 1"}
+
+    await house.happen(MOTION, "off")
+    await house.pass_time(minutes=4)
+    await house.happen(MOTION, "on")
+    await house.mails(1)
+    await house.pass_time(minutes=2)
+    await house.mails(1)
+    await house.happen(MOTION, "off")
+    await house.happen(MOTION, "on")
+    await house.mails(2)
+
+
+async def test_doorbell_mails_two_rounds_of_two_pictures(house: House, eyes: list[Eye]) -> None:
+    """With all inputs: after a wait, from each camera, and again after a pause."""
+    bell = "event.bell"
+    await house.happen("person.anna", "not_home")
+    await house.happen(bell, "2026-11-24T08:00:00+00:00")
+    await house.automate(
+        "snapshot_on_motion",
+        sensors=[MOTION, bell],
+        cameras=["camera.garden_shed", "camera.porch"],
+        recipients={"entity_id": ["notify.family", "notify.me_outlook_com"]},
+        title="Ring: {{ name }}",
+        cooldown=0,
+        people=["person.anna"],
+        wait=3,
+        count=2,
+        pause=10,
+    )
+    await house.happen(bell, "2026-11-24T09:00:00+00:00", "Bell")
+    await house.mails(0)
+    await house.pass_time(seconds=4)
+    await house.mails(1)
+    await house.pass_time(seconds=5)
+    await house.mails(1)
+    await house.pass_time(seconds=6)
+    first, second = await house.mails(2)
+
+    assert first.recipients == second.recipients == (ANNA, BERT, ADDRESS)
+    assert first.message["Subject"] == second.message["Subject"] == "Ring: Bell"
+    assert "picture 1 of 2" in html_of(first)
+    assert "picture 2 of 2" in html_of(second)
+    assert 'src="cid:picture1" alt="Garden &lt;shed&gt;"' in html_of(first)
+    assert pictures_of(second) == {
+        "picture1": PICTURE + b" Garden <shed> 2",
+        "picture2": PICTURE + b" Porch 2",
+    }
+
+
+async def test_no_mail_while_somebody_is_at_home_or_a_sensor_comes_back(
+    house: House, eyes: list[Eye]
+) -> None:
+    """Neither a person at home nor a sensor that was away is a reason for mail."""
+    await house.happen("person.anna", "home")
+    await house.happen("person.bert", "not_home")
+    await house.happen(MOTION, "off")
+    await house.automate(
+        "snapshot_on_motion",
+        sensors=[MOTION],
+        cameras=["camera.porch"],
+        recipients=FAMILY,
+        people=["person.anna", "person.bert"],
+    )
+    await house.happen(MOTION, "on")
+    await house.happen("person.anna", "not_home")
+    await house.happen(MOTION, "unavailable")
+    await house.happen(MOTION, "on")
+    await house.happen(MOTION, "off")
+    await house.mails(0)
+    await house.happen(MOTION, "on")
+    await house.mails(1)
+
+
+async def test_mail_without_a_picture_when_the_camera_gives_none(
+    house: House, eyes: list[Eye], caplog: pytest.LogCaptureFixture
+) -> None:
+    """An alert is worth more than its picture."""
+    eyes[0].blind = True
+    await house.happen(MOTION, "off")
+    await house.automate(
+        "snapshot_on_motion", sensors=[MOTION], cameras=["camera.porch"], recipients=FAMILY, count=2
+    )
+    house.sends -= 1  # The one that fails.
+    await house.happen(MOTION, "on", "Porch motion")
+    [mail] = await house.mails(1)
+    assert text_of(mail).startswith("Porch motion: 20")
+    assert text_of(mail).endswith("picture 1 of 2. There is no picture, for a camera gave none.")
+    assert pictures_of(mail) == {}
+
+    # The first round having failed or not says nothing of the second.
+    eyes[0].blind = False
+    await house.pass_time(seconds=6)
+    mail = (await house.mails(2))[-1]
+    assert set(pictures_of(mail)) == {"picture1"}
+    caplog.clear()
+
+
+async def test_snapshot_run_by_hand(house: House, eyes: list[Eye]) -> None:
+    """Whoever tries it out gets a mail too."""
+    await house.automate(
+        "snapshot_on_motion", sensors=[MOTION], cameras=["camera.porch"], recipients=FAMILY
+    )
+    await house.hass.services.async_call(
+        "automation", "trigger", {"entity_id": "automation.test"}, blocking=False
+    )
+    [mail] = await house.mails(1)
+    assert mail.message["Subject"].startswith("Test, ")
+    assert set(pictures_of(mail)) == {"picture1"}
+
+
+# A door that stays open
+
+
+async def test_open_door_is_reminded_of_until_it_is_closed(house: House) -> None:
+    """One mail, three reminders and no more, and one that it is closed."""
+    await house.happen(DOOR, "off")
+    await house.automate("door_stays_open", doors=[DOOR], recipients=FAMILY)
+    house.freezer.move_to(datetime(2026, 11, 24, 12, tzinfo=UTC))
+    await house.happen(DOOR, "on", "Front door")
+    await house.pass_time(minutes=9)
+    await house.mails(0)
+    await house.pass_time(minutes=1, seconds=1)
+    [mail] = await house.mails(1)
+    assert mail.recipients == (ANNA, BERT)
+    assert mail.message["Subject"] == "Front door is open"
+    assert mail.message["X-Priority"] == "2 (High)"
+    assert text_of(mail).startswith("Front door has been open for 10 minutes")
+    assert re.search(r", since \d\d:00\.$", text_of(mail))
+
+    for reminder in (1, 2, 3):
+        await house.pass_time(minutes=29)
+        await house.mails(reminder)
+        await house.pass_time(minutes=1, seconds=1)
+        mail = (await house.mails(reminder + 1))[-1]
+        assert mail.message["Subject"] == "Front door is still open"
+        assert text_of(mail).endswith(f"This is reminder {reminder} of 3.")
+    assert "open for 1 hour 40 minutes" in text_of(mail)
+
+    await house.pass_time(minutes=31)
+    await house.pass_time(hours=5)
+    await house.mails(4)
+    await house.happen(DOOR, "off", "Front door")
+    mail = (await house.mails(5))[-1]
+    assert mail.message["Subject"] == "Front door is closed"
+    assert "X-Priority" not in mail.message
+    assert "It had been open for 7 hours 11 minutes" in text_of(mail)
+    await house.pass_time(hours=5)
+    await house.mails(5)
+
+
+async def test_doors_are_watched_one_by_one_with_all_inputs(house: House) -> None:
+    """One that was closed in time is no matter, another is, and its closing is not told."""
+    window = "binary_sensor.window"
+    for entity_id in (DOOR, window):
+        await house.happen(entity_id, "off")
+    await house.automate(
+        "door_stays_open",
+        doors=[DOOR, window],
+        minutes=5,
+        recipients=MYSELF,
+        priority="lowest",
+        interval=2,
+        reminders=0,
+        tell_closed=False,
+    )
+    await house.happen(DOOR, "on", "Door")
+    await house.pass_time(minutes=3)
+    await house.happen(window, "on", "Window")
+    await house.happen(DOOR, "off", "Door")
+    await house.pass_time(minutes=3)
+    await house.mails(0)
+    await house.happen(DOOR, "on", "Door")
+    await house.pass_time(minutes=3)
+    [mail] = await house.mails(1)
+    assert mail.message["Subject"] == "Window is open"
+    assert mail.message["X-Priority"] == "5 (Lowest)"
+    assert mail.recipients == (ADDRESS,)
+    await house.pass_time(minutes=3)
+    assert [mail.message["Subject"] for mail in await house.mails(2)][1] == "Door is open"
+    await house.pass_time(minutes=3)
+    for entity_id in (DOOR, window):
+        await house.happen(entity_id, "off")
+    await house.mails(2)
+    assert state_of(house.hass, "automation.test").attributes["current"] == 0
+
+
+async def test_door_closed_before_the_reminder(house: House) -> None:
+    """There is no reminder of a door that is closed, and the next opening counts anew."""
+    await house.happen(DOOR, "off")
+    await house.automate("door_stays_open", doors=[DOOR], recipients=FAMILY)
+    await house.happen(DOOR, "on", "Door")
+    await house.pass_time(minutes=11)
+    await house.happen(DOOR, "off", "Door")
+    await house.happen(DOOR, "on", "Door")
+    await house.pass_time(minutes=9)
+    assert [mail.message["Subject"] for mail in await house.mails(2)] == [
+        "Door is open",
+        "Door is closed",
+    ]
+    await house.pass_time(minutes=2)
+    await house.mails(3)
+    await house.pass_time(minutes=31)
+    assert [mail.message["Subject"] for mail in await house.mails(4)][2:] == [
+        "Door is open",
+        "Door is still open",
+    ]
+
+
+async def test_door_whose_sensor_goes_away_is_not_watched_twice(house: House) -> None:
+    """After a gap it is told anew that the door is open, and reminded of once each time."""
+    await house.happen(DOOR, "off")
+    await house.automate("door_stays_open", doors=[DOOR], recipients=FAMILY)
+    await house.happen(DOOR, "on", "Door")
+    await house.pass_time(minutes=11)
+    await house.happen(DOOR, "unavailable")
+    await house.pass_time(minutes=1)
+    await house.happen(DOOR, "on", "Door")
+    await house.mails(1)
+    await house.pass_time(minutes=11)
+    await house.mails(2)
+    await house.pass_time(minutes=31)
+    await house.mails(3)
+    await house.happen(DOOR, "off", "Door")
+    assert [mail.message["Subject"] for mail in await house.mails(4)] == [
+        "Door is open",
+        "Door is open",
+        "Door is still open",
+        "Door is closed",
+    ]
+
+
+# A digest every day
+
+
+def show(hass: HomeAssistant) -> list[str]:
+    """Set what a digest can show, and return the entities."""
+    states: dict[str, tuple[str, dict[str, Any]]] = {
+        "sensor.cellar": (
+            "21.456",
+            {"friendly_name": "Cellar", "unit_of_measurement": "°C"},
+        ),
+        "binary_sensor.window": (
+            "on",
+            {"friendly_name": "Window <script>", "device_class": "window"},
+        ),
+        "sensor.song": ("<b>Rock & Roll</b>", {"friendly_name": "Song"}),
+        "sensor.next_alarm": (
+            "2026-11-25T06:30:00+00:00",
+            {"friendly_name": "Alarm", "device_class": "timestamp"},
+        ),
+        "event.bell": ("unknown", {"friendly_name": "Bell"}),
+        "light.hall": ("unavailable", {"friendly_name": "Hall"}),
+    }
+    for entity_id, (state, attributes) in states.items():
+        hass.states.async_set(entity_id, state, attributes)
+    return [*states, "sensor.gone"]
+
+
+def rows_of(mail: Received) -> list[list[str]]:
+    """Return the cells of the table, without the mark-up around them."""
+    rows = re.findall(r"<tr.*?</tr>", html_of(mail), re.DOTALL)
+    return [
+        [
+            re.sub(r"^<b>|</b>$", "", cell)
+            for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL)
+        ]
+        for row in rows
+    ]
+
+
+async def test_digest_is_a_table_of_the_entities(house: House) -> None:
+    """At seven every day; names and states are escaped, shown with unit and in words."""
+    await house.hass.config.async_set_time_zone("UTC")
+    house.freezer.move_to(datetime(2026, 11, 24, 5, 59, tzinfo=UTC))
+    # States get their words from the translations of components that are loaded.
+    assert await async_setup_component(house.hass, "binary_sensor", {})
+    entities = show(house.hass)
+    await house.automate("daily_digest", entities=entities, recipients=FAMILY)
+    await house.pass_time(minutes=59)
+    await house.mails(0)
+    await house.pass_time(minutes=2)
+    [mail] = await house.mails(1)
+
+    assert mail.recipients == (ANNA, BERT)
+    assert mail.message["Subject"] == "Digest of 2026-11-24"
+    changed = "2026-11-24 05:59"
+    assert rows_of(mail) == [
+        ["Name", "State", "Last change"],
+        ["Cellar", "21.456 °C", changed],
+        ["Window &lt;script&gt;", "Open", changed],
+        ["Song", "&lt;b&gt;Rock &amp; Roll&lt;/b&gt;", changed],
+        ["Alarm", "2026-11-25 06:30", changed],
+        ["Bell", "Unknown", changed],
+        ["Hall", "Unavailable", changed],
+        ["sensor.gone", "Unknown", "\N{EN DASH}"],
+    ]
+    assert "<script>" not in html_of(mail)
+    assert html_of(mail).count("background-color") == 4
+    assert not re.search(r"[;\"]color:", html_of(mail))
+    assert "Cellar" in text_of(mail)
+    assert "<b>Rock & Roll</b>" in text_of(mail)
+
+    await house.pass_time(hours=23)
+    await house.mails(1)
+    await house.pass_time(hours=1)
+    assert (await house.mails(2))[-1].message["Subject"] == "Digest of 2026-11-25"
+
+
+async def test_digest_on_its_days_with_all_inputs(house: House) -> None:
+    """On Mondays and Fridays at the given time, with the given title, to the given people."""
+    await house.hass.config.async_set_time_zone("UTC")
+    house.freezer.move_to(datetime(2026, 11, 24, 20, 0, tzinfo=UTC))  # A Tuesday.
+    await house.automate(
+        "daily_digest",
+        entities=show(house.hass)[:1],
+        recipients=MYSELF,
+        at="20:30:00",
+        weekdays=["mon", "fri"],
+        title="Cellar & <more>",
+    )
+    received = []
+    for _ in range(7):
+        await house.pass_time(minutes=31)
+        received.append(len(house.standin.received))
+        await house.pass_time(hours=23, minutes=29)
+    assert received == [0, 0, 0, 1, 1, 1, 2]
+    mail = (await house.mails(2))[0]
+    assert mail.recipients == (ADDRESS,)
+    assert mail.message["Subject"] == "Cellar & <more>"
+    assert ">Cellar &amp; &lt;more&gt;</h2>" in html_of(mail)
+
+
+# Trouble with mail
+
+TROUBLE: Final = {
+    "connection": CONNECTION,
+    "outbox": "sensor.me_outlook_com_outbox",
+    "delivery": "event.me_outlook_com_delivery",
+}
+PHONE: Final = {
+    "action": "notify.mobile_app_phone",
+    "data": {"title": "{{ title }}", "message": "{{ message }}", "data": {"tag": "{{ what }}"}},
+}
+
+
+def trouble_at_sign_in(standin: StandIn) -> None:
+    """Let the server refuse to let the account in."""
+    row = next(row for row in CATALOGUE if row.name == "tenant_disabled")
+    standin.mailboxes[ADDRESS].script = Script.for_row(row)
+
+
+def told(calls: list[ServiceCall]) -> list[str]:
+    """Return what the phone was told of, and nothing else was."""
+    return [f"{call.data['data']['tag']}: {call.data['title']}" for call in calls]
+
+
+@pytest.fixture
+def phone(hass: HomeAssistant) -> list[ServiceCall]:
+    """Return what a phone is told."""
+    return async_mock_service(hass, "notify", "mobile_app_phone")
+
+
+async def test_trouble_is_told_once_and_so_is_its_end(
+    house: House, standin: StandIn, phone: list[ServiceCall]
+) -> None:
+    """After ten minutes, with the problem in words and the server's reply."""
+    await house.automate("mail_trouble", **TROUBLE, tell=[PHONE])
+    trouble_at_sign_in(standin)
+    await house.pass_time(minutes=31)
+    await until(lambda: house.hass.states.is_state(CONNECTION, "off"))
+    await house.pass_time(minutes=9)
+    assert phone == []
+    for _ in range(5):
+        await house.pass_time(minutes=1)
+    assert told(phone) == ["off: Mail does not work"]
+    assert (
+        phone[0].data["message"].startswith("SMTP switched off for the organization: 535 5.7.139")
+    )
+    await house.pass_time(minutes=5)
+    assert len(phone) == 1
+
+    standin.mailboxes[ADDRESS].script = Script()
+    await house.pass_time(minutes=31)
+    await until(lambda: house.hass.states.is_state(CONNECTION, "on"))
+    await house.rest()
+    assert told(phone) == ["off: Mail does not work", "well: Mail works again"]
+    await house.pass_time(hours=1)
+    assert len(phone) == 2
+    assert state_of(house.hass, "automation.test").attributes["current"] == 0
+
+
+async def test_short_trouble_is_not_told(
+    house: House, standin: StandIn, phone: list[ServiceCall]
+) -> None:
+    """What is over within one's patience is never mentioned, nor is its end."""
+    await house.automate("mail_trouble", **TROUBLE, tell=[PHONE], minutes_off=60)
+    trouble_at_sign_in(standin)
+    await house.pass_time(minutes=31)
+    await until(lambda: house.hass.states.is_state(CONNECTION, "off"))
+    standin.mailboxes[ADDRESS].script = Script()
+    await house.pass_time(minutes=31)
+    await until(lambda: house.hass.states.is_state(CONNECTION, "on"))
+    await house.pass_time(hours=2)
+    assert phone == []
+
+
+async def test_mail_that_waits_is_told_and_the_end_of_it_all_once(
+    house: House, standin: StandIn, phone: list[ServiceCall]
+) -> None:
+    """Two troubles that end together have one end, even though the account is loaded anew."""
+    await house.automate("mail_trouble", **TROUBLE, tell=[PHONE], minutes_off=5, minutes_waiting=20)
+    trouble_at_sign_in(standin)
+    await put_off(house.account)
+    await until(lambda: house.hass.states.is_state(CONNECTION, "off"))
+    for _ in range(25):
+        await house.pass_time(minutes=1)
+    assert told(phone) == ["off: Mail does not work", "waiting: 1 mail waits"]
+    assert (
+        phone[1].data["message"].startswith("SMTP switched off for the organization: 535 5.7.139")
+    )
+    assert state_of(house.hass, "automation.test").attributes["current"] == 1
+
+    standin.mailboxes[ADDRESS].script = Script()
+    assert await house.hass.config_entries.async_reload(house.account.entry_id)
+    await until(lambda: house.hass.states.is_state(CONNECTION, "on"))
+    await act(house.hass, "flush_outbox")
+    await until_empty(house.account)
+    await house.rest()
+    assert told(phone)[2:] == ["well: Mail works again"]
+    await house.pass_time(hours=1)
+    assert len(phone) == 3
+
+
+async def test_refused_mail_is_told_and_sent_mail_is_not(
+    house: House, standin: StandIn, phone: list[ServiceCall]
+) -> None:
+    """Each refusal is told with the server's words and who does not get the mail."""
+    await house.automate("mail_trouble", **TROUBLE, tell=[PHONE])
+    await mailer_of(house.account).send(letter())
+    standin.script = Script(replies={Step.FINAL: REFUSAL})
+    for to in (ANNA, BERT):
+        with pytest.raises(HomeAssistantError, match="Not like this"):
+            await mailer_of(house.account).send(letter("Door", to))
+    await house.rest()
+    assert told(phone) == ["failed: A mail was refused"] * 2
+    assert [call.data["message"] for call in phone] == [
+        f"To {ANNA}: {REFUSAL}",
+        f"To {BERT}: {REFUSAL}",
+    ]
+    standin.script = Script()
+    assert await house.hass.config_entries.async_reload(house.account.entry_id)
+    await house.pass_time(hours=1)
+    assert len(phone) == 2
+
+
+async def test_mail_that_is_given_up_is_told_with_the_default_way(
+    house: House, standin: StandIn
+) -> None:
+    """Without a phone, notifications in Home Assistant tell it; the end is not told if unwanted."""
+    notifications = async_mock_service(house.hass, "persistent_notification", "create")
+    await house.automate("mail_trouble", **TROUBLE, tell_well=False)
+    trouble_at_sign_in(standin)
+    await put_off(house.account)
+    await house.pass_time(hours=1)
+    await house.pass_time(hours=48)
+    await until(lambda: len(notifications) == 3)
+    standin.mailboxes[ADDRESS].script = Script()
+    await house.hass.services.async_call(
+        "button", "press", {"entity_id": "button.me_outlook_com_check_now"}, blocking=True
+    )
+    await until(lambda: house.hass.states.is_state(CONNECTION, "on"))
+    await house.rest()
+    assert sorted(call.data["title"] for call in notifications) == [
+        "1 mail waits",
+        "A mail waited too long and was given up",
+        "Mail does not work",
+    ]
+
+
+async def test_trouble_from_before_the_start_is_told(
+    house: House, standin: StandIn, phone: list[ServiceCall]
+) -> None:
+    """An automation that finds mail not working tells it, though nothing changes."""
+    trouble_at_sign_in(standin)
+    await house.pass_time(minutes=31)
+    await until(lambda: house.hass.states.is_state(CONNECTION, "off"))
+    await house.automate("mail_trouble", **TROUBLE, tell=[PHONE])
+    for _ in range(12):
+        await house.pass_time(minutes=1)
+    assert told(phone) == ["off: Mail does not work"]
+
+
+async def test_account_that_is_not_loaded_is_told(
+    house: House, standin: StandIn, phone: list[ServiceCall]
+) -> None:
+    """Neither a disabled account nor a failed one sends mail."""
+    await house.automate("mail_trouble", **TROUBLE, tell=[PHONE])
+    assert await house.hass.config_entries.async_unload(house.account.entry_id)
+    for _ in range(12):
+        await house.pass_time(minutes=1)
+    assert told(phone) == ["off: Mail does not work"]
+    assert phone[0].data["message"] == "The account is not loaded."
+
+
+async def test_trouble_run_by_hand(
+    house: House, standin: StandIn, phone: list[ServiceCall]
+) -> None:
+    """It says how things are, so that one knows to be reached."""
+    await house.automate("mail_trouble", **TROUBLE, tell=[PHONE])
+    run = ("automation", "trigger", {"entity_id": "automation.test"})
+    await house.hass.services.async_call(*run, blocking=True)
+    trouble_at_sign_in(standin)
+    await put_off(house.account)
+    await until(lambda: house.hass.states.is_state(CONNECTION, "off"))
+    await house.hass.services.async_call(*run, blocking=True)
+    assert told(phone) == ["test: Mail works", "test: Mail does not work"]
+    assert "535 5.7.139" in phone[1].data["message"]

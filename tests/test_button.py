@@ -1,0 +1,119 @@
+"""The buttons try an account, and say in words what is wrong if it does not work."""
+
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import entity_registry as er
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from .conftest import ADDRESS, until
+from .helpers import mailer_of, state_of, titles, until_empty
+from .standin import CATALOGUE, Script, StandIn, Step
+
+SEND_TEST_MAIL = "button.me_outlook_com_send_test_mail"
+CHECK_NOW = "button.me_outlook_com_check_now"
+CONNECTION = "binary_sensor.me_outlook_com_connection"
+
+
+async def press(hass: HomeAssistant, button: str) -> None:
+    """Press a button."""
+    await hass.services.async_call("button", "press", {"entity_id": button}, blocking=True)
+
+
+@pytest.mark.parametrize("language", ["en", "xx"])
+async def test_test_mail_arrives(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, language: str
+) -> None:
+    """It goes to the mailbox itself, in the language of Home Assistant or else in English."""
+    hass.config.language = language
+    await press(hass, SEND_TEST_MAIL)
+    (mail,) = standin.received
+    assert mail.recipients == (ADDRESS,)
+    assert mail.message["Subject"] == "Test mail from Home Assistant"
+    assert "mail works" in mail.message.get_content()
+
+
+@pytest.mark.usefixtures("account")
+async def test_test_mail_that_has_to_wait_says_why(hass: HomeAssistant, standin: StandIn) -> None:
+    """It stays in the outbox, and goes out as soon as it can."""
+    standin.script = Script(replies={Step.GREETING: "451 4.7.500 Server busy"})
+    with pytest.raises(HomeAssistantError) as caught:
+        await press(hass, SEND_TEST_MAIL)
+    assert caught.value.translation_key == "test_mail_waits"
+    assert "waits in the outbox" in str(caught.value)
+    assert "451 4.7.500 Server busy" in str(caught.value)
+    assert state_of(hass, "sensor.me_outlook_com_outbox").state == "1"
+    standin.script = Script()
+    await hass.services.async_call("outlook_smtp", "flush_outbox", blocking=True)
+    await standin.async_wait_for_mail()
+    assert titles(standin) == ["Test mail from Home Assistant"]
+
+
+async def test_test_mail_that_waits_without_a_word_of_the_server(
+    hass: HomeAssistant,
+    account: MockConfigEntry,
+    standin: StandIn,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody waits for a silent server for long."""
+    monkeypatch.setattr("custom_components.outlook_smtp.mailer.PATIENCE", 0.05)
+    standin.script_next(Script(silent=True))
+    with pytest.raises(HomeAssistantError, match="The server said: -"):
+        await press(hass, SEND_TEST_MAIL)
+    standin.hang_up()
+    await until(lambda: mailer_of(account).queue.items[0].tries == 1)
+    await hass.services.async_call("outlook_smtp", "flush_outbox", blocking=True)
+    await until_empty(account)
+    assert len(standin.received) == 1
+
+
+async def test_refused_test_mail_quotes_the_server(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+) -> None:
+    """A refusal is an error in the server's own words, and nothing waits."""
+    standin.script_next(Script(replies={Step.FINAL: "554 5.6.0 Not like this"}))
+    with pytest.raises(HomeAssistantError, match="Not like this"):
+        await press(hass, SEND_TEST_MAIL)
+    assert not mailer_of(account).queue.items
+
+
+async def test_check_updates_the_health(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+) -> None:
+    """It connects and signs in, and sends nothing; a failure is an error with its remedy."""
+    connections = standin.connections
+    await press(hass, CHECK_NOW)
+    assert standin.connections == connections + 1
+    assert state_of(hass, CONNECTION).state == "on"
+    row = next(row for row in CATALOGUE if row.name == "tenant_disabled")
+    standin.mailboxes[ADDRESS].script = Script.for_row(row)
+    with pytest.raises(HomeAssistantError) as caught:
+        await press(hass, CHECK_NOW)
+    assert caught.value.translation_key == "smtp_disabled_tenant"
+    assert state_of(hass, CONNECTION).state == "off"
+    assert state_of(hass, CONNECTION).attributes["server_reply"] in str(caught.value)
+    standin.mailboxes[ADDRESS].script = Script()
+    await press(hass, CHECK_NOW)
+    assert state_of(hass, CONNECTION).state == "on"
+    assert standin.received == []
+
+
+@pytest.mark.usefixtures("account")
+async def test_failed_check_is_an_error_though_the_sensor_waits_for_a_second_one(
+    hass: HomeAssistant, standin: StandIn
+) -> None:
+    """Who asks is told at once, also of what may pass."""
+    standin.stop()
+    with pytest.raises(HomeAssistantError, match="refuses connections on port") as caught:
+        await press(hass, CHECK_NOW)
+    assert caught.value.translation_key == "connection_refused"
+    assert state_of(hass, CONNECTION).state == "on"
+
+
+@pytest.mark.usefixtures("account")
+async def test_buttons_are_for_diagnosis(entity_registry: er.EntityRegistry) -> None:
+    """They stay out of dashboards that Home Assistant makes."""
+    for button in (SEND_TEST_MAIL, CHECK_NOW):
+        registered = entity_registry.async_get(button)
+        assert registered
+        assert registered.entity_category == "diagnostic"

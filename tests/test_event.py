@@ -1,0 +1,198 @@
+"""The delivery event tells automations every turn of a message, and nothing that it says."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from freezegun.api import FrozenDateTimeFactory
+from homeassistant.const import EVENT_STATE_CHANGED
+from homeassistant.core import Event, EventStateChangedData, HomeAssistant, State, callback
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers.translation import async_get_translations
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.outlook_smtp.const import DOMAIN
+from custom_components.outlook_smtp.smtp.faults import Problem
+
+from .conftest import until
+from .helpers import (
+    ANNA,
+    BERT,
+    act,
+    letter,
+    mailer_of,
+    pass_time,
+    put_off,
+    state_of,
+    until_empty,
+    waiting_files,
+)
+from .standin import Script, StandIn, Step
+
+DELIVERY = "event.me_outlook_com_delivery"
+
+type Turns = list[State]
+
+
+@pytest.fixture
+def turns(hass: HomeAssistant, account: MockConfigEntry) -> Turns:
+    """Return the states that the event of an account takes from now on."""
+    states: Turns = []
+
+    @callback
+    def note(event: Event[EventStateChangedData]) -> None:
+        """Keep a state."""
+        if event.data["entity_id"] == DELIVERY:
+            assert event.data["new_state"]
+            states.append(event.data["new_state"])
+
+    hass.bus.async_listen(EVENT_STATE_CHANGED, note)
+    return states
+
+
+def told(turn: State) -> Mapping[str, Any]:
+    """Return what an event tells of a message."""
+    names = ("event_type", "id", "message_id", "recipients", "problem", "reply")
+    return {name: turn.attributes[name] for name in names}
+
+
+async def test_sent_message(account: MockConfigEntry, turns: Turns) -> None:
+    """It is told with the server's words, and for whom it was taken."""
+    receipt = await mailer_of(account).send(letter("Door", ANNA, BERT))
+    (turn,) = turns
+    assert told(turn) == {
+        "event_type": "sent",
+        "id": receipt.id,
+        "message_id": receipt.message_id,
+        "recipients": [ANNA, BERT],
+        "problem": None,
+        "reply": receipt.reply,
+    }
+    assert receipt.reply
+
+
+async def test_queued_message(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, turns: Turns
+) -> None:
+    """It is told once that it has to wait and why, and then that it was sent."""
+    standin.script = Script(replies={Step.GREETING: "451 4.7.500 Server busy"})
+    (receipt,) = await put_off(account)
+    await act(hass, "flush_outbox")
+    queue = mailer_of(account).queue
+    await until(lambda: queue.items[0].tries == 2 and not queue.under_way)
+    (turn,) = turns
+    assert told(turn) == {
+        "event_type": "queued",
+        "id": receipt.id,
+        "message_id": receipt.message_id,
+        "recipients": [ANNA],
+        "problem": "server_busy",
+        "reply": "451 4.7.500 Server busy",
+    }
+    standin.script = Script()
+    await act(hass, "flush_outbox")
+    await until_empty(account)
+    assert told(turns[-1])["event_type"] == "sent"
+    assert told(turns[-1])["id"] == receipt.id
+    assert len(turns) == 2
+
+
+async def test_refused_message(account: MockConfigEntry, standin: StandIn, turns: Turns) -> None:
+    """Those who are refused are told apart from those who get it."""
+    reply = "550 5.1.1 Mailbox unavailable"
+    standin.script_next(Script(refuse_recipients={BERT: reply}))
+    receipt = await mailer_of(account).send(letter("Door", ANNA, BERT))
+    sent, refused = map(told, turns)
+    assert (sent["event_type"], sent["recipients"]) == ("sent", [ANNA])
+    assert refused == {
+        "event_type": "refused",
+        "id": receipt.id,
+        "message_id": receipt.message_id,
+        "recipients": [BERT],
+        "problem": "recipient_refused",
+        "reply": reply,
+    }
+
+
+async def test_expired_message(
+    hass: HomeAssistant,
+    account: MockConfigEntry,
+    standin: StandIn,
+    turns: Turns,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """It is told when it is given up, with what stood in its way."""
+    standin.script = Script(replies={Step.GREETING: "451 4.7.500 Server busy"})
+    (receipt,) = await put_off(account)
+    await pass_time(hass, freezer, hours=48, minutes=1)
+    await until(lambda: told(turns[-1])["event_type"] != "queued")
+    assert told(turns[-1]) == {
+        "event_type": "expired",
+        "id": receipt.id,
+        "message_id": receipt.message_id,
+        "recipients": [ANNA],
+        "problem": "server_busy",
+        "reply": "451 4.7.500 Server busy",
+    }
+
+
+async def test_failed_message(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, turns: Turns
+) -> None:
+    """It is told when it cannot be sent at all, as when its file is damaged."""
+    standin.stop()
+    (receipt,) = await put_off(account)
+    (file,) = waiting_files(hass, account)
+    file.write_bytes(file.read_bytes()[:-1])
+    await act(hass, "flush_outbox")
+    await until_empty(account)
+    assert told(turns[-1]) == {
+        "event_type": "failed",
+        "id": receipt.id,
+        "message_id": receipt.message_id,
+        "recipients": [ANNA],
+        "problem": None,
+        "reply": "",
+    }
+
+
+async def test_message_that_the_server_is_not_asked_to_take(
+    account: MockConfigEntry, standin: StandIn, turns: Turns
+) -> None:
+    """Where no server has refused anything, the message has failed."""
+    standin.script_next(Script(replies={Step.EHLO_TLS: "250-Hello\n250 AUTH LOGIN"}))
+    with pytest.raises(HomeAssistantError):
+        await mailer_of(account).send(letter("Door", "älice@example.com"))
+    (turn,) = turns
+    assert told(turn)["event_type"] == "failed"
+    assert told(turn)["problem"] == "utf8_not_supported"
+    assert told(turn)["reply"] == ""
+
+
+async def test_event_says_nothing_of_what_the_message_says(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, turns: Turns
+) -> None:
+    """Neither title nor text is in it; a change of the mere numbers is no event."""
+    secret = letter("Top secret", text="The code is 0815")
+    await mailer_of(account).send(secret)
+    standin.script_next(Script(replies={Step.FINAL: "554 5.6.0 Not like this"}))
+    with pytest.raises(HomeAssistantError):
+        await mailer_of(account).send(secret)
+    standin.stop()
+    (receipt,) = await put_off(account, secret)
+    await act(hass, "cancel_message", id=receipt.id)
+    assert [told(turn)["event_type"] for turn in turns] == ["sent", "refused", "queued"]
+    for turn in turns:
+        assert "Top secret" not in str(turn)
+        assert "0815" not in str(turn)
+
+
+@pytest.mark.usefixtures("account")
+async def test_every_turn_and_problem_has_a_text(hass: HomeAssistant) -> None:
+    """The event is readable in the logbook and on a dashboard."""
+    texts = await async_get_translations(hass, "en", "entity", [DOMAIN])
+    prefix = f"component.{DOMAIN}.entity.event.delivery.state_attributes"
+    for event_type in state_of(hass, DELIVERY).attributes["event_types"]:
+        assert texts[f"{prefix}.event_type.state.{event_type}"]
+    for problem in Problem:
+        assert texts[f"{prefix}.problem.state.{problem}"]

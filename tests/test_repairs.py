@@ -1,0 +1,314 @@
+"""Repairs tells what keeps an account from sending, what to do, and looks whether it helped."""
+
+from typing import Final
+
+from freezegun.api import FrozenDateTimeFactory
+from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryDisabler
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import issue_registry as ir
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+
+from custom_components.outlook_smtp import repairs
+from custom_components.outlook_smtp.const import DOMAIN
+from custom_components.outlook_smtp.issues import ACCOUNT_ISSUES, HEALTH_ISSUES, PROBLEMS, quote
+from custom_components.outlook_smtp.smtp.faults import Kind
+from custom_components.outlook_smtp.smtp.replies import CATALOGUE as REPLIES
+from custom_components.outlook_smtp.smtp_import import BUILT_IN_SMTP
+
+from .conftest import ADDRESS, until
+from .helpers import mailer_of, pass_time, put_off, state_of, titles
+from .repair_helpers import ISSUES, Repair, find_issue, raised, script_of
+from .standin import Script, StandIn, Step
+
+CONNECTION: Final = "binary_sensor.me_outlook_com_connection"
+# The row of the server's replies that each issue comes of.
+AT_SIGN_IN: Final = {
+    "account_locked": "account_locked",
+    "basic_auth_disabled": "basic_auth_disabled",
+    "conditional_access": "criteria_not_met",
+    "security_defaults": "security_defaults",
+    "setup_problem": "unrecognized_mechanism",
+    "smtp_disabled_mailbox": "mailbox_disabled",
+    "smtp_disabled_tenant": "tenant_disabled",
+}
+BY_MAIL: Final = {
+    "mailbox_full": "mailbox_full",
+    "sender_blocked": "bad_outbound_sender",
+    "suspended": "suspended",
+    "verification_required": "hip_notify",
+}
+WITH_SIGN_IN: Final = ("basic_auth_disabled", "security_defaults")
+
+
+@pytest.fixture
+def repair(hass: HomeAssistant, hass_client: ClientSessionGenerator) -> Repair:
+    """Return a dialog that is not open yet."""
+    return Repair(hass, hass_client)
+
+
+async def refuse(hass: HomeAssistant, standin: StandIn, entry: MockConfigEntry, key: str) -> str:
+    """Let the server refuse what raises an issue, and return its words."""
+    mailbox = standin.mailboxes[ADDRESS]
+    if key in AT_SIGN_IN:
+        mailbox.script = script_of(AT_SIGN_IN[key])
+        await entry.runtime_data.async_refresh()
+    else:
+        mailbox.script = script_of(BY_MAIL[key])
+        await put_off(entry)
+    await hass.async_block_till_done()
+    reply: str = entry.runtime_data.data.reply
+    assert reply
+    return reply
+
+
+# Raised, and gone by itself
+
+
+@pytest.mark.parametrize("key", HEALTH_ISSUES)
+async def test_issue_is_raised_and_goes_away_by_itself(
+    hass: HomeAssistant,
+    account: MockConfigEntry,
+    standin: StandIn,
+    freezer: FrozenDateTimeFactory,
+    key: str,
+) -> None:
+    """It is there with the first refusal, for this account, and gone when mail works again."""
+    assert raised(hass) == []
+    await refuse(hass, standin, account, key)
+    assert raised(hass) == [key]
+    issue = find_issue(hass, key, account)
+    assert issue
+    assert issue.is_fixable
+    assert issue.severity is ir.IssueSeverity.ERROR
+    standin.mailboxes[ADDRESS].script = Script()
+    await pass_time(hass, freezer, hours=1, seconds=1)
+    await until(lambda: hass.states.is_state(CONNECTION, "on"))
+    assert raised(hass) == []
+
+
+async def test_another_problem_takes_the_place_of_the_first(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+) -> None:
+    """What is known of the account is one thing at a time."""
+    await refuse(hass, standin, account, "smtp_disabled_tenant")
+    await refuse(hass, standin, account, "conditional_access")
+    assert raised(hass) == ["conditional_access"]
+    standin.mailboxes[ADDRESS].script = script_of("credentials_incorrect")
+    await account.runtime_data.async_refresh()
+    assert raised(hass) == []  # Home Assistant itself asks to sign in again.
+
+
+async def test_passing_fault_raises_and_clears_nothing(
+    hass: HomeAssistant,
+    account: MockConfigEntry,
+    standin: StandIn,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """A server that is away is no matter for a person, and proves nothing."""
+    standin.stop()
+    await pass_time(hass, freezer, minutes=31)
+    await pass_time(hass, freezer, seconds=61)
+    assert state_of(hass, CONNECTION).attributes["problem"] == "connection_refused"
+    assert raised(hass) == []
+    standin.start()
+    await refuse(hass, standin, account, "smtp_disabled_mailbox")
+    standin.stop()
+    await account.runtime_data.async_refresh()
+    assert state_of(hass, CONNECTION).attributes["problem"] == "connection_refused"
+    assert raised(hass) == ["smtp_disabled_mailbox"]
+
+
+async def test_quota_raises_nothing(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+) -> None:
+    """It ends by itself."""
+    standin.mailboxes[ADDRESS].script = script_of("daily_limit")
+    await put_off(account)
+    assert state_of(hass, CONNECTION).state == "off"
+    assert raised(hass) == []
+
+
+async def test_issue_outlives_a_reload_and_goes_with_the_account(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+) -> None:
+    """It is not there twice, and not left behind."""
+    await refuse(hass, standin, account, "suspended")
+    assert await hass.config_entries.async_reload(account.entry_id)
+    assert raised(hass) == ["suspended"]
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert raised(hass) == ["suspended"]
+    await hass.config_entries.async_remove(account.entry_id)
+    assert raised(hass) == ["removed"]
+
+
+async def test_disabled_account_has_no_issues(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+) -> None:
+    """Nobody wants to hear of it; when it is enabled again, it is checked anew."""
+    await refuse(hass, standin, account, "smtp_disabled_tenant")
+    await hass.config_entries.async_set_disabled_by(account.entry_id, ConfigEntryDisabler.USER)
+    assert raised(hass) == []
+    await hass.config_entries.async_set_disabled_by(account.entry_id, None)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert raised(hass) == ["smtp_disabled_tenant"]
+
+
+# The dialogs
+
+
+@pytest.mark.parametrize("key", HEALTH_ISSUES)
+async def test_dialog_tells_checks_and_ends(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, repair: Repair, key: str
+) -> None:
+    """It says what, when and in which words; it stays while it is so, and ends when it is over."""
+    reply = await refuse(hass, standin, account, key)
+    since = account.runtime_data.data.since
+    await repair.open(key, account)
+    assert ADDRESS in repair.text
+    assert quote(reply) in repair.text
+    assert f"{since:%Y-%m-%d}" in repair.text
+    if key in WITH_SIGN_IN:
+        await repair.choose("check")
+    else:
+        assert repair.result["step_id"] == "check"
+        await repair.submit()
+    assert repair.result["type"] == "form"
+    assert repair.text.endswith(f"mail does not work yet. The server said: {reply}")
+    assert raised(hass) == [key]
+
+    standin.mailboxes[ADDRESS].script = Script()
+    await repair.submit()
+    assert repair.result["type"] == "create_entry"
+    assert raised(hass) == []
+    await until(lambda: not mailer_of(account).queue.items)
+    assert titles(standin) == (["Door"] if key in BY_MAIL else [])
+
+
+async def test_dialog_quotes_what_stands_in_the_way_now(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, repair: Repair
+) -> None:
+    """A server that is away now is not blamed on the account."""
+    await refuse(hass, standin, account, "suspended")
+    await repair.open("suspended", account)
+    standin.stop()
+    await repair.submit()
+    assert "Connect" in repair.text.rpartition("The server said: ")[2]
+    assert raised(hass) == ["suspended"]
+
+
+async def test_dialog_does_not_wait_for_ever(
+    hass: HomeAssistant,
+    account: MockConfigEntry,
+    standin: StandIn,
+    repair: Repair,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """While the fate of the message is open, the problem is."""
+    await refuse(hass, standin, account, "suspended")
+    await repair.open("suspended", account)
+    monkeypatch.setattr(repairs, "PATIENCE", 0.0)
+    standin.mailboxes[ADDRESS].script = Script(stall=Step.MAIL)
+    standin.script_next(Script())
+    task = hass.async_create_task(repair.submit())
+    await until(task.done)
+    assert (await task)["errors"] == {"base": "still_there"}
+    standin.hang_up()
+
+
+async def test_refused_message_shows_nothing_about_the_account(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, repair: Repair
+) -> None:
+    """The one that waited may be refused for itself; then the next one has to show it."""
+    await refuse(hass, standin, account, "suspended")
+    await repair.open("suspended", account)
+    standin.mailboxes[ADDRESS].script = script_of("other_5xx")
+    await repair.submit()
+    await until(lambda: bool(mailer_of(account).queue.failed))
+    assert "messages_failed" in raised(hass)
+
+
+@pytest.mark.parametrize("leads_on", [True, False])
+@pytest.mark.parametrize("key", WITH_SIGN_IN)
+async def test_dialog_leads_to_the_sign_in(
+    hass: HomeAssistant,
+    *,
+    account: MockConfigEntry,
+    standin: StandIn,
+    repair: Repair,
+    monkeypatch: pytest.MonkeyPatch,
+    key: str,
+    leads_on: bool,
+) -> None:
+    """There is one dialog to sign in again, and it begins with Microsoft's sign-in."""
+    if leads_on and not repairs.LEADS_ON:
+        pytest.skip("This Home Assistant cannot lead on")
+    monkeypatch.setattr(repairs, "LEADS_ON", leads_on)
+    await refuse(hass, standin, account, key)
+    for _ in range(2):
+        await repair.open(key, account)
+        await repair.choose("sign_in")
+        assert repair.result["type"] == "abort"
+        assert f"#config_entry={account.entry_id}" in repair.text
+        (flow,) = hass.config_entries.flow.async_progress_by_handler(DOMAIN)
+        assert flow["context"]["source"] == SOURCE_REAUTH
+        assert flow["step_id"] == "passwords_refused"
+        led_to = repair.result.get("next_flow")
+        assert led_to == (["config_flow", flow["flow_id"]] if leads_on else None)
+        assert raised(hass) == [key]
+
+
+@pytest.mark.parametrize("key", ["suspended", "security_defaults"])
+@pytest.mark.parametrize("what", ["unload", "remove"])
+async def test_dialog_of_an_account_that_went_away_ends(
+    hass: HomeAssistant,
+    *,
+    account: MockConfigEntry,
+    standin: StandIn,
+    repair: Repair,
+    what: str,
+    key: str,
+) -> None:
+    """It says so, and breaks nothing."""
+    await refuse(hass, standin, account, key)
+    await repair.open(key, account)
+    if what == "unload":
+        assert await hass.config_entries.async_unload(account.entry_id)
+        reason = "account_not_loaded"
+    else:
+        await hass.config_entries.async_remove(account.entry_id)
+        reason = "account_gone"
+    await (repair.choose("sign_in") if key in WITH_SIGN_IN else repair.submit())
+    assert repair.result["type"] == "abort"
+    assert repair.result["reason"] == reason
+
+
+# The texts
+
+
+def test_every_issue_has_texts() -> None:
+    """The code and the texts know the same issues; there is a reply that raises each."""
+    fixable = {key for key, texts in ISSUES.items() if "fix_flow" in texts}
+    assert fixable == {*ACCOUNT_ISSUES, BUILT_IN_SMTP}
+    assert set(PROBLEMS) == {problem for _, kind, problem in REPLIES if kind is Kind.ACCOUNT}
+    assert set(AT_SIGN_IN) | set(BY_MAIL) == set(HEALTH_ISSUES)
+
+
+def test_no_text_holds_markup() -> None:
+    """Home Assistant would not show it."""
+    assert "<" not in str(ISSUES)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("smtp_auth_disabled", "smtp_auth_disabled"),
+        ("_so_ *it* [is](http://x) `<b>`", r"\_so\_ \*it\* \[is\](http://x) \`\<b\>\`"),
+        ("a & b &amp; &#60;", r"a & b \&amp; \&#60;"),
+        ("back\\slash ~~gone~~", r"back\\slash \~\~gone\~\~"),
+    ],
+)
+def test_words_of_strangers_are_shown_as_they_are(text: str, shown: str) -> None:
+    """They start neither links nor anything else."""
+    assert quote(text) == shown

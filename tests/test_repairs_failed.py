@@ -1,0 +1,249 @@
+"""Repairs shows what could not be sent, to send it again or to delete it."""
+
+import asyncio
+import errno
+import re
+from typing import Any
+
+from freezegun.api import FrozenDateTimeFactory
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import issue_registry as ir
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+
+from custom_components.outlook_smtp.outbox.queue import UnknownMessageError
+
+from .conftest import ADDRESS, until
+from .helpers import ANNA, act, letter, mailer_of, pass_time, titles, until_empty
+from .repair_helpers import Repair, crowd, find_issue, placeholders, raised
+from .standin import Script, StandIn, Step
+
+REPLY = "554 5.6.0 Not *like* this"
+REFUSING = Script(replies={Step.FINAL: REPLY})
+
+
+@pytest.fixture
+def repair(hass: HomeAssistant, hass_client: ClientSessionGenerator) -> Repair:
+    """Return a dialog that is not open yet."""
+    return Repair(hass, hass_client)
+
+
+async def fail(entry: MockConfigEntry, standin: StandIn, *names: str) -> None:
+    """Let the server refuse messages."""
+    standin.mailboxes[ADDRESS].script = REFUSING
+    for name in names:
+        with pytest.raises(HomeAssistantError, match=re.escape("Not *like* this")):
+            await mailer_of(entry).send(letter(name))
+    standin.mailboxes[ADDRESS].script = Script()
+
+
+async def test_failed_messages_are_shown_and_sent_again(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, repair: Repair
+) -> None:
+    """Each with its title, recipients, time and the server's words."""
+    await fail(account, standin, "Door", "[Click](http://evil)")
+    assert raised(hass) == ["messages_failed"]
+    issue = find_issue(hass, "messages_failed", account)
+    assert issue
+    assert issue.severity is ir.IssueSeverity.WARNING
+    assert placeholders(issue)["count"] == "2"
+    await repair.open("messages_failed", account)
+    lines = [line for line in repair.text.splitlines() if line.startswith("- ")]
+    assert lines[0].startswith(rf"- **\[Click\](http://evil)** → {ANNA} · 20")
+    assert lines[1].startswith(f"- **Door** → {ANNA} · 20")
+    assert lines[1].endswith(r" · 554 5.6.0 Not \*like\* this")
+    await repair.choose("send_again")
+    assert repair.result["type"] == "create_entry"
+    await until_empty(account)
+    assert titles(standin) == ["Door", "[Click](http://evil)"]
+    assert raised(hass) == []
+
+
+async def test_failed_messages_are_dropped(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, repair: Repair
+) -> None:
+    """What has failed since they were shown is kept, and shown."""
+    await fail(account, standin, "First")
+    await repair.open("messages_failed", account)
+    await fail(account, standin, "Second")
+    await repair.choose("drop")
+    assert repair.result["type"] == "menu"
+    assert "Second" in repair.text
+    assert "First" not in repair.text
+    await repair.choose("drop")
+    assert repair.result["type"] == "create_entry"
+    assert raised(hass) == []
+    assert mailer_of(account).queue.failed == []
+    assert titles(standin) == []
+
+
+async def test_many_failed_messages_are_counted(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, repair: Repair
+) -> None:
+    """The latest ten are shown, and how many more there are; what is chosen is for all."""
+    await fail(account, standin, *(f"No. {number}" for number in range(12)))
+    await repair.open("messages_failed", account)
+    lines = [line for line in repair.text.splitlines() if line.startswith("- ")]
+    assert [line[4:].partition("*")[0] for line in lines] == [
+        f"No. {number}" for number in range(11, 1, -1)
+    ]
+    assert "And 2 more." in repair.text
+    assert "could not send 12 mails" in repair.text
+    await repair.choose("drop")
+    assert repair.result["type"] == "create_entry"
+
+
+async def test_long_titles_and_lists_are_cut(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, repair: Repair
+) -> None:
+    """A message takes a line and no page."""
+    standin.mailboxes[ADDRESS].script = REFUSING
+    recipients = [f"r{number}@example.com" for number in range(9)]
+    with pytest.raises(HomeAssistantError):
+        await mailer_of(account).send(letter("x" * 300, *recipients))
+    await repair.open("messages_failed", account)
+    assert f"**{'x' * 100}** → {', '.join(recipients[:5])}, +4 · " in repair.text
+
+
+async def test_issue_follows_the_actions_and_time(
+    hass: HomeAssistant,
+    account: MockConfigEntry,
+    standin: StandIn,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """It counts what is left, and goes when that is sent, cancelled or a week old."""
+    await fail(account, standin, "First", "Second", "Third")
+    queue = mailer_of(account).queue
+    await act(hass, "cancel_message", id=queue.failed[0].failure.spooled.id)
+    assert placeholders(find_issue(hass, "messages_failed", account))["count"] == "2"
+    await act(hass, "retry_failed", id=queue.failed[0].failure.spooled.id)
+    await until_empty(account)
+    assert placeholders(find_issue(hass, "messages_failed", account))["count"] == "1"
+    assert await hass.config_entries.async_reload(account.entry_id)
+    assert raised(hass) == ["messages_failed"]
+    await hass.async_block_till_done(wait_background_tasks=True)
+    await pass_time(hass, freezer, days=7, seconds=1)
+    await act(hass, "flush_outbox")
+    await until(lambda: raised(hass) == [])
+
+
+async def test_message_that_expired_is_shown_with_what_is_known(
+    hass: HomeAssistant,
+    account: MockConfigEntry,
+    standin: StandIn,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """Nothing was said of one that was never tried."""
+    mailer = mailer_of(account)
+    await hass.config_entries.async_unload(account.entry_id)
+    await mailer.send(letter("Old"))
+    freezer.tick(49 * 3600)
+    assert await hass.config_entries.async_setup(account.entry_id)
+    await until(lambda: raised(hass) == ["messages_failed"])
+    text = placeholders(find_issue(hass, "messages_failed", account))["messages"]
+    assert text.startswith(f"- **Old** → {ANNA} · 20")
+    assert text.endswith(" · expired")
+
+
+async def test_message_that_fails_again_is_shown_again(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, repair: Repair
+) -> None:
+    """Sending again is no way to lose one."""
+    await fail(account, standin, "Door")
+    await repair.open("messages_failed", account)
+    standin.mailboxes[ADDRESS].script = REFUSING
+    await repair.choose("send_again")
+    await until(lambda: raised(hass) == ["messages_failed"])
+    assert titles(standin) == []
+
+
+async def test_messages_that_are_gone_meanwhile_are_passed_by(
+    hass: HomeAssistant,
+    account: MockConfigEntry,
+    standin: StandIn,
+    repair: Repair,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Somebody else may have settled them while the dialog was open."""
+    await fail(account, standin, "First", "Second")
+    queue = mailer_of(account).queue
+    ids = [item.failure.spooled.id for item in queue.failed]
+    await repair.open("messages_failed", account)
+    await queue.cancel(ids[0])
+    await repair.choose("send_again")
+    assert repair.result["type"] == "create_entry"
+    await until_empty(account)
+    assert titles(standin) == ["Second"]
+
+    await fail(account, standin, "Third")
+    await repair.open("messages_failed", account)
+
+    async def late(message_id: str) -> None:
+        await asyncio.sleep(0)
+        raise UnknownMessageError
+
+    monkeypatch.setattr(queue, "cancel", late)
+    await repair.choose("drop")
+    assert repair.result["type"] == "menu"
+
+
+async def test_full_outbox_keeps_failed_messages_where_they_are(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, repair: Repair
+) -> None:
+    """The dialog says why they cannot be sent again."""
+    await fail(account, standin, "Door")
+    await crowd(hass, account, standin)
+    await repair.open("messages_failed", account)
+    await repair.choose("send_again")
+    assert repair.result["reason"] == "no_room"
+    assert "2 messages of 0.0 MB wait; 2 messages or 1 MB are the limit" in repair.text
+    assert raised(hass) == ["messages_failed", "outbox_full"]
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left"), OSError("Broken")])
+async def test_disk_that_fails_is_named(
+    hass: HomeAssistant,
+    *,
+    account: MockConfigEntry,
+    standin: StandIn,
+    repair: Repair,
+    monkeypatch: pytest.MonkeyPatch,
+    error: OSError,
+) -> None:
+    """The message stays where it is."""
+    await fail(account, standin, "Door")
+    await repair.open("messages_failed", account)
+
+    def broken(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(mailer_of(account).queue.spool, "requeue", broken)
+    await repair.choose("send_again")
+    assert repair.result["reason"] == "not_writable"
+    assert (error.strerror or "Broken") in repair.text
+    assert len(mailer_of(account).queue.failed) == 1
+
+
+async def test_restart_raises_what_is_still_so(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+) -> None:
+    """Failed messages are on disk, and so is the word of them."""
+    await fail(account, standin, "Door")
+    issue = find_issue(hass, "messages_failed", account)
+    assert issue
+    ir.async_delete_issue(hass, issue.domain, issue.issue_id)
+    assert await hass.config_entries.async_reload(account.entry_id)
+    assert raised(hass) == ["messages_failed"]
+
+
+async def test_dialog_of_an_account_that_went_away_ends(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, repair: Repair
+) -> None:
+    """It says so, and breaks nothing."""
+    await fail(account, standin, "Door")
+    await repair.open("messages_failed", account)
+    await hass.config_entries.async_unload(account.entry_id)
+    await repair.choose("drop")
+    assert repair.result["reason"] == "account_not_loaded"

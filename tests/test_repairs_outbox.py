@@ -1,0 +1,135 @@
+"""Repairs tells of an outbox without room, and helps to make some."""
+
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+
+from custom_components.outlook_smtp import repairs
+
+from .conftest import ADDRESS
+from .helpers import letter, mailer_of, put_off, titles, until_empty
+from .repair_helpers import Repair, crowd, find_issue, placeholders, raised, script_of
+from .standin import StandIn
+
+
+@pytest.fixture
+def repair(hass: HomeAssistant, hass_client: ClientSessionGenerator) -> Repair:
+    """Return a dialog that is not open yet."""
+    return Repair(hass, hass_client)
+
+
+async def fill_up(hass: HomeAssistant, entry: MockConfigEntry, standin: StandIn) -> None:
+    """Let two messages wait for a server that is away, and a third find no room."""
+    await crowd(hass, entry, standin)
+    assert raised(hass) == []
+    with pytest.raises(HomeAssistantError, match="outbox is full"):
+        await mailer_of(entry).send(letter("Third"))
+
+
+async def test_full_outbox_is_told_until_there_is_room(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, repair: Repair
+) -> None:
+    """The dialog has the numbers, tries, and ends when mail goes out."""
+    await fill_up(hass, account, standin)
+    assert raised(hass) == ["outbox_full"]
+    since = placeholders(find_issue(hass, "outbox_full", account))["since"]
+    await repair.open("outbox_full", account)
+    assert "2 messages of 0.0 MB wait" in repair.text
+    assert "2 messages or 1 MB are the limit" in repair.text
+    assert f"Since {since}" in repair.text
+    assert "Connect" in repair.text
+    await repair.choose("check")
+    assert repair.result["errors"] == {"base": "still_full"}
+    assert f"Since {since}" in repair.text
+    standin.start()
+    await repair.submit()
+    assert repair.result["type"] == "create_entry"
+    assert raised(hass) == []
+    await until_empty(account)
+    assert titles(standin) == ["First", "Second"]
+
+
+async def test_hold_of_a_full_outbox_is_quoted(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, repair: Repair
+) -> None:
+    """What the server said last is what stands in the way."""
+    options = {"max_messages": 1, "max_size": 1}
+    hass.config_entries.async_update_entry(account, options=options)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    standin.mailboxes[ADDRESS].script = script_of("mailbox_full")
+    await put_off(account, letter("First"))
+    with pytest.raises(HomeAssistantError, match="outbox is full"):
+        await mailer_of(account).send(letter("Second"))
+    assert raised(hass) == ["mailbox_full", "outbox_full"]
+    await repair.open("outbox_full", account)
+    assert "554 5.2.2 mailbox full" in repair.text
+    await repair.choose("check")
+    assert repair.result["errors"] == {"base": "still_full"}
+    assert "554 5.2.2 mailbox full" in repair.text
+
+
+async def test_issue_goes_with_the_first_that_leaves(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+) -> None:
+    """Cancelling one makes room; a larger limit does too."""
+    await fill_up(hass, account, standin)
+    queue = mailer_of(account).queue
+    await queue.cancel(queue.items[0].spooled.id)
+    assert raised(hass) == []
+    await put_off(account, letter("Fourth"))
+    with pytest.raises(HomeAssistantError, match="outbox is full"):
+        await mailer_of(account).send(letter("Fifth"))
+    assert raised(hass) == ["outbox_full"]
+    hass.config_entries.async_update_entry(account, options={"max_messages": 3, "max_size": 1})
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert raised(hass) == []
+
+
+async def test_message_that_would_never_fit_is_no_full_outbox(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+) -> None:
+    """Its sender gets an error; there is nothing to mend."""
+    hass.config_entries.async_update_entry(account, options={"max_messages": 2, "max_size": 1})
+    await hass.async_block_till_done(wait_background_tasks=True)
+    with pytest.raises(HomeAssistantError, match="outbox is full"):
+        await mailer_of(account).send(letter("Large", text="x" * 1_100_000))
+    assert raised(hass) == []
+
+
+@pytest.mark.parametrize("leads_on", [True, False])
+async def test_dialog_leads_to_the_options(
+    hass: HomeAssistant,
+    *,
+    account: MockConfigEntry,
+    standin: StandIn,
+    repair: Repair,
+    monkeypatch: pytest.MonkeyPatch,
+    leads_on: bool,
+) -> None:
+    """Or tells where they are, where it cannot."""
+    if leads_on and not repairs.LEADS_ON:
+        pytest.skip("This Home Assistant cannot lead on")
+    monkeypatch.setattr(repairs, "LEADS_ON", leads_on)
+    await fill_up(hass, account, standin)
+    await repair.open("outbox_full", account)
+    await repair.choose("options")
+    assert repair.result["type"] == "abort"
+    assert f"#config_entry={account.entry_id}" in repair.text
+    flows = hass.config_entries.options.async_progress_by_handler(account.entry_id)
+    led_to = repair.result.get("next_flow")
+    assert led_to == (["options_flow", flows[0]["flow_id"]] if leads_on else None)
+    assert bool(flows) is leads_on
+    assert raised(hass) == ["outbox_full"]
+
+
+async def test_dialog_of_an_account_that_went_away_ends(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, repair: Repair
+) -> None:
+    """It says so, and breaks nothing."""
+    await fill_up(hass, account, standin)
+    await repair.open("outbox_full", account)
+    await hass.config_entries.async_unload(account.entry_id)
+    await repair.choose("check")
+    assert repair.result["reason"] == "account_not_loaded"

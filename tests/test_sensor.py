@@ -1,0 +1,230 @@
+"""The sensors show what was sent, what waits and what is wrong, whatever the server does."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from freezegun.api import FrozenDateTimeFactory
+from homeassistant.const import STATE_UNAVAILABLE, STATE_UNKNOWN
+from homeassistant.core import HomeAssistant, State
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.translation import async_get_translations
+from homeassistant.util import dt as dt_util
+import pytest
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    mock_restore_cache_with_extra_data,
+)
+
+from custom_components.outlook_smtp.const import DOMAIN
+from custom_components.outlook_smtp.smtp.faults import Problem
+from custom_components.outlook_smtp.tally import GRAIN
+
+from .conftest import ADDRESS
+from .helpers import (
+    ANNA,
+    BERT,
+    act,
+    letter,
+    mailer_of,
+    pass_time,
+    put_off,
+    settle,
+    state_of,
+    until_empty,
+)
+from .standin import Script, StandIn, Step
+
+OUTBOX = "sensor.me_outlook_com_outbox"
+LAST_SENT = "sensor.me_outlook_com_last_sent"
+STATUS = "sensor.me_outlook_com_status"
+SENT = "sensor.me_outlook_com_sent_in_24_hours"
+RESPONSE_TIME = "sensor.me_outlook_com_response_time"
+
+EARLIER = datetime(2026, 3, 1, 12, tzinfo=UTC)
+REFUSED = Script(replies={Step.FINAL: "554 5.6.0 Not like this"})
+
+
+def stored_time(value: Any) -> dict[str, Any]:
+    """Return what Home Assistant stores of a sensor with a value."""
+    return {"native_value": value, "native_unit_of_measurement": None}
+
+
+async def test_outbox_counts_what_waits(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+) -> None:
+    """It follows the messages, and says how much room they take."""
+    assert state_of(hass, OUTBOX).state == "0"
+    assert state_of(hass, OUTBOX).attributes["unit_of_measurement"] == "messages"
+    standin.stop()
+    await put_off(account, letter("First"), letter("Second", text="word " * 60_000))
+    assert state_of(hass, OUTBOX).state == "2"
+    assert state_of(hass, OUTBOX).attributes["size"] == pytest.approx(0.3, abs=0.1)
+    assert state_of(hass, OUTBOX).attributes["failed"] == 0
+    standin.start()
+    await act(hass, "flush_outbox")
+    await until_empty(account)
+    assert state_of(hass, OUTBOX).state == "0"
+    assert state_of(hass, OUTBOX).attributes["size"] == 0
+
+
+async def test_outbox_counts_what_failed(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+) -> None:
+    """A refused message does not wait, and is kept."""
+    standin.script_next(REFUSED)
+    with pytest.raises(HomeAssistantError):
+        await mailer_of(account).send(letter())
+    assert state_of(hass, OUTBOX).state == "0"
+    assert state_of(hass, OUTBOX).attributes["failed"] == 1
+    (failed,) = mailer_of(account).queue.failed
+    await act(hass, "cancel_message", id=failed.failure.spooled.id)
+    assert state_of(hass, OUTBOX).attributes["failed"] == 0
+
+
+async def test_last_sent_is_the_time_of_the_last_acceptance(
+    hass: HomeAssistant,
+    account: MockConfigEntry,
+    standin: StandIn,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """A message that is refused or has to wait does not count, and a reload forgets nothing."""
+    assert state_of(hass, LAST_SENT).state == STATE_UNKNOWN
+    sent_at = dt_util.utcnow().replace(microsecond=0).isoformat()
+    await mailer_of(account).send(letter())
+    assert state_of(hass, LAST_SENT).state == sent_at
+    freezer.tick(timedelta(minutes=1))
+    standin.script = REFUSED
+    with pytest.raises(HomeAssistantError):
+        await mailer_of(account).send(letter())
+    standin.stop()
+    await put_off(account)
+    assert await hass.config_entries.async_reload(account.entry_id)
+    assert state_of(hass, LAST_SENT).state == sent_at
+
+
+@pytest.mark.parametrize(
+    ("value", "state"),
+    [
+        (
+            {"__type": "<class 'datetime.datetime'>", "isoformat": EARLIER.isoformat()},
+            EARLIER.isoformat(),
+        ),
+        ("yesterday", STATE_UNKNOWN),
+    ],
+)
+async def test_last_sent_survives_a_restart(
+    hass: HomeAssistant, entry: MockConfigEntry, value: Any, state: str
+) -> None:
+    """The time from before the restart is shown; what is no time is not."""
+    mock_restore_cache_with_extra_data(
+        hass, [(State(LAST_SENT, EARLIER.isoformat()), stored_time(value))]
+    )
+    await settle(hass, entry)
+    assert state_of(hass, LAST_SENT).state == state
+
+
+async def test_status_names_the_problem(
+    hass: HomeAssistant, entry: MockConfigEntry, standin: StandIn
+) -> None:
+    """It is unknown before the first answer, and then OK or the key of what is wrong."""
+    standin.stop()
+    await settle(hass, entry)
+    assert state_of(hass, STATUS).state == STATE_UNKNOWN
+    standin.start()
+    await entry.runtime_data.async_refresh()
+    assert state_of(hass, STATUS).state == "ok"
+    standin.mailboxes[ADDRESS].password = "changed"
+    await entry.runtime_data.async_refresh()
+    assert state_of(hass, STATUS).state == "invalid_credentials"
+
+
+@pytest.mark.usefixtures("account")
+async def test_every_status_has_a_text(hass: HomeAssistant) -> None:
+    """Whatever can be wrong has a key of its own, and words for it."""
+    options = state_of(hass, STATUS).attributes["options"]
+    assert options == ["ok", *(problem.value for problem in Problem)]
+    texts = await async_get_translations(hass, "en", "entity", [DOMAIN])
+    prefix = f"component.{DOMAIN}.entity.sensor.status.state."
+    translated = {key.removeprefix(prefix): text for key, text in texts.items() if prefix in key}
+    assert set(translated) == set(options)
+    assert all(translated.values())
+
+
+async def test_recipients_of_a_day_are_counted(
+    hass: HomeAssistant,
+    account: MockConfigEntry,
+    standin: StandIn,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """Only those who were accepted count, each for a day."""
+    assert state_of(hass, SENT).state == "0"
+    await mailer_of(account).send(letter("Door", ANNA, BERT))
+    assert state_of(hass, SENT).state == "2"
+    assert state_of(hass, SENT).attributes["unit_of_measurement"] == "recipients"
+    await pass_time(hass, freezer, hours=20)
+    standin.script = Script(refuse_recipients={BERT: "550 5.1.1 Unknown"})
+    await mailer_of(account).send(letter("Door", ANNA, BERT))
+    assert state_of(hass, SENT).state == "3"
+    await pass_time(hass, freezer, hours=4, seconds=2 * GRAIN)
+    assert state_of(hass, SENT).state == "1"
+    await pass_time(hass, freezer, days=1)
+    assert state_of(hass, SENT).state == "0"
+
+
+async def test_count_of_a_day_survives_a_restart(
+    hass: HomeAssistant, entry: MockConfigEntry, freezer: FrozenDateTimeFactory
+) -> None:
+    """What was counted before the restart or reload counts on, if it is not too old by now."""
+    grain = int(dt_util.utcnow().timestamp()) // GRAIN
+    counts = {str(grain - 1): 7, str(grain - 200): 4}
+    mock_restore_cache_with_extra_data(hass, [(State(SENT, "11"), {"counts": counts})])
+    await settle(hass, entry)
+    assert state_of(hass, SENT).state == "7"
+    await mailer_of(entry).send(letter())
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    assert state_of(hass, SENT).state == "8"
+    await pass_time(hass, freezer, days=1, seconds=2 * GRAIN)
+    assert state_of(hass, SENT).state == "0"
+
+
+@pytest.mark.parametrize(
+    ("kind", "limit"), [("personal", 5_000), ("work", 10_000), ("other", None)]
+)
+async def test_daily_limit_is_that_of_the_kind_of_account(
+    hass: HomeAssistant, entry: MockConfigEntry, kind: str, limit: int | None
+) -> None:
+    """Microsoft's limits are shown beside the count; of others nothing is known."""
+    data = dict(entry.data) | {"account_kind": kind}
+    hass.config_entries.async_update_entry(entry, data=data)
+    await settle(hass, entry)
+    assert state_of(hass, SENT).attributes.get("daily_limit") == limit
+
+
+async def test_response_time_is_there_for_those_who_want_it(
+    hass: HomeAssistant, account: MockConfigEntry, entity_registry: er.EntityRegistry
+) -> None:
+    """It is disabled unless somebody enables it, and then shows seconds."""
+    registered = entity_registry.async_get(RESPONSE_TIME)
+    assert registered
+    assert registered.disabled_by is er.RegistryEntryDisabler.INTEGRATION
+    assert hass.states.get(RESPONSE_TIME) is None
+    entity_registry.async_update_entity(RESPONSE_TIME, disabled_by=None)
+    assert await hass.config_entries.async_reload(account.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert 0 < float(state_of(hass, RESPONSE_TIME).state) < 5
+    assert state_of(hass, RESPONSE_TIME).attributes["unit_of_measurement"] == "s"
+
+
+async def test_sensors_are_available_without_the_server(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, freezer: FrozenDateTimeFactory
+) -> None:
+    """That the server is away is what they are there to say."""
+    standin.stop()
+    await put_off(account)
+    await pass_time(hass, freezer, seconds=61)
+    await pass_time(hass, freezer, minutes=31)
+    assert state_of(hass, STATUS).state == "connection_refused"
+    states = [state_of(hass, sensor).state for sensor in (OUTBOX, LAST_SENT, SENT)]
+    assert states == ["1", STATE_UNKNOWN, "0"]
+    assert STATE_UNAVAILABLE not in {state.state for state in hass.states.async_all()}

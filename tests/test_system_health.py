@@ -1,0 +1,97 @@
+"""The system health page says whether the servers are there, and what waits."""
+
+from collections.abc import Coroutine
+from typing import Any
+
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.setup import async_setup_component
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry, get_system_health_info
+
+from custom_components.outlook_smtp import sign_in
+from custom_components.outlook_smtp.const import DOMAIN
+
+from .conftest import ADDRESS
+from .helpers import ANNA, add_account, letter, mailer_of, put_off, settle
+from .standin import Identity, Script, StandIn, closed_port
+from .test_health import BUSY
+
+
+async def page(hass: HomeAssistant) -> dict[str, Any]:
+    """Return what the page shows in the end."""
+    assert await async_setup_component(hass, "system_health", {})
+    await hass.async_block_till_done()
+    info: dict[str, Any] = await get_system_health_info(hass, DOMAIN)
+    return {
+        key: await value if isinstance(value, Coroutine) else value for key, value in info.items()
+    }
+
+
+async def test_page_of_a_healthy_account(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+) -> None:
+    """One account, nothing that waits, and a server whose port answers."""
+    connections = standin.connections
+    assert await page(hass) == {
+        "accounts": 1,
+        "waiting": 0,
+        "failed": 0,
+        f"127.0.0.1:{standin.port}": "ok",
+    }
+    assert standin.connections <= connections + 1
+
+
+async def test_page_counts_what_waits_and_what_failed(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+) -> None:
+    """The numbers are those of all accounts."""
+    standin.script = Script(refuse_recipients={ANNA: "550 5.1.1 User unknown"})
+    with pytest.raises(HomeAssistantError):
+        await mailer_of(account).send(letter())
+    standin.script = BUSY
+    await put_off(account)
+    shown = await page(hass)
+    assert (shown["waiting"], shown["failed"]) == (1, 1)
+
+
+async def test_accounts_on_one_server_are_tried_once(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, account_data: dict[str, Any]
+) -> None:
+    """A server has one line, however many accounts it has."""
+    await settle(hass, add_account(hass, standin, account_data, "you@outlook.com"))
+    shown = await page(hass)
+    assert shown["accounts"] == 2
+    assert len(shown) == 4
+
+
+async def test_a_server_that_is_not_there(
+    hass: HomeAssistant, entry: MockConfigEntry, account_data: dict[str, Any]
+) -> None:
+    """What is wrong is named, in the word that the sensors have for it."""
+    port = closed_port()
+    hass.config_entries.async_update_entry(entry, data=account_data | {"port": port})
+    await settle(hass, entry)
+    shown = await page(hass)
+    assert shown[f"127.0.0.1:{port}"] == {"type": "failed", "error": "connection_refused"}
+
+
+async def test_sign_in_is_tried_where_an_account_needs_it(
+    hass: HomeAssistant,
+    signed_in_account: MockConfigEntry,
+    identity: Identity,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An account that signed in with Microsoft has another line."""
+    assert (await page(hass))["can_reach_sign_in"] == "ok"
+    monkeypatch.setattr(sign_in, "AUTHORITY", f"http://127.0.0.1:{closed_port()}")
+    shown = await page(hass)
+    assert shown["can_reach_sign_in"] == {"type": "failed", "error": "unreachable"}
+
+
+async def test_page_without_a_loaded_account(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    """An account that is not loaded is counted, and no more."""
+    await async_setup_component(hass, DOMAIN, {})
+    await hass.config_entries.async_unload(entry.entry_id)
+    assert await page(hass) == {"accounts": 1, "waiting": 0, "failed": 0}
+    assert ADDRESS not in str(await page(hass))

@@ -1,0 +1,62 @@
+"""Actions, their fields and repairs are described where Home Assistant looks for it."""
+
+from typing import Any, Final
+
+from homeassistant.core import HomeAssistant
+from homeassistant.setup import async_setup_component
+from homeassistant.util.yaml import load_yaml_dict
+import pytest
+import voluptuous as vol
+
+from custom_components.outlook_smtp.const import DOMAIN
+
+from .test_repository import INTEGRATION, read_json
+
+ACTIONS: Final = ("cancel_message", "flush_outbox", "list_outbox", "retry_failed", "send_message")
+# What a call names as its target is no field.
+TARGETS: Final = {"area_id", "device_id", "entity_id", "floor_id", "label_id"}
+
+
+def texts(part: str) -> dict[str, Any]:
+    """Return a part of what strings.json says."""
+    found: dict[str, Any] = read_json(INTEGRATION / "strings.json")[part]
+    return found
+
+
+@pytest.fixture(autouse=True)
+async def _actions(hass: HomeAssistant) -> None:
+    """Register the actions."""
+    assert await async_setup_component(hass, DOMAIN, {})
+
+
+def test_every_action_is_described(hass: HomeAssistant) -> None:
+    """The code, the descriptions, the texts and the icons know the same actions."""
+    registered = sorted(hass.services.async_services_for_domain(DOMAIN))
+    assert registered == list(ACTIONS)
+    assert sorted(load_yaml_dict(str(INTEGRATION / "services.yaml"))) == registered
+    assert sorted(texts("services")) == registered
+    assert sorted(read_json(INTEGRATION / "icons.json")["services"]) == registered
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_every_field_is_described(hass: HomeAssistant, action: str) -> None:
+    """What the schema takes is what the dialog offers, with a name and a description."""
+    described = load_yaml_dict(str(INTEGRATION / "services.yaml"))[action]["fields"]
+    schema = hass.services.async_services_for_domain(DOMAIN)[action].schema
+    assert isinstance(schema, vol.Schema)
+    taken = {str(key): key for key in schema.schema if str(key) not in TARGETS}
+    named = texts("services")[action]["fields"]
+    assert set(described) == set(named) == set(taken)
+    for field, description in described.items():
+        assert named[field]["name"]
+        assert named[field]["description"]
+        assert description.get("required", False) is isinstance(taken[field], vol.Required)
+
+
+def test_every_issue_is_described() -> None:
+    """Repairs shows a title and a description of each."""
+    issues = texts("issues")
+    assert {"removed", "set_aside"} <= set(issues)
+    for issue in issues.values():
+        assert issue["title"]
+        assert issue.get("description") or issue.get("fix_flow")
