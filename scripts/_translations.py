@@ -1,9 +1,14 @@
-"""Resolves the references of strings.json into translations/en.json, which Home Assistant reads.
+"""Writes the files of custom_components/outlook_smtp/translations, which Home Assistant reads.
 
-Home Assistant does this for its own integrations when it is released; a custom integration has
-to bring the result. With `--check` nothing is written, and a difference ends in exit code 1.
+strings.json is the English source; a text in it may refer to another one. Home Assistant resolves
+such references for its own integrations when it is released; a custom integration has to bring
+the result. Another language is kept in its own file: what strings.json says itself is translated
+there, and what it refers to is filled in, so that no text is translated twice.
+
+With `--check` nothing is written, and a difference or a missing text ends in exit code 1.
 """
 
+from collections.abc import Iterator
 import json
 from pathlib import Path
 import re
@@ -12,39 +17,75 @@ from typing import Any, Final
 
 INTEGRATION: Final = Path(__file__).parent.parent / "custom_components" / "outlook_smtp"
 STRINGS: Final = INTEGRATION / "strings.json"
-ENGLISH: Final = INTEGRATION / "translations" / "en.json"
+TRANSLATIONS: Final = INTEGRATION / "translations"
+ENGLISH: Final = TRANSLATIONS / "en.json"
 
 _REFERENCE: Final = re.compile(r"\[%key:component::outlook_smtp::(?P<path>[^%]+)%\]")
 
 
-def resolve(node: Any, strings: dict[str, Any]) -> Any:
-    """Return a node of the strings with every reference replaced by the text that it names."""
-    if isinstance(node, dict):
-        return {key: resolve(value, strings) for key, value in node.items()}
-    if match := _REFERENCE.fullmatch(node):
-        target: Any = strings
-        for key in match["path"].split("::"):
-            target = target[key]
-        return resolve(target, strings)
-    return node
+def leaves(
+    node: dict[str, Any], path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield every text of a tree with its path."""
+    for key, value in node.items():
+        if isinstance(value, dict):
+            yield from leaves(value, (*path, key))
+        else:
+            yield (*path, key), value
 
 
-def english() -> str:
-    """Return what translations/en.json has to hold."""
-    strings = json.loads(STRINGS.read_text(encoding="utf-8"))
-    return json.dumps(resolve(strings, strings), indent=2, ensure_ascii=False) + "\n"
+def at(tree: dict[str, Any], path: tuple[str, ...]) -> str | None:
+    """Return the text at a path of a tree."""
+    node: Any = tree
+    for key in path:
+        node = node.get(key) if isinstance(node, dict) else None
+    return node if isinstance(node, str) else None
+
+
+def source(strings: dict[str, Any], path: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the path of the text that stands at a path, wherever it refers to."""
+    while match := _REFERENCE.fullmatch(at(strings, path) or ""):
+        path = tuple(match["path"].split("::"))
+    return path
+
+
+def build(strings: dict[str, Any], texts: dict[str, Any]) -> tuple[str, list[str]]:
+    """Return the file that holds a language's texts where strings.json wants them.
+
+    Also returns the keys that have no text.
+    """
+    result: dict[str, Any] = {}
+    missing: list[str] = []
+    for path, _ in leaves(strings):
+        origin = source(strings, path)
+        text = at(texts, origin)
+        if text is None:
+            missing.append("::".join(origin))
+            continue
+        node = result
+        for key in path[:-1]:
+            node = node.setdefault(key, {})
+        node[path[-1]] = text
+    return json.dumps(result, indent=2, ensure_ascii=False) + "\n", sorted(set(missing))
 
 
 def main() -> int:
-    """Write the file, or check it; return the exit code."""
-    if "--check" not in sys.argv:
-        ENGLISH.parent.mkdir(exist_ok=True)
-        ENGLISH.write_text(english(), encoding="utf-8")
-        return 0
-    if ENGLISH.read_text(encoding="utf-8") == english():
-        return 0
-    print("translations/en.json is not what strings.json says: run scripts/lint --fix")
-    return 1
+    """Write the files, or check them; return the exit code."""
+    strings = json.loads(STRINGS.read_text(encoding="utf-8"))
+    complaints: list[str] = []
+    TRANSLATIONS.mkdir(exist_ok=True)
+    for file in sorted({ENGLISH, *TRANSLATIONS.glob("*.json")}):
+        now = file.read_text(encoding="utf-8") if file.exists() else "{}"
+        wanted, missing = build(strings, strings if file == ENGLISH else json.loads(now))
+        complaints += [f"{file.name} has no text for {key}" for key in missing]
+        if now == wanted:
+            continue
+        if "--check" in sys.argv:
+            complaints.append(f"{file.name} is not what strings.json says: run scripts/lint --fix")
+        else:
+            file.write_text(wanted, encoding="utf-8")
+    print("\n".join(complaints), end="\n" if complaints else "")
+    return 1 if complaints else 0
 
 
 if __name__ == "__main__":

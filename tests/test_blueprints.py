@@ -121,8 +121,7 @@ class House:
             for _ in range(50):
                 await asyncio.sleep(0)
             await until(lambda: len(self.standin.received) >= self.sends)
-            # A check that is under way would break off if time went on.
-            await until(lambda: not self.queue.under_way and not self.hass._background_tasks)
+            await until(lambda: not self.queue.under_way)
 
     async def mails(self, count: int) -> list[Received]:
         """Return the mails that have arrived: exactly so many, and no other was tried."""

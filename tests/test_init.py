@@ -1,7 +1,6 @@
 """An account comes to life without waiting for the network, and goes to rest without a trace."""
 
 import time
-from unittest.mock import AsyncMock
 
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
@@ -10,7 +9,6 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from .conftest import until
-from .helpers import letter, mailer_of
 from .standin import Script, StandIn
 
 SET_UP_LIMIT = 0.5  # Seconds; a wait for the network would take many times that.
@@ -84,17 +82,3 @@ async def test_changed_entry_is_loaded_anew_with_the_same_entities(
     assert before - set(entity_registry.entities) == {"notify.family"}
     devices = dr.async_entries_for_config_entry(device_registry, account.entry_id)
     assert [device.name for device in devices] == ["me@outlook.com"]
-
-
-async def test_mail_goes_on_when_an_account_cannot_be_unloaded(
-    hass: HomeAssistant,
-    account: MockConfigEntry,
-    standin: StandIn,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """An entity that does not let go keeps no message waiting."""
-    with monkeypatch.context() as stuck:
-        stuck.setattr(hass.config_entries, "async_unload_platforms", AsyncMock(return_value=False))
-        assert not await hass.config_entries.async_unload(account.entry_id)
-    await mailer_of(account).send(letter())
-    assert len(standin.received) == 1

@@ -1,8 +1,6 @@
 """The mailer: one connection at a time, whatever callers do, and nobody waits in vain."""
 
 import asyncio
-from collections.abc import Callable, Iterator
-import resource
 import threading
 
 from freezegun.api import FrozenDateTimeFactory
@@ -20,6 +18,7 @@ from custom_components.outlook_smtp.outbox.courier import Contact
 from custom_components.outlook_smtp.outbox.queue import Limits
 
 from .conftest import ADDRESS, until
+from .outbox.helpers import no_file_larger_than
 from .standin import Script, StandIn, Step
 
 LETTER = Letter(to=(Mailbox("anna@example.com"),), title="Door", text="Open")
@@ -30,14 +29,6 @@ def mailer(account: MockConfigEntry) -> Mailer:
     """Return the mailer of an account that is set up."""
     found: Mailer = account.runtime_data.mailer
     return found
-
-
-@pytest.fixture
-def no_room_on_disk() -> Iterator[Callable[[], None]]:
-    """Return what keeps this process from writing more than a few bytes to any file."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 async def test_letters_take_turns_at_one_connection(mailer: Mailer, standin: StandIn) -> None:
@@ -141,9 +132,7 @@ async def test_a_message_that_is_cancelled_while_its_caller_waits_is_an_error(
     assert (await first).status == "queued"
 
 
-async def test_full_outbox_and_full_disk_refuse_loudly(
-    mailer: Mailer, standin: StandIn, no_room_on_disk: Callable[[], None]
-) -> None:
+async def test_full_outbox_and_full_disk_refuse_loudly(mailer: Mailer, standin: StandIn) -> None:
     """The error says how much waits, or what the disk said, and nothing is kept."""
     standin.stop()
     mailer.queue.limits = Limits(1, 1_000_000)
@@ -152,8 +141,10 @@ async def test_full_outbox_and_full_disk_refuse_loudly(
         await mailer.send(LETTER)
     assert full.value.translation_key == "outbox_full"
     mailer.queue.limits = Limits(10, 1_000_000)
-    no_room_on_disk()
-    with pytest.raises(HomeAssistantError, match="File too large") as unwritable:
+    with (
+        no_file_larger_than(10),
+        pytest.raises(HomeAssistantError, match="File too large") as unwritable,
+    ):
         await mailer.send(LETTER)
     assert unwritable.value.translation_key == "outbox_not_writable"
     assert len(mailer.queue.items) == 1

@@ -91,7 +91,7 @@ def attached(mail: Received) -> dict[str | None, Any]:
 
 def test_every_example_has_a_test() -> None:
     """No example is added that nothing tries."""
-    assert len(EXAMPLES) == 7
+    assert len(EXAMPLES) == 8
 
 
 @pytest.mark.usefixtures("account")
@@ -139,6 +139,24 @@ async def test_everything_a_mail_can_have(
     assert message["Subject"].startswith("Report of 20")
     assert attached(mail) == {"Report.pdf": b"%PDF"}
     assert variables["mail"]["status"] == "sent"
+
+
+@pytest.mark.usefixtures("account")
+async def test_markdown(hass: HomeAssistant, standin: StandIn) -> None:
+    """The table becomes a table, and the text stays readable."""
+    hass.states.async_set("sensor.bedroom_temperature", "18.5")
+    hass.states.async_set("sensor.bathroom_temperature", "21")
+    example_text = example("markdown: true")
+    sequence = cv.SCRIPT_SCHEMA(cv.ensure_list(parse_yaml(example_text)))
+    await Sequence(hass, sequence, "README", "test").async_run(context=Context())
+    [mail] = standin.received
+    html = mail.message.get_body(("html",))
+    text = mail.message.get_body(("plain",))
+    assert html
+    assert text
+    assert "<table" in html.get_content()
+    assert "18.5 °C" in html.get_content()
+    assert "| Bathroom | 21 °C |" in text.get_content()
 
 
 @pytest.mark.usefixtures("account")

@@ -18,7 +18,7 @@ from custom_components.outlook_smtp.smtp.replies import CATALOGUE as REPLIES
 from custom_components.outlook_smtp.smtp_import import BUILT_IN_SMTP
 
 from .conftest import ADDRESS, until
-from .helpers import mailer_of, pass_time, put_off, state_of, titles
+from .helpers import letter, mailer_of, pass_time, put_off, state_of, titles
 from .repair_helpers import ISSUES, Repair, find_issue, raised, script_of
 from .standin import Script, StandIn, Step
 
@@ -215,6 +215,24 @@ async def test_dialog_does_not_wait_for_ever(
     await until(task.done)
     assert (await task)["errors"] == {"base": "still_there"}
     standin.hang_up()
+
+
+async def test_message_that_comes_meanwhile_is_no_answer(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, repair: Repair
+) -> None:
+    """The dialog waits for what becomes of one."""
+    await refuse(hass, standin, account, "suspended")
+    await repair.open("suspended", account)
+    standin.script_next(Script(stall=Step.MAIL))
+    mailer = mailer_of(account)
+    submitting = hass.async_create_task(repair.submit())
+    await until(lambda: mailer.queue.under_way is not None)
+    sending = hass.async_create_task(mailer.send(letter("Second")))
+    await until(lambda: len(mailer.queue.items) == 2)
+    assert not submitting.done()
+    standin.hang_up()
+    assert (await submitting)["errors"] == {"base": "still_there"}
+    assert (await sending).status == "queued"
 
 
 async def test_refused_message_shows_nothing_about_the_account(

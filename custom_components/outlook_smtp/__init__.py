@@ -84,13 +84,9 @@ async def async_setup_entry(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) 
 
 async def async_unload_entry(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> bool:
     """Put an account to rest; what waits stays in its outbox."""
-    courier = entry.runtime_data.mailer.courier
     # First, so that what is settled in its last moments is still told to the entities.
-    await courier.stop()
-    if unloaded := await hass.config_entries.async_unload_platforms(entry, PLATFORMS):
-        return unloaded
-    await courier.start()
-    return False
+    await entry.runtime_data.mailer.courier.stop()
+    return await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> None:

@@ -134,7 +134,12 @@ def issue_id_of(key: str, entry_id: str) -> str:
 
 def describe_account(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
     """Return what the texts of all issues may name."""
-    return {"account": entry.title, "entry_id": entry.entry_id}
+    return {
+        "account": entry.title,
+        "entry_id": entry.entry_id,
+        "account_url": "https://account.microsoft.com",
+        "outlook_url": "https://outlook.com",
+    }
 
 
 def describe_health(entry: OutlookSmtpConfigEntry) -> dict[str, str]:

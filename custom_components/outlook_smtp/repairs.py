@@ -22,6 +22,7 @@ from .issues import (
     MESSAGES_FAILED,
     MOST_LISTED,
     OUTBOX_FULL,
+    describe_account,
     describe_failed,
     describe_health,
     describe_outbox,
@@ -179,7 +180,7 @@ class PasswordRepair(HealthRepair):
                 },
                 data={**entry.data, **told},
             )
-        where = {"account": entry.title, "entry_id": entry.entry_id}
+        where = describe_account(entry)
         return self._lead_to("sign_in_started", ("config_flow", flow["flow_id"]), **where)
 
 
@@ -211,7 +212,7 @@ class OutboxRepair(AccountRepair):
     ) -> RepairsFlowResult:
         """Go on to the account's options."""
         entry = self._entry
-        where = {"account": entry.title, "entry_id": entry.entry_id}
+        where = describe_account(entry)
         flow_id = ""
         if LEADS_ON:
             flow = await self.hass.config_entries.options.async_init(entry.entry_id)

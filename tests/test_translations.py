@@ -1,0 +1,75 @@
+"""The translations: every language says everything, fills the same blanks, and is no English."""
+
+from collections.abc import Iterator
+import json
+from pathlib import Path
+import re
+from typing import Any, Final
+
+import pytest
+
+from custom_components import outlook_smtp
+
+TRANSLATIONS: Final = Path(outlook_smtp.__file__).parent / "translations"
+LANGUAGES: Final = ("cs", "da", "de", "es", "fr", "it", "nl", "pl", "pt-BR", "sv")
+# Words that are the same in several languages, and names.
+SAME: Final = re.compile(
+    r"[\W\d_]*(?:(?:Status|Outbox|Reply-To|E-mail|Port|Host|Server|Tenant|Problem|Name|Browser|"
+    r"HTML|Markdown|Message-ID|Cc|Bcc|TLS|STARTTLS|ID|OK|Microsoft|Outlook|com|SMTP|Normal|"
+    r"Contact|Message|Priority|Options|Client|Test|Check|Home Assistant|Normal|Code|Format|"
+    r"Failed|Media|Recipient|Advanced|Personal|Account|Accounts|Type|personal|Error|"
+    r"messages|messages|account|on|Password|Server name|Titel|Title)[\W\d_]*)+"
+)
+
+
+def texts(language: str) -> dict[str, str]:
+    """Return the texts of a language by their keys."""
+    tree = json.loads((TRANSLATIONS / f"{language}.json").read_text("utf-8"))
+    return dict(walk(tree))
+
+
+def walk(node: dict[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield every text of a tree with its key."""
+    for key, value in node.items():
+        if isinstance(value, dict):
+            yield from walk(value, f"{path}{key}.")
+        else:
+            yield f"{path}{key}", value
+
+
+def blanks(text: str) -> list[str]:
+    """Return what has to be the same in every language: blanks, links, code and paragraphs."""
+    return sorted(re.findall(r"\{\w+\}|https?://[^)\s]+|```|`[^`\n]+`|\n\n|\]\(", text))
+
+
+ENGLISH: Final = texts("en")
+
+
+def test_there_are_these_languages() -> None:
+    """None is missing and none is left untested."""
+    assert sorted(path.stem for path in TRANSLATIONS.iterdir()) == sorted((*LANGUAGES, "en"))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_text_is_translated(language: str) -> None:
+    """Every key has a text of that language, with the same blanks, that the UI can show."""
+    translated = texts(language)
+    assert list(translated) == list(ENGLISH)
+    for key, english in ENGLISH.items():
+        text = translated[key]
+        assert text.strip(), key
+        assert blanks(text) == blanks(english), key
+        assert "<" not in text, key
+        assert "[%" not in text, key
+        assert text.count("\n") == english.count("\n"), key
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_text_is_left_in_english(language: str) -> None:
+    """Only names and words that both languages share are the same."""
+    left = [
+        key
+        for key, text in texts(language).items()
+        if text == ENGLISH[key] and not SAME.fullmatch(text)
+    ]
+    assert left == []
