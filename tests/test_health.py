@@ -228,6 +228,7 @@ async def test_account_that_may_only_sign_in_stays_off(
     account: MockConfigEntry,
     standin: StandIn,
     pass_time: Pass,
+    *,
     replies: dict[Step, str],
     problem: str,
     held: dict[str, float],

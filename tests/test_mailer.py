@@ -15,7 +15,7 @@ from custom_components.outlook_smtp.message.compose import Composed, compose
 from custom_components.outlook_smtp.message.letter import Letter
 from custom_components.outlook_smtp.message.mailbox import Mailbox
 from custom_components.outlook_smtp.outbox.courier import Contact
-from custom_components.outlook_smtp.outbox.queue import Limits
+from custom_components.outlook_smtp.outbox.item import Limits
 
 from .conftest import ADDRESS, until
 from .outbox.helpers import no_file_larger_than

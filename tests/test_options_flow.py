@@ -10,7 +10,7 @@ from homeassistant.data_entry_flow import FlowResultType, InvalidData
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.outlook_smtp.outbox.queue import Limits
+from custom_components.outlook_smtp.outbox.item import Limits
 
 from .standin import StandIn
 

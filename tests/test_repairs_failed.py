@@ -13,7 +13,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
-from custom_components.outlook_smtp.outbox.queue import UnknownMessageError
+from custom_components.outlook_smtp.outbox.item import UnknownMessageError
 
 from .conftest import ADDRESS, until
 from .helpers import ANNA, act, letter, mailer_of, pass_time, titles, until_empty

@@ -31,7 +31,7 @@ from .const import (
 from .coordinator import Health, OutlookSmtpConfigEntry
 from .mailer import Mailer
 from .outbox.courier import Contact
-from .outbox.queue import FailedItem, Item
+from .outbox.item import FailedItem, Item
 from .outbox.schedule import Hold
 from .smtp.session import ServerInfo
 

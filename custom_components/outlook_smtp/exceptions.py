@@ -7,7 +7,8 @@ from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 
 from .const import DOMAIN
 from .message.problems import LetterError
-from .outbox.queue import OutboxFullError, Queue
+from .outbox.item import OutboxFullError
+from .outbox.queue import Queue
 from .smtp.account import Server
 from .smtp.faults import Fault
 from .smtp.probe import right_host

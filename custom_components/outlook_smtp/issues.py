@@ -13,7 +13,7 @@ from .const import DOMAIN
 from .coordinator import Health, OutlookSmtpConfigEntry
 from .exceptions import fault_error
 from .outbox.delivery import Delivery
-from .outbox.queue import FailedItem
+from .outbox.item import FailedItem
 from .smtp.faults import Fault, Kind, Problem
 
 # Problems that have a text of their own, by which their issues go.

@@ -18,7 +18,8 @@ from .message.letter import Letter
 from .message.mailbox import Mailbox
 from .outbox.courier import Contact, Courier
 from .outbox.delivery import Verdict
-from .outbox.queue import Item, Queue
+from .outbox.item import Item
+from .outbox.queue import Queue
 from .outbox.record import Record
 from .smtp.account import Account
 from .smtp.faults import Problem

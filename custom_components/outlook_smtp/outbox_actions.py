@@ -19,7 +19,7 @@ import voluptuous as vol
 from .const import ATTR_CONFIG_ENTRY_ID, ATTR_ID, DOMAIN
 from .exceptions import input_error, outbox_errors
 from .mailer import Mailer
-from .outbox.queue import FailedItem, Item, UnderWayError, UnknownMessageError
+from .outbox.item import FailedItem, Item, UnderWayError, UnknownMessageError
 from .services import find_mailer
 
 SERVICE_FLUSH_OUTBOX: Final = "flush_outbox"

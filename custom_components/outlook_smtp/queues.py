@@ -21,7 +21,8 @@ from .const import (
     DOMAIN,
 )
 from .outbox.delivery import Delivery, Event
-from .outbox.queue import Limits, Queue
+from .outbox.item import Limits
+from .outbox.queue import Queue
 from .outbox.spool import SET_ASIDE, Spool
 
 _LOGGER = logging.getLogger(__name__)

@@ -29,7 +29,8 @@ from .issues import (
 )
 from .outbox.courier import Contact
 from .outbox.delivery import Delivery
-from .outbox.queue import OutboxFullError, Queue, UnknownMessageError
+from .outbox.item import OutboxFullError, UnknownMessageError
+from .outbox.queue import Queue
 from .smtp.faults import Kind, Problem
 from .smtp_import import (
     BUILT_IN_SMTP,

@@ -31,7 +31,8 @@ from homeassistant.setup import async_setup_component
 from custom_components.outlook_smtp import mailer
 from custom_components.outlook_smtp.const import DOMAIN
 from custom_components.outlook_smtp.outbox import schedule
-from custom_components.outlook_smtp.outbox.queue import Item, Queue
+from custom_components.outlook_smtp.outbox.item import Item
+from custom_components.outlook_smtp.outbox.queue import Queue
 from custom_components.outlook_smtp.outbox.spool import Spool
 from custom_components.outlook_smtp.smtp.session import Outcome, Session
 

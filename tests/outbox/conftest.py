@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from custom_components.outlook_smtp.outbox.delivery import Delivery
-from custom_components.outlook_smtp.outbox.queue import Limits, Queue
+from custom_components.outlook_smtp.outbox.item import Limits
+from custom_components.outlook_smtp.outbox.queue import Queue
 from custom_components.outlook_smtp.outbox.spool import Spool
 from tests.conftest import ADDRESS, PASSWORD
 from tests.standin import StandIn

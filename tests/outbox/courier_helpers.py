@@ -10,7 +10,8 @@ from weakref import WeakKeyDictionary
 from freezegun.api import FrozenDateTimeFactory
 
 from custom_components.outlook_smtp.outbox.courier import Contact, Courier
-from custom_components.outlook_smtp.outbox.queue import Limits, Queue
+from custom_components.outlook_smtp.outbox.item import Limits
+from custom_components.outlook_smtp.outbox.queue import Queue
 from custom_components.outlook_smtp.outbox.schedule import Pace, Schedule
 from custom_components.outlook_smtp.outbox.spool import Spool
 from tests.smtp.helpers import account_on

@@ -7,7 +7,8 @@ from pathlib import Path
 import resource
 from typing import Any
 
-from custom_components.outlook_smtp.outbox.queue import Item, Limits, Queue
+from custom_components.outlook_smtp.outbox.item import Item, Limits
+from custom_components.outlook_smtp.outbox.queue import Queue
 from custom_components.outlook_smtp.outbox.record import Record, read_content, read_head
 from custom_components.outlook_smtp.outbox.spool import FAILED, Contents, Failure, Spool, Spooled
 from custom_components.outlook_smtp.smtp.faults import Fault, Kind, Problem

@@ -9,7 +9,8 @@ import pytest
 from custom_components.outlook_smtp.outbox import courier as courier_module
 from custom_components.outlook_smtp.outbox.courier import Contact
 from custom_components.outlook_smtp.outbox.delivery import Delivery, Event
-from custom_components.outlook_smtp.outbox.queue import Limits, Queue
+from custom_components.outlook_smtp.outbox.item import Limits
+from custom_components.outlook_smtp.outbox.queue import Queue
 from custom_components.outlook_smtp.outbox.schedule import PER_MINUTE
 from custom_components.outlook_smtp.outbox.spool import Spool
 from custom_components.outlook_smtp.smtp.account import Account

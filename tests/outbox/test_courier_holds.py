@@ -7,7 +7,8 @@ from freezegun.api import FrozenDateTimeFactory
 import pytest
 
 from custom_components.outlook_smtp.outbox.courier import Contact
-from custom_components.outlook_smtp.outbox.queue import Item, Queue
+from custom_components.outlook_smtp.outbox.item import Item
+from custom_components.outlook_smtp.outbox.queue import Queue
 from custom_components.outlook_smtp.outbox.schedule import Hold
 from custom_components.outlook_smtp.outbox.spool import HOLD_FILE, Spool
 from custom_components.outlook_smtp.smtp.faults import Kind, SubmissionError

@@ -8,7 +8,8 @@ import pytest
 
 from custom_components.outlook_smtp.outbox.courier import MAX_SETBACKS, Contact
 from custom_components.outlook_smtp.outbox.delivery import Delivery, Event
-from custom_components.outlook_smtp.outbox.queue import Item, Queue
+from custom_components.outlook_smtp.outbox.item import Item
+from custom_components.outlook_smtp.outbox.queue import Queue
 from custom_components.outlook_smtp.outbox.schedule import FIRST_DELAY, MAX_AUTH_FAILURES
 from custom_components.outlook_smtp.smtp.faults import Kind, Problem, SubmissionError
 from custom_components.outlook_smtp.smtp.session import Envelope, Outcome, Session

@@ -8,15 +8,14 @@ from freezegun.api import FrozenDateTimeFactory
 import pytest
 
 from custom_components.outlook_smtp.outbox.delivery import Delivery, Event, Verdict
-from custom_components.outlook_smtp.outbox.queue import (
-    KEEP_FAILED,
+from custom_components.outlook_smtp.outbox.item import (
     Item,
     Limits,
     OutboxFullError,
-    Queue,
     UnderWayError,
     UnknownMessageError,
 )
+from custom_components.outlook_smtp.outbox.queue import KEEP_FAILED, Queue
 from custom_components.outlook_smtp.outbox.spool import FAILED, SET_ASIDE, WAITING, Spool
 
 from .helpers import (

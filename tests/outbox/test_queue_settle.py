@@ -7,14 +7,13 @@ import threading
 import pytest
 
 from custom_components.outlook_smtp.outbox.delivery import Delivery, Event, Verdict
-from custom_components.outlook_smtp.outbox.queue import (
-    KEEP_FAILED,
+from custom_components.outlook_smtp.outbox.item import (
     Item,
     Limits,
     OutboxFullError,
-    Queue,
     UnknownMessageError,
 )
+from custom_components.outlook_smtp.outbox.queue import KEEP_FAILED, Queue
 from custom_components.outlook_smtp.outbox.spool import FAILED, WAITING
 from custom_components.outlook_smtp.smtp.faults import Fault, Kind, Problem
 from custom_components.outlook_smtp.smtp.session import Outcome, Refusal

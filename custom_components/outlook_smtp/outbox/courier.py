@@ -13,7 +13,8 @@ from ..smtp.account import Account
 from ..smtp.faults import Fault, Kind, Problem, SubmissionError
 from ..smtp.probe import Report, probe
 from ..smtp.session import Outcome, ServerInfo, Session
-from .queue import Item, Queue
+from .item import Item
+from .queue import Queue
 from .record import DamagedError
 from .schedule import (
     FIRST_DELAY,

@@ -11,73 +11,23 @@ from typing import Final
 from ..smtp.faults import Fault, Kind
 from ..smtp.session import Outcome, Refusal
 from .delivery import Delivery, Event, Verdict
+from .item import (
+    FailedItem,
+    Item,
+    Limits,
+    OutboxFullError,
+    UnderWayError,
+    UnknownMessageError,
+    born,
+)
 from .record import DamagedError, Record
-from .spool import Contents, Failure, Spool, Spooled
+from .spool import Contents, Failure, Spool
 
 _LOGGER = logging.getLogger(__name__)
 
 KEEP_FAILED: Final = 7 * 86_400.0  # Seconds.
-# No message is older: a clock that says so was not set when the message was written.
-EARLIEST: Final = 1_767_225_600.0  # The start of 2026, in seconds since the epoch.
 
 type Listener = Callable[[Delivery | None], None]
-
-
-class OutboxFullError(Exception):
-    """The outbox holds as much as it may."""
-
-
-class UnknownMessageError(Exception):
-    """There is no message of that id."""
-
-
-class UnderWayError(Exception):
-    """The message is being handed to the server at this moment."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much may wait: messages, and bytes of them."""
-
-    messages: int
-    size: int
-
-
-@dataclass(slots=True, eq=False)
-class Item:
-    """A message that waits.
-
-    `born` is when its lifetime began and `not_before` when it may be tried at the earliest, both
-    on a clock that never jumps; `tries` counts those that the account's sign-in did not prevent,
-    `setbacks` those in a row that the server took in hand and put off.
-    """
-
-    spooled: Spooled
-    born: float
-    verdict: asyncio.Future[Verdict] | None = None
-    tries: int = 0
-    setbacks: int = 0
-    fault: Fault | None = None
-    not_before: float = -inf
-    told_queued: bool = False
-
-    @property
-    def record(self) -> Record:
-        """Return what the message says of itself."""
-        return self.spooled.record
-
-    @property
-    def recipients(self) -> tuple[str, ...]:
-        """Return who has not got the message yet."""
-        return self.record.envelope.recipients
-
-
-@dataclass(slots=True, eq=False)
-class FailedItem:
-    """A message that is kept aside, and since when on a clock that never jumps."""
-
-    failure: Failure
-    born: float
 
 
 @dataclass(eq=False)
@@ -104,10 +54,10 @@ class Queue:
         Raises `OSError` if the folder can be neither made nor read.
         """
         contents: Contents = await asyncio.to_thread(self.spool.open)
-        self.items = [Item(spooled, _born(spooled.queued_at)) for spooled in contents.waiting]
+        self.items = [Item(spooled, born(spooled.queued_at)) for spooled in contents.waiting]
         for item in self.items:
             item.told_queued = True
-        self.failed = [FailedItem(failure, _born(failure.failed_at)) for failure in contents.failed]
+        self.failed = [FailedItem(failure, born(failure.failed_at)) for failure in contents.failed]
         self.set_aside = contents.set_aside
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
@@ -376,13 +326,6 @@ class Queue:
                 listener(delivery)
             except Exception:
                 _LOGGER.exception("A listener of the outbox failed")
-
-
-def _born(written_at: float) -> float:
-    """Return when something of a time of day began, on the clock that never jumps."""
-    now = time.time()
-    age = now - written_at if EARLIEST <= written_at <= now else 0.0
-    return time.monotonic() - age
 
 
 def _names(refused: Sequence[Refusal]) -> tuple[str, ...]:
