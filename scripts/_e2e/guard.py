@@ -1,0 +1,83 @@
+"""Notices what nobody may ever see: keys instead of texts, errors in the browser's console."""
+
+import re
+from typing import Final
+from urllib.parse import urlsplit
+
+from playwright.async_api import ConsoleMessage, Error, Page
+
+from scripts._demo.console import DemoError
+
+# What a text looks like whose translation is missing.
+RAW_KEYS: Final = re.compile(
+    r"component\.\w+\.|\[%key|translation error|\b(?:config|config_subentries|options|entity"
+    r"|exceptions|issues|selector|services)\.(?:\w+\.)*(?:abort|error|step|progress|title|state"
+    r"|description|message)\b|\bui\.(?:panel|components|dialogs|card)\.|\{\w+\}|\bstate\.\w+",
+    re.IGNORECASE,
+)
+# Errors in the console that Home Assistant's own pages cause here, by what they say and where.
+ALLOWED: Final = (
+    # The icons of other integrations come from the internet, and there is none.
+    ("Failed to load resource", "/api/brands/"),
+    # Home Assistant says by its status that a form was filled in wrongly, as these scenes do.
+    ("status of 400", "/api/config/config_entries/"),
+)
+_VISIBLE_TEXT: Final = """() => {
+  const found = [];
+  const walk = (node) => {
+    if (node.nodeType === Node.TEXT_NODE) {
+      const text = node.textContent.trim();
+      if (text) found.push(text);
+    } else if (node.nodeType === Node.ELEMENT_NODE) {
+      if (["STYLE", "SCRIPT", "TEMPLATE"].includes(node.tagName)) return;
+      if (!node.checkVisibility() && getComputedStyle(node).display !== "contents") return;
+      const inner = node.tagName === "SLOT" ? node.assignedNodes() : [];
+      const children = node.shadowRoot ? node.shadowRoot.childNodes : node.childNodes;
+      (inner.length ? inner : children).forEach(walk);
+    }
+  };
+  walk(document.body);
+  return found.join("\\n");
+}"""
+
+
+async def visible_text(page: Page) -> str:
+    """Return all that can be read on a page, the insides of its components included."""
+    text: str = await page.evaluate(_VISIBLE_TEXT)
+    return text
+
+
+class Guard:
+    """Watches one page."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        """Listen to the page of the Home Assistant at an address."""
+        self._page = page
+        self._host = urlsplit(url).netloc
+        self._errors: list[str] = []
+        page.on("console", self._note_message)
+        page.on("pageerror", self._note_error)
+
+    async def check(self) -> None:
+        """Complain about what should not be on the page or in its console."""
+        if self._errors:
+            raise DemoError("The browser's console shows an error:\n" + "\n".join(self._errors))
+        for line in (await visible_text(self._page)).splitlines():
+            if match := RAW_KEYS.search(line):
+                raise DemoError(f"The page shows a raw key, “{match[0]}”, in: {line}")
+
+    def _note_message(self, message: ConsoleMessage) -> None:
+        """Note an error of the console, or anything in it that is about the integration."""
+        place: str = message.location["url"]
+        about_us = "outlook_smtp" in message.text and message.type == "warning"
+        if message.type != "error" and not about_us:
+            return
+        if any(text in message.text and part in place for text, part in ALLOWED):
+            return
+        if message.type == "error" and place and urlsplit(place).netloc != self._host:
+            return  # The internet, which is kept away.
+        self._errors.append(f"{message.text} ({place})")
+
+    def _note_error(self, error: Error) -> None:
+        """Note an exception that nobody caught."""
+        self._errors.append(str(error.stack or error))

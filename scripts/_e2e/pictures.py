@@ -1,0 +1,68 @@
+"""Takes the pictures that the documentation shows."""
+
+from collections.abc import Mapping
+import io
+from pathlib import Path
+from typing import Final
+
+from PIL import Image
+from playwright.async_api import Locator, Page
+
+# A dialog is shown alone on white, with a line around it.
+_DIALOG_STYLE: Final = """(dialog) => {
+  const style = new CSSStyleSheet();
+  style.replaceSync(`
+    dialog::backdrop { background: #fff !important; }
+    dialog { box-shadow: none !important; outline: 2px solid #d0d0d0; outline-offset: -2px; }
+  `);
+  const root = dialog.getRootNode();
+  root.adoptedStyleSheets = [...root.adoptedStyleSheets, style];
+}"""
+# What stands for a server of Microsoft's here is shown by the name of that server.
+_RENAME: Final = """(names) => {
+  const walk = (node) => {
+    if (node.nodeType === Node.TEXT_NODE) {
+      for (const [from, to] of Object.entries(names)) {
+        if (node.textContent.includes(from)) node.textContent = node.textContent.replace(from, to);
+      }
+    } else {
+      if (node.shadowRoot) node.shadowRoot.childNodes.forEach(walk);
+      node.childNodes.forEach(walk);
+    }
+  };
+  walk(document.body);
+}"""
+COLOURS: Final = 256
+
+
+class Album:
+    """A folder of pictures."""
+
+    def __init__(self, page: Page, folder: Path, names: Mapping[str, str]) -> None:
+        """Take pictures of a page, with some names replaced by those that they stand for."""
+        self._page = page
+        self._folder = folder
+        self._names = dict(names)
+        folder.mkdir(parents=True, exist_ok=True)
+
+    async def take_dialog(self, name: str, dialog: Locator) -> None:
+        """Take a picture of a dialog alone."""
+        await dialog.evaluate(_DIALOG_STYLE)
+        await self.take(name, dialog)
+
+    async def take(self, name: str, *parts: Locator) -> None:
+        """Take a picture of the rectangle that holds some parts of the page."""
+        await self._page.evaluate(_RENAME, self._names)
+        await self._page.evaluate("document.fonts.ready")
+        boxes = [box for part in parts if (box := await part.bounding_box())]
+        left, top = min(box["x"] for box in boxes), min(box["y"] for box in boxes)
+        right = max(box["x"] + box["width"] for box in boxes)
+        bottom = max(box["y"] + box["height"] for box in boxes)
+        picture = await self._page.screenshot(
+            clip={"x": left, "y": top, "width": right - left, "height": bottom - top},
+            animations="disabled",
+            caret="hide",
+        )
+        with Image.open(io.BytesIO(picture)) as image:
+            small = image.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+            small.save(self._folder / f"{name}.png", optimize=True)
