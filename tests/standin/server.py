@@ -51,14 +51,18 @@ class StandIn(ThreadedServer):
     @asynccontextmanager
     async def listening(self, stopping: asyncio.Event) -> AsyncIterator[int]:
         """Open the door, give the port, and hang up on everybody in the end."""
-        server = await asyncio.get_running_loop().create_server(
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(
             lambda: Conversation(self, self._tls), self._bind, self.port, reuse_address=True
         )
         yield server.sockets[0].getsockname()[1]
-        server.close()
-        # Who was let in a moment ago becomes a conversation within three turns of the loop.
+        # Nobody is let in any more; who was a moment ago becomes a conversation within three
+        # turns of the loop, and would be left over by a server that is closed before.
+        for listener in server.sockets:
+            loop.remove_reader(listener.fileno())
         for _ in range(3):
             await asyncio.sleep(0)
+        server.close()
         await self._hang_up(None)
         await server.wait_closed()
 

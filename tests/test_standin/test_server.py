@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import socket
 import threading
 
 import aiosmtplib
@@ -112,3 +113,11 @@ def test_frozen_time(standin: StandIn) -> None:
         with logged_in(standin) as client:
             client.send_message(letter())
         assert f"{standin.wait_for_mail()[0].at:%Y-%m-%d}" == "2026-12-24"
+
+
+def test_who_comes_at_the_last_moment_is_not_left_over() -> None:
+    """A server that ends while somebody is let in leaves no socket behind, which would be told."""
+    for _ in range(50):
+        with StandIn() as server:
+            socket.create_connection(("127.0.0.1", server.port)).close()
+    gc.collect()
