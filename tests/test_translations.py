@@ -18,7 +18,7 @@ SAME: Final = re.compile(
     r"HTML|Markdown|Message-ID|Cc|Bcc|TLS|STARTTLS|ID|OK|Microsoft|Outlook|com|SMTP|Normal|"
     r"Contact|Message|Priority|Options|Client|Test|Check|Home Assistant|Normal|Code|Format|"
     r"Failed|Media|Recipient|Advanced|Personal|Account|Accounts|Type|personal|Error|"
-    r"messages|messages|account|on|port|Password)[\W\d_]*)+"
+    r"messages|messages|account|on|port|Content-ID|Password)[\W\d_]*)+"
 )
 
 

@@ -18,7 +18,7 @@ from scripts._demo.hass_at_standin import AUTHORITY, REPEAT_AFTER, SMTP_PORT
 from scripts._demo.home import PROJECT, Home, free_port
 from tests.standin import StandIn
 
-from . import accounts
+from . import accounts, changes, farewell, outage, repairs, sending
 from .chromium import open_page, sign_in
 from .guard import Guard, visible_text
 from .pictures import Album
@@ -35,6 +35,23 @@ SCENES: Final = (
     accounts.add_with_password,
     accounts.add_first_recipient,
     accounts.passwords_refused,
+    changes.add_recipient,
+    changes.change_recipient,
+    changes.change_options,
+    changes.change_server,
+    sending.notify_from_tools,
+    sending.send_from_tools,
+    sending.refuse_from_tools,
+    sending.send_from_automation,
+    sending.press_buttons,
+    outage.see_dashboard,
+    outage.lose_server,
+    outage.list_outbox,
+    outage.regain_server,
+    repairs.passwords_no_longer_accepted,
+    repairs.sign_in_again,
+    farewell.download_diagnostics,
+    farewell.remove_accounts,
 )
 
 

@@ -1,8 +1,8 @@
-"""Scenes in which accounts are added, changed and given recipients."""
+"""Scenes in which accounts are added."""
 
-from tests.standin import IMAP_GREETING, Script, StandIn, blocked_port
+from tests.standin import IMAP_GREETING, Script, StandIn
 
-from .stage import ADD, INTEGRATION, OTHER, OWN, OWN_PASSWORD, Stage
+from .stage import ADD, OTHER, OWN, OWN_PASSWORD, Stage
 
 FAMILY = ("Anna <anna@example.com>", "bert@example.com")
 
@@ -33,10 +33,10 @@ async def add_with_password(stage: Stage) -> None:
 
     with StandIn() as imap:
         imap.script = Script(greeting=IMAP_GREETING)
-        await _fill_server(stage, imap.host, imap.port)
+        await fill_server(stage, imap.host, imap.port)
         await screen.see("is no server for sending mail; it may be one for reading it")
 
-    await _fill_server(stage, stage.standin.host, stage.standin.port)
+    await fill_server(stage, stage.standin.host, stage.standin.port)
     await screen.see("The address or the password is wrong.")
     await screen.fill("Password", OWN_PASSWORD)
     await screen.submit()
@@ -92,38 +92,20 @@ async def sign_in_with_code(stage: Stage, address: str, picture: str | None = No
     await stage.approve(address)
 
 
-async def change_recipient(stage: Stage) -> None:
-    """A recipient is added, with a name that is taken at first, and changed."""
-    screen = stage.screen
-    await screen.open(INTEGRATION)
-    await screen.press("Add recipient")
-    await screen.see("Add recipient", screen.dialog)
-    await screen.choose(OWN, screen.dialog)
-    await screen.fill("Name", "Family")
-    await screen.fill_list("Addresses", ("carl@example",))
-    await screen.submit()
-    await screen.see("Another recipient of this account already has this name.")
-
-
-async def change_options(stage: Stage) -> None:
-    """The options of an account."""
-    screen = stage.screen
-    await screen.open(INTEGRATION)
-
-
-async def change_server(stage: Stage) -> None:
-    """The account is moved to a port that is blocked, and back."""
-    with blocked_port():
-        await stage.screen.open(INTEGRATION)
-
-
 async def finish(stage: Stage) -> None:
     """Close the dialog that says that something was added."""
     await stage.screen.submit("Finish")
     await stage.screen.see_no_dialog()
 
 
-async def _fill_server(stage: Stage, host: str, port: int) -> None:
+async def close_changed(stage: Stage) -> None:
+    """Close the dialog that says, in Home Assistant's words, that something was changed."""
+    await stage.screen.see("Reconfiguration was successful")
+    await stage.screen.submit("Close")
+    await stage.screen.see_no_dialog()
+
+
+async def fill_server(stage: Stage, host: str, port: int) -> None:
     """Fill in the form of the server, and submit it."""
     await stage.screen.fill("Host", host)
     await stage.screen.fill("Port", str(port))

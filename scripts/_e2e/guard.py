@@ -1,5 +1,6 @@
 """Notices what nobody may ever see: keys instead of texts, errors in the browser's console."""
 
+import asyncio
 import re
 from typing import Final
 from urllib.parse import urlsplit
@@ -22,6 +23,8 @@ ALLOWED: Final = (
     # Home Assistant says by its status that a form was filled in wrongly, as these scenes do.
     ("status of 400", "/api/config/config_entries/"),
 )
+# Errors of actions, in our own words: Home Assistant shows them, and puts them into the console.
+SHOWN: Final = ("home_assistant_error", "service_validation_error")
 _VISIBLE_TEXT: Final = """() => {
   const found = [];
   const walk = (node) => {
@@ -55,11 +58,13 @@ class Guard:
         self._page = page
         self._host = urlsplit(url).netloc
         self._errors: list[str] = []
+        self._being_read: set[asyncio.Task[None]] = set()
         page.on("console", self._note_message)
         page.on("pageerror", self._note_error)
 
     async def check(self) -> None:
         """Complain about what should not be on the page or in its console."""
+        await asyncio.gather(*self._being_read)
         if self._errors:
             raise DemoError("The browser's console shows an error:\n" + "\n".join(self._errors))
         for line in (await visible_text(self._page)).splitlines():
@@ -67,16 +72,28 @@ class Guard:
                 raise DemoError(f"The page shows a raw key, “{match[0]}”, in: {line}")
 
     def _note_message(self, message: ConsoleMessage) -> None:
-        """Note an error of the console, or anything in it that is about the integration."""
+        """Note an error of the console, or a warning that is about the integration."""
         place: str = message.location["url"]
-        about_us = "outlook_smtp" in message.text and message.type == "warning"
-        if message.type != "error" and not about_us:
+        if message.type != "error":
+            if message.type == "warning" and "outlook_smtp" in message.text:
+                self._errors.append(message.text)
             return
+        if place and urlsplit(place).netloc != self._host:
+            return  # The internet, which is kept away.
         if any(text in message.text and part in place for text, part in ALLOWED):
             return
-        if message.type == "error" and place and urlsplit(place).netloc != self._host:
-            return  # The internet, which is kept away.
-        self._errors.append(f"{message.text} ({place})")
+        reading = asyncio.create_task(self._read(message))
+        self._being_read.add(reading)
+        reading.add_done_callback(self._being_read.discard)
+
+    async def _read(self, message: ConsoleMessage) -> None:
+        """Note an error with all that was told with it, but for one that a person was shown."""
+        try:
+            told = [await value.json_value() for value in message.args]
+        except Error:  # The page it was on is gone.
+            told = []
+        if not any(isinstance(value, dict) and value.get("code") in SHOWN for value in told):
+            self._errors.append(f"{message.text} {told or ''} ({message.location['url']})")
 
     def _note_error(self, error: Error) -> None:
         """Note an exception that nobody caught."""

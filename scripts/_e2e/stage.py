@@ -75,8 +75,8 @@ class Stage:
         await self.screen.see(code)
         self.identity.approve(code, address)
 
-    async def wait_for_state(self, entity_id: str, wanted: str) -> None:
-        """Wait until an entity has a state."""
+    async def wait_for_state(self, entity_id: str, wanted: str | None) -> None:
+        """Wait until an entity has a state, or none because it is gone."""
         state = None
 
         async def is_so() -> bool:

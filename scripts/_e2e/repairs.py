@@ -1,0 +1,44 @@
+"""Scenes in which an account needs a person: repairs, and signing in again."""
+
+from .accounts import sign_in_with_code
+from .stage import DASHBOARD, INTEGRATION, OWN, Stage
+
+REPAIRS = "/config/repairs"
+
+
+async def passwords_no_longer_accepted(stage: Stage) -> None:
+    """Microsoft refuses the password from one day to the next: the repair leads to the sign-in."""
+    screen = stage.screen
+    stage.behave("basic_auth_disabled")
+    await screen.open(DASHBOARD)
+    await screen.tap("Check now")
+    await screen.see("Passwords no longer accepted")
+    cards = screen.page.locator("hui-sections-view hui-section").first
+    await stage.album.take("connection-off", cards)
+    await screen.open(REPAIRS)
+    await screen.choose(f"Microsoft no longer accepts the password of {OWN}")
+    await screen.see("The server said: 535 5.7.139")
+    stage.behave()
+    await screen.choose("Sign in with Microsoft", screen.dialog)
+    await screen.see("Microsoft no longer accepts passwords for")
+    await sign_in_with_code(stage, OWN)
+    await screen.see("Signed in again. Mail can be sent.")
+    await screen.submit("Finish")
+    await screen.see("There are currently no repairs")
+
+
+async def sign_in_again(stage: Stage) -> None:
+    """The permission is withdrawn: Home Assistant asks to sign in again."""
+    screen = stage.screen
+    stage.identity.revoke(OWN)
+    await screen.open(DASHBOARD)
+    await screen.tap("Check now")
+    await screen.see("Disconnected")
+    await screen.open(INTEGRATION)
+    await screen.press("Reconfigure")
+    await screen.see("Microsoft wants", screen.dialog)
+    await sign_in_with_code(stage, OWN)
+    await screen.see("Signed in again. Mail can be sent.")
+    await screen.submit("Finish")
+    await screen.open(DASHBOARD)
+    await screen.see("Mail can be sent.")
