@@ -15,8 +15,7 @@ from tests.standin import Identity, StandIn
 
 from .api import Api, wait_until_up
 from .console import DemoError, detail, step
-from .hass_at_standin import AUTHORITY, SMTP_PORT
-from .home import PROJECT, Home, RestartError, free_port, require_port
+from .home import AUTHORITY, PROJECT, SMTP_PORT, Home, RestartError, free_port, require_port
 from .standby import HELP, Standby, read_keyboard
 from .tour import ADDRESS, PASSWORD, USER, Tour
 

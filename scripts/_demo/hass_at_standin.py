@@ -12,9 +12,7 @@ from homeassistant.__main__ import main
 from custom_components.outlook_smtp import coordinator, sign_in
 from custom_components.outlook_smtp.smtp.account import SERVERS, AccountKind, Server
 
-AUTHORITY = "DEMO_AUTHORITY"
-SMTP_PORT = "DEMO_SMTP_PORT"
-REPEAT_AFTER = "DEMO_REPEAT_AFTER"  # Seconds; for those who cannot wait a minute.
+from .home import AUTHORITY, REPEAT_AFTER, SMTP_PORT
 
 if __name__ == "__main__":
     # The module takes the name from another and does not hand it on.

@@ -18,6 +18,11 @@ import certifi
 from .console import DemoError
 
 PROJECT: Final = Path(__file__).parents[2]
+# The variables that say where the stand-ins for Microsoft's servers are, and after how many
+# seconds a server that is away shows, for those who cannot wait a minute.
+AUTHORITY: Final = "DEMO_AUTHORITY"
+SMTP_PORT: Final = "DEMO_SMTP_PORT"
+REPEAT_AFTER: Final = "DEMO_REPEAT_AFTER"
 STOP_TIMEOUT: Final = 20.0  # Seconds; after that it is killed.
 RESTART: Final = 100  # Home Assistant's exit code when a user asks it to restart.
 

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 from contextlib import AsyncExitStack
 import shutil
+import signal
 import sys
 import time
 from typing import Final
@@ -14,8 +15,7 @@ from playwright.async_api import Error, Page
 from scripts._demo.api import Api, wait_until_up
 from scripts._demo.console import DemoError, detail, step
 from scripts._demo.dialogs import add_camera
-from scripts._demo.hass_at_standin import AUTHORITY, REPEAT_AFTER, SMTP_PORT
-from scripts._demo.home import PROJECT, Home, free_port
+from scripts._demo.home import AUTHORITY, PROJECT, REPEAT_AFTER, SMTP_PORT, Home, free_port
 from tests.standin import StandIn
 
 from . import accounts, changes, farewell, outage, repairs, sending
@@ -29,6 +29,7 @@ FOLDER: Final = PROJECT / ".demo" / "e2e"  # Ignored by git.
 DOCUMENTATION: Final = PROJECT / "docs" / "pictures"
 USER: Final = "demo"  # And the password.
 START_TIMEOUT: Final = 120.0  # Seconds.
+STOPPED: Final = 130  # The exit code of a program that Ctrl-C ended.
 SUSPICION: Final = 5  # Seconds until a server that is away has to be back; usually a minute.
 
 SCENES: Final = (
@@ -151,8 +152,13 @@ async def main() -> int:
         "--pictures", action="store_true", help="take the documentation's pictures anew"
     )
     started = time.monotonic()
+    walk = asyncio.create_task(run(pictures=parser.parse_args().pictures))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, walk.cancel)
     try:
-        await run(pictures=parser.parse_args().pictures)
+        await walk
+    except asyncio.CancelledError:
+        return STOPPED
     except (DemoError, Error, TimeoutError, aiohttp.ClientError, OSError) as error:
         print(f"\033[1;31m✗ {str(error) or repr(error)}\033[0m", file=sys.stderr, flush=True)
         return 1

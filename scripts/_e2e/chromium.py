@@ -10,6 +10,8 @@ from playwright.async_api import Page, async_playwright
 
 from scripts._demo.console import DemoError
 
+from .guard import TELL_REJECTIONS
+
 ARGUMENTS: Final = (
     "--no-sandbox",  # As root there is none.
     "--disable-gpu",
@@ -31,7 +33,13 @@ async def open_page() -> AsyncIterator[Page]:
     if not program:
         raise DemoError("CHROMIUM does not name a browser. Start this with scripts/e2e.")
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        browser = await playwright.chromium.launch(
+            executable_path=program,
+            args=ARGUMENTS,
+            handle_sigint=False,  # Ctrl-C ends the walk, which then ends the browser.
+            handle_sigterm=False,
+            handle_sighup=False,
+        )
         context = await browser.new_context(
             viewport={"width": WIDTH, "height": HEIGHT},
             device_scale_factor=2,
@@ -42,6 +50,7 @@ async def open_page() -> AsyncIterator[Page]:
             accept_downloads=True,
             service_workers="block",
         )
+        await context.add_init_script(TELL_REJECTIONS)
         await context.route(_is_elsewhere, lambda route: route.abort())
         try:
             yield await context.new_page()

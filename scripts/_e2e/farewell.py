@@ -1,5 +1,6 @@
 """Scenes at the end of an account's life: its diagnostics are fetched, it is removed."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -16,7 +17,7 @@ async def download_diagnostics(stage: Stage) -> None:
     async with screen.page.expect_download() as downloading:
         await screen.choose_item("Download diagnostics")
     download = await downloading.value
-    text = Path(await download.path()).read_text()
+    text = await asyncio.to_thread(Path(await download.path()).read_text)
     if "health" not in json.dumps(json.loads(text)["data"]):
         raise DemoError(f"The diagnostics say nothing of the account's health: {text}")
     secrets = {OWN, OWN_PASSWORD, "anna@example.com", *stage.identity.issued}
@@ -32,5 +33,5 @@ async def remove_accounts(stage: Stage) -> None:
         await screen.choose_item("Delete")
         await screen.see("Delete", screen.dialog)
         await screen.submit("Delete")
-        await screen.entry(address).wait_for(state="hidden")
+        await screen.see_no_entry(address)
         await stage.wait_for_state(f"notify.{address.replace('@', '_').replace('.', '_')}", None)

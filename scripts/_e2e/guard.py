@@ -1,13 +1,16 @@
 """Notices what nobody may ever see: keys instead of texts, errors in the browser's console."""
 
 import asyncio
+from collections.abc import Iterator, Mapping
+import json
 import re
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from playwright.async_api import ConsoleMessage, Error, Page
 
 from scripts._demo.console import DemoError
+from scripts._demo.home import PROJECT
 
 # What a text looks like whose translation is missing.
 RAW_KEYS: Final = re.compile(
@@ -16,6 +19,8 @@ RAW_KEYS: Final = re.compile(
     r"|description|message)\b|\bui\.(?:panel|components|dialogs|card)\.|\{\w+\}|\bstate\.\w+",
     re.IGNORECASE,
 )
+# Where the texts have none for it, Home Assistant shows the bare name of an error or a state.
+TEXTS: Final = PROJECT / "custom_components" / "outlook_smtp" / "strings.json"
 # Errors in the console that Home Assistant's own pages cause here, by what they say and where.
 ALLOWED: Final = (
     # The icons of other integrations come from the internet, and there is none.
@@ -25,6 +30,11 @@ ALLOWED: Final = (
 )
 # Errors of actions, in our own words: Home Assistant shows them, and puts them into the console.
 SHOWN: Final = ("home_assistant_error", "service_validation_error")
+# What is thrown and is no error of JavaScript's has no text: here it gets one.
+TELL_REJECTIONS: Final = """window.addEventListener("unhandledrejection", ({ reason }) => {
+  if (!(reason instanceof Error)) console.error("Nobody caught", reason);
+});"""
+_WITHOUT_TEXT: Final = "Object"
 _VISIBLE_TEXT: Final = """() => {
   const found = [];
   const walk = (node) => {
@@ -34,6 +44,7 @@ _VISIBLE_TEXT: Final = """() => {
     } else if (node.nodeType === Node.ELEMENT_NODE) {
       if (["STYLE", "SCRIPT", "TEMPLATE"].includes(node.tagName)) return;
       if (!node.checkVisibility() && getComputedStyle(node).display !== "contents") return;
+      if (node.classList.contains("cm-content")) return found.push(node.innerText);
       const inner = node.tagName === "SLOT" ? node.assignedNodes() : [];
       const children = node.shadowRoot ? node.shadowRoot.childNodes : node.childNodes;
       (inner.length ? inner : children).forEach(walk);
@@ -50,6 +61,15 @@ async def visible_text(page: Page) -> str:
     return text
 
 
+def _bare_names(texts: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the names of all texts that nobody would take for words."""
+    for name, text in texts.items():
+        if "_" in name:
+            yield name
+        if isinstance(text, dict):
+            yield from _bare_names(text)
+
+
 class Guard:
     """Watches one page."""
 
@@ -58,6 +78,7 @@ class Guard:
         self._page = page
         self._host = urlsplit(url).netloc
         self._errors: list[str] = []
+        self._names = frozenset(_bare_names(json.loads(TEXTS.read_text())))
         self._being_read: set[asyncio.Task[None]] = set()
         page.on("console", self._note_message)
         page.on("pageerror", self._note_error)
@@ -70,6 +91,8 @@ class Guard:
         for line in (await visible_text(self._page)).splitlines():
             if match := RAW_KEYS.search(line):
                 raise DemoError(f"The page shows a raw key, “{match[0]}”, in: {line}")
+            if line in self._names:
+                raise DemoError(f"The page shows “{line}” and no text for it.")
 
     def _note_message(self, message: ConsoleMessage) -> None:
         """Note an error of the console, or a warning that is about the integration."""
@@ -97,4 +120,5 @@ class Guard:
 
     def _note_error(self, error: Error) -> None:
         """Note an exception that nobody caught."""
-        self._errors.append(str(error.stack or error))
+        if error.message != _WITHOUT_TEXT:
+            self._errors.append(str(error.stack or error))

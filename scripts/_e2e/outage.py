@@ -18,9 +18,11 @@ async def see_dashboard(stage: Stage) -> None:
     await screen.see("Connected")
     await screen.tap("Mail this picture to the family")
     mail = await stage.receive(before)
-    expect_mail(mail, OWN, ("anna@example.com", "bert@example.com"), "Somebody is at the front door")
+    expect_mail(
+        mail, OWN, ("anna@example.com", "bert@example.com"), "Somebody is at the front door"
+    )
     await screen.page.locator("hui-picture-entity-card img").first.wait_for()
-    await stage.album.take("dashboard", screen.page.locator("hui-sections-view .container").first)
+    await stage.album.take("dashboard", screen.page.locator("hui-section"), margin=16)
 
 
 async def lose_server(stage: Stage) -> None:
@@ -31,6 +33,7 @@ async def lose_server(stage: Stage) -> None:
     await screen.see("1 messages")
     await screen.see("Disconnected")
     await screen.see("Connection refused")
+    await stage.album.take("outbox", screen.page.locator("hui-tile-card"), margin=4)
 
 
 async def list_outbox(stage: Stage) -> None:
@@ -41,7 +44,6 @@ async def list_outbox(stage: Stage) -> None:
     await choose_account(stage, OWN)
     await screen.press("Perform action")
     await screen.see("title: Somebody is at the front door")
-    await stage.album.take("outbox", screen.page.locator("ha-card").last)
 
 
 async def regain_server(stage: Stage) -> None:
@@ -55,4 +57,6 @@ async def regain_server(stage: Stage) -> None:
     await screen.see("Mail can be sent.")
     await screen.see("0 messages")
     mail = await stage.receive(before)
-    expect_mail(mail, OWN, ("anna@example.com", "bert@example.com"), "Somebody is at the front door")
+    expect_mail(
+        mail, OWN, ("anna@example.com", "bert@example.com"), "Somebody is at the front door"
+    )

@@ -1,6 +1,7 @@
 """Takes the pictures that the documentation shows."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 import io
 from pathlib import Path
 from typing import Final
@@ -32,6 +33,12 @@ _RENAME: Final = """(names) => {
   };
   walk(document.body);
 }"""
+_LEAVE_FIELD: Final = """() => {
+  let field = document.activeElement;
+  while (field?.shadowRoot?.activeElement) field = field.shadowRoot.activeElement;
+  field?.blur();
+}"""
+HIGH: Final = 1455  # Of a window, in pixels; an action's fields end neatly there.
 COLOURS: Final = 256
 
 
@@ -45,19 +52,31 @@ class Album:
         self._names = dict(names)
         folder.mkdir(parents=True, exist_ok=True)
 
+    @asynccontextmanager
+    async def on_high_page(self) -> AsyncIterator[None]:
+        """Make the window so high that all of a long page can be seen at once."""
+        before = self._page.viewport_size
+        assert before
+        await self._page.set_viewport_size({"width": before["width"], "height": HIGH})
+        yield
+        await self._page.set_viewport_size(before)
+
     async def take_dialog(self, name: str, dialog: Locator) -> None:
         """Take a picture of a dialog alone."""
         await dialog.evaluate(_DIALOG_STYLE)
         await self.take(name, dialog)
 
-    async def take(self, name: str, *parts: Locator) -> None:
+    async def take(self, name: str, parts: Locator, *, margin: int = 0) -> None:
         """Take a picture of the rectangle that holds some parts of the page."""
+        await self._page.mouse.move(0, 0)
+        await self._page.evaluate(_LEAVE_FIELD)
         await self._page.evaluate(_RENAME, self._names)
         await self._page.evaluate("document.fonts.ready")
-        boxes = [box for part in parts if (box := await part.bounding_box())]
-        left, top = min(box["x"] for box in boxes), min(box["y"] for box in boxes)
-        right = max(box["x"] + box["width"] for box in boxes)
-        bottom = max(box["y"] + box["height"] for box in boxes)
+        boxes = [box for part in await parts.all() if (box := await part.bounding_box())]
+        left = min(box["x"] for box in boxes) - margin
+        top = min(box["y"] for box in boxes) - margin
+        right = max(box["x"] + box["width"] for box in boxes) + margin
+        bottom = max(box["y"] + box["height"] for box in boxes) + margin
         picture = await self._page.screenshot(
             clip={"x": left, "y": top, "width": right - left, "height": bottom - top},
             animations="disabled",

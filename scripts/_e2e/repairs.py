@@ -13,17 +13,19 @@ async def passwords_no_longer_accepted(stage: Stage) -> None:
     await screen.open(DASHBOARD)
     await screen.tap("Check now")
     await screen.see("Passwords no longer accepted")
-    cards = screen.page.locator("hui-sections-view hui-section").first
-    await stage.album.take("connection-off", cards)
+    account = screen.page.locator("hui-section").first
+    await stage.album.take("connection-off", account, margin=16)
     await screen.open(REPAIRS)
     await screen.choose(f"Microsoft no longer accepts the password of {OWN}")
     await screen.see("The server said: 535 5.7.139")
+    await stage.album.take_dialog("repair", screen.frame)
     stage.behave()
     await screen.choose("Sign in with Microsoft", screen.dialog)
     await screen.see("Microsoft no longer accepts passwords for")
     await sign_in_with_code(stage, OWN)
-    await screen.see("Signed in again. Mail can be sent.")
-    await screen.submit("Finish")
+    await screen.see("Re-authentication was successful")  # Home Assistant's own words.
+    await screen.submit("Close")
+    await screen.see_no_dialog()
     await screen.see("There are currently no repairs")
 
 
@@ -38,7 +40,8 @@ async def sign_in_again(stage: Stage) -> None:
     await screen.press("Reconfigure")
     await screen.see("Microsoft wants", screen.dialog)
     await sign_in_with_code(stage, OWN)
-    await screen.see("Signed in again. Mail can be sent.")
-    await screen.submit("Finish")
+    await screen.see("Re-authentication was successful")  # Home Assistant's own words.
+    await screen.submit("Close")
+    await screen.see_no_dialog()
     await screen.open(DASHBOARD)
     await screen.see("Mail can be sent.")

@@ -82,11 +82,15 @@ class Stage:
         async def is_so() -> bool:
             """Ask Home Assistant."""
             nonlocal state
-            states = {item["entity_id"]: item["state"] for item in await self.api.get("/api/states")}
+            states = {
+                item["entity_id"]: item["state"] for item in await self.api.get("/api/states")
+            }
             state = states.get(entity_id)
             return state == wanted
 
-        await self.wait_until(is_so, lambda: f"{entity_id} does not become {wanted}, but is {state}.")
+        await self.wait_until(
+            is_so, lambda: f"{entity_id} does not become {wanted}, but is {state}."
+        )
 
     async def wait_until(self, is_so: Callable[[], object], complaint: Callable[[], str]) -> None:
         """Wait until something is so, and complain if it does not become so."""
