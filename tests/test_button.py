@@ -1,5 +1,8 @@
 """The buttons try an account, and say in words what is wrong if it does not work."""
 
+import asyncio
+from unittest.mock import AsyncMock
+
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import entity_registry as er
@@ -108,6 +111,32 @@ async def test_failed_check_is_an_error_though_the_sensor_waits_for_a_second_one
         await press(hass, CHECK_NOW)
     assert caught.value.translation_key == "connection_refused"
     assert state_of(hass, CONNECTION).state == "on"
+
+
+async def test_check_that_meets_the_unforeseen_is_an_error(
+    hass: HomeAssistant, account: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bug does not look like an account that works."""
+    monkeypatch.setattr(
+        account.runtime_data.mailer.courier, "check", AsyncMock(side_effect=KeyError)
+    )
+    with pytest.raises(HomeAssistantError) as caught:
+        await press(hass, CHECK_NOW)
+    assert caught.value.translation_key == "unforeseen"
+
+
+async def test_check_that_outlives_its_account_says_nothing(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+) -> None:
+    """The account that was loaded anew has its own checks."""
+    coordinator = account.runtime_data
+    standin.script_next(Script(stall=Step.GREETING))
+    check = asyncio.create_task(coordinator.async_refresh())
+    await until(lambda: standin.open_connections == 1)
+    assert await hass.config_entries.async_unload(account.entry_id)
+    standin.hang_up()
+    await check
+    assert coordinator.data.connected
 
 
 @pytest.mark.usefixtures("account")

@@ -91,6 +91,11 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
             self.last_report = await self.mailer.courier.check()
         except SubmissionError as error:
             self.last_fault = error.fault
+        except Exception:
+            _LOGGER.exception("Unforeseen trouble with the check of an account")
+            self.last_fault = Fault(Kind.TRANSIENT, Problem.UNFORESEEN)
+        if self._shutdown_requested:  # The account was unloaded meanwhile.
+            return self.data
         return self._health_after(Contact(self.last_fault, self.hass.loop.time() - started))
 
     @callback

@@ -83,8 +83,10 @@ async def _async_list(call: ServiceCall) -> ServiceResponse:
 async def _async_cancel(call: ServiceCall) -> None:
     """Forget a message that waits or has failed."""
     message_id = call.data[ATTR_ID]
+    queue = find_mailer(call).queue
     try:
-        await find_mailer(call).queue.cancel(message_id)
+        with outbox_errors(queue):
+            await queue.cancel(message_id)
     except UnknownMessageError as error:
         raise input_error("unknown_message", ATTR_ID, message_id) from error
     except UnderWayError as error:

@@ -7,7 +7,7 @@ from freezegun.api import FrozenDateTimeFactory
 import pytest
 
 from custom_components.outlook_smtp.outbox import schedule as schedule_module
-from custom_components.outlook_smtp.outbox.courier import MAX_SETBACKS, Contact
+from custom_components.outlook_smtp.outbox.courier import MAX_LOST_ANSWERS, MAX_SETBACKS, Contact
 from custom_components.outlook_smtp.outbox.delivery import Delivery, Event
 from custom_components.outlook_smtp.outbox.queue import Queue
 from custom_components.outlook_smtp.smtp.faults import Kind, Problem
@@ -121,6 +121,21 @@ async def test_a_message_whose_answer_is_lost_is_sent_again_as_it_was(
         await let_pass(freezer, queue, NEXT_TRY)
     assert not queue.items
     assert [mail.content for mail in standin.received] == [content, content]
+
+
+async def test_a_message_whose_answer_is_lost_time_and_again_is_kept_aside(
+    standin: StandIn, queue: Queue, freezer: FrozenDateTimeFactory
+) -> None:
+    """It may have arrived each time: a person decides whether it is sent once more."""
+    standin.script = Script(drop=Step.FINAL, keep=True)
+    async with running(courier_on(standin, queue)):
+        await add(queue)
+        for _ in range(MAX_LOST_ANSWERS + 2):
+            await all_done(queue)
+            await let_pass(freezer, queue, 3600)
+    assert not queue.items
+    assert [item.failure.problem for item in queue.failed] == [Problem.ANSWER_LOST]
+    assert numbers(standin) == [1] * MAX_LOST_ANSWERS
 
 
 async def test_the_back_off_grows_while_the_server_puts_off_every_recipient(

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import logging
 from math import inf
 import time
@@ -29,6 +29,7 @@ from .schedule import (
 _LOGGER = logging.getLogger(__name__)
 
 STOP_GRACE: Final = 5.0  # Seconds for a submission that is under way when all has to end.
+MAX_LOST_ANSWERS: Final = 5  # After each the message may have arrived; then it is kept aside.
 MAX_SETBACKS: Final = 3  # In a row; then a message lets the others pass.
 
 
@@ -278,6 +279,10 @@ class Courier:
 
     async def _settle_fault(self, item: Item, fault: Fault, *, handed_in: bool) -> None:
         """Settle a message that nobody gets now."""
+        if fault.problem is Problem.ANSWER_LOST:
+            item.lost_answers += 1
+            if item.lost_answers >= MAX_LOST_ANSWERS:
+                fault = replace(fault, kind=Kind.MESSAGE)
         if fault.kind is Kind.MESSAGE:
             await self._queue.refuse(item, fault)
             await self._succeed(by_mail=False)

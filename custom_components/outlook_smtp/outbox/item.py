@@ -41,7 +41,8 @@ class Item:
 
     `born` is when its lifetime began and `not_before` when it may be tried at the earliest, both
     on a clock that never jumps; `tries` counts those that the account's sign-in did not prevent,
-    `setbacks` those in a row that the server took in hand and put off.
+    `setbacks` those in a row that the server took in hand and put off, and `lost_answers` those
+    after which it may have arrived.
     """
 
     spooled: Spooled
@@ -52,6 +53,7 @@ class Item:
     fault: Fault | None = None
     not_before: float = -inf
     told_queued: bool = False
+    lost_answers: int = 0
 
     @property
     def record(self) -> Record:

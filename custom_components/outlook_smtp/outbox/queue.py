@@ -189,18 +189,28 @@ class Queue:
         Raises:
             UnknownMessageError: If there is none of that id.
             UnderWayError: If it is being handed to the server.
+            OSError: If its file cannot be deleted; it goes on waiting.
 
         """
         for item in self.items:
             if item.spooled.id == message_id:
                 if item is self.under_way:
                     raise UnderWayError
-                self._drop(item)
-                await self._on_disk(self.spool.delete, item.spooled)
-                _resolve(item, Verdict())
-                self._changed()
+                await self._cancel(item)
                 return
         await self._discard(self._find_failed(message_id))
+
+    async def _cancel(self, item: Item) -> None:
+        """Forget a message that waits; one that the disk does not let go goes on waiting."""
+        place = self.items.index(item)
+        self._drop(item)
+        try:
+            await asyncio.to_thread(self.spool.delete, item.spooled)
+        except OSError:
+            self.items.insert(place, item)
+            raise
+        _resolve(item, Verdict())
+        self._changed()
 
     async def retry(self, message_id: str | None = None) -> int:
         """Let a failed message wait again, or all of them; return how many.
@@ -243,6 +253,8 @@ class Queue:
         """Take a message out of the order."""
         if item in self.items:
             self.items.remove(item)
+        if not self.is_full:
+            self._turned_away = None
 
     def _find_failed(self, message_id: str) -> FailedItem:
         """Return the failed message of an id."""
