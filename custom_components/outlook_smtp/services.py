@@ -159,24 +159,16 @@ async def async_read_letter(
         ServiceValidationError: Naming the field that is wrong, before anything is sent.
 
     """
-    html = fields.get(ATTR_HTML)
-    message = fields.get(ATTR_MESSAGE)
-    if message is None and not html and not fields.get(ATTR_ATTACHMENTS):
-        raise input_error("no_content", ATTR_MESSAGE)
-    markdown = fields.get(ATTR_MARKDOWN, False)
-    if markdown and html:
-        raise input_error("markdown_and_html", ATTR_MARKDOWN)
-    if markdown and not (message or "").strip():
-        raise input_error("markdown_without_message", ATTR_MARKDOWN)
+    _check_content(fields)
     with letter_errors():
         headers = Letter(
             to=_read_recipients(hass, fields, ATTR_TO, to),
             cc=_read_recipients(hass, fields, ATTR_CC),
             bcc=_read_recipients(hass, fields, ATTR_BCC),
             title=fields.get(ATTR_TITLE) or ATTR_TITLE_DEFAULT,
-            text=message,
-            html=html,
-            markdown=markdown,
+            text=fields.get(ATTR_MESSAGE),
+            html=fields.get(ATTR_HTML),
+            markdown=fields.get(ATTR_MARKDOWN, False),
             priority=Priority(fields[ATTR_PRIORITY]) if ATTR_PRIORITY in fields else None,
             reply_to=parse_mailboxes(fields.get(ATTR_REPLY_TO, ()), ATTR_REPLY_TO),
             sender_name=fields.get(ATTR_SENDER_NAME),
@@ -185,6 +177,20 @@ async def async_read_letter(
             hass, fields.get(ATTR_ATTACHMENTS, ()), mailer.size_limit
         )
         return replace(headers, attachments=attachments)
+
+
+def _check_content(fields: Mapping[str, Any]) -> None:
+    """Refuse a letter that says nothing, and Markdown that has nothing to be made of."""
+    html = fields.get(ATTR_HTML)
+    message = fields.get(ATTR_MESSAGE)
+    if message is None and not html and not fields.get(ATTR_ATTACHMENTS):
+        raise input_error("no_content", ATTR_MESSAGE)
+    if not fields.get(ATTR_MARKDOWN):
+        return
+    if html:
+        raise input_error("markdown_and_html", ATTR_MARKDOWN)
+    if not (message or "").strip():
+        raise input_error("markdown_without_message", ATTR_MARKDOWN)
 
 
 def _read_recipients(

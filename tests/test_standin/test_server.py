@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import socket
+import sys
 import threading
 
 import aiosmtplib
@@ -115,9 +116,12 @@ def test_frozen_time(standin: StandIn) -> None:
         assert f"{standin.wait_for_mail()[0].at:%Y-%m-%d}" == "2026-12-24"
 
 
-def test_who_comes_at_the_last_moment_is_not_left_over() -> None:
+def test_who_comes_at_the_last_moment_is_not_left_over(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that ends while somebody is let in leaves no socket behind, which would be told."""
+    told: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", told.append)
     for _ in range(50):
         with StandIn() as server:
             socket.create_connection(("127.0.0.1", server.port)).close()
     gc.collect()
+    assert told == []

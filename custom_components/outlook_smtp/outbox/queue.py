@@ -253,8 +253,7 @@ class Queue:
         """Take a message out of the order."""
         if item in self.items:
             self.items.remove(item)
-        if not self.is_full:
-            self._turned_away = None
+        self._turned_away = self._turned_away if self.is_full else None
 
     def _find_failed(self, message_id: str) -> FailedItem:
         """Return the failed message of an id."""
