@@ -302,6 +302,22 @@ async def test_account_starts_without_its_server(
     assert len(standin.received) == 2
 
 
+async def test_held_mail_does_not_depend_on_polling(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, pass_time: Pass
+) -> None:
+    """Whoever switches polling off still gets what waits sent when the account is well again."""
+    hass.config_entries.async_update_entry(account, pref_disable_polling=True)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    standin.mailboxes[ADDRESS].password = "changed"
+    await send(hass)
+    standin.mailboxes[ADDRESS].password = "right-password"
+    await pass_time(minutes=31)
+    await until(lambda: len(standin.received) == 1)
+    connections = standin.connections
+    await pass_time(minutes=31)
+    assert standin.connections == connections
+
+
 async def test_checks_go_on_without_the_sensor(
     hass: HomeAssistant,
     account: MockConfigEntry,

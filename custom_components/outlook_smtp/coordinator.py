@@ -9,7 +9,7 @@ from typing import Final, override
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry
 from homeassistant.const import CONF_PASSWORD
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
-from homeassistant.helpers.event import async_call_later
+from homeassistant.helpers.event import async_call_later, async_track_time_interval
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 from homeassistant.util import dt as dt_util
 
@@ -81,6 +81,11 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
         self._suspicion: Suspicion | None = None
         entry.async_on_unload(mailer.async_subscribe(self._async_on_contact))
         entry.async_on_unload(self._async_forget_suspicion)
+        entry.async_on_unload(
+            async_track_time_interval(
+                hass, self._async_check_held, LONGEST_OFF, cancel_on_shutdown=True
+            )
+        )
 
     @override
     async def _async_update_data(self) -> Health:
@@ -97,6 +102,11 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
         if self._shutdown_requested:  # The account was unloaded meanwhile.
             return self.data
         return self._health_after(Contact(self.last_fault, self.hass.loop.time() - started))
+
+    async def _async_check_held(self, _: datetime) -> None:
+        """Look whether mail that is held may go, though somebody has switched polling off."""
+        if self.config_entry.pref_disable_polling and self.mailer.courier.hold:
+            await self.async_refresh()
 
     @callback
     def _async_on_contact(self, contact: Contact) -> None:
