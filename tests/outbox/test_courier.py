@@ -257,12 +257,11 @@ async def test_two_accounts_never_wait_for_each_other(
     assert [item.record.envelope.sender for item in other.items] == [ADDRESS]
 
 
-async def test_hundreds_of_messages_arrive_in_order_and_once(
-    standin: StandIn, queue: Queue
-) -> None:
+@pytest.mark.timeout(180)
+async def test_a_thousand_messages_arrive_in_order_and_once(standin: StandIn, queue: Queue) -> None:
     """Nothing is lost, doubled or overtaken, and nothing is left on disk."""
     # Each takes a connection, a TLS handshake and four syncs of the disk, here on both sides.
-    count = 400
+    count = 1000
     asyncio.get_running_loop().set_debug(False)
     async with running(courier_on(standin, queue, schedule=unpaced())):
         for number in range(count):
