@@ -13,14 +13,14 @@ import aiohttp
 
 from tests.standin import Identity, StandIn
 
-from .api import Api, wait_until_up
+from .api import Api
 from .console import DemoError, detail, step
 from .home import AUTHORITY, PROJECT, SMTP_PORT, Home, RestartError, free_port, require_port
+from .launch import USER, launch
 from .standby import HELP, Standby, read_keyboard
-from .tour import ADDRESS, PASSWORD, USER, Tour
+from .tour import ADDRESS, PASSWORD, Tour
 
 STAGE: Final = PROJECT / ".demo"  # Ignored by git.
-START_TIMEOUT: Final = 120.0  # Seconds.
 STOPPED: Final = 130  # The exit code of a program that Ctrl-C ended.
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -88,24 +88,9 @@ def _microsoft(standin: StandIn, identity: Identity | None) -> dict[str, str] | 
 
 
 async def _start(stack: AsyncExitStack, home: Home, *, new: bool) -> Api:
-    """Start Home Assistant and sign in, as a new user the first time."""
+    """Start Home Assistant, and say so."""
     step(f"Starting Home Assistant in {home.folder.relative_to(PROJECT)}")
-    session = await stack.enter_async_context(aiohttp.ClientSession())
-    stack.push_async_callback(home.stop)
-    await home.start()
-    try:
-        async with asyncio.timeout(START_TIMEOUT):
-            await home.during(wait_until_up(session, home.url))
-            api = await Api.sign_in(session, home.url, USER, new=new)
-            stack.push_async_callback(api.close)
-            await home.during(api.wait_until_running())
-    except TimeoutError:
-        raise DemoError(f"Home Assistant does not come up. Its log: {home.log}") from None
-    # What the UI asks first: without an answer it does not open.
-    await api.ask("get_services")
-    # It lists integrations that Home Assistant starts with and that are not installed here.
-    await api.call("persistent_notification.dismiss", {"notification_id": "invalid_config"})
-    return api
+    return await launch(stack, home, new=new)
 
 
 async def _stay_up(stack: AsyncExitStack, home: Home, api: Api, standin: StandIn) -> None:

@@ -10,7 +10,6 @@ from .api import LOOK_EVERY, Api
 from .console import DemoError, detail, show_mail, show_state, step
 from .home import Home
 
-USER: Final = "demo"  # And the password.
 ADDRESS: Final = "demo@outlook.com"
 PASSWORD: Final = "app-password"
 FAMILY: Final = ("anna@example.com", "Bert <bert@example.com>")

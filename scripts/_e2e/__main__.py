@@ -12,10 +12,11 @@ from typing import Final
 import aiohttp
 from playwright.async_api import Error, Page
 
-from scripts._demo.api import Api, wait_until_up
+from scripts._demo.api import Api
 from scripts._demo.console import DemoError, detail, step
 from scripts._demo.dialogs import add_camera
 from scripts._demo.home import AUTHORITY, PROJECT, REPEAT_AFTER, SMTP_PORT, Home, free_port
+from scripts._demo.launch import USER, launch
 from tests.standin import StandIn
 
 from . import accounts, changes, farewell, outage, repairs, sending
@@ -27,8 +28,6 @@ from .stage import OTHER, OWN, OWN_PASSWORD, FrontDoor, Stage
 
 FOLDER: Final = PROJECT / ".demo" / "e2e"  # Ignored by git.
 DOCUMENTATION: Final = PROJECT / "docs" / "pictures"
-USER: Final = "demo"  # And the password.
-START_TIMEOUT: Final = 120.0  # Seconds.
 STOPPED: Final = 130  # The exit code of a program that Ctrl-C ended.
 SUSPICION: Final = 5  # Seconds until a server that is away has to be back; usually a minute.
 
@@ -95,19 +94,7 @@ async def _start(stack: AsyncExitStack, home: Home) -> Api:
     step("Starting Home Assistant")
     home.furnish()
     home.settle()
-    session = await stack.enter_async_context(aiohttp.ClientSession())
-    stack.push_async_callback(home.stop)
-    await home.start()
-    try:
-        async with asyncio.timeout(START_TIMEOUT):
-            await home.during(wait_until_up(session, home.url))
-            api = await Api.sign_in(session, home.url, USER, new=True)
-            stack.push_async_callback(api.close)
-            await home.during(api.wait_until_running())
-    except TimeoutError:
-        raise DemoError(f"Home Assistant does not come up. Its log: {home.log}") from None
-    # It lists integrations that Home Assistant starts with and that are not installed here.
-    await api.call("persistent_notification.dismiss", {"notification_id": "invalid_config"})
+    api = await launch(stack, home, new=True)
     await add_camera(api, "Front door", str(home.folder / "media" / "front-door.jpg"))
     return api
 
