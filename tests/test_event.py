@@ -103,10 +103,11 @@ async def test_refused_message(account: MockConfigEntry, standin: StandIn, turns
     standin.script_next(Script(refuse_recipients={BERT: reply}))
     receipt = await mailer_of(account).send(letter("Door", ANNA, BERT))
     sent, refused = map(told, turns)
+    (kept,) = mailer_of(account).queue.failed
     assert (sent["event_type"], sent["recipients"]) == ("sent", [ANNA])
     assert refused == {
         "event_type": "refused",
-        "id": receipt.id,
+        "id": kept.failure.spooled.id,
         "message_id": receipt.message_id,
         "recipients": [BERT],
         "problem": "recipient_refused",

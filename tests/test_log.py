@@ -84,9 +84,12 @@ async def test_a_refused_message_is_one_line(
 ) -> None:
     """It names the message and quotes the server, whether some get it or nobody does."""
     standin.script = Script(refuse_recipients={BERT: "550 5.1.1 User unknown"})
-    receipt = await mailer_of(account).send(letter("Door", ANNA, BERT))
+    await mailer_of(account).send(letter("Door", ANNA, BERT))
     reason = "recipient_refused (550 5.1.1 User unknown)"
-    assert lines == [f"WARNING The message {receipt.id} of {ADDRESS} has failed: {reason}"]
+    (kept,) = mailer_of(account).queue.failed
+    assert lines == [
+        f"WARNING The message {kept.failure.spooled.id} of {ADDRESS} has failed: {reason}"
+    ]
     with pytest.raises(HomeAssistantError):
         await mailer_of(account).send(letter("Door", BERT))
     assert len(lines) == 2

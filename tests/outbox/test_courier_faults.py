@@ -213,7 +213,8 @@ async def test_each_recipient_is_settled_for_himself(
         await let_pass(freezer, queue, NEXT_TRY)
     assert [mail.recipients for mail in standin.received] == [(ANNA,), (ANNA,), (CARL,)]
     assert [kept.failure.spooled.record.envelope.recipients for kept in queue.failed] == [(BERT,)]
-    turns = [(turn.event, turn.recipients) for turn in told if turn.id == item.spooled.id]
+    name = item.record.message_id
+    turns = [(turn.event, turn.recipients) for turn in told if turn.message_id == name]
     assert (Event.SENT, (ANNA,)) in turns
     assert (Event.REFUSED, (BERT,)) in turns
     assert turns[-1] == (Event.SENT, (CARL,))

@@ -1,7 +1,9 @@
 """What waits in the queue: as much as there is room for, in order, for its time and no longer."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
+import threading
 import time
 
 from freezegun.api import FrozenDateTimeFactory
@@ -16,7 +18,7 @@ from custom_components.outlook_smtp.outbox.item import (
     UnknownMessageError,
 )
 from custom_components.outlook_smtp.outbox.queue import KEEP_FAILED, Queue
-from custom_components.outlook_smtp.outbox.spool import FAILED, SET_ASIDE, WAITING, Spool
+from custom_components.outlook_smtp.outbox.spool import FAILED, SET_ASIDE, WAITING, Failure, Spool
 
 from .helpers import (
     ANNA,
@@ -206,11 +208,25 @@ async def test_under_way_is_not_expired(freezer: FrozenDateTimeFactory, queue: Q
     assert queue.items == [queue.under_way]
 
 
-async def test_cancelled_while_others_expire(freezer: FrozenDateTimeFactory, queue: Queue) -> None:
+async def test_cancelled_while_others_expire(
+    freezer: FrozenDateTimeFactory, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A message that somebody cancels at that moment is gone, and neither expired nor failed."""
     items = [await add(queue, number) for number in (1, 2)]
     freezer.tick(DAY)
-    await asyncio.gather(queue.expire(DAY, time.monotonic()), queue.cancel(items[1].spooled.id))
+    cancelled = threading.Event()
+    fail = queue.spool.fail
+
+    def fail_later(failure: Failure, recipients: Sequence[str]) -> Failure:
+        cancelled.wait()
+        return fail(failure, recipients)
+
+    monkeypatch.setattr(queue.spool, "fail", fail_later)
+    expiring = asyncio.create_task(queue.expire(DAY, time.monotonic()))
+    await asyncio.sleep(0)
+    await queue.cancel(items[1].spooled.id)
+    cancelled.set()
+    await expiring
     assert not queue.items
     assert [failed.failure.spooled for failed in queue.failed] == [items[0].spooled]
     assert titles(await started_again(queue)) == []

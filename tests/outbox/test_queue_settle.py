@@ -67,6 +67,8 @@ async def test_settled(
         *([(Event.SENT, accepted, SENT)] if accepted else []),
         *([(Event.REFUSED, refused, REFUSED.reply)] if refused else []),
     ]
+    if refused:  # Whoever hears of it can have it sent again.
+        assert [told[-1].id] == [entry.failure.spooled.id for entry in queue.failed]
     assert item.verdict
     assert item.verdict.done() == bool(accepted or refused)
     if item.verdict.done():

@@ -125,7 +125,7 @@ class Queue:
         everybody = item.recipients
         if gone:
             event = _refused_or_failed(gone[-1].fault)
-            await self._keep_aside(item, event, _names(gone), gone[-1].fault)
+            kept_as = await self._keep_aside(item, event, _names(gone), gone[-1].fault)
         if waiting and waiting != everybody:
             await self._narrow(item, waiting)
         elif not waiting:
@@ -135,7 +135,7 @@ class Queue:
         if outcome.accepted:
             self._tell(Event.SENT, item, outcome.accepted, reply=outcome.reply)
         if gone:
-            self._tell(event, item, _names(gone), gone[-1].fault)
+            self._tell(event, item, _names(gone), gone[-1].fault, kept_as=kept_as)
         fault = kept[-1].fault if kept else None
         item.fault = fault
         if outcome.accepted or gone:
@@ -272,8 +272,8 @@ class Queue:
 
     async def _keep_aside(
         self, item: Item, event: Event, recipients: Sequence[str], fault: Fault | None
-    ) -> None:
-        """Keep a message that cannot be sent to some of its recipients, to be sent again."""
+    ) -> str:
+        """Keep a message that cannot be sent to some of its recipients, and return its id there."""
         failure = Failure(
             spooled=item.spooled,
             event=event,
@@ -285,6 +285,7 @@ class Queue:
             self.failed.append(FailedItem(kept, time.monotonic()))
         while len(self.failed) > self.limits.messages or self._failed_size() > self.limits.size:
             await self._discard(self.failed[0])
+        return (kept.spooled if kept else item.spooled).id
 
     def _failed_size(self) -> int:
         """Return the bytes of all that is kept aside."""
@@ -317,12 +318,14 @@ class Queue:
         item: Item,
         recipients: Sequence[str],
         fault: Fault | None = None,
+        *,
         reply: str = "",
+        kept_as: str | None = None,
     ) -> None:
-        """Tell every listener of a turn of a message."""
+        """Tell every listener of a turn of a message, by the id that it can be sent again with."""
         delivery = Delivery(
             event=event,
-            id=item.spooled.id,
+            id=kept_as or item.spooled.id,
             message_id=item.record.message_id,
             recipients=tuple(recipients),
             reply=fault.reply if fault else reply,
