@@ -176,7 +176,7 @@ async def test_event_says_nothing_of_what_the_message_says(
     """Neither title nor text is in it; a change of the mere numbers is no event."""
     secret = letter("Top secret", text="The code is 0815")
     await mailer_of(account).send(secret)
-    standin.script_next(Script(replies={Step.FINAL: "554 5.6.0 Not like this"}))
+    standin.script = Script(replies={Step.FINAL: "554 5.6.0 Not like this"})
     with pytest.raises(HomeAssistantError):
         await mailer_of(account).send(secret)
     standin.stop()

@@ -50,10 +50,11 @@ async def call(hass: HomeAssistant, action: str, **fields: str) -> None:
 
 async def refuse(entry: MockConfigEntry, standin: StandIn, *names: str) -> list[str]:
     """Let letters be refused, and return their ids in the outbox."""
+    standin.script = REFUSED
     for name in names:
-        standin.script_next(REFUSED)
         with pytest.raises(HomeAssistantError, match="Not like this"):
             await mailer_of(entry).send(letter(name))
+    standin.script = Script()
     failed = mailer_of(entry).queue.failed[-len(names) :]
     return [item.failure.spooled.id for item in failed]
 

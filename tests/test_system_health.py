@@ -15,7 +15,6 @@ from custom_components.outlook_smtp.const import DOMAIN
 from .conftest import ADDRESS
 from .helpers import ANNA, add_account, letter, mailer_of, put_off, settle
 from .standin import Identity, Script, StandIn, closed_port
-from .test_health import BUSY
 
 
 async def page(hass: HomeAssistant) -> dict[str, Any]:
@@ -49,7 +48,7 @@ async def test_page_counts_what_waits_and_what_failed(
     standin.script = Script(refuse_recipients={ANNA: "550 5.1.1 User unknown"})
     with pytest.raises(HomeAssistantError):
         await mailer_of(account).send(letter())
-    standin.script = BUSY
+    standin.script = Script(replies={Step.MAIL: "451 4.7.500 Server busy."})
     await put_off(account)
     shown = await page(hass)
     assert (shown["waiting"], shown["failed"]) == (1, 1)

@@ -14,6 +14,7 @@ from homeassistant.util import dt as dt_util
 from .const import DOMAIN
 from .exceptions import fault_error, input_error, letter_errors, outbox_errors, refusal_error
 from .message.compose import compose
+from .message.content import Content
 from .message.letter import Letter
 from .message.mailbox import Mailbox
 from .outbox.courier import Contact, Courier
@@ -23,7 +24,7 @@ from .outbox.queue import Queue
 from .outbox.record import Record
 from .smtp.account import Account
 from .smtp.faults import Problem
-from .smtp.session import Envelope, Refusal
+from .smtp.transaction import Envelope, Refusal
 
 DEFAULT_SIZE_LIMIT: Final = 157_286_400  # Bytes; what Microsoft advertises.
 PATIENCE: Final = 10.0  # Seconds that a caller waits for the server at most.
@@ -157,23 +158,23 @@ class Mailer:
         async with self._order:
             with letter_errors():
                 record, content = await self._hass.async_add_executor_job(self._compose, letter)
-            if len(content) > self.size_limit:
+            if content.size > self.size_limit:
                 raise input_error(
                     "message_over_limit",
                     "attachments",
-                    f"{len(content) / 1e6:.1f}",
+                    f"{content.size / 1e6:.1f}",
                     limit=f"{self.size_limit / 1e6:.1f}",
                 )
             with outbox_errors(self.queue):
                 return await self.queue.add(record, content)
 
-    def _compose(self, letter: Letter) -> tuple[Record, bytes]:
+    def _compose(self, letter: Letter) -> tuple[Record, Content]:
         """Build the message and describe it for the outbox; runs in the executor."""
         letter = replace(letter, reply_to=letter.reply_to or self.reply_to)
         composed = compose(letter, self.sender, now=dt_util.now(), product=PRODUCT)
         record = Record.of(
             Envelope(composed.sender, composed.recipients, composed.utf8),
-            composed.content,
+            composed.content.size,
             message_id=composed.message_id,
             title=letter.title,
             to=tuple(map(str, letter.to + letter.cc + letter.bcc)),

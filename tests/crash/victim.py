@@ -34,7 +34,8 @@ from custom_components.outlook_smtp.outbox import schedule
 from custom_components.outlook_smtp.outbox.item import Item
 from custom_components.outlook_smtp.outbox.queue import Queue
 from custom_components.outlook_smtp.outbox.spool import Spool
-from custom_components.outlook_smtp.smtp.session import Outcome, Session
+from custom_components.outlook_smtp.smtp.session import Session
+from custom_components.outlook_smtp.smtp.transaction import Outcome
 
 _LOGGER = logging.getLogger("victim")  # The module itself goes by another name here.
 

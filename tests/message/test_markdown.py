@@ -212,7 +212,7 @@ def composed(**parts: object) -> EmailMessage:
     """Return the message of a letter in Markdown."""
     letter = Letter(to=(ANNA,), title="Door", markdown=True, **parts)  # type: ignore[arg-type]
     made = compose(letter, ME, now=datetime(2026, 11, 24, tzinfo=UTC), product="Test")
-    return message_from_bytes(made.content, policy=policy.default)
+    return message_from_bytes(bytes(made.content), policy=policy.default)
 
 
 def test_the_mail_has_both() -> None:

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 import resource
 from typing import Any
@@ -12,7 +14,7 @@ from custom_components.outlook_smtp.outbox.queue import Queue
 from custom_components.outlook_smtp.outbox.record import Record, read_content, read_head
 from custom_components.outlook_smtp.outbox.spool import FAILED, Contents, Failure, Spool, Spooled
 from custom_components.outlook_smtp.smtp.faults import Fault, Kind, Problem
-from custom_components.outlook_smtp.smtp.session import Envelope
+from custom_components.outlook_smtp.smtp.transaction import Envelope
 from tests.conftest import ADDRESS
 
 ANNA, BERT, CARL = "anna@example.com", "bert@example.com", "carl@example.com"
@@ -36,7 +38,8 @@ def record_of(content: bytes, *recipients: str, title: str = "Alarm", **changes:
         "to": recipients,
         "created": CREATED,
     }
-    return Record.of(Envelope(ADDRESS, recipients), content, **values | changes)
+    record = Record.of(Envelope(ADDRESS, recipients), len(content), **values | changes)
+    return replace(record, digest=sha256(content).hexdigest())
 
 
 async def add(queue: Queue, number: int = 1, *recipients: str) -> Item:
@@ -45,7 +48,7 @@ async def add(queue: Queue, number: int = 1, *recipients: str) -> Item:
     record = record_of(
         content, *recipients, title=f"Alarm {number}", message_id=f"<{number}@example.com>"
     )
-    return await queue.add(record, content)
+    return await queue.add(record, [content])
 
 
 def reopened(folder: Path) -> Contents:
@@ -56,7 +59,7 @@ def reopened(folder: Path) -> Contents:
 def write(spool: Spool, number: int = 1, *recipients: str, queued_at: float = NOW) -> Spooled:
     """Put the message of a number into a spool."""
     record = record_of(content_of(number), *recipients, title=f"Alarm {number}")
-    return spool.write(record, content_of(number), queued_at)
+    return spool.write(record, [content_of(number)], queued_at)
 
 
 def fail(spool: Spool, spooled: Spooled, *recipients: str, failed_at: float = NOW) -> Failure:
@@ -71,10 +74,16 @@ def fail(spool: Spool, spooled: Spooled, *recipients: str, failed_at: float = NO
     return spool.fail(failure, recipients or spooled.record.envelope.recipients)
 
 
+def read(spool: Spool, spooled: Spooled) -> bytes:
+    """Return the content of a waiting message, as the courier reads it."""
+    with spool.open_content(spooled) as file:
+        return file.read()
+
+
 def failed_content(spool: Spool, failure: Failure) -> bytes:
     """Return the content of a failed message, which the spool itself reads once it waits again."""
     with (spool.folder / FAILED / failure.spooled.name).open("rb") as file:
-        return read_content(file, read_head(file))
+        return b"".join(read_content(file, read_head(file)))
 
 
 def files(folder: Path) -> list[str]:

@@ -87,7 +87,8 @@ async def test_there_is_one_connection_at_a_time(
         checks = (courier.check() for _ in range(5))
         await asyncio.gather(*(work for pair in zip(adding, checks, strict=True) for work in pair))
         await until(lambda: not queue.items)
-    assert opened == [0] * 10
+    assert set(opened) == {0}
+    assert 6 <= len(opened) <= 10
 
 
 async def test_the_server_never_sees_more_than_its_limit_in_a_minute(

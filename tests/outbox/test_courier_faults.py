@@ -114,7 +114,7 @@ async def test_a_message_whose_answer_is_lost_is_sent_again_as_it_was(
     content = b"From: me@outlook.com\r\nMessage-ID: <7@example.com>\r\n\r\nFire.\r\n"
     standin.script = Script(drop=Step.FINAL, keep=True, times=1)
     async with running(courier_on(standin, queue)):
-        item = await queue.add(record_of(content, message_id="<7@example.com>"), content)
+        item = await queue.add(record_of(content, message_id="<7@example.com>"), [content])
         await all_done(queue)
         assert item.fault
         assert item.fault.problem is Problem.ANSWER_LOST

@@ -3,6 +3,7 @@
 import asyncio
 from itertools import pairwise
 import threading
+from typing import BinaryIO
 
 import pytest
 
@@ -104,14 +105,14 @@ async def test_an_end_that_comes_while_a_file_is_read_waits_for_no_check(
     standin: StandIn, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The message is not even put in line for a turn that may never come."""
-    read, reading, may_end = queue.spool.read, threading.Event(), threading.Event()
+    open_content, reading, may_end = queue.spool.open_content, threading.Event(), threading.Event()
 
-    def slow_read(spooled: Spooled) -> bytes:
+    def slow_open(spooled: Spooled) -> BinaryIO:
         reading.set()
         may_end.wait(5)
-        return read(spooled)
+        return open_content(spooled)
 
-    monkeypatch.setattr(queue.spool, "read", slow_read)
+    monkeypatch.setattr(queue.spool, "open_content", slow_open)
     standin.script = Script(stall=Step.GREETING)
     courier = courier_on(standin, queue)
     await courier.start()

@@ -11,8 +11,10 @@ from custom_components.outlook_smtp.outbox.delivery import Delivery, Event
 from custom_components.outlook_smtp.outbox.item import Item
 from custom_components.outlook_smtp.outbox.queue import Queue
 from custom_components.outlook_smtp.outbox.schedule import FIRST_DELAY, MAX_AUTH_FAILURES
+from custom_components.outlook_smtp.smtp.content import Content
 from custom_components.outlook_smtp.smtp.faults import Kind, Problem, SubmissionError
-from custom_components.outlook_smtp.smtp.session import Envelope, Outcome, Session
+from custom_components.outlook_smtp.smtp.session import Session
+from custom_components.outlook_smtp.smtp.transaction import Envelope, Outcome
 from tests.standin import CATALOGUE, Script, StandIn
 
 from .courier_helpers import (
@@ -73,8 +75,8 @@ async def test_what_nobody_foresaw_puts_a_message_off_and_stops_nothing(
     """It counts as if the server had put the message off: in the end the others pass."""
     submit = Session.submit
 
-    async def fail(session: Session, envelope: Envelope, content: bytes) -> Outcome:
-        if b"Subject: 1\r" in content:
+    async def fail(session: Session, envelope: Envelope, content: Content) -> Outcome:
+        if b"Subject: 1\r" in content.file.read():
             raise error
         return await submit(session, envelope, content)
 

@@ -30,6 +30,7 @@ from .helpers import (
     content_of,
     files,
     no_file_larger_than,
+    read,
     record_of,
     started_again,
     titles,
@@ -44,7 +45,7 @@ async def test_it_is_safe_and_told(queue: Queue, told: list[Delivery]) -> None:
     item = await add(queue, 1, ANNA, BERT)
     assert queue.items == [item]
     assert queue.size == item.record.size == len(content_of(1))
-    assert queue.spool.read(item.spooled) == content_of(1)
+    assert read(queue.spool, item.spooled) == content_of(1)
     (delivery,) = told
     assert delivery == Delivery(
         event=Event.QUEUED,
@@ -131,7 +132,7 @@ async def test_a_full_disk(queue: Queue, told: list[Delivery]) -> None:
     """The caller gets the system's error, and nothing is kept of the message, here or there."""
     content = b"x" * 100_000
     with no_file_larger_than(50_000), pytest.raises(OSError, match="File too large"):
-        await queue.add(record_of(content), content)
+        await queue.add(record_of(content), [content])
     assert not queue.items
     assert not told
     assert not files(queue.spool.folder)

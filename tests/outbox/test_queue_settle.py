@@ -16,7 +16,7 @@ from custom_components.outlook_smtp.outbox.item import (
 from custom_components.outlook_smtp.outbox.queue import KEEP_FAILED, Queue
 from custom_components.outlook_smtp.outbox.spool import FAILED, WAITING
 from custom_components.outlook_smtp.smtp.faults import Fault, Kind, Problem
-from custom_components.outlook_smtp.smtp.session import Outcome, Refusal
+from custom_components.outlook_smtp.smtp.transaction import Outcome, Refusal
 
 from .helpers import (
     ANNA,
@@ -28,6 +28,7 @@ from .helpers import (
     broken,
     content_of,
     files,
+    read,
     started_again,
     titles,
 )
@@ -85,7 +86,7 @@ async def test_settled(
         failed = [entry.failure.spooled.record.envelope.recipients for entry in state.failed]
         assert failed == ([refused] if refused else [])
     if waiting:
-        assert queue.spool.read(item.spooled) == content_of(1)
+        assert read(queue.spool, item.spooled) == content_of(1)
 
 
 async def test_settled_after_it_was_put_off(queue: Queue, item: Item, told: list[Delivery]) -> None:
@@ -128,7 +129,7 @@ async def test_settled_on_a_broken_disk(
     assert item.recipients == (CARL,)
     assert [delivery.event for delivery in told] == [Event.SENT, Event.REFUSED]
     assert "The outbox on disk is behind" in caplog.text
-    assert queue.spool.read(item.spooled) == content_of(1)
+    assert read(queue.spool, item.spooled) == content_of(1)
     (kept,) = (await started_again(queue)).items
     assert kept.recipients == (ANNA, BERT, CARL)
 
@@ -195,8 +196,8 @@ async def test_tried_again_twice_at_once(queue: Queue, failed: list[str]) -> Non
 async def test_tried_again_while_it_is_forgotten(queue: Queue, failed: list[str]) -> None:
     """Of two who want different things of a message one has his way, and nothing fails."""
     gone = queue.failed[1]
-    counts = await asyncio.gather(queue.retry(), queue.cancel(failed[1]))
-    assert counts[0] == 1
+    _, count = await asyncio.gather(queue.cancel(failed[1]), queue.retry())
+    assert count == 1
     assert gone not in queue.failed
     assert titles(await started_again(queue)) == titles(queue) == ["Alarm 3", "Alarm 1"]
 

@@ -1,5 +1,6 @@
 """The form of a message on disk: what was written is read again, and nothing else is."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from hashlib import sha256
 import io
@@ -18,8 +19,9 @@ from custom_components.outlook_smtp.outbox.record import (
     read_content,
     read_head,
     write_head,
+    write_message,
 )
-from custom_components.outlook_smtp.smtp.session import Envelope
+from custom_components.outlook_smtp.smtp.transaction import Envelope
 
 from .helpers import ANNA, content_of, record_of
 
@@ -30,7 +32,7 @@ def read(data: bytes) -> tuple[Record, bytes]:
     """Return the record and the content that a file has."""
     file = io.BytesIO(data)
     record = read_head(file)
-    return record, read_content(file, record)
+    return record, b"".join(read_content(file, record))
 
 
 def file_saying(line: bytes) -> bytes:
@@ -62,9 +64,19 @@ def test_any_message_is_read_again(
 ) -> None:
     """Whatever its title, its names and its bytes are, nothing of a message changes."""
     record = Record.of(
-        envelope, content, message_id="<1@example.com>", title=title, to=to, created=created
+        envelope, len(content), message_id="<1@example.com>", title=title, to=to, created=created
     )
-    assert read(write_head(record) + content) == (record, content)
+    file = io.BytesIO()
+    written = write_message(file, record, [content[:7], content[7:]])
+    assert written == replace(record, digest=sha256(content).hexdigest())
+    assert read(file.getvalue()) == (written, content)
+
+
+@pytest.mark.parametrize("pieces", [[], [CONTENT[:-1]], [CONTENT, b"more"]])
+def test_a_content_of_another_size_is_an_error(pieces: list[bytes]) -> None:
+    """What was said of a message before it was written has to be true."""
+    with pytest.raises(ValueError, match=f"and not {len(CONTENT)}"):
+        write_message(io.BytesIO(), record_of(CONTENT), pieces)
 
 
 def test_what_is_kept_to_be_shown() -> None:

@@ -21,6 +21,7 @@ from .helpers import (
     failed_content,
     files,
     no_file_larger_than,
+    read,
     record_of,
     reopened,
     write,
@@ -49,7 +50,7 @@ def test_a_message_is_kept(spool: Spool) -> None:
     assert found.queued_at == NOW
     assert found.record.created == CREATED
     assert found.record.envelope.recipients == (ANNA, BERT)
-    assert Spool(spool.folder).read(found) == content_of(1)
+    assert read(Spool(spool.folder), found) == content_of(1)
 
 
 def test_nobody_else_can_read(spool: Spool) -> None:
@@ -116,7 +117,7 @@ def test_narrowed(spool: Spool) -> None:
     assert narrowed.name == first.name
     assert narrowed.record.envelope.recipients == (BERT,)
     assert reopened(spool.folder).waiting == [narrowed, second]
-    assert spool.read(narrowed) == content_of(1)
+    assert read(spool, narrowed) == content_of(1)
 
 
 def test_kept_aside_for_all(spool: Spool) -> None:
@@ -158,7 +159,7 @@ def test_tried_again(spool: Spool) -> None:
     assert contents.waiting == [second, spooled]
     assert not contents.failed
     assert files(spool.folder / FAILED) == []
-    assert spool.read(spooled) == content_of(1)
+    assert read(spool, spooled) == content_of(1)
 
 
 def test_discarded(spool: Spool) -> None:
@@ -173,7 +174,7 @@ def test_damaged_while_it_waits(spool: Spool) -> None:
     path = spool.folder / WAITING / spooled.name
     path.write_bytes(path.read_bytes().replace(b"Alarm 1.", b"Alarm 2."))
     with pytest.raises(DamagedError):
-        spool.read(spooled)
+        read(spool, spooled)
     spool.set_aside(spooled)
     assert files(spool.folder) == [f"set_aside/{spooled.name}"]
 
@@ -216,7 +217,7 @@ def test_no_room_for_a_file(spool: Spool) -> None:
     """A message that does not fit is refused as a whole, and there is room for smaller ones."""
     with no_file_larger_than(50_000):
         with pytest.raises(OSError, match="File too large"):
-            spool.write(record_of(LARGE), LARGE, NOW)
+            spool.write(record_of(LARGE), [LARGE], NOW)
         assert not files(spool.folder)
         spooled = write(spool)
     assert reopened(spool.folder).waiting == [spooled]
@@ -224,7 +225,7 @@ def test_no_room_for_a_file(spool: Spool) -> None:
 
 def test_no_room_to_narrow_or_to_copy(spool: Spool) -> None:
     """Without room for another file, the message that is there stays as it is."""
-    spooled = spool.write(record_of(LARGE, ANNA, BERT), LARGE, NOW)
+    spooled = spool.write(record_of(LARGE, ANNA, BERT), [LARGE], NOW)
     with no_file_larger_than(50_000):
         with pytest.raises(OSError, match="File too large"):
             spool.narrow(spooled, (BERT,))
@@ -233,7 +234,7 @@ def test_no_room_to_narrow_or_to_copy(spool: Spool) -> None:
     contents = reopened(spool.folder)
     assert contents.waiting == [spooled]
     assert not contents.failed
-    assert spool.read(spooled) == LARGE
+    assert read(spool, spooled) == LARGE
     assert files(spool.folder) == [f"waiting/{spooled.name}"]
 
 
@@ -253,10 +254,10 @@ def test_a_full_disk(small_disk: Path) -> None:
     spool.open()
     content = b"x" * 20_000
     with pytest.raises(OSError, match="No space left"):
-        [spool.write(record_of(content), content, NOW) for _ in range(10)]
+        [spool.write(record_of(content), [content], NOW) for _ in range(10)]
     kept = reopened(spool.folder).waiting
     assert 1 <= len(kept) < 4
-    assert [spool.read(spooled) for spooled in kept] == [content] * len(kept)
+    assert [read(spool, spooled) for spooled in kept] == [content] * len(kept)
     spool.delete(kept[0])
-    again = spool.write(record_of(content), content, NOW)
+    again = spool.write(record_of(content), [content], NOW)
     assert reopened(spool.folder).waiting == [*kept[1:], again]

@@ -12,7 +12,7 @@ import pytest
 
 from custom_components.outlook_smtp.outbox.spool import Failure, Spool, Spooled
 
-from .helpers import ANNA, BERT, content_of, fail, failed_content, files, write
+from .helpers import ANNA, BERT, content_of, fail, failed_content, files, read, write
 
 type Work = Callable[[Spool, Spooled, Failure], object]
 
@@ -124,7 +124,7 @@ def state(folder: Path) -> list[tuple[str, ...]]:
     assert not [name for name in files(folder / "waiting") if name.endswith(".part")]
     found = []
     for spooled in contents.waiting:
-        assert spool.read(spooled) == content_of(int(spooled.record.title[-1]))
+        assert read(spool, spooled) == content_of(int(spooled.record.title[-1]))
         found.append(("waiting", spooled.record.title, *spooled.record.envelope.recipients))
     for failure in contents.failed:
         record = failure.spooled.record
@@ -172,10 +172,13 @@ def test_any_step_may_be_the_last(
 def test_on_disk_before_it_counts(disk: Disk, spool_folder: Path, work: str) -> None:
     """A file gets its name when all of it is on the disk, and the name is brought there too."""
     assert run(work, *filled(spool_folder))
-    steps = disk.steps[-6:]
-    assert [step[0] for step in steps] == ["open", "write", "fsync", "rename", "open", "fsync"]
-    assert {step[1][-9:] for step in steps[:4]} == {".msg.part"}
-    assert {step[1] for step in steps[4:]} == {"waiting"}
+    steps = disk.steps[-7:]
+    assert [step[0] for step in steps] == [
+        *("open", "write", "write", "fsync", "rename"),  # The head once more, with the digest.
+        *("open", "fsync"),
+    ]
+    assert {step[1][-9:] for step in steps[:5]} == {".msg.part"}
+    assert {step[1] for step in steps[5:]} == {"waiting"}
 
 
 def test_new_folders_are_on_disk(disk: Disk, spool_folder: Path) -> None:
@@ -189,8 +192,8 @@ def test_new_folders_are_on_disk(disk: Disk, spool_folder: Path) -> None:
 
 def test_a_file_system_that_cannot_sync_folders(disk: Disk, spool: Spool) -> None:
     """Where only files can be brought to the disk, as on some network drives, that must do."""
-    disk.spoil(6, OSError(errno.EINVAL, "Invalid argument"))
+    disk.spoil(7, OSError(errno.EINVAL, "Invalid argument"))
     write(spool)
-    assert disk.steps[5] == ("fsync", "waiting")
+    assert disk.steps[6] == ("fsync", "waiting")
     disk.spoil(0, OSError())
     assert state(spool.folder) == [("waiting", "Alarm 1", ANNA), ("hold",)]

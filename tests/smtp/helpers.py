@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from custom_components.outlook_smtp.smtp.account import Account, Security, Server
+from custom_components.outlook_smtp.smtp.content import Content
 from custom_components.outlook_smtp.smtp.credentials import Password
 from custom_components.outlook_smtp.smtp.faults import Fault, SubmissionError
 from custom_components.outlook_smtp.smtp.probe import probe
-from custom_components.outlook_smtp.smtp.session import Envelope, Outcome, Session
+from custom_components.outlook_smtp.smtp.session import Session
+from custom_components.outlook_smtp.smtp.transaction import Envelope, Outcome
 from tests.conftest import ADDRESS, PASSWORD
 from tests.standin import StandIn
 
@@ -31,7 +33,8 @@ def account_on(standin: StandIn, **changes: Any) -> Account:
         "tls_context": standin.client_context(),
         "timeout": LONG,
     }
-    return Account(**values | changes)
+    values |= changes
+    return Account(**{"final_timeout": values["timeout"]} | values)
 
 
 def envelope_to(*recipients: str, sender: str = ADDRESS, utf8: bool = False) -> Envelope:
@@ -42,7 +45,7 @@ def envelope_to(*recipients: str, sender: str = ADDRESS, utf8: bool = False) -> 
 async def send(standin: StandIn, *recipients: str, **changes: Any) -> Outcome:
     """Submit the message over a connection of its own."""
     async with await Session.open(account_on(standin, **changes)) as session:
-        return await session.submit(envelope_to(*recipients or (ANNA,)), CONTENT)
+        return await session.submit(envelope_to(*recipients or (ANNA,)), Content.of(CONTENT))
 
 
 async def send_fault(standin: StandIn, *recipients: str, **changes: Any) -> Fault:

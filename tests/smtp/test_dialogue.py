@@ -8,6 +8,7 @@ import logging
 import pytest
 
 from custom_components.outlook_smtp.smtp import dialogue
+from custom_components.outlook_smtp.smtp.content import Content
 from custom_components.outlook_smtp.smtp.credentials import BearerToken, Credentials, Password
 from custom_components.outlook_smtp.smtp.faults import SubmissionError
 from custom_components.outlook_smtp.smtp.probe import probe
@@ -93,10 +94,10 @@ async def test_the_whole_dialogue_is_there(standin: StandIn, heard: Heard) -> No
         "client: EHLO [127.0.0.1]",
         "client: AUTH LOGIN ***",
         "client: ***",
-        f"client: MAIL FROM:<{ADDRESS}> SIZE={len(CONTENT)}",
+        f"client: MAIL FROM:<{ADDRESS}> SIZE={len(CONTENT)} BODY=8BITMIME",
         f"client: RCPT TO:<{ANNA}>",
         f"client: RCPT TO:<{BERT}>",
-        f"client: DATA <{len(CONTENT)} bytes of content>",
+        f"client: BDAT {len(CONTENT)} LAST",
         "client: QUIT",
     ]
     assert "server: SIZE 157286400" in lines
@@ -165,7 +166,7 @@ async def test_trouble_is_quoted(standin: StandIn, heard: Heard) -> None:
     standin.script = Script(drop=Step.MAIL)
     with pytest.raises(SubmissionError):
         await send(standin)
-    assert any("server: (SMTPServerDisconnected: " in line for line in heard())
+    assert any("server: (ConnectionResetError: " in line for line in heard())
 
 
 async def test_a_line_is_cut_and_stays_one_line(standin: StandIn, heard: Heard) -> None:
@@ -173,7 +174,7 @@ async def test_a_line_is_cut_and_stays_one_line(standin: StandIn, heard: Heard) 
     standin.script = Script(replies={Step.MAIL: "550 5.1.8 \x1b[31m" + "x" * 700})
     with pytest.raises(SubmissionError):
         async with await Session.open(account_on(standin)) as session:
-            await session.submit(envelope_to(ANNA), CONTENT)
+            await session.submit(envelope_to(ANNA), Content.of(CONTENT))
     (refusal,) = [line for line in heard() if "5.1.8" in line]
     assert len(refusal) == len("server: ") + dialogue.MAX_LINE
     assert "\x1b" not in refusal

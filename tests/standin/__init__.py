@@ -6,17 +6,19 @@ from .identity import Identity
 from .identity_script import Endpoint, Misstep
 from .mailbox import Mailbox, Received
 from .ports import blocked_port, closed_port
-from .script import IMAP_GREETING, POP_GREETING, Script, Step
+from .script import EXTENSIONS, IMAP_GREETING, POP_GREETING, Manner, Script, Step
 from .server import StandIn
 
 __all__ = [
     "CATALOGUE",
+    "EXTENSIONS",
     "IMAP_GREETING",
     "POP_GREETING",
     "Certificate",
     "Endpoint",
     "Identity",
     "Mailbox",
+    "Manner",
     "Misstep",
     "Received",
     "Row",

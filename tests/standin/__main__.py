@@ -7,7 +7,7 @@ import shutil
 import signal
 import time
 
-from . import CATALOGUE, Certificate, Identity, Received, Script, StandIn, Step
+from . import CATALOGUE, EXTENSIONS, Certificate, Identity, Manner, Received, Script, StandIn, Step
 from .script import IMAP_GREETING, POP_GREETING
 
 ROWS = {row.name: row for row in CATALOGUE}
@@ -35,6 +35,8 @@ def parse_arguments() -> argparse.Namespace:
     add("--times", type=int, help="how often to misbehave (default: always)")
     add("--delay", type=float, default=0.0, metavar="SECONDS", help="the delay of refusals")
     add("--size", type=int, help="the size limit to advertise")
+    add("--without", action="append", default=[], type=str.upper, choices=EXTENSIONS)
+    add("--manner", type=Manner, choices=tuple(Manner), default=Manner.PROMPT)
     add("--list", action="store_true", help="print the names of the catalogue and leave")
     add("--write-ca", type=Path, metavar="PATH", help="write the authority's certificate here too")
     add(
@@ -59,6 +61,8 @@ def script_of(options: argparse.Namespace) -> Script:
         greeting=GREETINGS.get(options.greeting),
         refusal_delay=options.delay,
         size=options.size,
+        without=tuple(options.without),
+        manner=options.manner,
     )
 
 

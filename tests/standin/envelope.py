@@ -1,5 +1,6 @@
-"""Reading the arguments of MAIL and RCPT."""
+"""Reading the arguments of MAIL, RCPT and BDAT."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 import re
 
@@ -7,9 +8,20 @@ from . import wording
 
 PATH = re.compile(r"(FROM|TO): *<([^<>]*)>(?: +(.*))?", re.IGNORECASE)
 ADDRESS = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)*")
-MAIL_PARAMETERS = frozenset({"SIZE", "BODY", "SMTPUTF8", "RET", "ENVID", "AUTH"})
-RCPT_PARAMETERS = frozenset({"NOTIFY", "ORCPT"})
-BODIES = frozenset({"7BIT", "8BITMIME"})
+CHUNK = re.compile(r"(\d{1,18})( +LAST)?", re.ASCII | re.IGNORECASE)
+# Every parameter with the extension it belongs to.
+MAIL_PARAMETERS = {
+    "SIZE": "SIZE",
+    "BODY": "8BITMIME",
+    "SMTPUTF8": "SMTPUTF8",
+    "RET": "DSN",
+    "ENVID": "DSN",
+    "AUTH": "AUTH",
+}
+RCPT_PARAMETERS = {"NOTIFY": "DSN", "ORCPT": "DSN"}
+BODIES = ("7BIT", "8BITMIME", "BINARYMIME")
+
+type Extends = Callable[[str], bool]
 
 
 class EnvelopeError(Exception):
@@ -23,26 +35,46 @@ class Sender:
     address: str
     size: int
     utf8: bool
+    body: str
 
 
-def parse_mail(argument: str) -> Sender:
-    """Read the argument of MAIL."""
-    address, parameters = _parse("FROM", argument, MAIL_PARAMETERS)
+@dataclass(frozen=True, kw_only=True)
+class Chunk:
+    """What BDAT says."""
+
+    size: int
+    last: bool
+
+
+def parse_mail(argument: str, extends: Extends) -> Sender:
+    """Read the argument of MAIL; `extends` tells whether an extension is understood."""
+    address, parameters = _parse("FROM", argument, MAIL_PARAMETERS, extends)
     utf8 = "SMTPUTF8" in parameters
     if address and not _is_address(address, utf8=utf8):
         raise EnvelopeError(wording.INVALID_SENDER)
     size = parameters.get("SIZE", "0")
-    if not size.isdecimal() or parameters.get("BODY", "7BIT").upper() not in BODIES:
+    body = parameters.get("BODY", "7BIT").upper()
+    if not size.isdecimal() or body not in BODIES:
         raise EnvelopeError(wording.INVALID_ARGUMENTS)
-    return Sender(address=address, size=int(size), utf8=utf8)
+    if body == "BINARYMIME" and not extends(body):
+        raise EnvelopeError(wording.INVALID_ARGUMENTS)
+    return Sender(address=address, size=int(size), utf8=utf8, body=body)
 
 
-def parse_rcpt(argument: str, *, utf8: bool) -> str:
+def parse_rcpt(argument: str, extends: Extends, *, utf8: bool) -> str:
     """Read the argument of RCPT."""
-    address, _ = _parse("TO", argument, RCPT_PARAMETERS)
+    address, _ = _parse("TO", argument, RCPT_PARAMETERS, extends)
     if not _is_address(address, utf8=utf8):
         raise EnvelopeError(wording.INVALID_RECIPIENT)
     return address
+
+
+def parse_bdat(argument: str) -> Chunk:
+    """Read the argument of BDAT."""
+    match = CHUNK.fullmatch(argument)
+    if match is None:
+        raise EnvelopeError(wording.INVALID_ARGUMENTS)
+    return Chunk(size=int(match[1]), last=match[2] is not None)
 
 
 def _is_address(text: str, *, utf8: bool) -> bool:
@@ -50,13 +82,15 @@ def _is_address(text: str, *, utf8: bool) -> bool:
     return ADDRESS.fullmatch(text) is not None and (utf8 or text.isascii())
 
 
-def _parse(keyword: str, argument: str, known: frozenset[str]) -> tuple[str, dict[str, str]]:
+def _parse(
+    keyword: str, argument: str, known: Mapping[str, str], extends: Extends
+) -> tuple[str, dict[str, str]]:
     """Split an argument into its address and its parameters."""
     match = PATH.fullmatch(argument.strip())
     if match is None or match[1].upper() != keyword:
         raise EnvelopeError(wording.INVALID_ARGUMENTS)
     pairs = (parameter.partition("=") for parameter in (match[3] or "").split())
     parameters = {name.upper(): value for name, _, value in pairs}
-    if not parameters.keys() <= known:
+    if not all(name in known and extends(known[name]) for name in parameters):
         raise EnvelopeError(wording.UNKNOWN_PARAMETER)
     return match[2], parameters

@@ -1,6 +1,7 @@
 """The line to a client: what is heard, what is said, and what goes wrong on the way."""
 
 import asyncio
+from contextlib import suppress
 import logging
 import re
 import socket
@@ -12,7 +13,8 @@ from aiosmtpd.smtp import SMTP
 
 from . import wording
 from .mailbox import Mailbox
-from .script import Script, Step
+from .manners import long_winded
+from .script import Manner, Script, Step
 
 if TYPE_CHECKING:
     from .server import StandIn
@@ -25,10 +27,15 @@ STEPS = {
     "DATA": Step.DATA,
     "QUIT": Step.QUIT,
 }
+# RFC 2920: no client may send anything behind these before it has their reply.
+LAST_IN_GROUP = {"EHLO", "HELO", "STARTTLS", "AUTH", "DATA", "VRFY", "NOOP", "QUIT"}
 MAX_ERRORS = 5
 RESET = struct.pack("ii", 1, 0)
 # A client that is gone never answers the farewell of TLS, and asyncio would wait for 30 s.
 TLS_FAREWELL = 1.0
+# How long a client may go on sending that is sent away, and how long it may be silent meanwhile.
+LINGER = 3.0
+SILENCE = 0.1
 
 # aiosmtpd narrates every line it reads, which would end up in the logs of the code under test.
 logging.getLogger("mail.log").setLevel(logging.WARNING)
@@ -57,6 +64,8 @@ class Line(SMTP):
         self._words: str | None = None
         self._tls_version: str | None = None
         self._hello = False
+        self._pipelining = False
+        self._unsent = bytearray()
         self._errors = 0
 
     # The connection
@@ -76,7 +85,9 @@ class Line(SMTP):
         if farewell is None:
             self._writer.transport.abort()
         else:
-            self._write(farewell)
+            self._compose(farewell)
+            self._writer.write(bytes(self._unsent))
+            self._unsent.clear()
             self._writer.close()
         return self._handler_coroutine
 
@@ -86,12 +97,25 @@ class Line(SMTP):
             await self._open()
             while True:
                 await self._obey(await self._read_line())
-        except HangUpError, asyncio.IncompleteReadError, OSError:
+        except HangUpError:
+            if not self._writer.is_closing():
+                with suppress(OSError, TimeoutError):
+                    await self._linger()
+        except asyncio.IncompleteReadError, OSError:
             pass
         finally:
             self._writer.close()
             # Who leaves in the middle of a handshake is not always reported as lost.
             self._server.forget(self)
+
+    async def _linger(self) -> None:
+        """Let the last reply arrive: to close over input nobody read would destroy it."""
+        await self._flush()
+        if self._writer.can_write_eof() and not self._writer.is_closing():
+            self._writer.write_eof()
+        async with asyncio.timeout(LINGER):
+            while await asyncio.wait_for(self._reader.read(2**16), SILENCE):
+                pass
 
     async def _open(self) -> None:
         """Answer the call."""
@@ -121,6 +145,8 @@ class Line(SMTP):
             await self._reader.read(1)
             await self.say(refusal)
             raise HangUpError
+        # RFC 3207: what came in clear text counts for nothing.
+        self._waiting.clear()
         transport = await self.loop.start_tls(
             self._writer.transport,
             self,
@@ -140,19 +166,24 @@ class Line(SMTP):
         # aiosmtpd tells by this that the end of the stream is the end of the connection.
         assert self.session is not None
         self.session.ssl = {"ssl_object": tls}
-        self._hello = False
+        self._hello = self._pipelining = False
 
     async def _obey(self, line: str) -> None:
         """Carry out one command."""
         self._reset_timeout()
         verb, _, argument = line.partition(" ")
         verb = verb.upper()
+        method = self._method(verb)
+        # Octets may always follow BDAT: it sees for itself what comes behind them.
+        carries_octets = verb == "BDAT" and method
+        if verb in LAST_IN_GROUP or not (self._pipelining or carries_octets):
+            await self._forbid_haste()
         step = STEPS.get(verb)
         if verb in {"EHLO", "HELO"}:
             step = Step.EHLO_TLS if self._tls_version else Step.EHLO
         if step and (refusal := await self._spoil(step)):
             await self.say(refusal)
-        elif method := self._smtp_methods.get(verb):
+        elif method:
             await method(argument.strip())
         else:
             self._errors += 1
@@ -160,7 +191,25 @@ class Line(SMTP):
                 wording.UNKNOWN_COMMAND if self._errors < MAX_ERRORS else wording.TOO_MANY_ERRORS
             )
 
+    def _method(self, verb: str) -> Any:
+        """Return what carries out a command that is understood."""
+        known = verb != "BDAT" or self._extends("CHUNKING")
+        return self._smtp_methods.get(verb) if known else None
+
+    async def _forbid_haste(self) -> None:
+        """Send a client away that goes on before it has the reply it must wait for."""
+        # What has come to the machine takes two turns of the loop to get here.
+        for _ in range(2):
+            await asyncio.sleep(0)
+        if self._waiting:
+            await self.dismiss(wording.IMPROPER_PIPELINING)
+
     # Listening and speaking
+
+    @property
+    def _waiting(self) -> bytearray:
+        """Return what came and was not read yet."""
+        return self._reader._buffer  # type: ignore[attr-defined,no-any-return]
 
     async def _read_line(self, *, secret: bool = False) -> str:
         """Hear one line."""
@@ -174,18 +223,30 @@ class Line(SMTP):
         self.transcript.append(("C", "***" if secret else shown))
         return line
 
-    def _write(self, text: str) -> None:
-        """Put one reply on the line."""
+    def _compose(self, text: str) -> None:
+        """Get one reply ready to be sent."""
+        if self._manner is Manner.LONG_WINDED:
+            text = long_winded(text)
         lines = text.splitlines()
         self.transcript.extend(("S", line) for line in lines)
-        self._writer.write("".join(f"{line}\r\n" for line in lines).encode())
+        self._unsent += "".join(f"{line}\r\n" for line in lines).encode()
+
+    async def _flush(self) -> None:
+        """Send what was got ready."""
+        while self._unsent:
+            count = 1 if self._manner is Manner.BYTE_BY_BYTE else len(self._unsent)
+            self._writer.write(bytes(self._unsent[:count]))
+            del self._unsent[:count]
+            await self._writer.drain()
 
     async def say(self, text: str) -> None:
         """Give one reply as it is."""
         if text.startswith(("4", "5")) and (delay := max(s.refusal_delay for s in self._scripts())):
             await asyncio.sleep(delay)
-        self._write(text)
-        await self._writer.drain()
+        self._compose(text)
+        # The reply to the last command of a flight takes the others with it.
+        if self._manner is not Manner.AT_ONCE or b"\n" not in self._waiting:
+            await self._flush()
         if text.startswith("421"):
             raise HangUpError
 
@@ -197,6 +258,11 @@ class Line(SMTP):
         """Give one reply with the mark every error ends in."""
         await self.say(f"{text} {self._frontend.mark()}")
 
+    async def dismiss(self, text: str) -> None:
+        """Give one last reply and hang up."""
+        await self.refuse(text)
+        raise HangUpError
+
     async def accept(self, text: str) -> None:
         """Give the normal reply to a command, in the words of the script if it has any."""
         await self.say(self._words or text)
@@ -204,7 +270,9 @@ class Line(SMTP):
     async def _ask(self, challenge: str) -> str:
         """Put a challenge and return the answer."""
         await self.say(challenge)
-        return await self._read_line(secret=True)
+        answer = await self._read_line(secret=True)
+        await self._forbid_haste()
+        return answer
 
     # Misbehaviour
 
@@ -212,6 +280,15 @@ class Line(SMTP):
         """Return the scripts that apply now, the strongest first."""
         connection = self._own_script or self._server.script
         return (self._claimed.script, connection) if self._claimed else (connection,)
+
+    @property
+    def _manner(self) -> Manner:
+        """Return how replies are written."""
+        return self._scripts()[-1].manner
+
+    def _extends(self, keyword: str) -> bool:
+        """Tell whether an extension is offered and understood."""
+        return self._scripts()[-1].extends(keyword)
 
     def _setting(self, name: str, default: int | None = None) -> int | None:
         """Return a limit of the first script that sets it."""
@@ -230,6 +307,8 @@ class Line(SMTP):
 
     async def _play(self, script: Script, step: Step) -> str | None:
         """Do what a script wants at this step, and return the refusal it puts there."""
+        if script.drop is step or script.stalls_at(step):
+            await self._flush()
         if script.stalls_at(step):
             await asyncio.get_running_loop().create_future()
         if script.drop is step:

@@ -25,7 +25,7 @@ class Mailbox:
 
 @dataclass(frozen=True, kw_only=True)
 class Received:
-    """One message the server took, as it came."""
+    """One message the server took, as it came: in chunks, or in none of them after DATA."""
 
     sender: str
     recipients: tuple[str, ...]
@@ -34,6 +34,8 @@ class Received:
     tls_version: str
     message_id_given: str | None
     at: datetime
+    chunks: int = 0
+    body: str = "7BIT"
 
     @cached_property
     def message(self) -> EmailMessage:

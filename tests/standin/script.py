@@ -9,6 +9,18 @@ if TYPE_CHECKING:
 
 IMAP_GREETING = "* OK The Microsoft Exchange IMAP4 service is ready."
 POP_GREETING = "+OK The Microsoft Exchange POP3 service is ready."
+# What EHLO offers in Microsoft's order, but for STARTTLS and AUTH, which depend on the line.
+EXTENSIONS = (
+    "SIZE",
+    "PIPELINING",
+    "DSN",
+    "ENHANCEDSTATUSCODES",
+    "8BITMIME",
+    "BINARYMIME",
+    "CHUNKING",
+    "SMTPUTF8",
+)
+NEEDS = {"BINARYMIME": {"8BITMIME", "CHUNKING"}}
 
 
 class Step(StrEnum):
@@ -30,13 +42,23 @@ class Step(StrEnum):
     IDLE = "idle"
 
 
+class Manner(StrEnum):
+    """The ways a server may put its replies on the line, all of them allowed."""
+
+    PROMPT = "prompt"
+    BYTE_BY_BYTE = "byte_by_byte"
+    AT_ONCE = "at_once"
+    LONG_WINDED = "long_winded"
+
+
 @dataclass(kw_only=True)
 class Script:
     """A server's mood: nothing set is a healthy server, and every field may change while it runs.
 
     replies: answer this, verbatim, instead of the normal reply. A 2xx or 3xx text only replaces
         the words of the normal reply; anything else refuses the command, and a 421 hangs up too.
-        At CONTENT (which it ends) and IDLE (after a message) it comes unasked.
+        At CONTENT (which it ends) and IDLE (after a message) it comes unasked. DATA is the first
+        BDAT of a message too, CONTENT the middle of its octets and FINAL the end of its last chunk.
     drop: close the connection instead of answering this step; at IDLE, right after a message.
     stall: never answer this step, nor anything after it.
     keep: at FINAL, the message has arrived even though the script spoils its answer.
@@ -51,6 +73,12 @@ class Script:
     refuse_recipients: replies to RCPT by lower-case address.
     limit_connections: the sessions of one account that may submit at the same time.
     limit_recipients: the recipients of one transaction.
+    without: the extensions neither offered nor understood, by their EHLO keyword; without CHUNKING
+        or 8BITMIME there is no BINARYMIME, and without PIPELINING who does not wait is sent away.
+    manner: how replies are written: byte by byte, those to one flight of commands at once when all
+        of it has been read, or with some twenty long lines before what matters.
+
+    Of a mailbox's script offer_starttls, auth_offered, without and manner do not count.
     """
 
     replies: dict[Step, str] = field(default_factory=dict)
@@ -68,11 +96,17 @@ class Script:
     refuse_recipients: dict[str, str] = field(default_factory=dict)
     limit_connections: int | None = None
     limit_recipients: int | None = None
+    without: tuple[str, ...] = ()
+    manner: Manner = Manner.PROMPT
 
     @classmethod
     def for_row(cls, row: Row, *, times: int | None = None) -> Script:
         """Return the script that plays one row of the catalogue."""
         return cls(replies={row.step: row.reply}, times=times)
+
+    def extends(self, keyword: str) -> bool:
+        """Tell whether an extension is offered and understood."""
+        return NEEDS.get(keyword, set()).union({keyword}).isdisjoint(self.without)
 
     def stalls_at(self, step: Step) -> bool:
         """Tell whether the server falls silent at this step."""

@@ -1,26 +1,18 @@
 """The commands of a conversation, as Microsoft's servers obey them."""
 
-import asyncio
-from datetime import UTC, datetime
 import re
 
-from . import envelope, signin, submission, wording
-from .line import HangUpError, Line
-from .mailbox import Received
-from .script import Step
+from . import envelope, signin, wording
+from .content import Intake, Transaction
+from .line import HangUpError
+from .script import EXTENSIONS, Step
 
 EHLO_NAME = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*|\[[0-9.]+\]|\[ipv6:[0-9a-f:.]+\]", re.IGNORECASE)
 MAX_RECIPIENTS = 500
 
 
-class Conversation(Line):
-    """A client that is served.
-
-    CHUNKING and BINARYMIME, which Microsoft offers, are not offered until BDAT is understood.
-    """
-
-    _sender: envelope.Sender | None = None
-    _recipients: tuple[str, ...] = ()
+class Conversation(Intake):
+    """A client that is served."""
 
     async def smtp_EHLO(self, hostname: str) -> None:
         """Greet a client and list what is offered."""
@@ -31,17 +23,20 @@ class Conversation(Line):
         self._hello = True
         offers = [self._hello_line(), *self._offers()]
         lines = [f"250-{offer}" for offer in offers[:-1]] + [f"250 {offers[-1]}"]
-        await self.accept("\n".join(lines))
+        reply = self._words or "\n".join(lines)
+        self._pipelining = "PIPELINING" in reply
+        await self.say(reply)
 
     def _offers(self) -> list[str]:
         """Return what the server can do, in Microsoft's order."""
         script = self._scripts()[-1]
-        offers = [f"SIZE {self._size()}", "PIPELINING", "DSN", "ENHANCEDSTATUSCODES"]
+        offers = [keyword for keyword in EXTENSIONS if script.extends(keyword)]
+        place = sum(keyword in offers for keyword in EXTENSIONS[:4])
         if self._tls_version and script.auth_offered:
-            offers.append(" ".join(("AUTH", *script.auth_offered)))
+            offers.insert(place, " ".join(("AUTH", *script.auth_offered)))
         if not self._tls_version and script.offer_starttls:
-            offers.append("STARTTLS")
-        return [*offers, "8BITMIME", "SMTPUTF8"]
+            offers.insert(place, "STARTTLS")
+        return [f"SIZE {self._size()}" if offer == "SIZE" else offer for offer in offers]
 
     async def smtp_HELO(self, hostname: str) -> None:
         """Greet a client that knows no extensions."""
@@ -49,7 +44,7 @@ class Conversation(Line):
             await self.refuse(wording.INVALID_DOMAIN)
             return
         self._start_over()
-        self._hello = True
+        self._hello, self._pipelining = True, False
         await self.accept(f"250 {self._hello_line()}")
 
     async def smtp_STARTTLS(self, arg: str) -> None:
@@ -123,32 +118,36 @@ class Conversation(Line):
         """Note the sender, or return why it is refused."""
         if refusal := self._not_ready():
             return refusal
-        if self._sender:
+        if self._transaction.sender:
             return wording.MAIL_TWICE
         try:
-            sender = envelope.parse_mail(argument)
+            sender = envelope.parse_mail(argument, self._extends)
         except envelope.EnvelopeError as error:
             return str(error)
         if sender.size > self._size():
             return wording.TOO_BIG
-        self._sender = sender
+        self._transaction = Transaction(sender=sender)
         return None
 
     async def smtp_RCPT(self, arg: str | None) -> None:
         """Add a recipient."""
         if refusal := self._not_ready():
             await self.refuse(refusal)
-        elif not self._sender:
+        elif not self._transaction.sender:
             await self.refuse(wording.MAIL_NEEDED)
-        elif len(self._recipients) >= (self._setting("limit_recipients") or MAX_RECIPIENTS):
+        elif self._transaction.chunks:
+            await self.refuse(wording.BAD_SEQUENCE)
+        elif len(self._transaction.recipients) >= (
+            self._setting("limit_recipients") or MAX_RECIPIENTS
+        ):
             await self.refuse(wording.TOO_MANY_RECIPIENTS)
         else:
-            await self._add_recipient(arg or "", self._sender)
+            await self._add_recipient(arg or "", self._transaction.sender)
 
     async def _add_recipient(self, argument: str, sender: envelope.Sender) -> None:
         """Note a recipient, or refuse it."""
         try:
-            address = envelope.parse_rcpt(argument, utf8=sender.utf8)
+            address = envelope.parse_rcpt(argument, self._extends, utf8=sender.utf8)
         except envelope.EnvelopeError as error:
             await self.refuse(str(error))
             return
@@ -156,22 +155,8 @@ class Conversation(Line):
             if refusal := script.refuse_recipients.get(address.lower()):
                 await self.say(refusal)
                 return
-        self._recipients += (address,)
+        self._transaction.recipients += (address,)
         await self.accept(wording.RECIPIENT_OK)
-
-    async def smtp_DATA(self, arg: str) -> None:
-        """Take a message."""
-        refusal = self._not_ready()
-        if not refusal and not self._recipients:
-            refusal = wording.RCPT_NEEDED if self._sender else wording.MAIL_NEEDED
-        if refusal or arg:
-            await self.refuse(refusal or wording.INVALID_ARGUMENTS)
-            return
-        await self.accept(wording.START_INPUT)
-        await self._settle(await self._read_content())
-        self._start_over()
-        if reply := await self._spoil(Step.IDLE) or self._words:
-            await self.say(reply)
 
     async def smtp_RSET(self, arg: str) -> None:
         """Forget the message begun."""
@@ -189,99 +174,9 @@ class Conversation(Line):
     async def smtp_QUIT(self, arg: str) -> None:
         """Say goodbye."""
         await self.accept(wording.GOODBYE)
+        self._writer.close()
         raise HangUpError
-
-    # The message
-
-    async def _read_content(self) -> bytes | None:
-        """Read up to the final dot; nothing is kept of a message that is too big."""
-        content = bytearray()
-        limit, total, line_start = self._size(), 0, True
-        while True:
-            try:
-                piece = await self._reader.readuntil(b"\r\n")
-            except asyncio.LimitOverrunError as error:
-                piece = await self._reader.readexactly(error.consumed)
-            if total == 0:
-                await self._spoil_content()
-            if line_start and piece == b".\r\n":
-                break
-            if line_start and piece.startswith(b"."):
-                piece = piece[1:]
-            line_start = piece.endswith(b"\r\n")
-            total += len(piece)
-            if total <= limit:
-                content += piece
-        self.transcript.append(("C", f"({total} bytes of content)"))
-        return bytes(content) if total <= limit else None
-
-    async def _spoil_content(self) -> None:
-        """Interrupt a client in the middle of its message if a script wants that."""
-        if interruption := await self._spoil(Step.CONTENT) or self._words:
-            await self.say(interruption)
-            raise HangUpError
-
-    async def _settle(self, content: bytes | None) -> None:
-        """Take the message or refuse it."""
-        script = self._spoiler(Step.FINAL)
-        if script and script.keep:
-            self._keep(content, None)
-        scripted = await self._play(script, Step.FINAL) if script else None
-        if refusal := scripted or self._content_refusal(content):
-            await self.say(refusal)
-            return
-        reply = self._words or wording.accepted()
-        if not (script and script.keep):
-            self._keep(content, reply)
-        await self.say(reply)
-
-    def _content_refusal(self, content: bytes | None) -> str | None:
-        """Return why the message is not taken, or nothing if it is."""
-        if content is None:
-            return f"{wording.TOO_BIG} {self._frontend.mark()}"
-        limit = self._setting("limit_connections")
-        if limit is not None and self._server.rank(self) >= limit:
-            return f"{wording.TOO_MANY_CONNECTIONS} {wording.backend_mark()}"
-        assert self.account is not None
-        assert self._sender is not None
-        return submission.refusal(content, self._sender.address, self.account)
-
-    def _keep(self, content: bytes | None, reply: str | None) -> None:
-        """Put the message among those received."""
-        assert self.account is not None
-        assert self._sender is not None
-        given = re.search(r"<[^<>]+>", reply or "")
-        self._server.keep(
-            Received(
-                sender=self._sender.address,
-                recipients=self._recipients,
-                content=content or b"",
-                account=self.account.address,
-                tls_version=self._tls_version or "",
-                message_id_given=given[0] if given else None,
-                at=datetime.now(UTC),
-            )
-        )
-
-    # What is known so far
 
     def _hello_line(self) -> str:
         """Return how the server greets a client back."""
         return f"{self._frontend.host} Hello [{self._writer.get_extra_info('peername')[0]}]"
-
-    def _start_over(self) -> None:
-        """Forget the message begun."""
-        self._sender = None
-        self._recipients = ()
-
-    def _not_ready(self) -> str | None:
-        """Return what must come before a message."""
-        if not self._hello:
-            return wording.HELLO_NEEDED
-        if not self._tls_version:
-            return wording.TLS_NEEDED
-        return None if self.account else wording.AUTH_NEEDED
-
-    def _size(self) -> int:
-        """Return the biggest message taken."""
-        return self._setting("size") or self._server.size

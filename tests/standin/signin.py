@@ -9,7 +9,7 @@ import re
 from . import wording
 from .mailbox import Mailbox
 
-MECHANISMS = ("LOGIN", "XOAUTH2")
+MECHANISMS = ("LOGIN", "PLAIN", "XOAUTH2")
 XOAUTH2 = re.compile(r"user=([^\x01]+)\x01auth=Bearer ([^\x01]+)\x01\x01", re.IGNORECASE)
 
 
@@ -32,6 +32,8 @@ async def read_credentials(
     """Hold the conversation of a mechanism; `ask` puts a challenge and returns the answer."""
     if mechanism == "XOAUTH2":
         return _parse_xoauth2(initial if initial is not None else await ask("334 "))
+    if mechanism == "PLAIN":
+        return _parse_plain(initial if initial is not None else await ask("334 "))
     name = _decode(initial if initial is not None else await ask(wording.USERNAME_CHALLENGE))
     return Credentials(name=name, password=_decode(await ask(wording.PASSWORD_CHALLENGE)))
 
@@ -60,6 +62,14 @@ def _parse_xoauth2(blob: str) -> Credentials:
     if match is None:
         raise SignInRefusedError(wording.MALFORMED_TOKEN)
     return Credentials(name=match[1], token=match[2])
+
+
+def _parse_plain(blob: str) -> Credentials:
+    """Take the name and the password out of a PLAIN response."""
+    acts_as, *pair = _decode(blob).split("\0")
+    if len(pair) != 2 or acts_as not in {"", pair[0]}:
+        raise SignInRefusedError(wording.AUTH_UNDECODABLE)
+    return Credentials(name=pair[0], password=pair[1])
 
 
 def _decode(blob: str) -> str:

@@ -2,19 +2,17 @@
 
 from email import message_from_string
 from email.utils import getaddresses
-import re
 
 from . import wording
+from .envelope import Sender
 from .mailbox import Mailbox
 
-BARE_LINEFEED = re.compile(rb"(?<!\r)\n")
 
-
-def refusal(content: bytes, sender: str, mailbox: Mailbox) -> str | None:
+def refusal(content: bytes, sender: Sender, mailbox: Mailbox) -> str | None:
     """Return why the message is not taken, or nothing if it is."""
-    if BARE_LINEFEED.search(content):
+    if sender.body != "BINARYMIME" and content.count(b"\n") != content.count(b"\r\n"):
         return f"{wording.BARE_LINEFEEDS} {wording.backend_mark()}"
-    for address in (sender, *_from_addresses(content)):
+    for address in (sender.address, *_from_addresses(content)):
         if not mailbox.may_send_as(address):
             return wording.send_as_denied(mailbox.address, address)
     return None

@@ -27,6 +27,8 @@ def test_the_whole_conversation(standin: StandIn) -> None:
             "250-ENHANCEDSTATUSCODES",
             "250-STARTTLS",
             "250-8BITMIME",
+            "250-BINARYMIME",
+            "250-CHUNKING",
             "250 SMTPUTF8",
         ]
         assert wire.ask("STARTTLS") == "220 2.0.0 SMTP server ready"
@@ -141,11 +143,13 @@ def test_commands_out_of_order(standin: StandIn) -> None:
         ("MAIL FROM:<älice@example.com>", "501 5.1.7 Invalid address"),
         ("MAIL FROM:<älice@example.com> SMTPUTF8", "250 2.1.0 Sender OK"),
         ("MAIL FROM:<a@b.example> BODY=8BITMIME RET=HDRS", "250 2.1.0 Sender OK"),
-        ("MAIL FROM:<a@b.example> BODY=BINARYMIME", "501 5.5.4 Invalid arguments"),
+        ("MAIL FROM:<a@b.example> BODY=BINARYMIME", "250 2.1.0 Sender OK"),
+        ("MAIL FROM:<a@b.example> BODY=MORSE", "501 5.5.4 Invalid arguments"),
         ("MAIL FROM:<a@b.example> COLOUR=RED", "501 5.5.4 Unrecognized parameter"),
         ("MAIL FROM:<a@b.example> SIZE=157286400", "250 2.1.0 Sender OK"),
         ("MAIL FROM:<a@b.example> SIZE=157286401", "552 5.3.4 Message size exceeds fixed"),
-        ("BDAT 3 LAST", "500 5.3.3 Unrecognized command"),
+        ("BDAT", "501 5.5.4 Invalid arguments"),
+        ("BDAT 3 MORE", "501 5.5.4 Invalid arguments"),
     ],
 )
 def test_arguments(standin: StandIn, command: str, reply: str) -> None:

@@ -1,10 +1,14 @@
 """Builds the body: text, HTML, inline pictures and attachments, as MIME nests them."""
 
+from base64 import encodebytes
+from collections.abc import Iterator
 from email.message import MIMEPart
 from email.policy import SMTP
 import re
+from secrets import token_bytes
 from typing import Final
 
+from .content import Base64
 from .headers import readable
 from .letter import Attachment, Letter
 
@@ -28,25 +32,22 @@ _COMPOSITE: Final = frozenset({"message", "multipart"})
 _UNSAFE: Final = re.compile(r'[\x00-\x1f\x7f-\x9f\u2028\u2029<>:"|?*]+')
 
 
-def build_body(letter: Letter) -> bytes:
-    """Return the content headers and the body of a letter's message.
-
-    The parts nest as RFC 2046 and RFC 2387 want them, each level only where it is needed:
-    mixed (alternative (text, related (HTML, inline)), attachments).
-    """
+def build_body(letter: Letter) -> Iterator[bytes | Base64]:
+    """Yield the parts of the content headers and the body of a letter's message."""
     html = _html(letter)
-    root = MIMEPart(policy=_BUILD)
-    root.set_content(_plain_text(letter, html))
-    attached = list(letter.attachments)
-    if html.strip():
-        root.make_alternative()
-        root.attach(_page(html, [item for item in attached if item.content_id]))
-        attached = [item for item in attached if not item.content_id]
-    for item in attached:
-        root.add_attachment(
-            item.content, *media_type(item.mime_type), filename=safe_filename(item.filename)
-        )
-    return root.as_bytes(policy=_WRITE)
+    inline: list[Attachment] = []
+    attached: list[Attachment] = []
+    for item in letter.attachments:
+        (inline if html.strip() and item.content_id else attached).append(item)
+    # The library would have the whole message in memory several times over: it gets a few bytes
+    # in place of each attachment, which nobody can guess.
+    stub = token_bytes(30)
+    root = _nest(_plain_text(letter, html), html, inline, attached, stub)
+    frame = root.as_bytes(policy=_WRITE).split(encodebytes(stub).replace(b"\n", b"\r\n"))
+    yield frame[0]
+    for item, rest in zip(inline + attached, frame[1:], strict=True):
+        yield Base64(item.content)
+        yield rest
 
 
 def safe_filename(name: str) -> str:
@@ -93,13 +94,33 @@ def _plain_text(letter: Letter, html: str) -> str:
     return _body_text(get_text(html, config))
 
 
-def _page(html: str, inline: list[Attachment]) -> MIMEPart:
+def _nest(
+    text: str, html: str, inline: list[Attachment], attached: list[Attachment], stub: bytes
+) -> MIMEPart:
+    """Return the parts of a message, with a stub in place of each attachment's content.
+
+    They nest as RFC 2046 and RFC 2387 want them, each level only where it is needed:
+    mixed (alternative (text, related (HTML, inline)), attachments).
+    """
+    root = MIMEPart(policy=_BUILD)
+    root.set_content(text)
+    if html.strip():
+        root.make_alternative()
+        root.attach(_page(html, inline, stub))
+    for item in attached:
+        root.add_attachment(
+            stub, *media_type(item.mime_type), filename=safe_filename(item.filename)
+        )
+    return root
+
+
+def _page(html: str, inline: list[Attachment], stub: bytes) -> MIMEPart:
     """Return the HTML, together with what it shows where there is any."""
     page = MIMEPart(policy=_BUILD)
     page.set_content(html, subtype="html")
     for item in inline:
         page.add_related(
-            item.content,
+            stub,
             *media_type(item.mime_type),
             filename=safe_filename(item.filename),
             cid=f"<{item.content_id}>",

@@ -8,6 +8,7 @@ from typing import Final
 from uuid import uuid4
 
 from .body import build_body
+from .content import Content
 from .headers import mailbox_field, text_field, token_field
 from .letter import Letter, Priority
 from .mailbox import Mailbox, check_mailbox
@@ -35,7 +36,7 @@ class Composed:
 
     sender: str
     recipients: tuple[str, ...]
-    content: bytes = field(repr=False)
+    content: Content = field(repr=False)
     message_id: str
     utf8: bool
 
@@ -72,7 +73,7 @@ def compose(letter: Letter, sender: Mailbox, *, now: datetime, product: str) -> 
     return Composed(
         sender=sender.envelope,
         recipients=letter.recipients,
-        content=head.encode() + build_body(letter),
+        content=Content([head.encode(), *build_body(letter)]),
         message_id=message_id,
         utf8=not all(address.isascii() for address in addresses),
     )

@@ -10,9 +10,12 @@ import time
 from typing import Final
 
 from ..smtp.account import Account
+from ..smtp.content import Content
 from ..smtp.faults import Fault, Kind, Problem, SubmissionError
+from ..smtp.keeper import SessionKeeper
 from ..smtp.probe import Report, probe
-from ..smtp.session import Outcome, ServerInfo, Session
+from ..smtp.session import ServerInfo
+from ..smtp.transaction import Outcome
 from .item import Item
 from .queue import Queue
 from .record import DamagedError
@@ -50,7 +53,7 @@ class CutOffError(Exception):
 
 
 class Courier:
-    """One task that submits what waits, over one connection at a time."""
+    """One task that submits what waits, over one connection that is kept open for a while."""
 
     def __init__(
         self,
@@ -71,7 +74,7 @@ class Courier:
             schedule: When what is tried; a new one unless given.
 
         """
-        self.server_info: ServerInfo | None = None
+        self._sessions = SessionKeeper(account)
         self._account = account
         self._queue = queue
         self._lifetime = lifetime
@@ -86,6 +89,11 @@ class Courier:
         self._saved_hold: Hold | None = None
         self._present: tuple[Item, ...] = ()
         self._asked_again = False
+
+    @property
+    def server_info(self) -> ServerInfo | None:
+        """Return what the server said of itself when it was last met."""
+        return self._sessions.server_info
 
     @property
     def hold(self) -> Hold | None:
@@ -114,6 +122,7 @@ class Courier:
         self._stopping = True
         self._wake.set()
         await asyncio.wait((self._task,))
+        await self._sessions.close()
         self._task = self._queue.on_added = None
         for item in tuple(self._queue.items):
             self._queue.put_off(item)
@@ -127,13 +136,14 @@ class Courier:
         """
         try:
             async with self._turn:
+                await self._sessions.close()  # One connection an account.
                 report = await probe(self._account)
         except SubmissionError as error:
             fault = self._schedule.judge(error.fault, time.monotonic())
             if fault.kind is not Kind.TRANSIENT:
                 await self._fail(fault, by_mail=False)
             raise SubmissionError(fault) from error
-        self.server_info = report.server_info
+        self._sessions.server_info = report.server_info
         await self._succeed(by_mail=False)
         return report
 
@@ -204,39 +214,39 @@ class Courier:
     async def _take(self, item: Item) -> None:
         """Take one message to the server, if its file is what it was and nothing came between."""
         try:
-            content = await asyncio.to_thread(self._queue.spool.read, item.spooled)
+            file = await asyncio.to_thread(self._queue.spool.open_content, item.spooled)
         except DamagedError, FileNotFoundError:
             await self._queue.lose(item)
             return
-        async with self._until_cut_off():
-            await self._turn.acquire()
-        try:
-            # A check may have had its turn before, and may have met what holds all messages.
-            if not self._stopping and self._schedule.due <= time.monotonic():
-                await self._deliver(item, content)
-        finally:
-            self._turn.release()
+        with file:
+            async with self._until_cut_off():
+                await self._turn.acquire()
+            try:
+                # A check may have had its turn before, and may have met what holds all messages.
+                if not self._stopping and self._schedule.due <= time.monotonic():
+                    await self._deliver(item, Content(file, item.record.size))
+            finally:
+                self._turn.release()
 
-    async def _deliver(self, item: Item, content: bytes) -> None:
-        """Hand a message to the server, settle what comes of it, then take leave."""
+    async def _deliver(self, item: Item, content: Content) -> None:
+        """Hand a message to the server, and settle what comes of it."""
         started = time.monotonic()
         self._schedule.start(started)
-        session: Session | None = None
+        obstacle: Fault | None
         try:
             async with self._until_cut_off():
-                session = await Session.open(self._account)
-                self.server_info = session.server_info
-                outcome = await session.submit(item.record.envelope, content)
+                outcome = await self._sessions.submit(item.record.envelope, content)
         except SubmissionError as error:
-            fault = self._schedule.judge(error.fault, time.monotonic())
-            self._tell(fault, started, handed_in=session is not None)
-            await self._settle_fault(item, fault, handed_in=session is not None)
+            obstacle = self._schedule.judge(error.fault, time.monotonic())
+            self._tell(obstacle, started, handed_in=error.handed_in)
+            await self._settle_fault(item, obstacle, handed_in=error.handed_in)
         else:
-            self._tell(_obstacle(outcome), started, handed_in=True)
+            obstacle = _obstacle(outcome)
+            self._tell(obstacle, started, handed_in=True)
             await self._settle(item, outcome)
-        finally:
-            if session:
-                await session.close()
+        if obstacle and obstacle.kind is not Kind.MESSAGE:
+            # Who is not well signs in anew.
+            await self._sessions.close()
 
     @asynccontextmanager
     async def _until_cut_off(self) -> AsyncIterator[None]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ..smtp.faults import Fault
-from ..smtp.session import Refusal
+from ..smtp.transaction import Refusal
 
 
 class Event(StrEnum):

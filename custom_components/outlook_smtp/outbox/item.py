@@ -7,6 +7,7 @@ import time
 from typing import Final
 
 from ..smtp.faults import Fault
+from ..smtp.transaction import Refusal
 from .delivery import Verdict
 from .record import Record
 from .spool import Failure, Spooled
@@ -42,7 +43,8 @@ class Item:
     `born` is when its lifetime began and `not_before` when it may be tried at the earliest, both
     on a clock that never jumps; `tries` counts those that the account's sign-in did not prevent,
     `setbacks` those in a row that the server took in hand and put off, and `lost_answers` those
-    after which it may have arrived.
+    after which it may have arrived. `accepted` and `refused` say what became of recipients in
+    earlier transactions, where the server takes only some at a time.
     """
 
     spooled: Spooled
@@ -54,6 +56,8 @@ class Item:
     not_before: float = -inf
     told_queued: bool = False
     lost_answers: int = 0
+    accepted: tuple[str, ...] = ()
+    refused: tuple[Refusal, ...] = ()
 
     @property
     def record(self) -> Record:

@@ -1,7 +1,7 @@
 """The messages that wait, in order: on disk by the spool, and what is known of them in memory."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 import logging
 from math import inf
@@ -9,7 +9,7 @@ import time
 from typing import Final
 
 from ..smtp.faults import Fault, Kind
-from ..smtp.session import Outcome, Refusal
+from ..smtp.transaction import Outcome, Refusal
 from .delivery import Delivery, Event, Verdict
 from .item import (
     FailedItem,
@@ -92,8 +92,8 @@ class Queue:
         """Return the first in order that may be tried now."""
         return next((item for item in self.items if item.not_before <= now), None)
 
-    async def add(self, record: Record, content: bytes) -> Item:
-        """Take a message in; it is safe when this returns.
+    async def add(self, record: Record, content: Iterable[bytes]) -> Item:
+        """Take a message in, its content in pieces; it is safe when this returns.
 
         Raises:
             OutboxFullError: If there is no room for it.
@@ -121,8 +121,9 @@ class Queue:
         """Note for whom a message was accepted, who is refused for good, and who waits on."""
         gone = [refusal for refusal in outcome.refused if refusal.fault.kind is Kind.MESSAGE]
         kept = [refusal for refusal in outcome.refused if refusal.fault.kind is not Kind.MESSAGE]
-        waiting = tuple(refusal.recipient for refusal in kept)
         everybody = item.recipients
+        wait_on = {*_names(kept), *outcome.left}
+        waiting = tuple(recipient for recipient in everybody if recipient in wait_on)
         if gone:
             event = _refused_or_failed(gone[-1].fault)
             kept_as = await self._keep_aside(item, event, _names(gone), gone[-1].fault)
@@ -138,7 +139,10 @@ class Queue:
             self._tell(event, item, _names(gone), gone[-1].fault, kept_as=kept_as)
         fault = kept[-1].fault if kept else None
         item.fault = fault
-        if outcome.accepted or gone:
+        if outcome.left:
+            item.accepted += outcome.accepted
+            item.refused += tuple(gone)
+        elif outcome.accepted or gone:
             item.told_queued = True
             _resolve(
                 item,
@@ -353,6 +357,12 @@ def _refused_or_failed(fault: Fault) -> Event:
 
 
 def _resolve(item: Item, verdict: Verdict) -> None:
-    """Give the caller who waits his answer."""
+    """Give the caller who waits his answer, earlier transactions of the message included."""
     if item.verdict and not item.verdict.done():
-        item.verdict.set_result(verdict)
+        item.verdict.set_result(
+            replace(
+                verdict,
+                accepted=item.accepted + verdict.accepted,
+                refused=item.refused + verdict.refused,
+            )
+        )

@@ -1,20 +1,23 @@
 """The form of a spooled message on disk: what it says of itself, then its content.
 
 Two lines and the message: the mark of the format with the digest of the second line, the
-envelope and the like as JSON, and the content byte for byte.
+envelope and the like as JSON, and the content byte for byte. The content is never whole in memory.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 import json
 from typing import Any, BinaryIO, Final
 
-from ..smtp.session import Envelope
+from ..smtp.transaction import Envelope
 
+MAX_PIECE: Final = 65_536  # Bytes of a content that are read at once.
 MARK: Final = b"outlook_smtp message 1 "
 MAX_LINE: Final = 1_000_000  # Bytes; a hundred recipients with names take less than a tenth.
 MAX_SHOWN: Final = 200  # Characters that are kept of a title and of a recipient, to be listed.
+_NO_DIGEST: Final = "0" * 64
 
 
 class DamagedError(Exception):
@@ -26,7 +29,7 @@ class Record:
     """What is kept of a message beside its content.
 
     `to` and `title` are for people to recognize it by; `size` is that of the content in bytes,
-    and `digest` its SHA-256.
+    and `digest` its SHA-256, which is known when the content is written.
     """
 
     envelope: Envelope
@@ -35,28 +38,27 @@ class Record:
     to: tuple[str, ...]
     created: datetime
     size: int
-    digest: str
+    digest: str = ""
 
     @classmethod
     def of(
         cls,
         envelope: Envelope,
-        content: bytes,
+        size: int,
         *,
         message_id: str,
         title: str,
         to: tuple[str, ...],
         created: datetime,
     ) -> Record:
-        """Describe a content."""
+        """Describe a content that is yet to be written."""
         return cls(
             envelope=envelope,
             message_id=message_id,
             title=title[:MAX_SHOWN],
             to=tuple(name[:MAX_SHOWN] for name in to),
             created=created.astimezone(UTC),
-            size=len(content),
-            digest=sha256(content).hexdigest(),
+            size=size,
         )
 
 
@@ -78,6 +80,25 @@ def write_head(record: Record) -> bytes:
     return MARK + sha256(line).hexdigest().encode() + b"\n" + line + b"\n"
 
 
+def write_message(file: BinaryIO, record: Record, content: Iterable[bytes]) -> Record:
+    """Write a message into an empty file; return its record, with the digest of the content.
+
+    Raises `ValueError` if the content has not the size that its record says.
+    """
+    file.write(write_head(replace(record, digest=_NO_DIGEST)))
+    digest, size = sha256(), 0
+    for piece in content:
+        digest.update(piece)
+        size += len(piece)
+        file.write(piece)
+    if size != record.size:
+        raise ValueError(f"the content has {size} bytes, and not {record.size}")
+    record = replace(record, digest=digest.hexdigest())
+    file.seek(0)
+    file.write(write_head(record))
+    return record
+
+
 def read_head(file: BinaryIO) -> Record:
     """Read what stands before the content, and leave the file at the content's first byte.
 
@@ -95,15 +116,18 @@ def read_head(file: BinaryIO) -> Record:
         raise DamagedError("it was written by another version") from error
 
 
-def read_content(file: BinaryIO, record: Record) -> bytes:
-    """Read the content, and make sure that it is the one that was written.
+def read_content(file: BinaryIO, record: Record) -> Iterator[bytes]:
+    """Yield the content in pieces, and make sure in the end that it is the one that was written.
 
     Raises `DamagedError` if it is not.
     """
-    content = file.read(record.size + 1)
-    if len(content) != record.size or sha256(content).hexdigest() != record.digest:
+    digest, size = sha256(), 0
+    while piece := file.read(MAX_PIECE):
+        digest.update(piece)
+        size += len(piece)
+        yield piece
+    if (size, digest.hexdigest()) != (record.size, record.digest):
         raise DamagedError("its content was changed or cut off")
-    return content
 
 
 def _build(values: dict[str, Any]) -> Record:

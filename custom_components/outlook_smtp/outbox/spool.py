@@ -6,22 +6,21 @@ where the disk does not do what is asked.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 import errno
 from itertools import count
-import json
 import logging
 import os
 from pathlib import Path
 import re
 from secrets import token_hex
 import shutil
-import stat
 from typing import Any, BinaryIO, Final
 
-from ..smtp.session import Envelope
-from .record import DamagedError, Record, read_content, read_head, write_head
+from ..smtp.transaction import Envelope
+from .disk import new_file, open_file, read_json, remove, sync, unlink, write_json
+from .record import DamagedError, Record, read_content, read_head, write_message
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -89,7 +88,7 @@ class Spool:
         for folder in (self.folder, *map(self.folder.joinpath, (WAITING, FAILED, SET_ASIDE))):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for folder in (self.folder, self.folder.parent):
-            _sync(folder)
+            sync(folder)
         set_aside: list[str] = []
         waiting = sorted(self._read_folder(WAITING, set_aside), key=lambda item: item.sequence)
         failed = sorted(
@@ -101,36 +100,45 @@ class Spool:
         self._sequence = count(max((item.sequence for item in known), default=0) + 1)
         return Contents(waiting, failed, set_aside)
 
-    def write(self, record: Record, content: bytes, queued_at: float) -> Spooled:
-        """Put a message at the end of the order; it is safe when this returns."""
+    def write(self, record: Record, content: Iterable[bytes], queued_at: float) -> Spooled:
+        """Put a message at the end of the order; it is safe when this returns.
+
+        Raises `ValueError` if the content has not the size that its record says.
+        """
         spooled = Spooled(next(self._sequence), int(queued_at), token_hex(6), record)
         path = self._path(WAITING, spooled.name)
         try:
-            self._write(path, write_head(record), content)
+            with new_file(path) as file:
+                written = write_message(file, record, content)
         except OSError:
             # It may have its name already, when that could not be brought to the disk.
             path.unlink(missing_ok=True)
             raise
-        return spooled
+        return replace(spooled, record=written)
 
-    def read(self, spooled: Spooled) -> bytes:
-        """Return the content of a waiting message.
+    def open_content(self, spooled: Spooled) -> BinaryIO:
+        """Open the file of a waiting message, at the first byte of its content.
 
-        Raises `DamagedError` if it is not what was written.
+        Raises `DamagedError` if the content is not what was written.
         """
-        with _open(self._path(WAITING, spooled.name)) as file:
+        with ExitStack() as unless_whole:
+            file = unless_whole.enter_context(open_file(self._path(WAITING, spooled.name)))
             read_head(file)
-            return read_content(file, spooled.record)
+            start = file.tell()
+            for _ in read_content(file, spooled.record):
+                pass
+            file.seek(start)
+            unless_whole.pop_all()
+        return file
 
     def delete(self, spooled: Spooled) -> None:
         """Forget a waiting message for good."""
-        self._unlink(self._path(WAITING, spooled.name))
+        unlink(self._path(WAITING, spooled.name))
 
     def narrow(self, spooled: Spooled, recipients: Sequence[str]) -> Spooled:
         """Keep a waiting message for some of its recipients, in its place of the order."""
         narrowed = replace(spooled, record=_narrow(spooled.record, recipients))
-        content = self.read(spooled)
-        self._write(self._path(WAITING, spooled.name), write_head(narrowed.record), content)
+        self._copy(spooled, self._path(WAITING, spooled.name), narrowed.record)
         return narrowed
 
     def fail(self, failure: Failure, recipients: Sequence[str]) -> Failure:
@@ -149,7 +157,7 @@ class Spool:
         if whole:
             self._move(self._path(WAITING, spooled.name), path)
         else:
-            self._write(path, write_head(spooled.record), self.read(failure.spooled))
+            self._copy(failure.spooled, path, spooled.record)
         return kept
 
     def requeue(self, failure: Failure, queued_at: float) -> Spooled:
@@ -157,13 +165,13 @@ class Spool:
         old = failure.spooled
         spooled = Spooled(next(self._sequence), int(queued_at), old.id, old.record)
         self._move(self._path(FAILED, old.name), self._path(WAITING, spooled.name))
-        _remove(self._reason(old))
+        remove(self._reason(old))
         return spooled
 
     def discard(self, failure: Failure) -> None:
         """Forget a failed message for good."""
-        self._unlink(self._path(FAILED, failure.spooled.name))
-        _remove(self._reason(failure.spooled))
+        unlink(self._path(FAILED, failure.spooled.name))
+        remove(self._reason(failure.spooled))
 
     def set_aside(self, spooled: Spooled) -> None:
         """Take a waiting message whose file is damaged out of the way, and keep the file."""
@@ -171,15 +179,15 @@ class Spool:
 
     def load_hold(self) -> dict[str, Any]:
         """Return what was last saved of a hold: nothing if there is none or it is unreadable."""
-        return _read_json(self.folder / HOLD_FILE)
+        return read_json(self.folder / HOLD_FILE)
 
     def save_hold(self, hold: dict[str, Any]) -> None:
         """Save what is to be known of a hold after a restart; nothing deletes it."""
         path = self.folder / HOLD_FILE
         if hold:
-            self._write(path, json.dumps(hold).encode())
+            write_json(path, hold)
         else:
-            self._unlink(path)
+            unlink(path)
 
     def destroy(self) -> None:
         """Delete everything."""
@@ -194,34 +202,23 @@ class Spool:
         """Return the path of the file that says why a message failed."""
         return self._path(FAILED, f"{spooled.name}.json")
 
-    def _write(self, path: Path, *parts: bytes) -> None:
-        """Write a file so that there is all of it or nothing, readable by its owner alone."""
-        part = path.with_name(f".{path.name}.part")
-        try:
-            with _create(part) as file:
-                for data in parts:
-                    file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            part.rename(path)
-            _sync(path.parent)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
+    def _copy(self, spooled: Spooled, target: Path, record: Record) -> None:
+        """Write the content of a waiting message to another file, with another record.
+
+        Raises `DamagedError` if the content is not what was written.
+        """
+        with open_file(self._path(WAITING, spooled.name)) as file, new_file(target) as copy:
+            read_head(file)
+            write_message(copy, record, read_content(file, spooled.record))
 
     def _move(self, path: Path, target: Path) -> None:
         """Move a message to another folder; whichever the disk remembers, it has the message."""
         path.rename(target)
         try:
-            _sync(target.parent)
-            _sync(path.parent)
+            sync(target.parent)
+            sync(path.parent)
         except OSError as error:
             _LOGGER.error("A move may be undone by a power cut: %s", error.strerror)
-
-    def _unlink(self, path: Path) -> None:
-        """Delete a file, and bring that to the disk."""
-        path.unlink(missing_ok=True)
-        _sync(path.parent)
 
     def _read_folder(self, name: str, set_aside: list[str]) -> Iterator[Spooled]:
         """Yield the messages of a folder, and take what is none out of the way."""
@@ -229,7 +226,7 @@ class Spool:
             found = [(Path(entry.path), entry.is_file(follow_symlinks=False)) for entry in entries]
         for path, is_file in found:
             if is_file and _LEFTOVER.fullmatch(path.name):
-                _remove(path)
+                remove(path)
             elif is_file and name == FAILED and _REASON.fullmatch(path.name):
                 continue
             elif spooled := self._load(path, set_aside):
@@ -268,13 +265,13 @@ class Spool:
             "failed_at": failure.failed_at,
         }
         try:
-            self._write(self._reason(failure.spooled), json.dumps(reason).encode())
+            write_json(self._reason(failure.spooled), reason)
         except OSError as error:
             _LOGGER.error("The reason of a failure cannot be kept: %s", error.strerror)
 
     def _read_failure(self, spooled: Spooled) -> Failure:
         """Return a failed message with the reason that was kept with it."""
-        reason = _read_json(self._reason(spooled))
+        reason = read_json(self._reason(spooled))
         try:
             failed_at = float(reason["failed_at"])
             if not 0 <= failed_at < _END_OF_TIME:
@@ -294,14 +291,14 @@ class Spool:
         """Delete the reasons of messages that have not failed after all."""
         for reason in (self.folder / FAILED).glob("*.msg.json"):
             if not reason.with_suffix("").exists():
-                _remove(reason)
+                remove(reason)
 
 
 def _describe(path: Path) -> Spooled:
     """Return what the name and the head of a message's file say; `DamagedError` for any other."""
     if (name := _NAME.fullmatch(path.name)) is None:
         raise DamagedError("it is not a message of this integration")
-    with _open(path) as file:
+    with open_file(path) as file:
         record = read_head(file)
         if os.fstat(file.fileno()).st_size != file.tell() + record.size:
             raise DamagedError("its content was changed or cut off")
@@ -317,49 +314,6 @@ def _narrow(record: Record, recipients: Iterable[str]) -> Record:
     return replace(record, envelope=Envelope(old.sender, tuple(recipients), old.utf8))
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    """Return what a small file says: nothing if there is none or it is unreadable."""
-    try:
-        with _open(path) as file:
-            values = json.load(file)
-    except OSError, RecursionError, ValueError:
-        return {}
-    return values if isinstance(values, dict) else {}
-
-
-def _remove(path: Path) -> None:
-    """Delete a file that does no harm if it stays."""
-    with suppress(OSError):
-        path.unlink()
-
-
 def _shown(path: Path) -> str:
     """Return the name of a file as it may be shown: strangers can put anything into names."""
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in path.name)
-
-
-def _create(path: Path) -> BinaryIO:
-    """Create a file that only its owner may read."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
-    return os.fdopen(os.open(path, flags, 0o600), "wb")
-
-
-def _open(path: Path) -> BinaryIO:
-    """Open a file for reading, without following a link or waiting for a pipe."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EISDIR, "it is not a file")
-    return os.fdopen(descriptor, "rb")
-
-
-def _sync(folder: Path) -> None:
-    """Bring the names of a folder to the disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # Some file systems cannot do so with a folder.
-            raise
-    finally:
-        os.close(descriptor)

@@ -46,7 +46,9 @@ SERVERS: Final[dict[AccountKind, Server]] = {
 class Account:
     """One mailbox and the way to submit mail for it.
 
-    `timeout` is the longest wait for one step of the conversation, in seconds.
+    `timeout` is the longest wait for one step of the conversation, in seconds, and
+    `final_timeout` that for the word whether a message is accepted, which is worth waiting for:
+    without it the message has to be sent again and may arrive twice (RFC 5321, section 4.5.3.2.6).
     """
 
     address: str
@@ -54,3 +56,4 @@ class Account:
     credentials: Credentials
     tls_context: ssl.SSLContext = field(repr=False)
     timeout: float
+    final_timeout: float = 600.0

@@ -15,6 +15,32 @@ HIDDEN: Final = "***"
 _NUMBERS: Final = count(1)
 
 
+class Dialogue:
+    """The dialogue over one connection, with a number so that it can be told from others."""
+
+    def __init__(self) -> None:
+        """Take the next number."""
+        self._number = next(_NUMBERS)
+
+    @property
+    def is_followed(self) -> bool:
+        """Return whether anybody reads it."""
+        return _LOGGER.isEnabledFor(logging.DEBUG)
+
+    def say(self, line: str) -> None:
+        """Write down what this side says."""
+        _LOGGER.debug("Connection %d, client: %s", self._number, _shown(line))
+
+    def hear(self, answer: str, hidden: tuple[bytes, ...] = ()) -> None:
+        """Write down what the server says, line by line, but for what it repeats of a secret."""
+        if not self.is_followed:
+            return
+        for secret in filter(None, hidden):
+            answer = answer.replace(secret.decode("utf-8", "replace"), HIDDEN)
+        for line in answer.split("\n"):
+            _LOGGER.debug("Connection %d, server: %s", self._number, _shown(line))
+
+
 class TalkingSMTP(SMTP):
     """An SMTP client whose dialogue can be followed.
 
@@ -22,9 +48,9 @@ class TalkingSMTP(SMTP):
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Number the connection, so that dialogues at the same time can be told apart."""
+        """Begin a dialogue."""
         super().__init__(*args, **kwargs)
-        self._number = next(_NUMBERS)
+        self.dialogue = Dialogue()
         self._asked_for_secret = False
 
     @override
@@ -35,14 +61,8 @@ class TalkingSMTP(SMTP):
     @override
     async def starttls(self, **kwargs: Any) -> SMTPResponse:
         """Encrypt the line."""
-        self._say("STARTTLS")
+        self.dialogue.say("STARTTLS")
         return await self._hear(super().starttls(**kwargs))
-
-    @override
-    async def data(self, message: str | bytes, /, **kwargs: Any) -> SMTPResponse:
-        """Transfer the content."""
-        self._say(f"DATA <{len(message)} bytes of content>")
-        return await self._hear(super().data(message, **kwargs))
 
     @override
     async def execute_command(self, *args: bytes, **kwargs: Any) -> SMTPResponse:
@@ -50,17 +70,13 @@ class TalkingSMTP(SMTP):
         continues = self._asked_for_secret
         signs_in = args[0].upper() == b"AUTH"
         hidden = args if continues else args[2:] if signs_in else ()
-        if _LOGGER.isEnabledFor(logging.DEBUG):
+        if self.dialogue.is_followed:
             shown = [HIDDEN if arg in hidden else arg.decode("utf-8", "replace") for arg in args]
-            self._say(" ".join(shown))
+            self.dialogue.say(" ".join(shown))
         self._asked_for_secret = False
         response = await self._hear(super().execute_command(*args, **kwargs), hidden)
         self._asked_for_secret = response.code == 334 and (signs_in or continues)
         return response
-
-    def _say(self, line: str) -> None:
-        """Write down what this side says."""
-        _LOGGER.debug("Connection %d, client: %s", self._number, _shown(line))
 
     async def _hear(
         self, answer: Awaitable[SMTPResponse], hidden: tuple[bytes, ...] = ()
@@ -69,22 +85,13 @@ class TalkingSMTP(SMTP):
         try:
             response = await answer
         except SMTPResponseException as error:
-            self._note(f"{error.code} {error.message}", hidden)
+            self.dialogue.hear(f"{error.code} {error.message}", hidden)
             raise
         except (SMTPException, OSError) as error:
-            self._note(f"({type(error).__name__}: {error})", hidden)
+            self.dialogue.hear(f"({type(error).__name__}: {error})", hidden)
             raise
-        self._note(f"{response.code} {response.message}", hidden)
+        self.dialogue.hear(f"{response.code} {response.message}", hidden)
         return response
-
-    def _note(self, answer: str, hidden: tuple[bytes, ...]) -> None:
-        """Write down what the server says, line by line."""
-        if not _LOGGER.isEnabledFor(logging.DEBUG):
-            return
-        for secret in filter(None, hidden):
-            answer = answer.replace(secret.decode("utf-8", "replace"), HIDDEN)
-        for line in answer.split("\n"):
-            _LOGGER.debug("Connection %d, server: %s", self._number, _shown(line))
 
 
 def _shown(line: str) -> str:

@@ -42,7 +42,7 @@ _UNREACHABLE: Final = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, er
 
 # How aiohappyeyeballs tells of several addresses that failed in different ways.
 _ONE_REFUSED: Final = f"[Errno {errno.ECONNREFUSED}]"
-_MALFORMED: Final = "Malformed SMTP response line: "  # What aiosmtplib puts before the line.
+MALFORMED: Final = "Malformed SMTP response line: "  # What aiosmtplib puts before the line.
 
 
 @contextmanager
@@ -80,7 +80,7 @@ def _read_response(stage: Stage, error: aiosmtplib.SMTPResponseException) -> Fau
     """Read a reply, or a line that no SMTP server would say."""
     if error.code != aiosmtplib.SMTPStatus.invalid_response:
         return read_reply(stage, error.code, error.message)
-    text = clean(error.message.removeprefix(_MALFORMED))
+    text = clean(error.message.removeprefix(MALFORMED))
     if stage in (Stage.GREETING, Stage.CERTIFICATE):
         return Fault(Kind.SETUP, Problem.NOT_SMTP, text=text)
     return Fault(Kind.TRANSIENT, Problem.UNEXPECTED_REPLY, text=text)

@@ -125,9 +125,13 @@ class Fault:
 
 
 class SubmissionError(Exception):
-    """The server or the way to it refused what was asked; `fault` says what and why."""
+    """The server or the way to it refused what was asked; `fault` says what and why.
 
-    def __init__(self, fault: Fault) -> None:
+    `handed_in` says that the account was let in before, and a message was handed in.
+    """
+
+    def __init__(self, fault: Fault, *, handed_in: bool = False) -> None:
         """Keep the fault; the exception's own text holds its key and the server's words."""
         super().__init__(f"{fault.problem}: {fault.reply}")
         self.fault = fault
+        self.handed_in = handed_in

@@ -1,9 +1,8 @@
 """One signed-in connection to a submission server, over which messages are submitted."""
 
 import asyncio
-from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 import re
 import ssl
 from typing import Final, Self
@@ -12,45 +11,15 @@ import aiosmtplib
 
 from .account import Account
 from .connection import Client, Watch, connect
-from .errors import faults_of, read_error
+from .content import Content
 from .faults import Fault, Kind, Problem, Stage, SubmissionError
-from .replies import clean
+from .transaction import Envelope, Outcome, Transaction
+from .wire import Wire
 
 QUIT_TIMEOUT: Final = 2.0  # Seconds; the message is safe by then and nobody should wait longer.
-SLOWEST_UPLOAD: Final = 64 * 1024  # Bytes a second that a content is given time for.
+MAX_AGE: Final = 480.0  # Seconds; Microsoft ends whole sessions after 10 to 20 minutes.
 
 _SIZE: Final = re.compile(r"[1-9][0-9]{0,19}")  # RFC 1870; 0 stands for no limit.
-_GIVEN_MESSAGE_ID: Final = re.compile(r"<[^<>\s]+@[^<>\s]+>")
-
-
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """Who sends to whom (RFC 5321): bare addresses; `utf8` where one is not ASCII (RFC 6531)."""
-
-    sender: str
-    recipients: tuple[str, ...]
-    utf8: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A recipient whom the server refused while it took others."""
-
-    recipient: str
-    fault: Fault
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """Who gets the message and who does not.
-
-    `reply` is the server's last answer, cleaned, and `message_id` the one it gave, if any.
-    """
-
-    accepted: tuple[str, ...]
-    refused: tuple[Refusal, ...]
-    reply: str = ""
-    message_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +39,13 @@ class Session:
     """An encrypted, signed-in connection of one account."""
 
     def __init__(self, account: Account, client: Client) -> None:
-        """Wrap a client that is signed in; use `open` to get one."""
+        """Take over from a client that is signed in; use `open` to get a session."""
         self._account = account
-        self._client = client
-        self._unfinished = False
         self.server_info = _server_info(client)
+        self._wire = Wire.take_over(client)
+        self._best_before = asyncio.get_running_loop().time() + MAX_AGE
+        self._unfinished = False
+        self.was_answered = True
 
     @classmethod
     async def open(cls, account: Account, watch: Watch | None = None) -> Self:
@@ -121,126 +92,59 @@ class Session:
         """Close the session."""
         await self.close()
 
+    @property
+    def is_open(self) -> bool:
+        """Return whether the connection is there, as far as anybody can know here."""
+        return self._wire.is_in_step
+
+    @property
+    def is_usable(self) -> bool:
+        """Return whether a message may be handed in: not when the server is about to leave."""
+        return self.is_open and asyncio.get_running_loop().time() < self._best_before
+
     async def close(self) -> None:
         """Take leave of the server where it still listens, then close the connection."""
         try:
-            with suppress(aiosmtplib.SMTPException, OSError):
-                await self._client.quit(timeout=QUIT_TIMEOUT)
+            if self._wire.is_in_step:
+                with suppress(aiosmtplib.SMTPException, OSError):
+                    self._wire.say(b"QUIT")
+                    await self._wire.reply(QUIT_TIMEOUT)
         finally:
-            self._client.close()
+            self._wire.close()
 
-    async def submit(self, envelope: Envelope, content: bytes) -> Outcome:
-        """Submit one message, in more than one transaction where the server asks for it.
+    async def submit(self, envelope: Envelope, content: Content) -> Outcome:
+        """Submit one message in one transaction.
 
-        A recipient whom the server refuses does not keep the message from the others.
+        A recipient whom the server refuses does not keep the message from the others. A session
+        that is out of step afterwards is closed: no answer is ever taken for another's.
 
         Args:
             envelope: The addresses that the server is told.
-            content: The whole message as RFC 5322 wants it, with CRLF line ends.
+            content: The whole message.
 
         Raises:
             SubmissionError: If the sender or the content was refused for all, or the connection
                 broke; `answer_lost` says that the message may have arrived all the same.
+            OSError: If the content cannot be read.
 
         """
-        if envelope.utf8 and "smtputf8" not in self.server_info.extensions:
-            raise SubmissionError(Fault(Kind.MESSAGE, Problem.UTF8_NOT_SUPPORTED))
-        outcome = Outcome((), ())
-        waiting: Sequence[str] = envelope.recipients
+        extensions = self.server_info.extensions
+        if envelope.utf8 and "smtputf8" not in extensions:
+            fault = Fault(Kind.MESSAGE, Problem.UTF8_NOT_SUPPORTED)
+            raise SubmissionError(fault, handed_in=True)
+        if not self._wire.is_in_step:
+            self.was_answered = False
+            raise SubmissionError(Fault(Kind.TRANSIENT, Problem.CONNECTION_LOST), handed_in=True)
+        transaction = Transaction(self._wire, self._account, extensions, envelope, content)
         try:
-            while waiting:
-                waiting, outcome = await self._transaction(envelope, waiting, content, outcome)
-        except asyncio.CancelledError:
-            # The answer under way would be taken for the answer to the next command.
-            self._client.close()
-            raise
-        return outcome
-
-    async def _transaction(
-        self, envelope: Envelope, recipients: Sequence[str], content: bytes, so_far: Outcome
-    ) -> tuple[Sequence[str], Outcome]:
-        """Run one transaction; return who is left for another one, and the outcome up to here."""
-        refused: tuple[Refusal, ...] = ()
-        try:
-            await self._mail(envelope, len(content))
-            taken, refused, left = await self._rcpt(envelope, recipients)
-            if not taken:
-                return (), replace(so_far, refused=so_far.refused + refused)
-            reply = await self._data(content)
+            return await transaction.run(reset=self._unfinished)
         except SubmissionError as error:
-            if not so_far.accepted:
-                raise
-            known = {refusal.recipient for refusal in refused}
-            missed = tuple(Refusal(name, error.fault) for name in recipients if name not in known)
-            return (), replace(so_far, refused=so_far.refused + refused + missed)
-        return left, Outcome(
-            so_far.accepted + taken,
-            so_far.refused + refused,
-            clean(reply.message),
-            _given_message_id(reply.message),
-        )
-
-    async def _mail(self, envelope: Envelope, size: int) -> None:
-        """Open a transaction, telling the size (RFC 1870) so that a refusal comes early."""
-        options = []
-        if "size" in self.server_info.extensions:
-            options.append(f"SIZE={size}")
-        if envelope.utf8:
-            options += ["SMTPUTF8", "BODY=8BITMIME"]
-        with faults_of(Stage.MAIL):
-            if self._unfinished:
-                await self._client.rset()
-            self._unfinished = True
-            await self._client.mail(envelope.sender, options=options, encoding=_encoding(envelope))
-
-    async def _rcpt(
-        self, envelope: Envelope, recipients: Sequence[str]
-    ) -> tuple[tuple[str, ...], tuple[Refusal, ...], Sequence[str]]:
-        """Name the recipients; return those taken, refused, and left for another transaction."""
-        taken: list[str] = []
-        refused: list[Refusal] = []
-        for position, recipient in enumerate(recipients):
-            try:
-                with faults_of(Stage.RCPT):
-                    await self._client.rcpt(recipient, encoding=_encoding(envelope))
-            except SubmissionError as error:
-                if not self._client.is_connected or (
-                    # It is the account that is refused, whoever the recipient.
-                    error.fault.kind in (Kind.ACCOUNT, Kind.QUOTA) and not taken
-                ):
-                    raise
-                if error.fault.problem is Problem.RECIPIENT_LIMIT and taken:
-                    return tuple(taken), tuple(refused), recipients[position:]
-                refused.append(Refusal(recipient, error.fault))
-            else:
-                taken.append(recipient)
-        return tuple(taken), tuple(refused), ()
-
-    async def _data(self, content: bytes) -> aiosmtplib.SMTPResponse:
-        """Transfer the content; a lost answer is a fault of its own, for it may have arrived."""
-        try:
-            reply = await self._client.data(
-                content, timeout=self._account.timeout + len(content) / SLOWEST_UPLOAD
-            )
-        except aiosmtplib.SMTPDataError as error:
-            raise SubmissionError(read_error(Stage.DATA, error)) from error
-        except (aiosmtplib.SMTPException, OSError) as error:
-            self._client.close()
-            text = read_error(Stage.DATA, error).text
-            raise SubmissionError(Fault(Kind.TRANSIENT, Problem.ANSWER_LOST, text=text)) from error
-        self._unfinished = False
-        return reply
-
-
-def _encoding(envelope: Envelope) -> str:
-    """Return how the addresses of an envelope go over the line."""
-    return "utf-8" if envelope.utf8 else "ascii"
-
-
-def _given_message_id(reply: str) -> str | None:
-    """Return the Message-ID that Microsoft's final reply names: it gives a new one to some."""
-    match = _GIVEN_MESSAGE_ID.search(reply)
-    return match.group() if match else None
+            error.handed_in = True
+            raise
+        finally:
+            self.was_answered = transaction.is_answered
+            self._unfinished = not transaction.is_complete
+            self._wire.close_if_out_of_step()
 
 
 def _server_info(client: Client) -> ServerInfo:

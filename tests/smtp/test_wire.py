@@ -1,0 +1,211 @@
+"""Replies are read and paired with their commands, in whatever pieces and manner they arrive."""
+
+import asyncio
+from contextlib import suppress
+
+from aiosmtplib import SMTPResponseException
+from hypothesis import HealthCheck, given, settings, strategies as st
+import pytest
+
+from custom_components.outlook_smtp.smtp.content import Content
+from custom_components.outlook_smtp.smtp.faults import Kind, Problem, SubmissionError
+from custom_components.outlook_smtp.smtp.session import Session
+from custom_components.outlook_smtp.smtp.wire import MAX_REPLY, Reply, ReplyParser
+from tests.standin import Manner, Script, StandIn, Step
+
+from .helpers import ANNA, BERT, CARL, CONTENT, account_on, envelope_to, nothing_left_open
+
+LINES = st.text(st.characters(blacklist_categories=("Cc", "Cs", "Z")), max_size=3000)
+REPLIES = st.builds(
+    Reply, st.integers(200, 599), st.lists(LINES, min_size=1, max_size=5).map("\n".join)
+)
+ANSWERS = {
+    "taken": None,
+    "unknown": "550 5.1.1 User unknown",
+    "busy": "451 4.7.500 Server busy.",
+    "too many": "452 4.5.3 Too many recipients",
+}
+ENDS = {
+    "accepted": None,
+    "refused": "554 5.6.0 Not this one",
+    "later": "432 4.3.2 Concurrent connections limit exceeded.",
+}
+
+
+def spoken(reply: Reply, line_end: bytes) -> bytes:
+    """Return a reply as a server says it."""
+    *lines, last = [line.encode() for line in reply.text.split("\n")]
+    code = str(reply.code).encode()
+    return b"".join(
+        [*(code + b"-" + line + line_end for line in lines), code + b" " + last + line_end]
+    )
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(REPLIES, max_size=6), st.sampled_from([b"\r\n", b"\n"]), st.lists(st.integers(1, 900))
+)
+def test_any_cut_makes_the_same_replies(
+    replies: list[Reply], line_end: bytes, cuts: list[int]
+) -> None:
+    """What a server says is understood the same, in one piece and byte by byte."""
+    data = b"".join(spoken(reply, line_end) for reply in replies)
+    for sizes in (cuts, [1] * len(data), []):
+        parser, heard, start = ReplyParser(), list[Reply](), 0
+        for size in sizes:
+            heard += parser.feed(data[start : start + size])
+            start += size
+        heard += parser.feed(data[start:])
+        assert heard == replies
+        assert parser.is_between
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=400))
+def test_noise_is_no_reply(noise: bytes) -> None:
+    """Whatever arrives, it is a reply by the rules or an error, and nothing else happens."""
+    parser = ReplyParser()
+    replies: list[Reply] = []
+    with suppress(SMTPResponseException):
+        replies += parser.feed(noise)
+    assert all(0 <= reply.code <= 999 for reply in replies)
+
+
+def test_a_part_is_no_reply() -> None:
+    """As long as its last line is missing, nothing is there, and a line is not over either."""
+    parser = ReplyParser()
+    assert list(parser.feed(b"250-2.1.0 ")) == []
+    assert not parser.is_between
+    assert list(parser.feed(b"Sender\r\n")) == []
+    assert not parser.is_between
+    assert list(parser.feed(b"250 OK\r\n250")) == [Reply(250, "2.1.0 Sender\nOK")]
+
+
+@pytest.mark.parametrize(
+    "endless", [b"2" * 1000, b"250-and so on\r\n" * 100], ids=["line", "lines"]
+)
+def test_a_reply_without_an_end_is_given_up(endless: bytes) -> None:
+    """No server fills the memory."""
+    parser = ReplyParser()
+    for _ in range(MAX_REPLY // len(endless)):
+        assert list(parser.feed(endless)) == []
+    with pytest.raises(SMTPResponseException, match="Malformed"):
+        list(parser.feed(endless * (MAX_REPLY // len(endless))))
+
+
+@settings(
+    max_examples=120,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    answers=st.lists(st.sampled_from(sorted(ANSWERS)), min_size=1, max_size=6),
+    sender=st.sampled_from([None, None, None, "451 4.7.500 Server busy."]),
+    end=st.sampled_from(sorted(ENDS)),
+    manner=st.sampled_from(Manner),
+    without=st.sets(st.sampled_from(["PIPELINING", "CHUNKING", "8BITMIME", "SIZE"])),
+)
+async def test_the_outcome_is_the_same_on_every_way(  # noqa: PLR0917 - hypothesis fills them in.
+    standin: StandIn,
+    answers: list[str],
+    sender: str | None,
+    end: str,
+    manner: Manner,
+    without: set[str],
+) -> None:
+    """Who gets a message depends on the answers alone, and the next one is not touched by them."""
+    names = [f"{number}-{answer.split()[0]}@example.com" for number, answer in enumerate(answers)]
+    by_answer = {
+        answer: tuple(name for name, given in zip(names, answers, strict=True) if given == answer)
+        for answer in ANSWERS
+    }
+    script = Script(manner=manner, without=tuple(without))
+    refuse = {
+        name: words
+        for name, answer in zip(names, answers, strict=True)
+        if (words := ANSWERS[answer])
+    }
+    standin.script = script
+    standin.received.clear()
+    async with await Session.open(account_on(standin)) as session:
+        script.refuse_recipients = refuse
+        if sender:
+            script.replies[Step.MAIL] = sender
+        elif ENDS[end] and by_answer["taken"]:
+            script.replies[Step.FINAL] = str(ENDS[end])
+        if script.replies:
+            with pytest.raises(SubmissionError) as caught:
+                await session.submit(envelope_to(*names), Content.of(CONTENT))
+            expected = Kind.MESSAGE if end == "refused" and not sender else Kind.TRANSIENT
+            assert caught.value.fault.kind is expected
+            assert standin.received == []
+        else:
+            outcome = await session.submit(envelope_to(*names), Content.of(CONTENT))
+            assert outcome.accepted == by_answer["taken"]
+            assert [mail.recipients for mail in standin.received] == [
+                group for group in (outcome.accepted,) if group
+            ]
+            left = by_answer["too many"] if outcome.accepted else ()
+            assert outcome.left == left
+            assert {refusal.recipient for refusal in outcome.refused} == set(names).difference(
+                outcome.accepted, left
+            )
+        script.refuse_recipients, script.replies = {}, {}
+        assert session.is_usable
+        assert (await session.submit(envelope_to(ANNA), Content.of(CONTENT))).accepted == (ANNA,)
+    assert standin.received[-1].content == CONTENT
+
+
+@pytest.mark.parametrize("manner", Manner)
+@pytest.mark.parametrize("without", [(), ("CHUNKING",), ("CHUNKING", "PIPELINING")], ids=str)
+@pytest.mark.parametrize("step", [Step.MAIL, Step.RCPT, Step.DATA, Step.CONTENT, Step.FINAL])
+async def test_a_farewell_in_the_middle_of_a_flight(
+    standin: StandIn, step: Step, without: tuple[str, ...], manner: Manner
+) -> None:
+    """It is the answer to whatever was asked, says why, and ends the session."""
+    standin.script = Script(
+        manner=manner, without=without, replies={step: "421 4.4.1 Connection timed out"}
+    )
+    session = await Session.open(account_on(standin))
+    with pytest.raises(SubmissionError) as caught:
+        await session.submit(envelope_to(ANNA, BERT), Content.of(CONTENT))
+    assert (caught.value.fault.problem, caught.value.fault.code) == (Problem.TIMEOUT, 421)
+    assert caught.value.handed_in
+    assert not session.is_usable
+    await nothing_left_open(standin)
+    assert standin.received == []
+
+
+@pytest.mark.parametrize(
+    ("replies", "problem"),
+    [
+        ({Step.MAIL: "hello?"}, Problem.UNEXPECTED_REPLY),
+        ({Step.MAIL: "354 go ahead"}, Problem.UNEXPECTED_REPLY),
+        ({Step.FINAL: "hello?"}, Problem.ANSWER_LOST),
+    ],
+    ids=str,
+)
+async def test_a_server_that_talks_nonsense(
+    standin: StandIn, replies: dict[Step, str], problem: Problem
+) -> None:
+    """It is not believed in anything more."""
+    standin.script = Script(replies=replies)
+    session = await Session.open(account_on(standin))
+    with pytest.raises(SubmissionError) as caught:
+        await session.submit(envelope_to(ANNA), Content.of(CONTENT))
+    assert (caught.value.fault.kind, caught.value.fault.problem) == (Kind.TRANSIENT, problem)
+    assert not session.is_usable
+    await nothing_left_open(standin)
+
+
+async def test_one_reply_too_many(standin: StandIn) -> None:
+    """What nobody asked for is taken for no other answer: the session is not used again."""
+    standin.script = Script(replies={Step.IDLE: "250 2.0.0 And another one"})
+    session = await Session.open(account_on(standin))
+    await session.submit(envelope_to(CARL), Content.of(CONTENT))
+    async with asyncio.timeout(2):
+        while session.is_open:  # noqa: ASYNC110 - What nobody asked for sets no event.
+            await asyncio.sleep(0)
+    with pytest.raises(SubmissionError, match=Problem.CONNECTION_LOST):
+        await session.submit(envelope_to(CARL), Content.of(CONTENT))
+    await session.close()
