@@ -14,7 +14,7 @@ from custom_components.outlook_smtp.const import DOMAIN
 
 from .conftest import ADDRESS
 from .helpers import ANNA, add_account, letter, mailer_of, put_off, settle
-from .standin import Identity, Script, StandIn, closed_port
+from .standin import Identity, Script, StandIn, Step, closed_port
 
 
 async def page(hass: HomeAssistant) -> dict[str, Any]:

@@ -9,15 +9,16 @@ import pytest
 from custom_components.outlook_smtp.outbox import courier as courier_module
 from custom_components.outlook_smtp.outbox.courier import Contact
 from custom_components.outlook_smtp.outbox.delivery import Delivery, Event
-from custom_components.outlook_smtp.outbox.item import Limits
+from custom_components.outlook_smtp.outbox.item import Item, Limits
 from custom_components.outlook_smtp.outbox.queue import Queue
 from custom_components.outlook_smtp.outbox.schedule import PER_MINUTE
 from custom_components.outlook_smtp.outbox.spool import Spool
 from custom_components.outlook_smtp.smtp.account import Account
 from custom_components.outlook_smtp.smtp.faults import Kind, Stage, SubmissionError
 from custom_components.outlook_smtp.smtp.probe import Report, probe
+from custom_components.outlook_smtp.smtp.transaction import Outcome
 from tests.conftest import ADDRESS
-from tests.standin import CATALOGUE, Script, StandIn
+from tests.standin import CATALOGUE, Script, StandIn, Step
 
 from .courier_helpers import (
     DAY,
@@ -33,7 +34,7 @@ from .courier_helpers import (
     unpaced,
     until,
 )
-from .helpers import ANNA, BERT, add
+from .helpers import ANNA, BERT, CARL, add, started_again
 
 ROWS = {row.name: row for row in CATALOGUE}
 
@@ -271,3 +272,56 @@ async def test_a_thousand_messages_arrive_in_order_and_once(standin: StandIn, qu
         await last.verdict
     assert numbers(standin) == list(range(count))
     assert not Spool(queue.spool.folder).open().waiting
+
+
+async def test_many_messages_over_one_session(standin: StandIn, queue: Queue) -> None:
+    """One sign-in serves all that follow one another."""
+    async with running(courier_on(standin, queue, schedule=unpaced())):
+        for number in range(1, 11):
+            await add(queue, number)
+        await until(lambda: not queue.items)
+    assert standin.connections == 1
+    assert numbers(standin) == list(range(1, 11))
+
+
+async def test_recipients_over_the_limit_get_it_in_their_turn(
+    standin: StandIn, queue: Queue
+) -> None:
+    """Who asked hears of all of them at the end, and nobody gets the message twice."""
+    standin.script = Script(limit_recipients=2, refuse_recipients={BERT: "550 5.1.1 User unknown"})
+    async with running(courier_on(standin, queue, schedule=unpaced())):
+        item = await add(queue, 1, ANNA, BERT, CARL, "d@x.org", "e@x.org", "f@x.org")
+        await until(lambda: not queue.items)
+    groups = [mail.recipients for mail in standin.received]
+    assert groups == [(ANNA, CARL), ("d@x.org", "e@x.org"), ("f@x.org",)]
+    assert item.verdict
+    verdict = item.verdict.result()
+    assert verdict.accepted == (ANNA, CARL, "d@x.org", "e@x.org", "f@x.org")
+    assert [refusal.recipient for refusal in verdict.refused] == [BERT]
+    assert verdict.waiting == ()
+
+
+async def test_an_end_between_two_transactions_repeats_nothing(
+    standin: StandIn, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a first transaction has brought away is on disk before the next one begins."""
+    standin.script = Script(limit_recipients=1)
+    settle, settled = queue.settle, asyncio.Event()
+
+    async def settle_once(item: Item, outcome: Outcome) -> None:
+        await settle(item, outcome)
+        settled.set()
+        standin.script.stall = Step.MAIL
+
+    monkeypatch.setattr(queue, "settle", settle_once)
+    monkeypatch.setattr(courier_module, "STOP_GRACE", 0.05)
+    async with running(courier_on(standin, queue, schedule=unpaced())):
+        item = await add(queue, 1, ANNA, BERT)
+        await settled.wait()
+        await until(lambda: queue.under_way)
+    assert item.verdict
+    verdict = item.verdict.result()
+    assert (verdict.accepted, verdict.waiting) == ((ANNA,), (BERT,))
+    again = await started_again(queue)
+    assert [waiting.recipients for waiting in again.items] == [(BERT,)]
+    assert [mail.recipients for mail in standin.received] == [(ANNA,)]

@@ -1,0 +1,111 @@
+"""The page that tells of a run: docs/performance.md."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from importlib.metadata import version
+import os
+from pathlib import Path
+import platform
+import re
+from typing import Final
+
+from . import tables
+from .orders import Scenario
+from .plan import Plan
+from .processes import PROJECT
+from .run import Results
+
+PATH: Final = PROJECT / "docs" / "performance.md"
+SCENARIOS: Final[dict[Scenario, str]] = {
+    Scenario.COLD: "A cold message: no connection is open",
+    Scenario.WARM: "A warm message: one follows another",
+    Scenario.BURST: "A burst: many messages at once",
+    Scenario.BIG: "20 MB of attachments",
+    Scenario.QUEUE: "1,000 queued messages",
+}
+INTRODUCTION: Final = """\
+# Performance
+
+How long does Home Assistant take to send a mail, and what does it cost meanwhile? Three ways are
+compared: the `smtp` integration as Home Assistant ships it (an action of its notify entity), the
+library aiosmtplib without Home Assistant (one connection that is kept open), and this integration
+(the action `outlook_smtp.send_message`). All send to the same server on the same machine, a
+look-alike of Microsoft's with STARTTLS and sign-in, at the end of a line that is as long as the
+table says: a delay of 100 ms means that an answer comes 100 ms after the question, a round trip.
+The machine differs from yours, so compare the rows with one another: the ratios are what counts.
+
+- Every measurement runs in a process of its own, after everything was set up and loaded.
+- {repetitions}
+- Round trips are the whole time divided by the delay and the number of messages, with the time of
+  the processor in it.
+- A TCP connection is made at the near end of the line and is not counted. In reality it adds the
+  same one and a half round trips to every cold connection of all three ways.
+- The longest stall is by how much a clock of 1 ms in the event loop was late. It is watched in a
+  process of its own, for ten seconds at most, because watching takes time of the processor.
+- Memory growth is the peak of the process above what it had before. The files that are attached
+  are in it.
+- CPU is that of the process that sends, not the server's.
+- The pace that this integration keeps for Microsoft's sake, 30 messages a minute, is switched off.
+- The built-in integration and aiosmtplib have no outbox: they send the 1,000 messages in a row.
+- Where the server lacks CHUNKING, as some do, this integration makes do with PIPELINING, which
+  costs one round trip more. Microsoft's servers have both.
+- All sign in with a password, because the built-in integration can do nothing else. Signing in
+  with Microsoft takes one round trip less."""
+MEDIAN: Final = """\
+Single messages are measured three times, and the median counts; a burst and the queue once."""
+ONCE: Final = """\
+Every row was measured once, and the event loop was watched where 20 MB are attached."""
+TARGETS: Final = """\
+Judged are delays of 100 ms and more, and for 20 MB of attachments every delay."""
+SET_UP: Final = """\
+How long Home Assistant waits for an account at its start: with the server alive, dead (it refuses
+connections) and black-holed (it never answers). The median of five."""
+IMPORT: Final = """\
+How long Python takes to load everything that Home Assistant loads of the integration, after what
+all integrations share, compared with Home Assistant's own `ntfy`. The median of five."""
+AGAIN: Final = """\
+`scripts/bench` measures everything, compares it with the targets and writes this page; it takes
+the better part of an hour, with `--once`, which measures each row once only, half of that.
+`scripts/bench --quick` gives a first impression in two minutes."""
+
+
+def write(plan: Plan, results: Results) -> None:
+    """Write the page."""
+    introduction = INTRODUCTION.format(repetitions=ONCE if plan.once else MEDIAN)
+    PATH.write_text("\n\n".join((introduction, *_sections(plan, results))) + "\n")
+
+
+def report(plan: Plan, results: Results) -> str:
+    """Return what a terminal shows of a run."""
+    return "\n\n".join(_sections(plan, results))
+
+
+def _sections(plan: Plan, results: Results) -> Iterator[str]:
+    """Yield the sections."""
+    yield "## The machine"
+    yield "\n".join(f"- {name}: {value}" for name, value in _machine())
+    yield from ("## Targets", TARGETS, tables.render(tables.of_targets(plan, results)))
+    for scenario in plan.scenarios:
+        yield f"## {SCENARIOS[scenario]}"
+        yield tables.render(tables.of_scenario(plan, results, scenario))
+    yield from ("## Set-up", SET_UP, tables.render(tables.of_set_ups(results)))
+    yield from ("## Import", IMPORT, tables.render(tables.of_imports(results)))
+    yield from ("## Measure again", AGAIN)
+
+
+def _machine() -> Iterator[tuple[str, str]]:
+    """Yield what is to be known of the machine."""
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    yield "Processor", f"{_processor()}, {os.cpu_count()} cores"
+    yield "Memory", f"{pages / 2**30:.1f} GiB"
+    yield "System", f"{platform.freedesktop_os_release()['PRETTY_NAME']}, {platform.release()}"
+    yield "Python", platform.python_version()
+    yield "Home Assistant", version("homeassistant")
+    yield "aiosmtplib", version("aiosmtplib")
+    yield "Date", f"{datetime.now(UTC):%Y-%m-%d}"
+
+
+def _processor() -> str:
+    """Return the processor's name, or at least its kind."""
+    found = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    return found[1] if found else platform.machine()
