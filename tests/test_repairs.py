@@ -6,6 +6,7 @@ from freezegun.api import FrozenDateTimeFactory
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryDisabler
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
+from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
@@ -164,11 +165,11 @@ async def test_dialog_tells_checks_and_ends(
 ) -> None:
     """It says what, when and in which words; it stays while it is so, and ends when it is over."""
     reply = await refuse(hass, standin, account, key)
-    since = account.runtime_data.data.since
+    since = dt_util.as_local(account.runtime_data.data.since)
     await repair.open(key, account)
     assert ADDRESS in repair.text
     assert quote(reply) in repair.text
-    assert f"{since:%Y-%m-%d}" in repair.text
+    assert f"since {since:%Y-%m-%d %H:%M}" in repair.text
     if key in WITH_SIGN_IN:
         await repair.choose("check")
     else:
