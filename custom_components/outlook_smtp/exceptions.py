@@ -12,7 +12,7 @@ from .outbox.queue import Queue
 from .smtp.account import Server
 from .smtp.faults import Fault
 from .smtp.probe import right_host
-from .smtp.transaction import Refusal
+from .smtp.submission import Refusal
 
 
 def fault_placeholders(fault: Fault, address: str, server: Server) -> dict[str, str]:

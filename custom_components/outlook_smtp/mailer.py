@@ -24,7 +24,7 @@ from .outbox.queue import Queue
 from .outbox.record import Record
 from .smtp.account import Account
 from .smtp.faults import Problem
-from .smtp.transaction import Envelope, Refusal
+from .smtp.submission import Envelope, Refusal
 
 DEFAULT_SIZE_LIMIT: Final = 157_286_400  # Bytes; what Microsoft advertises.
 PATIENCE: Final = 10.0  # Seconds that a caller waits for the server at most.

@@ -14,7 +14,7 @@ from custom_components.outlook_smtp.outbox.queue import Queue
 from custom_components.outlook_smtp.outbox.record import Record, read_content, read_head
 from custom_components.outlook_smtp.outbox.spool import FAILED, Contents, Failure, Spool, Spooled
 from custom_components.outlook_smtp.smtp.faults import Fault, Kind, Problem
-from custom_components.outlook_smtp.smtp.transaction import Envelope
+from custom_components.outlook_smtp.smtp.submission import Envelope
 from tests.conftest import ADDRESS
 
 ANNA, BERT, CARL = "anna@example.com", "bert@example.com", "carl@example.com"

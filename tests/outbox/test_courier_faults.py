@@ -121,6 +121,8 @@ async def test_a_message_whose_answer_is_lost_is_sent_again_as_it_was(
         await let_pass(freezer, queue, NEXT_TRY)
     assert not queue.items
     assert [mail.content for mail in standin.received] == [content, content]
+    # The second time it is known where the message came to.
+    assert [mail.chunks for mail in standin.received] == [1, 0]
 
 
 async def test_a_message_whose_answer_is_lost_time_and_again_is_kept_aside(

@@ -14,7 +14,7 @@ from custom_components.outlook_smtp.outbox.schedule import FIRST_DELAY, MAX_AUTH
 from custom_components.outlook_smtp.smtp.content import Content
 from custom_components.outlook_smtp.smtp.faults import Kind, Problem, SubmissionError
 from custom_components.outlook_smtp.smtp.session import Session
-from custom_components.outlook_smtp.smtp.transaction import Envelope, Outcome
+from custom_components.outlook_smtp.smtp.submission import Envelope, Outcome
 from tests.standin import CATALOGUE, Script, StandIn
 
 from .courier_helpers import (
@@ -75,10 +75,12 @@ async def test_what_nobody_foresaw_puts_a_message_off_and_stops_nothing(
     """It counts as if the server had put the message off: in the end the others pass."""
     submit = Session.submit
 
-    async def fail(session: Session, envelope: Envelope, content: Content) -> Outcome:
+    async def fail(
+        session: Session, envelope: Envelope, content: Content, *, careful: bool
+    ) -> Outcome:
         if b"Subject: 1\r" in content.file.read():
             raise error
-        return await submit(session, envelope, content)
+        return await submit(session, envelope, content, careful=careful)
 
     async with running(courier_on(standin, queue)) as courier:
         with monkeypatch.context() as patch:

@@ -16,7 +16,7 @@ from custom_components.outlook_smtp.outbox.item import (
 from custom_components.outlook_smtp.outbox.queue import KEEP_FAILED, Queue
 from custom_components.outlook_smtp.outbox.spool import FAILED, WAITING
 from custom_components.outlook_smtp.smtp.faults import Fault, Kind, Problem
-from custom_components.outlook_smtp.smtp.transaction import Outcome, Refusal
+from custom_components.outlook_smtp.smtp.submission import Outcome, Refusal
 
 from .helpers import (
     ANNA,

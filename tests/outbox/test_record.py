@@ -21,7 +21,7 @@ from custom_components.outlook_smtp.outbox.record import (
     write_head,
     write_message,
 )
-from custom_components.outlook_smtp.smtp.transaction import Envelope
+from custom_components.outlook_smtp.smtp.submission import Envelope
 
 from .helpers import ANNA, content_of, record_of
 

@@ -15,7 +15,7 @@ from ..smtp.faults import Fault, Kind, Problem, SubmissionError
 from ..smtp.keeper import SessionKeeper
 from ..smtp.probe import Report, probe
 from ..smtp.session import ServerInfo
-from ..smtp.transaction import Outcome
+from ..smtp.submission import Outcome
 from .item import Item
 from .queue import Queue
 from .record import DamagedError
@@ -235,13 +235,16 @@ class Courier:
         obstacle: Fault | None
         try:
             async with self._until_cut_off():
-                outcome = await self._sessions.submit(item.record.envelope, content)
+                careful = item.setbacks > 0  # It may have arrived.
+                outcome = await self._sessions.submit(
+                    item.record.envelope, content, careful=careful
+                )
         except SubmissionError as error:
             obstacle = self._schedule.judge(error.fault, time.monotonic())
             self._tell(obstacle, started, handed_in=error.handed_in)
             await self._settle_fault(item, obstacle, handed_in=error.handed_in)
         else:
-            obstacle = _obstacle(outcome)
+            obstacle = outcome.obstacle
             self._tell(obstacle, started, handed_in=True)
             await self._settle(item, outcome)
         if obstacle and obstacle.kind is not Kind.MESSAGE:
@@ -279,10 +282,10 @@ class Courier:
     async def _settle(self, item: Item, outcome: Outcome) -> None:
         """Settle a message that the server took in hand."""
         await self._queue.settle(item, outcome)
-        trouble = _trouble(outcome)
+        trouble = outcome.trouble
         if outcome.accepted or trouble is None:
             await self._succeed(by_mail=bool(outcome.accepted))
-        if trouble and _is_well(outcome, trouble):
+        if trouble and outcome.is_well:
             self._set_back(item)
         elif trouble:
             await self._put_off(item, trouble, handed_in=True)
@@ -348,22 +351,3 @@ class Courier:
                 await asyncio.to_thread(self._queue.spool.save_hold, write_hold(hold))
             except OSError as error:
                 _LOGGER.error("A hold cannot be kept for after a restart: %s", error.strerror)
-
-
-def _trouble(outcome: Outcome) -> Fault | None:
-    """Return what keeps some recipients waiting."""
-    faults = [refusal.fault for refusal in outcome.refused]
-    return next((fault for fault in reversed(faults) if fault.kind is not Kind.MESSAGE), None)
-
-
-def _is_well(outcome: Outcome, trouble: Fault) -> bool:
-    """Tell whether the server is well, and only some recipients of the message have to wait."""
-    return bool(outcome.accepted) and trouble.kind is Kind.TRANSIENT
-
-
-def _obstacle(outcome: Outcome) -> Fault | None:
-    """Return what stood in the way of a message that the server took in hand."""
-    trouble = _trouble(outcome)
-    if trouble and not _is_well(outcome, trouble):
-        return trouble
-    return None if outcome.accepted else outcome.refused[-1].fault

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 
 from ..smtp.faults import Fault
-from ..smtp.transaction import Refusal
+from ..smtp.submission import Refusal
 
 
 class Event(StrEnum):
@@ -15,6 +16,11 @@ class Event(StrEnum):
     REFUSED = "refused"
     EXPIRED = "expired"
     FAILED = "failed"
+
+    @classmethod
+    def of_refusal(cls, fault: Fault) -> Self:
+        """Tell a server's word from what cannot even be said to it."""
+        return cls.REFUSED if fault.code else cls.FAILED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

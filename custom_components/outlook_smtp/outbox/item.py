@@ -1,13 +1,13 @@
 """What is known in memory of the messages of an outbox: never their content."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 import time
 from typing import Final
 
 from ..smtp.faults import Fault
-from ..smtp.transaction import Refusal
+from ..smtp.submission import Refusal
 from .delivery import Verdict
 from .record import Record
 from .spool import Failure, Spooled
@@ -68,6 +68,13 @@ class Item:
     def recipients(self) -> tuple[str, ...]:
         """Return who has not got the message yet."""
         return self.record.envelope.recipients
+
+    def resolve(self, verdict: Verdict) -> None:
+        """Give the caller who waits his answer, earlier transactions of the message included."""
+        if self.verdict and not self.verdict.done():
+            accepted = self.accepted + verdict.accepted
+            refused = self.refused + verdict.refused
+            self.verdict.set_result(replace(verdict, accepted=accepted, refused=refused))
 
 
 @dataclass(slots=True, eq=False)

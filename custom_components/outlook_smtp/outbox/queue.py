@@ -9,7 +9,7 @@ import time
 from typing import Final
 
 from ..smtp.faults import Fault, Kind
-from ..smtp.transaction import Outcome, Refusal
+from ..smtp.submission import Outcome, Refusal
 from .delivery import Delivery, Event, Verdict
 from .item import (
     FailedItem,
@@ -115,7 +115,7 @@ class Queue:
             return
         item.told_queued = True
         self._tell(Event.QUEUED, item, item.recipients, item.fault)
-        _resolve(item, Verdict(waiting=item.recipients, fault=item.fault))
+        item.resolve(Verdict(waiting=item.recipients, fault=item.fault))
 
     async def settle(self, item: Item, outcome: Outcome) -> None:
         """Note for whom a message was accepted, who is refused for good, and who waits on."""
@@ -125,7 +125,7 @@ class Queue:
         wait_on = {*_names(kept), *outcome.left}
         waiting = tuple(recipient for recipient in everybody if recipient in wait_on)
         if gone:
-            event = _refused_or_failed(gone[-1].fault)
+            event = Event.of_refusal(gone[-1].fault)
             kept_as = await self._keep_aside(item, event, _names(gone), gone[-1].fault)
         if waiting and waiting != everybody:
             await self._narrow(item, waiting)
@@ -144,8 +144,7 @@ class Queue:
             item.refused += tuple(gone)
         elif outcome.accepted or gone:
             item.told_queued = True
-            _resolve(
-                item,
+            item.resolve(
                 Verdict(
                     accepted=outcome.accepted,
                     refused=tuple(gone),
@@ -168,7 +167,7 @@ class Queue:
                 self._drop(item)
                 await self._keep_aside(item, Event.EXPIRED, item.recipients, item.fault)
                 self._tell(Event.EXPIRED, item, item.recipients, item.fault)
-                _resolve(item, Verdict(fault=item.fault))
+                item.resolve(Verdict(fault=item.fault))
         for failed in [failed for failed in self.failed if failed.born + KEEP_FAILED <= now]:
             await self._discard(failed)
 
@@ -185,7 +184,7 @@ class Queue:
         await self._on_disk(self.spool.set_aside, item.spooled)
         _LOGGER.error("The message %s is lost: its file is damaged or gone", item.spooled.id)
         self._tell(Event.FAILED, item, item.recipients)
-        _resolve(item, Verdict())
+        item.resolve(Verdict())
 
     async def cancel(self, message_id: str) -> None:
         """Forget a message that waits or has failed.
@@ -213,7 +212,7 @@ class Queue:
         except OSError:
             self.items.insert(place, item)
             raise
-        _resolve(item, Verdict())
+        item.resolve(Verdict())
         self._changed()
 
     async def retry(self, message_id: str | None = None) -> int:
@@ -349,20 +348,3 @@ class Queue:
 def _names(refused: Sequence[Refusal]) -> tuple[str, ...]:
     """Return the addresses of those who are refused."""
     return tuple(refusal.recipient for refusal in refused)
-
-
-def _refused_or_failed(fault: Fault) -> Event:
-    """Tell a server's word from what cannot even be said to it."""
-    return Event.REFUSED if fault.code else Event.FAILED
-
-
-def _resolve(item: Item, verdict: Verdict) -> None:
-    """Give the caller who waits his answer, earlier transactions of the message included."""
-    if item.verdict and not item.verdict.done():
-        item.verdict.set_result(
-            replace(
-                verdict,
-                accepted=item.accepted + verdict.accepted,
-                refused=item.refused + verdict.refused,
-            )
-        )

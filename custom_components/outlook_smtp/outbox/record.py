@@ -11,7 +11,7 @@ from hashlib import sha256
 import json
 from typing import Any, BinaryIO, Final
 
-from ..smtp.transaction import Envelope
+from ..smtp.submission import Envelope
 
 MAX_PIECE: Final = 65_536  # Bytes of a content that are read at once.
 MARK: Final = b"outlook_smtp message 1 "

@@ -18,7 +18,7 @@ from secrets import token_hex
 import shutil
 from typing import Any, BinaryIO, Final
 
-from ..smtp.transaction import Envelope
+from ..smtp.submission import Envelope
 from .disk import new_file, open_file, read_json, remove, sync, unlink, write_json
 from .record import DamagedError, Record, read_content, read_head, write_message
 

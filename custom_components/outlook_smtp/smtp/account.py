@@ -46,9 +46,10 @@ SERVERS: Final[dict[AccountKind, Server]] = {
 class Account:
     """One mailbox and the way to submit mail for it.
 
-    `timeout` is the longest wait for one step of the conversation, in seconds, and
+    `timeout` is the longest wait for one step of the conversation, in seconds, `content_timeout`
+    that for half a megabyte of content, which takes as long as the line is narrow, and
     `final_timeout` that for the word whether a message is accepted, which is worth waiting for:
-    without it the message has to be sent again and may arrive twice (RFC 5321, section 4.5.3.2.6).
+    without it the message has to be sent again and may arrive twice (RFC 5321, section 4.5.3.2).
     """
 
     address: str
@@ -56,4 +57,5 @@ class Account:
     credentials: Credentials
     tls_context: ssl.SSLContext = field(repr=False)
     timeout: float
+    content_timeout: float = 180.0
     final_timeout: float = 600.0

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 import logging
 import socket
@@ -20,14 +20,14 @@ from .faults import Fault, Kind, Problem, Stage, SubmissionError
 _LOGGER = logging.getLogger(__name__)
 
 HAPPY_EYEBALLS_DELAY: Final = 0.25  # Seconds; the value RFC 8305 recommends.
-# An idle line is asked after 20 s whether it is alive, and is dead after 15 s more without an
-# answer; one that is in use is dead when nothing arrives over there for 15 s.
-TCP_OPTIONS: Final = {
+# A silent line is asked after 20 s whether it is alive, and is dead when three questions in a row
+# had no answer. Linux counts no questions but looks at the user timeout, which is as long.
+KEEP_ALIVE: Final = {
     "TCP_KEEPIDLE": 20,  # Seconds.
     "TCP_KEEPINTVL": 5,  # Seconds.
     "TCP_KEEPCNT": 3,
-    "TCP_USER_TIMEOUT": 15_000,  # Milliseconds (RFC 5482).
 }
+DEAD_AFTER: Final = 34.0  # Seconds; just less, because the system looks every five.
 
 
 @dataclass(slots=True)
@@ -120,16 +120,21 @@ async def open_socket(server: Server, timeout: float, watch: Watch) -> socket.so
             sock = await aiohappyeyeballs.start_connection(
                 addresses, happy_eyeballs_delay=HAPPY_EYEBALLS_DELAY, interleave=1
             )
-    _watch_over(sock)
+    _watch_over(sock, timeout)
     return sock
 
 
-def _watch_over(sock: socket.socket) -> None:
-    """Let the system notice a line that is dead without a word, where it can."""
+def _watch_over(sock: socket.socket, timeout: float) -> None:
+    """Let the system notice a line that is dead without a word, where it can.
+
+    A line is dead too when the server takes nothing for long (RFC 5482), but not sooner than the
+    user wants to wait.
+    """
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in TCP_OPTIONS.items():
-        if (option := getattr(socket, name, None)) is not None:
-            sock.setsockopt(socket.IPPROTO_TCP, option, value)
+    user_timeout = round(max(DEAD_AFTER, timeout) * 1000)
+    for name, value in {**KEEP_ALIVE, "TCP_USER_TIMEOUT": user_timeout}.items():
+        with suppress(AttributeError, OSError):  # Not every system knows all of them.
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 async def _upgrade(client: Client, watch: Watch) -> None:

@@ -7,7 +7,7 @@ from .account import Account
 from .content import Content
 from .faults import SubmissionError
 from .session import ServerInfo, Session
-from .transaction import Envelope, Outcome
+from .submission import Envelope, Outcome
 
 IDLE_TIME: Final = 90.0  # Seconds; Microsoft hangs up after about 5 minutes.
 
@@ -24,7 +24,9 @@ class SessionKeeper:
         self._timer: asyncio.TimerHandle | None = None
         self._leaving: asyncio.Task[None] | None = None
 
-    async def submit(self, envelope: Envelope, content: Content) -> Outcome:
+    async def submit(
+        self, envelope: Envelope, content: Content, *, careful: bool = False
+    ) -> Outcome:
         """Submit a message over the session that is open, or over a new one.
 
         A session that has died in the meantime is replaced, and nobody hears of it.
@@ -32,6 +34,7 @@ class SessionKeeper:
         Args:
             envelope: The addresses that the server is told.
             content: The whole message.
+            careful: Whether the message may have arrived already, as `Session.submit` tells.
 
         Raises:
             SubmissionError: As `Session.open` and `Session.submit` do.
@@ -41,27 +44,30 @@ class SessionKeeper:
         session = self._take()
         if session and session.is_usable:
             try:
-                return await self._submit(session, envelope, content)
+                return await self._submit(session, envelope, content, careful=careful)
             except SubmissionError:
-                if session.was_answered:
+                if session.was_answered or session.is_open:
                     raise
+                careful = True
         elif session:
             await session.close()
         session = await Session.open(self._account)
         self.server_info = session.server_info
-        return await self._submit(session, envelope, content)
+        return await self._submit(session, envelope, content, careful=careful)
 
     async def close(self) -> None:
         """Take leave of the server, if there is a session."""
         if session := self._take():
             await session.close()
         if self._leaving:
-            await self._leaving
+            await asyncio.wait((self._leaving,))
 
-    async def _submit(self, session: Session, envelope: Envelope, content: Content) -> Outcome:
+    async def _submit(
+        self, session: Session, envelope: Envelope, content: Content, *, careful: bool
+    ) -> Outcome:
         """Submit a message over a session, and keep that if it is still good."""
         try:
-            return await session.submit(envelope, content)
+            return await session.submit(envelope, content, careful=careful)
         finally:
             if session.is_open:
                 self._keep(session)

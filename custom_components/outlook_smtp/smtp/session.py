@@ -13,12 +13,15 @@ from .account import Account
 from .connection import Client, Watch, connect
 from .content import Content
 from .faults import Fault, Kind, Problem, Stage, SubmissionError
-from .transaction import Envelope, Outcome, Transaction
+from .submission import Envelope, Outcome
+from .transaction import Transaction
 from .wire import Wire
 
 QUIT_TIMEOUT: Final = 2.0  # Seconds; the message is safe by then and nobody should wait longer.
 MAX_AGE: Final = 480.0  # Seconds; Microsoft ends whole sessions after 10 to 20 minutes.
 
+# What lets a message go out before the server has said that it wants it.
+_FLIGHTS: Final = frozenset({"chunking", "pipelining"})
 _SIZE: Final = re.compile(r"[1-9][0-9]{0,19}")  # RFC 1870; 0 stands for no limit.
 
 
@@ -112,7 +115,9 @@ class Session:
         finally:
             self._wire.close()
 
-    async def submit(self, envelope: Envelope, content: Content) -> Outcome:
+    async def submit(
+        self, envelope: Envelope, content: Content, *, careful: bool = False
+    ) -> Outcome:
         """Submit one message in one transaction.
 
         A recipient whom the server refuses does not keep the message from the others. A session
@@ -121,6 +126,8 @@ class Session:
         Args:
             envelope: The addresses that the server is told.
             content: The whole message.
+            careful: Whether to hear every answer before going on. What is lost with the line
+                may have arrived when all was one flight; in this way it is known.
 
         Raises:
             SubmissionError: If the sender or the content was refused for all, or the connection
@@ -135,6 +142,8 @@ class Session:
         if not self._wire.is_in_step:
             self.was_answered = False
             raise SubmissionError(Fault(Kind.TRANSIENT, Problem.CONNECTION_LOST), handed_in=True)
+        if careful:
+            extensions = {name: extensions[name] for name in extensions.keys() - _FLIGHTS}
         transaction = Transaction(self._wire, self._account, extensions, envelope, content)
         try:
             return await transaction.run(reset=self._unfinished)

@@ -11,6 +11,7 @@ from .content import Content
 from .errors import faults_of, read_error
 from .faults import Fault, Kind, Problem, Stage, SubmissionError
 from .replies import clean, read_reply
+from .submission import Envelope, Outcome, Refusal
 from .wire import Reply, Wire
 
 _GIVEN_MESSAGE_ID: Final = re.compile(r"<[^<>\s]+@[^<>\s]+>")
@@ -18,38 +19,6 @@ _GIVEN_MESSAGE_ID: Final = re.compile(r"<[^<>\s]+@[^<>\s]+>")
 _SPEAKABLE: Final = re.compile(
     r'(?:"(?:[^"\\\x00-\x1f\x7f]|\\[ -~])*"|[^\s<>"@\x00-\x1f\x7f]+)@[^\s<>"@\x00-\x1f\x7f]+'
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """Who sends to whom (RFC 5321): bare addresses; `utf8` where one is not ASCII (RFC 6531)."""
-
-    sender: str
-    recipients: tuple[str, ...]
-    utf8: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A recipient whom the server refused while it took others."""
-
-    recipient: str
-    fault: Fault
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """Who gets the message and who does not.
-
-    `left` are those who were too many for one transaction and are to get it in another one.
-    `reply` is the server's last answer, cleaned, and `message_id` the one it gave, if any.
-    """
-
-    accepted: tuple[str, ...]
-    refused: tuple[Refusal, ...]
-    reply: str = ""
-    message_id: str | None = None
-    left: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +71,14 @@ class Transaction:
 
         """
         opening = self._opening(reset=reset)
-        if self._is_hopeless:
-            return self._outcome()
-        if "chunking" in self._extensions:
-            await self._send_chunks(opening)
-        else:
-            await self._send_data(opening)
+        if not self._is_hopeless:
+            hand_in = self._send_chunks if "chunking" in self._extensions else self._send_data
+            try:
+                await hand_in(opening)
+            except SubmissionError as error:
+                last_words = await self._last_words()
+                if not self._is_decided:
+                    raise last_words or error from error.__cause__
         return self._outcome()
 
     def _opening(self, *, reset: bool) -> list[Command]:
@@ -146,6 +117,11 @@ class Transaction:
         known = len(self._taken) + len(self._refused)
         nobody = not self._taken and known == len(self._envelope.recipients)
         return bool(self._no_sender or self._no_content or nobody)
+
+    @property
+    def _is_decided(self) -> bool:
+        """Return whether the message's fate is known, however the line ends afterwards."""
+        return self._is_hopeless or self.is_complete
 
     async def _send_chunks(self, commands: list[Command]) -> None:
         """Hand the content in by BDAT, the first piece together with the envelope (RFC 3030).
@@ -206,50 +182,62 @@ class Transaction:
             self._wire.say(*(command.line for command in commands), content=content)
 
     async def _drain(self, content: bytes = b"") -> None:
-        """Send more of the content, if any, and wait until there is room for more.
-
-        Where the line has broken, what the server has said before explains it best.
-        """
-        try:
-            with faults_of(Stage.DATA):
-                self._wire.send(content)
-                await self._wire.drain(self._account.timeout)
-        except SubmissionError:
-            while self._wire.has_reply and self._pending:
-                await self._hear()
-            raise
+        """Send more of the content, if any, and wait until there is room for more."""
+        with faults_of(Stage.DATA):
+            self._wire.send(content)
+            await self._wire.drain(self._account.content_timeout)
 
     async def _hear_all(self) -> None:
         """Hear every answer that is missing."""
         while self._pending:
             await self._hear()
 
+    async def _last_words(self) -> SubmissionError | None:
+        """Hear what the server said before the line broke; it explains best why it did."""
+        try:
+            while self._pending and self._wire.has_reply:
+                await self._hear()
+        except SubmissionError as error:
+            return error
+        return None
+
+    def _patience(self, command: Command) -> float:
+        """Return how long an answer may take, in seconds."""
+        if command.final:
+            return self._account.final_timeout
+        is_chunk = command.line.startswith(b"BDAT")
+        return self._account.content_timeout if is_chunk else self._account.timeout
+
     async def _hear(self) -> None:
         """Hear the next answer, and note what it means."""
-        command = self._pending.popleft()
-        timeout = self._account.final_timeout if command.final else self._account.timeout
+        command = self._pending[0]
         try:
             with faults_of(command.stage):
-                reply = await self._wire.reply(timeout)
+                reply = await self._wire.reply(self._patience(command))
         except SubmissionError as error:
             if not command.final:
                 raise
             lost = Fault(Kind.TRANSIENT, Problem.ANSWER_LOST, text=error.fault.text)
             raise SubmissionError(lost) from error
+        self._pending.popleft()
         if reply.code == 421:  # It ends the session, whatever it answers (RFC 5321, 3.8).
-            self._wire.close()
-            raise SubmissionError(read_reply(command.stage, reply.code, reply.text))
-        self.is_answered = True
-        if reply.code // 100 in (4, 5):
-            self._note_refusal(command, read_reply(command.stage, reply.code, reply.text))
-        elif reply.code // 100 == (3 if command.line == b"DATA" else 2):
+            raise self._end(read_reply(command.stage, reply.code, reply.text))
+        if reply.code // 100 == (3 if command.line == b"DATA" else 2):
             self._note_acceptance(command, reply)
-        else:
-            self._wire.close()
+        elif reply.code // 100 in (4, 5) and command.line != b"RSET":
+            self._note_refusal(command, read_reply(command.stage, reply.code, reply.text))
+        else:  # It cannot be the answer to this command, so the line is out of step.
             text = clean(reply.text)
-            raise SubmissionError(
+            raise self._end(
                 Fault(Kind.TRANSIENT, Problem.UNEXPECTED_REPLY, code=reply.code, text=text)
             )
+        self.is_answered = True
+
+    def _end(self, fault: Fault) -> SubmissionError:
+        """Close the line and listen no more, and return the error that says why."""
+        self._wire.close()
+        self._pending.clear()
+        return SubmissionError(fault)
 
     def _note_refusal(self, command: Command, fault: Fault) -> None:
         """Note what is refused; of several refusals of the same the first tells the reason."""

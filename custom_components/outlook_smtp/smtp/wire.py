@@ -125,12 +125,13 @@ class Wire(asyncio.Protocol):
 
         Raises:
             OSError: If the line is closed.
+            SMTPResponseException: If it was closed because the server said what is no reply.
 
         """
         for command in commands:
             self._dialogue.say(command.decode("utf-8", "replace"))
         self._awaited += len(commands)
-        self.send(*(command + b"\r\n" for command in commands), content)
+        self.send(b"".join(command + b"\r\n" for command in commands), content)
 
     def begin_content(self, size: int) -> None:
         """Note that content follows in pieces, whose end will be answered."""
@@ -142,6 +143,7 @@ class Wire(asyncio.Protocol):
 
         Raises:
             OSError: If the line is closed.
+            SMTPResponseException: If it was closed because the server said what is no reply.
 
         """
         self._check()
@@ -151,7 +153,8 @@ class Wire(asyncio.Protocol):
         """Wait until there is room for more to send.
 
         Raises:
-            OSError: If the line breaks, or nothing moves for `timeout` seconds.
+            OSError: If the line breaks, or there is no room within `timeout` seconds.
+            SMTPResponseException: If the server says what is no reply.
 
         """
         async with asyncio.timeout(timeout):

@@ -1,0 +1,146 @@
+"""What a server has decided in the middle of a flight holds, however the line ends afterwards."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from custom_components.outlook_smtp.smtp.content import PIECE, Content
+from custom_components.outlook_smtp.smtp.dialogue import Dialogue
+from custom_components.outlook_smtp.smtp.faults import Kind, Problem, SubmissionError
+from custom_components.outlook_smtp.smtp.submission import Outcome
+from custom_components.outlook_smtp.smtp.transaction import Transaction
+from custom_components.outlook_smtp.smtp.wire import Wire
+from tests.standin import StandIn
+
+from .helpers import ANNA, BERT, CONTENT, HOST, LONG, account_on, envelope_to
+
+FLIGHTS = {"pipelining": "", "chunking": ""}
+TAKEN = "250 2.1.0 OK"
+NO_SENDER = "550 5.7.60 SMTP; Client does not have permissions to send as this sender"
+FIRST_RCPT = "503 5.5.2 Need mail command"
+TOO_LARGE = "552 5.3.4 Message size exceeds fixed maximum message size"
+TOO_MANY_ERRORS = "421 4.7.0 Too many errors on this connection, closing transmission channel"
+UNKNOWN = "550 5.1.1 User unknown"
+FAREWELL = "421 4.3.2 Service not available"
+
+
+@asynccontextmanager
+async def line_to(replies: Iterable[str], *, after: int) -> AsyncIterator[Wire]:
+    """Lend a line to a server that reads so many bytes, says all its replies and hangs up."""
+
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(after)
+        writer.write("".join(f"{reply}\r\n" for reply in replies).encode())
+        writer.write_eof()
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(speak, HOST) as server:
+        port = server.sockets[0].getsockname()[1]
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_connection(asyncio.Protocol, HOST, port)
+        wire = Wire(transport, Dialogue())
+        transport.set_protocol(wire)
+        try:
+            yield wire
+        finally:
+            wire.close()
+
+
+def transaction_over(
+    wire: Wire, standin: StandIn, *recipients: str, content: bytes = CONTENT
+) -> Transaction:
+    """Return a transaction in flights."""
+    account = account_on(standin, timeout=LONG)
+    return Transaction(wire, account, FLIGHTS, envelope_to(*recipients), Content.of(content))
+
+
+async def hand_in(
+    standin: StandIn, *replies: str, content: bytes = CONTENT, after: int = 1
+) -> Outcome:
+    """Submit a message to two recipients on a line that ends after the replies."""
+    async with line_to(replies, after=after) as wire:
+        transaction = transaction_over(wire, standin, ANNA, BERT, content=content)
+        return await transaction.run(reset=False)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        [],
+        [FIRST_RCPT],
+        [FIRST_RCPT, FIRST_RCPT],
+        [FIRST_RCPT, FIRST_RCPT, TOO_MANY_ERRORS],
+        [TOO_MANY_ERRORS],
+    ],
+    ids=len,
+)
+async def test_a_refused_sender(standin: StandIn, end: list[str]) -> None:
+    """The first reason is told, whatever follows of it."""
+    with pytest.raises(SubmissionError) as caught:
+        await hand_in(standin, NO_SENDER, *end)
+    assert caught.value.fault.problem is Problem.SENDER_NOT_ALLOWED
+    assert caught.value.fault.kind is Kind.MESSAGE
+
+
+@pytest.mark.parametrize("end", [[], [FAREWELL]], ids=len)
+async def test_refused_recipients(standin: StandIn, end: list[str]) -> None:
+    """Nobody gets it, and each reason is told."""
+    outcome = await hand_in(standin, TAKEN, UNKNOWN, UNKNOWN, *end)
+    assert outcome.accepted == ()
+    assert [refusal.recipient for refusal in outcome.refused] == [ANNA, BERT]
+
+
+@pytest.mark.parametrize("after", [1, PIECE, 2 * PIECE])
+async def test_refused_content(standin: StandIn, after: int) -> None:
+    """It is refused for good, and not the line's fault, where the server leaves in the middle."""
+    with pytest.raises(SubmissionError) as caught:
+        await hand_in(
+            standin, TAKEN, TAKEN, TAKEN, TOO_LARGE, content=b"x" * 8 * PIECE, after=after
+        )
+    assert caught.value.fault.problem is Problem.MESSAGE_TOO_LARGE
+
+
+@pytest.mark.parametrize("after", [1, 2 * PIECE])
+async def test_a_farewell_explains_a_broken_line(standin: StandIn, after: int) -> None:
+    """It is the last that was heard, though more was to be said."""
+    with pytest.raises(SubmissionError) as caught:
+        await hand_in(standin, TAKEN, FAREWELL, content=b"x" * 8 * PIECE, after=after)
+    assert caught.value.fault.code == 421
+    assert caught.value.fault.kind is Kind.TRANSIENT
+
+
+async def test_accepted_before_the_line_breaks(standin: StandIn) -> None:
+    """It is not sent again."""
+    outcome = await hand_in(standin, TAKEN, TAKEN, UNKNOWN, "250 2.0.0 OK")
+    assert outcome.accepted == (ANNA,)
+
+
+@pytest.mark.parametrize(
+    "replies",
+    [
+        ["500 5.3.3 Unrecognized command", TAKEN, TAKEN, TAKEN, TAKEN],
+        ["354 Start mail input", TAKEN, TAKEN, TAKEN, TAKEN],
+        [TAKEN, "354 Start mail input", TAKEN, TAKEN, TAKEN],
+    ],
+    ids=str,
+)
+async def test_what_is_no_answer_to_the_command(standin: StandIn, replies: list[str]) -> None:
+    """Every answer after it may be another's: none is believed."""
+    async with line_to(replies, after=1) as wire:
+        transaction = transaction_over(wire, standin, ANNA, BERT)
+        with pytest.raises(SubmissionError) as caught:
+            await transaction.run(reset=True)
+        assert caught.value.fault.problem is Problem.UNEXPECTED_REPLY
+        assert transaction.is_answered is (replies[0] is TAKEN)
+        assert not wire.is_in_step
+
+
+async def test_nothing_is_sent_for_nobody(standin: StandIn) -> None:
+    """Whoever cannot even be named is refused without a word to the server."""
+    async with line_to([], after=1) as wire:
+        outcome = await transaction_over(wire, standin, "no\nbody").run(reset=False)
+        assert wire.is_in_step
+    assert [refusal.recipient for refusal in outcome.refused] == ["no\nbody"]
