@@ -17,7 +17,7 @@ def main() -> int:
     try:
         results = asyncio.run(carry_out(plan))
     except BenchError as error:
-        tell(f"✗ {error}")
+        tell(f"\n✗ {error}")
         return 2
     except KeyboardInterrupt:
         return 130

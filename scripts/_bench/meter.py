@@ -16,12 +16,16 @@ PROCESS: Final = Path("/proc/self")
 
 @dataclass(kw_only=True)
 class Figures:
-    """What was measured, in seconds and bytes; the stall only where somebody watched."""
+    """What was measured, in seconds and bytes; the stall only where somebody watched.
+
+    Work that was broken off had not done all that it should.
+    """
 
     elapsed: float = 0.0
     cpu: float = 0.0
     memory: int = 0
     stall: float | None = None
+    broken_off: bool = False
 
 
 @asynccontextmanager

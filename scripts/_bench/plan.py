@@ -10,6 +10,9 @@ from .orders import Scenario, Way
 DELAYS: Final = (0, 20, 100, 200)  # Milliseconds there and back.
 LONGEST_ROW: Final = 20  # The longest delay at which messages in a row wait for 1,000 of them.
 ONCE: Final = (Scenario.BURST, Scenario.QUEUE)
+DESCRIPTION: Final = """\
+Measures sending. Without --quick, --once, --delay and --scenario all is measured, in the better
+part of an hour, and docs/performance.md is written; any other run only prints."""
 
 
 @dataclass(frozen=True, order=True)
@@ -34,9 +37,9 @@ class Plan:
     @classmethod
     def read(cls) -> Self:
         """Read the command line."""
-        parser = argparse.ArgumentParser(prog="scripts/bench", description="Measures sending.")
+        parser = argparse.ArgumentParser(prog="scripts/bench", description=DESCRIPTION)
         add = parser.add_argument
-        add("--quick", action="store_true", help="a minute and a half for a first impression")
+        add("--quick", action="store_true", help="a first impression in two minutes")
         add("--once", action="store_true", help="everything, but each row once only")
         add("--full", action="store_true", help="1,000 messages in a row over long lines too")
         add("--delay", type=int, nargs="+", metavar="MS", help="only behind these delays")
@@ -53,9 +56,9 @@ class Plan:
 
     @property
     def complete(self) -> bool:
-        """Return whether all that the page tells of is measured."""
+        """Return whether all that the page tells of is measured, as often as it says."""
         everything = (self.delays, self.scenarios) == (DELAYS, tuple(Scenario))
-        return everything and not self.quick
+        return everything and not (self.quick or self.once)
 
     @property
     def cells(self) -> Iterator[Cell]:
@@ -63,14 +66,17 @@ class Plan:
         for scenario in self.scenarios:
             for delay in self.delays:
                 for way in Way:
-                    if way is not Way.PIPELINING or scenario not in (Scenario.BIG, Scenario.QUEUE):
+                    if way is not Way.PIPELINING or scenario is not Scenario.QUEUE:
                         yield Cell(scenario, delay, way)
 
-    def skips(self, cell: Cell) -> bool:
-        """Return whether a row takes too long to be measured every time."""
+    def omission(self, cell: Cell) -> str | None:
+        """Return why a row is not measured, if it takes too long to be measured every time."""
         in_a_row = cell.scenario is Scenario.QUEUE and cell.way is not Way.OURS
-        longest = 0 if self.once else LONGEST_ROW
-        return in_a_row and cell.delay > longest and not self.full
+        if self.full or not in_a_row or cell.delay == 0:
+            return None
+        if cell.delay > LONGEST_ROW:
+            return "only with --full"
+        return "not with --once" if self.once else None
 
     def count(self, scenario: Scenario) -> int:
         """Return how many messages are sent."""

@@ -12,6 +12,10 @@ from typing import Any, Final, Self
 PROJECT: Final = Path(__file__).parents[2]
 
 
+# Compiled modules are kept, as Home Assistant keeps them, whatever is set here.
+ENVIRONMENT: Final = os.environ | {"PYTHONDONTWRITEBYTECODE": ""}
+
+
 class BenchError(Exception):
     """The benchmark cannot go on; the text is a sentence for the person who started it."""
 
@@ -23,7 +27,7 @@ async def start(module: str, *arguments: str, **environment: str) -> Process:
         stdin=PIPE,
         stdout=PIPE,
         cwd=PROJECT,
-        env=os.environ | environment,
+        env=ENVIRONMENT | environment,
     )
 
 

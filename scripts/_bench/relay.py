@@ -8,6 +8,7 @@ of the standard output is the port that leads to the server.
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 import socket
 import sys
 from typing import Final
@@ -26,6 +27,7 @@ class End(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._coming: deque[Callable[[asyncio.Transport], None]] = deque()
         self._arrived = 0
+        self._directions = 2
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Be connected, and give out what came before."""
@@ -40,18 +42,30 @@ class End(asyncio.Protocol):
         self._pass(lambda transport: transport.write(data))
 
     def eof_received(self) -> bool:
-        """Send the end of the stream on its way, and keep the other direction open."""
-        self._pass(lambda transport: transport.write_eof())
-        return True
+        """Send the end of the stream on its way, and keep open the direction that is left."""
+        assert self.opposite
+        self._pass(self.opposite._end)
+        self._directions -= 1
+        return self._directions > 0
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Send the end of the connection on its way."""
-        self._pass(lambda transport: transport.close())
+        """Send the end of the connection on its way, unless both streams have ended before."""
+        if self._directions:
+            self._pass(lambda transport: transport.close())
 
     def hang_up(self) -> None:
         """End the connection at once."""
         if self._transport:
             self._transport.close()
+
+    def _end(self, transport: asyncio.Transport) -> None:
+        """Say no more, and end the connection if nothing is heard any more either."""
+        self._directions -= 1
+        if not self._directions:
+            transport.close()
+        else:
+            with suppress(OSError):  # Who was here may have gone without a word.
+                transport.write_eof()
 
     def _pass(self, action: Callable[[asyncio.Transport], None]) -> None:
         """Let something happen at the other end after its time, and after what went before."""
@@ -99,13 +113,24 @@ class Entrance(End):
             self.hang_up()
 
 
-async def serve(port: int, delay: float) -> None:
-    """Be the line until killed."""
+async def lay(port: int, delay: float) -> asyncio.Server:
+    """Lay a line to a port, and return the server that is its near end."""
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Entrance(delay / 2, port), LOOPBACK, 0)
-    print(server.sockets[0].getsockname()[1], flush=True)
+    return await loop.create_server(lambda: Entrance(delay / 2, port), LOOPBACK, 0)
+
+
+def port_of(server: asyncio.Server) -> int:
+    """Return the port that a server listens on."""
+    port: int = server.sockets[0].getsockname()[1]
+    return port
+
+
+async def main(port: int, delay: float) -> None:
+    """Be the line until killed."""
+    server = await lay(port, delay)
+    print(port_of(server), flush=True)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1]), float(sys.argv[2])))
+    asyncio.run(main(int(sys.argv[1]), float(sys.argv[2])))

@@ -1,5 +1,6 @@
 """Carries out a plan, one measurement after another, each in a process of its own."""
 
+import asyncio
 from dataclasses import dataclass, field
 import os
 from pathlib import Path
@@ -11,10 +12,11 @@ from typing import Final
 
 from tests.standin import blocked_port, closed_port
 
+from . import ruler
 from .meter import Figures
 from .orders import FILE_SIZE, FILES, Order, Scenario, Way
 from .plan import Cell, Plan
-from .processes import PROJECT, Servers, ask
+from .processes import PROJECT, BenchError, Servers, ask
 
 INTEGRATIONS: Final = {
     "outlook_smtp": "custom_components.outlook_smtp",
@@ -23,13 +25,19 @@ INTEGRATIONS: Final = {
 NTFY_LIBRARY: Final = PROJECT / ".tools" / "ntfy"
 START_LIMIT: Final = 120.0  # Seconds.
 ROUND_TRIPS: Final = 40  # More than any way needs for a message.
-UNMEASURED: Final = (Scenario.WARM, Scenario.BIG)
+UNMEASURED: Final = (Scenario.WARM, Scenario.BIG)  # One message goes before those measured.
+MARGIN: Final = 0.3  # Seconds for the server to read what has arrived.
 
 
 @dataclass(kw_only=True)
 class Results:
-    """What was measured; set-ups by what the server does, imports by integration, in seconds."""
+    """What was measured, in seconds.
 
+    Lines are by their delay in milliseconds, set-ups by what the server does, and imports by
+    integration.
+    """
+
+    lines: dict[int, float] = field(default_factory=dict)
     figures: dict[Cell, Figures] = field(default_factory=dict)
     set_ups: dict[str, dict[str, float]] = field(default_factory=dict)
     imports: dict[str, float] = field(default_factory=dict)
@@ -50,16 +58,25 @@ class Run:
         for name in FILES:
             (Path(self._folder) / name).write_bytes(os.urandom(FILE_SIZE))
         for delay in self._plan.delays:
-            ports = {
-                chunking: await self._servers.connect(delay / 1000, chunking=chunking)
-                for chunking in (True, False)
-            }
+            ports = await self._lay_lines(delay)
             for cell in self._plan.cells:
-                if cell.delay == delay and not self._plan.skips(cell):
+                if cell.delay == delay and not self._plan.omission(cell):
                     with_chunking = cell.way is not Way.PIPELINING
                     await self._measure_cell(cell, ports[with_chunking])
         await self._measure_set_ups()
         await self._measure_imports()
+
+    async def _lay_lines(self, delay: int) -> dict[bool, int]:
+        """Return the port of a line to each server, with CHUNKING and without, as long as said."""
+        seconds = delay / 1000
+        ports = {
+            chunking: await self._servers.connect(seconds, chunking=chunking)
+            for chunking in (True, False)
+        }
+        strict = not self._plan.quick
+        lengths = [await ruler.measure(port, seconds, strict=strict) for port in ports.values()]
+        self.results.lines[delay] = max(lengths)
+        return ports
 
     async def _measure_cell(self, cell: Cell, port: int) -> None:
         """Measure one row, as often as planned."""
@@ -95,11 +112,14 @@ class Run:
         limit = START_LIMIT + count * (ROUND_TRIPS * order.delay + 0.5)
         authority = self._servers.authority
         answer = await ask("worker", order.write(), limit=limit, REQUESTS_CA_BUNDLE=authority)
+        figures = Figures(**answer)
+        if figures.broken_off:
+            await asyncio.sleep(2 * order.delay + MARGIN)  # What was under way still arrives.
         got, sent = await self._servers.count(), count + (cell.scenario in UNMEASURED)
-        # Who is watched may be broken off.
-        if got != sent and not (watching and got < sent):
-            tell(f"\n  The server got {got} messages instead of {sent}", end="")
-        return Figures(**answer)
+        if got > sent or (got < sent and not figures.broken_off):
+            row = f"{cell.scenario}, {cell.way}, {cell.delay} ms"
+            raise BenchError(f"The server got {got} messages instead of {sent}: {row}.")
+        return figures
 
     async def _measure_set_ups(self) -> None:
         """Set the account up with the server alive, dead and silent."""

@@ -36,10 +36,6 @@ class Sender(ABC):
     async def send(self, number: int, *, big: bool = False) -> None:
         """Send a message, with 20 MB attached if it is a big one."""
 
-    async def send_cold(self) -> None:
-        """Send a message from nothing, and leave nothing open that the way does not keep open."""
-        await self.send(0)
-
     async def send_all(self, count: int) -> None:
         """Send many messages, all handed over at once."""
         await asyncio.gather(*(self.send(number) for number in range(count)))
@@ -72,11 +68,6 @@ class Plain(Sender):
         if not self._client.is_connected:
             await self._client.connect()
         await self._client.send_message(await self._compose(number, big=big))
-
-    async def send_cold(self) -> None:
-        """Connect, send a message and take leave."""
-        await self.send(0)
-        await self._client.quit()
 
     async def send_all(self, count: int) -> None:
         """Send messages in a row."""

@@ -1,7 +1,6 @@
 """One measurement in a process of its own: `python -m scripts._bench.worker ORDER`."""
 
 import asyncio
-from contextlib import suppress
 from dataclasses import asdict
 import json
 import logging
@@ -34,10 +33,16 @@ async def measure(order: Order) -> Figures:
         await sender.send(-1)
     if order.scenario is Scenario.QUEUE:
         await sender.fill(order.count)
-    with suppress(TimeoutError):
-        async with asyncio.timeout(WATCHED_FOR if order.watched else None):
-            async with measured(figures, watched=order.watched):
-                await _send(sender, order)
+    try:
+        async with (
+            measured(figures, watched=order.watched),
+            asyncio.timeout(WATCHED_FOR if order.watched else None) as limit,
+        ):
+            await _send(sender, order)
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        figures.broken_off = True
     return figures
 
 
@@ -45,7 +50,7 @@ async def _send(sender: Sender, order: Order) -> None:
     """Do what is measured."""
     match order.scenario:
         case Scenario.COLD:
-            await sender.send_cold()
+            await sender.send(0)
         case Scenario.WARM:
             for number in range(order.count):
                 await sender.send(number)
@@ -60,8 +65,6 @@ async def _send(sender: Sender, order: Order) -> None:
 def main() -> None:
     """Print the figures as a line of JSON."""
     logging.basicConfig(level=logging.ERROR)
-    # It complains of a library that only its video needs.
-    logging.getLogger("homeassistant.components.camera").setLevel(logging.CRITICAL)
     order = Order.read(sys.argv[1])
     with asyncio.Runner(loop_factory=create_event_loop) as runner:
         figures = runner.run(measure(order))

@@ -21,12 +21,8 @@ import sys
 import time
 from typing import Any, Final, Self
 
-from homeassistant import bootstrap, loader
-from homeassistant.config_entries import ConfigEntries
-from homeassistant.core import CoreState, HomeAssistant
-from homeassistant.core_config import async_process_ha_core_config
+from homeassistant.core import HomeAssistant
 from homeassistant.helpers.storage import STORAGE_DIR
-from homeassistant.setup import async_setup_component
 
 from custom_components.outlook_smtp import mailer
 from custom_components.outlook_smtp.const import DOMAIN
@@ -35,14 +31,13 @@ from custom_components.outlook_smtp.outbox.item import Item
 from custom_components.outlook_smtp.outbox.queue import Queue
 from custom_components.outlook_smtp.outbox.spool import Spool
 from custom_components.outlook_smtp.smtp.session import Session
-from custom_components.outlook_smtp.smtp.transaction import Outcome
+from custom_components.outlook_smtp.smtp.submission import Outcome
+from tests import home
 
 _LOGGER = logging.getLogger("victim")  # The module itself goes by another name here.
 
-ENTRY_ID: Final = "crash"
 LATE: Final = "late@example.com"  # A recipient whom the server may put off.
 PLATFORMS: Final = ("binary_sensor", "button", "event", "notify", "sensor")
-COMPONENTS: Final = ("homeassistant", "persistent_notification", DOMAIN)
 LONGEST_PAUSE: Final = 0.03  # Seconds between two steps.
 BIG: Final = 120_000  # Characters; enough for a write and a submission to take a while.
 
@@ -68,34 +63,12 @@ class Order:
 
 def write_entry(folder: Path, data: dict[str, Any]) -> None:
     """Write the account where Home Assistant keeps it, as if it had been set up before."""
-    at = "2026-01-01T00:00:00+00:00"
-    entry = {
-        "created_at": at,
-        "data": data,
-        "disabled_by": None,
-        "discovery_keys": {},
-        "domain": DOMAIN,
-        "entry_id": ENTRY_ID,
-        "minor_version": 1,
-        "modified_at": at,
-        "options": {},
-        "pref_disable_new_entities": False,
-        "pref_disable_polling": False,
-        "source": "user",
-        "subentries": [],
-        "title": data["email"],
-        "unique_id": data["email"],
-        "version": 1,
-    }
-    key = "core.config_entries"
-    store = {"version": 1, "minor_version": 5, "key": key, "data": {"entries": [entry]}}
-    (folder / STORAGE_DIR).mkdir(parents=True, exist_ok=True)
-    (folder / STORAGE_DIR / key).write_text(json.dumps(store))
+    home.write_entry(folder, DOMAIN, data["email"], data=data)
 
 
 def outbox_of(folder: Path) -> Path:
     """Return the folder of the account's outbox."""
-    return folder / STORAGE_DIR / f"{DOMAIN}.{ENTRY_ID}.outbox"
+    return folder / STORAGE_DIR / f"{DOMAIN}.{home.ENTRY_ID}.outbox"
 
 
 def letter_of(number: int) -> dict[str, Any]:
@@ -204,25 +177,6 @@ def instrument() -> None:
         setattr(owner, name, value)
 
 
-async def start_home_assistant(folder: Path) -> HomeAssistant:
-    """Bring Home Assistant up as its own start does, without what does not concern mail.
-
-    Its web server is set up, but not started.
-    """
-    hass = HomeAssistant(str(folder))
-    loader.async_setup(hass)
-    hass.config.skip_pip = True
-    hass.config_entries = ConfigEntries(hass, {})
-    await loader.async_get_custom_components(hass)
-    await bootstrap.async_load_base_functionality(hass)
-    await async_process_ha_core_config(hass, {})
-    for component in COMPONENTS:
-        if not await async_setup_component(hass, component, {}):
-            raise RuntimeError(f"{component} was not set up")
-    hass.set_state(CoreState.running)
-    return hass
-
-
 class Sender:
     """Sends numbered letters, and acknowledges each whose sending succeeded."""
 
@@ -259,9 +213,8 @@ class Sender:
 
 async def live(folder: Path, order: Order) -> None:
     """Send letters until killed, or until all is sent."""
-    hass = await start_home_assistant(folder)
-    (entry,) = hass.config_entries.async_loaded_entries(DOMAIN)
-    queue: Queue = entry.runtime_data.mailer.queue
+    hass = await home.start(folder, DOMAIN)
+    queue: Queue = home.entry_of(hass, DOMAIN).runtime_data.mailer.queue
     tell("ready", len(queue.items))
     sender = Sender(hass, order)
     while not order.finish:

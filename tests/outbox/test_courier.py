@@ -16,7 +16,7 @@ from custom_components.outlook_smtp.outbox.spool import Spool
 from custom_components.outlook_smtp.smtp.account import Account
 from custom_components.outlook_smtp.smtp.faults import Kind, Stage, SubmissionError
 from custom_components.outlook_smtp.smtp.probe import Report, probe
-from custom_components.outlook_smtp.smtp.transaction import Outcome
+from custom_components.outlook_smtp.smtp.submission import Outcome
 from tests.conftest import ADDRESS
 from tests.standin import CATALOGUE, Script, StandIn, Step
 
@@ -262,7 +262,7 @@ async def test_two_accounts_never_wait_for_each_other(
 @pytest.mark.timeout(180)
 async def test_a_thousand_messages_arrive_in_order_and_once(standin: StandIn, queue: Queue) -> None:
     """Nothing is lost, doubled or overtaken, and nothing is left on disk."""
-    # Each takes a connection, a TLS handshake and four syncs of the disk, here on both sides.
+    # Each takes four syncs of the disk; all share a session.
     count = 1000
     asyncio.get_running_loop().set_debug(False)
     async with running(courier_on(standin, queue, schedule=unpaced())):
@@ -271,6 +271,7 @@ async def test_a_thousand_messages_arrive_in_order_and_once(standin: StandIn, qu
         assert last.verdict
         await last.verdict
     assert numbers(standin) == list(range(count))
+    assert standin.connections == 1
     assert not Spool(queue.spool.folder).open().waiting
 
 

@@ -219,7 +219,7 @@ async def test_cancelled_while_others_expire(
     fail = queue.spool.fail
 
     def fail_later(failure: Failure, recipients: Sequence[str]) -> Failure:
-        cancelled.wait()
+        assert cancelled.wait(10)
         return fail(failure, recipients)
 
     monkeypatch.setattr(queue.spool, "fail", fail_later)

@@ -1,8 +1,10 @@
 """What the tests of this room share: an account, a message, and what became of them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
+import time
 from typing import Any
 
 import pytest
@@ -13,13 +15,14 @@ from custom_components.outlook_smtp.smtp.credentials import Password
 from custom_components.outlook_smtp.smtp.faults import Fault, SubmissionError
 from custom_components.outlook_smtp.smtp.probe import probe
 from custom_components.outlook_smtp.smtp.session import Session
-from custom_components.outlook_smtp.smtp.transaction import Envelope, Outcome
+from custom_components.outlook_smtp.smtp.submission import Envelope, Outcome
 from tests.conftest import ADDRESS, PASSWORD
 from tests.standin import StandIn
 
 HOST = "127.0.0.1"
 ANNA, BERT, CARL = "anna@example.com", "bert@example.com", "carl@example.com"
 CONTENT = f"From: {ADDRESS}\r\nTo: {ANNA}\r\nSubject: Test\r\n\r\nIt works.\r\n".encode()
+UNKNOWN = "550 5.1.1 User unknown"
 LONG = 10.0  # Seconds that no test waits for.
 SHORT = 0.2
 
@@ -34,7 +37,8 @@ def account_on(standin: StandIn, **changes: Any) -> Account:
         "timeout": LONG,
     }
     values |= changes
-    return Account(**{"final_timeout": values["timeout"]} | values)
+    patience = dict.fromkeys(("content_timeout", "final_timeout"), values["timeout"])
+    return Account(**patience | values)
 
 
 def envelope_to(*recipients: str, sender: str = ADDRESS, utf8: bool = False) -> Envelope:
@@ -66,10 +70,21 @@ async def probe_fault(standin: StandIn, **changes: Any) -> Fault:
 
 async def nothing_left_open(standin: StandIn, *, of: int = 0) -> None:
     """Wait for the server to see every connection closed, of at least so many."""
-    async with asyncio.timeout(2):
-        # The server's thread sets no event of this loop.
-        while standin.open_connections or standin.connections < of:  # noqa: ASYNC110
-            await asyncio.sleep(0)
+    await until(lambda: not standin.open_connections and standin.connections >= of)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait in real time for what another thread brings about, and leave it room to do so."""
+    for _ in range(10_000):
+        if condition():
+            return
+        await asyncio.to_thread(time.sleep, 0.001)
+    pytest.fail("It has not come about within 10 s")
+
+
+def grow_impatient(session: Session) -> None:
+    """Let a session that is open already wait for no answer for long."""
+    session._account = replace(session._account, timeout=SHORT)
 
 
 def commands(standin: StandIn, session: int = -1) -> list[str]:

@@ -12,6 +12,7 @@ import pytest
 from pytest_socket import socket_allow_hosts
 
 from custom_components.outlook_smtp.smtp.account import Security, Server
+from custom_components.outlook_smtp.smtp.connection import Watch, open_socket
 from custom_components.outlook_smtp.smtp.faults import Fault, Kind, Problem
 from custom_components.outlook_smtp.smtp.probe import probe
 from custom_components.outlook_smtp.smtp.session import Session
@@ -66,6 +67,26 @@ async def test_encrypted_and_verified(any_standin: StandIn) -> None:
     assert report.server_info.tls_version in ("TLSv1.2", "TLSv1.3")
     assert report.server_info.certificate["subjectAltName"]
     await nothing_left_open(any_standin)
+
+
+async def test_the_system_watches_over_the_line(standin: StandIn) -> None:
+    """It asks a silent server whether it is there, and does not give it up before it has asked."""
+    for timeout in (1.0, 120.0):
+        server = Server(HOST, standin.port)
+        with await open_socket(server, timeout, Watch()) as sock:
+            assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            idle, interval, count, limit = (
+                sock.getsockopt(socket.IPPROTO_TCP, option)
+                for option in (
+                    socket.TCP_KEEPIDLE,
+                    socket.TCP_KEEPINTVL,
+                    socket.TCP_KEEPCNT,
+                    socket.TCP_USER_TIMEOUT,
+                )
+            )
+        assert idle < 60
+        assert limit > 1000 * (idle + interval * (count - 1))
+        assert limit >= 1000 * timeout
 
 
 async def test_the_client_calls_itself_by_its_address(any_standin: StandIn) -> None:

@@ -2,22 +2,23 @@
 
 import asyncio
 
+from freezegun.api import FrozenDateTimeFactory
 import pytest
 
 from custom_components.outlook_smtp.smtp import session as session_module
 from custom_components.outlook_smtp.smtp.content import Content
 from custom_components.outlook_smtp.smtp.faults import Problem, SubmissionError
-from custom_components.outlook_smtp.smtp.keeper import SessionKeeper
-from custom_components.outlook_smtp.smtp.transaction import Outcome
+from custom_components.outlook_smtp.smtp.keeper import IDLE_TIME, SessionKeeper
+from custom_components.outlook_smtp.smtp.submission import Outcome
 from tests.standin import CATALOGUE as ROWS, Script, StandIn, Step
 
 from .helpers import (
     ANNA,
     CONTENT,
-    SHORT,
     account_on,
     commands,
     envelope_to,
+    grow_impatient,
     nothing_left_open,
 )
 
@@ -62,6 +63,22 @@ async def test_leave_is_taken_after_a_time_of_silence(standin: StandIn) -> None:
     await keeper.close()
 
 
+async def test_the_time_of_silence(standin: StandIn, freezer: FrozenDateTimeFactory) -> None:
+    """A session is held until nobody needed it for the usual time, and no shorter."""
+    keeper = SessionKeeper(account_on(standin))
+    await submit(keeper)
+    freezer.tick(IDLE_TIME - 1)
+    await submit(keeper)
+    freezer.tick(IDLE_TIME - 1)
+    for _ in range(5):  # A timer that is due has its turn.
+        await asyncio.sleep(0)
+    assert keeper._session
+    freezer.tick(2)
+    await nothing_left_open(standin)
+    assert commands(standin)[-1] == "QUIT"
+    assert standin.connections == 1
+
+
 async def test_the_end_waits_for_the_leave(standin: StandIn) -> None:
     """Whoever closes while leave is taken comes back when it was taken."""
     keeper = SessionKeeper(account_on(standin), idle_time=0)
@@ -69,6 +86,7 @@ async def test_the_end_waits_for_the_leave(standin: StandIn) -> None:
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     await keeper.close()
+    assert commands(standin)[-1] == "QUIT"
     await nothing_left_open(standin)
 
 
@@ -99,8 +117,10 @@ async def test_a_session_that_dies_while_it_is_used(
 ) -> None:
     """The message goes over a new one, and arrives once."""
     standin.script = Script(without=without)
-    keeper = SessionKeeper(account_on(standin, timeout=SHORT))
+    keeper = SessionKeeper(account_on(standin))
     await submit(keeper)
+    assert keeper._session
+    grow_impatient(keeper._session)
     standin.script = Script(times=1, without=without, **spoil)  # type: ignore[arg-type]
     assert (await submit(keeper)).accepted == (ANNA,)
     assert standin.connections == len(standin.received) == 2

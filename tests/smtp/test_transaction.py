@@ -14,10 +14,12 @@ from custom_components.outlook_smtp.smtp.transaction import Transaction
 from custom_components.outlook_smtp.smtp.wire import Wire
 from tests.standin import StandIn
 
-from .helpers import ANNA, BERT, CONTENT, HOST, LONG, account_on, envelope_to
+from .helpers import ANNA, BERT, CONTENT, HOST, LONG, account_on, envelope_to, until
 
 FLIGHTS = {"pipelining": "", "chunking": ""}
 TAKEN = "250 2.1.0 OK"
+TAKEN_TO = "250 2.1.5 Recipient OK"
+ACCEPTED = "250 2.0.0 OK"
 NO_SENDER = "550 5.7.60 SMTP; Client does not have permissions to send as this sender"
 FIRST_RCPT = "503 5.5.2 Need mail command"
 TOO_LARGE = "552 5.3.4 Message size exceeds fixed maximum message size"
@@ -50,11 +52,15 @@ async def line_to(replies: Iterable[str], *, after: int) -> AsyncIterator[Wire]:
 
 
 def transaction_over(
-    wire: Wire, standin: StandIn, *recipients: str, content: bytes = CONTENT
+    wire: Wire,
+    standin: StandIn,
+    *recipients: str,
+    content: bytes = CONTENT,
+    extensions: dict[str, str] = FLIGHTS,
 ) -> Transaction:
-    """Return a transaction in flights."""
+    """Return a transaction, in flights where the server has the extensions for them."""
     account = account_on(standin, timeout=LONG)
-    return Transaction(wire, account, FLIGHTS, envelope_to(*recipients), Content.of(content))
+    return Transaction(wire, account, extensions, envelope_to(*recipients), Content.of(content))
 
 
 async def hand_in(
@@ -112,30 +118,44 @@ async def test_a_farewell_explains_a_broken_line(standin: StandIn, after: int) -
     assert caught.value.fault.kind is Kind.TRANSIENT
 
 
-async def test_accepted_before_the_line_breaks(standin: StandIn) -> None:
-    """It is not sent again."""
-    outcome = await hand_in(standin, TAKEN, TAKEN, UNKNOWN, "250 2.0.0 OK")
+@pytest.mark.parametrize("end", [[], [FAREWELL], [ACCEPTED], [UNKNOWN]], ids=str)
+async def test_accepted_before_the_line_breaks(standin: StandIn, end: list[str]) -> None:
+    """It is not sent again, and the line is used for no other message."""
+    async with line_to([TAKEN, TAKEN, UNKNOWN, ACCEPTED, *end], after=1) as wire:
+        outcome = await transaction_over(wire, standin, ANNA, BERT).run(reset=False)
+        await until(lambda: not wire.is_in_step)
     assert outcome.accepted == (ANNA,)
 
 
 @pytest.mark.parametrize(
-    "replies",
+    ("replies", "problem"),
     [
-        ["500 5.3.3 Unrecognized command", TAKEN, TAKEN, TAKEN, TAKEN],
-        ["354 Start mail input", TAKEN, TAKEN, TAKEN, TAKEN],
-        [TAKEN, "354 Start mail input", TAKEN, TAKEN, TAKEN],
+        (["500 5.3.3 Unrecognized command", TAKEN, TAKEN], Problem.UNEXPECTED_REPLY),
+        (["354 Start mail input", TAKEN, TAKEN, TAKEN], Problem.UNEXPECTED_REPLY),
+        ([TAKEN, "354 Start mail input", TAKEN, TAKEN, TAKEN], Problem.UNEXPECTED_REPLY),
+        ([TAKEN, TAKEN, TAKEN, TAKEN, TAKEN_TO], Problem.ANSWER_LOST),
+        ([TAKEN, TAKEN, TAKEN, TAKEN, TAKEN_TO, ACCEPTED], Problem.ANSWER_LOST),
     ],
     ids=str,
 )
-async def test_what_is_no_answer_to_the_command(standin: StandIn, replies: list[str]) -> None:
-    """Every answer after it may be another's: none is believed."""
+async def test_what_is_no_answer_to_the_command(
+    standin: StandIn, replies: list[str], problem: Problem
+) -> None:
+    """It is an answer to another one, and so may be every answer after it: none is believed."""
     async with line_to(replies, after=1) as wire:
         transaction = transaction_over(wire, standin, ANNA, BERT)
         with pytest.raises(SubmissionError) as caught:
             await transaction.run(reset=True)
-        assert caught.value.fault.problem is Problem.UNEXPECTED_REPLY
-        assert transaction.is_answered is (replies[0] is TAKEN)
+        assert caught.value.fault.problem is problem
         assert not wire.is_in_step
+
+
+async def test_an_answer_before_the_question(standin: StandIn) -> None:
+    """One by one, what comes before anything is asked for answers nothing."""
+    async with line_to([TAKEN, TAKEN_TO, ACCEPTED], after=1) as wire:
+        transaction = transaction_over(wire, standin, ANNA, BERT, extensions={})
+        with pytest.raises(SubmissionError, match=Problem.UNEXPECTED_REPLY):
+            await transaction.run(reset=False)
 
 
 async def test_nothing_is_sent_for_nobody(standin: StandIn) -> None:

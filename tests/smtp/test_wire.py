@@ -1,10 +1,10 @@
 """Replies are read and paired with their commands, in whatever pieces and manner they arrive."""
 
-import asyncio
-from contextlib import suppress
+from contextlib import nullcontext
+import re
 
 from aiosmtplib import SMTPResponseException
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, example, given, settings, strategies as st
 import pytest
 
 from custom_components.outlook_smtp.smtp.content import Content
@@ -13,12 +13,15 @@ from custom_components.outlook_smtp.smtp.session import Session
 from custom_components.outlook_smtp.smtp.wire import MAX_REPLY, Reply, ReplyParser
 from tests.standin import Manner, Script, StandIn, Step
 
-from .helpers import ANNA, BERT, CARL, CONTENT, account_on, envelope_to, nothing_left_open
+from .helpers import ANNA, BERT, CARL, CONTENT, account_on, envelope_to, nothing_left_open, until
 
 LINES = st.text(st.characters(blacklist_categories=("Cc", "Cs", "Z")), max_size=3000)
 REPLIES = st.builds(
     Reply, st.integers(200, 599), st.lists(LINES, min_size=1, max_size=5).map("\n".join)
 )
+# What a reply is made of (RFC 5321, section 4.2), whole and in shreds.
+REPLY_LINE = re.compile(rb"(?P<code>[0-9]{3})(?:(?P<more>[ -])(?P<text>[^\n]*?))?\r*")
+SHREDS = [b"2", b"250", b"250 ", b"354-", b" ", b"-", b"\r", b"\n", b"\r\n", b"x", b"\xc2\xb2"]
 ANSWERS = {
     "taken": None,
     "unknown": "550 5.1.1 User unknown",
@@ -60,15 +63,32 @@ def test_any_cut_makes_the_same_replies(
         assert parser.is_between
 
 
-@settings(max_examples=100, deadline=None)
-@given(st.binary(max_size=400))
+def understood(data: bytes) -> tuple[list[Reply], bytes | None]:
+    """Return the replies before the first line that belongs to none, and that line."""
+    replies: list[Reply] = []
+    texts: list[str] = []
+    for line in data.split(b"\n")[:-1]:
+        if not (parts := REPLY_LINE.fullmatch(line)):
+            return replies, line
+        texts.append((parts["text"] or b"").decode().strip())
+        if parts["more"] != b"-":
+            replies.append(Reply(int(parts["code"]), "\n".join(texts)))
+            texts = []
+    return replies, None
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(st.sampled_from(SHREDS), max_size=30).map(b"".join))
+@example(b"250 a\r\n25\r\n250 b\r\n")
 def test_noise_is_no_reply(noise: bytes) -> None:
-    """Whatever arrives, it is a reply by the rules or an error, and nothing else happens."""
+    """Whatever arrives is replies by the rules, up to the first line that breaks them."""
     parser = ReplyParser()
     replies: list[Reply] = []
-    with suppress(SMTPResponseException):
-        replies += parser.feed(noise)
-    assert all(0 <= reply.code <= 999 for reply in replies)
+    expected, broken = understood(noise)
+    with pytest.raises(SMTPResponseException) if broken is not None else nullcontext():
+        for reply in parser.feed(noise):
+            replies.append(reply)  # noqa: PERF402 - Those before the error count too.
+    assert replies == expected
 
 
 def test_a_part_is_no_reply() -> None:
@@ -91,6 +111,17 @@ def test_a_reply_without_an_end_is_given_up(endless: bytes) -> None:
         assert list(parser.feed(endless)) == []
     with pytest.raises(SMTPResponseException, match="Malformed"):
         list(parser.feed(endless * (MAX_REPLY // len(endless))))
+
+
+def hear_byte_by_byte(session: Session) -> None:
+    """Let every byte arrive alone, however the system packs them that the server sent alone."""
+    hear = session._wire.data_received
+
+    def hear_bytes(data: bytes) -> None:
+        for place in range(len(data)):
+            hear(data[place : place + 1])
+
+    session._wire.data_received = hear_bytes  # type: ignore[method-assign]
 
 
 @settings(
@@ -128,6 +159,8 @@ async def test_the_outcome_is_the_same_on_every_way(  # noqa: PLR0917 - hypothes
     standin.script = script
     standin.received.clear()
     async with await Session.open(account_on(standin)) as session:
+        if manner is Manner.BYTE_BY_BYTE:
+            hear_byte_by_byte(session)
         script.refuse_recipients = refuse
         if sender:
             script.replies[Step.MAIL] = sender
@@ -203,9 +236,20 @@ async def test_one_reply_too_many(standin: StandIn) -> None:
     standin.script = Script(replies={Step.IDLE: "250 2.0.0 And another one"})
     session = await Session.open(account_on(standin))
     await session.submit(envelope_to(CARL), Content.of(CONTENT))
-    async with asyncio.timeout(2):
-        while session.is_open:  # noqa: ASYNC110 - What nobody asked for sets no event.
-            await asyncio.sleep(0)
+    await until(lambda: not session.is_open)
     with pytest.raises(SubmissionError, match=Problem.CONNECTION_LOST):
         await session.submit(envelope_to(CARL), Content.of(CONTENT))
     await session.close()
+
+
+async def test_one_reply_too_many_in_a_flight(standin: StandIn) -> None:
+    """Where the content has to be asked for, it is noticed before any of that is sent."""
+    standin.script = Script(without=("CHUNKING",))
+    session = await Session.open(account_on(standin))
+    await session.submit(envelope_to(CARL), Content.of(CONTENT))
+    standin.script.replies[Step.MAIL] = "250 2.1.0 Sender OK\n250 2.1.0 Sender OK"
+    with pytest.raises(SubmissionError, match=Problem.UNEXPECTED_REPLY):
+        await session.submit(envelope_to(ANNA, BERT), Content.of(CONTENT))
+    assert not session.is_usable
+    await nothing_left_open(standin)
+    assert [mail.recipients for mail in standin.received] == [(CARL,)]

@@ -28,6 +28,7 @@ class Transaction:
     octets: int = 0
     chunks: int = 0
     failed: bool = False
+    ending: bool = False
 
 
 class Intake(Line):
@@ -56,6 +57,7 @@ class Intake(Line):
             await self.dismiss(str(error))
             return
         self._transaction.chunks += 1
+        self._transaction.ending = chunk.last
         refusal, words = await self._begin_chunk()
         if refusal:
             self._transaction.failed = True
@@ -92,7 +94,9 @@ class Intake(Line):
 
     def _data_refusal(self, argument: str) -> str | None:
         """Return why DATA may not begin."""
-        if refusal := self._content_premature():
+        refusal = self._content_premature()
+        nobody = refusal == wording.RCPT_NEEDED
+        if refusal and not (nobody and self._scripts()[-1].let_begin):
             return refusal
         if argument:
             return wording.INVALID_ARGUMENTS
@@ -173,6 +177,13 @@ class Intake(Line):
             await self.say(interruption)
             raise HangUpError
 
+    async def _flush(self) -> None:
+        """Send what was got ready, unless a script holds it."""
+        transaction = self._transaction
+        under_way = transaction.sender and not transaction.ending
+        if not (under_way and self._scripts()[-1].hold):
+            await super()._flush()
+
     # The outcome
 
     async def _settle(self) -> None:
@@ -194,6 +205,8 @@ class Intake(Line):
 
     def _content_refusal(self) -> str | None:
         """Return why the message is not taken, or nothing if it is."""
+        if not self._transaction.recipients:
+            return f"{wording.NO_RECIPIENTS} {self._frontend.mark()}"
         if self._too_big():
             return f"{wording.TOO_BIG} {self._frontend.mark()}"
         limit = self._setting("limit_connections")

@@ -35,7 +35,7 @@ RESET = struct.pack("ii", 1, 0)
 TLS_FAREWELL = 1.0
 # How long a client may go on sending that is sent away, and how long it may be silent meanwhile.
 LINGER = 3.0
-SILENCE = 0.1
+SILENCE = 1.0
 
 # aiosmtpd narrates every line it reads, which would end up in the logs of the code under test.
 logging.getLogger("mail.log").setLevel(logging.WARNING)
@@ -310,7 +310,7 @@ class Line(SMTP):
         if script.drop is step or script.stalls_at(step):
             await self._flush()
         if script.stalls_at(step):
-            await asyncio.get_running_loop().create_future()
+            await self._server.silence()
         if script.drop is step:
             if script.reset:
                 sock = self._writer.get_extra_info("socket")

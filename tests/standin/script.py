@@ -60,7 +60,7 @@ class Script:
         At CONTENT (which it ends) and IDLE (after a message) it comes unasked. DATA is the first
         BDAT of a message too, CONTENT the middle of its octets and FINAL the end of its last chunk.
     drop: close the connection instead of answering this step; at IDLE, right after a message.
-    stall: never answer this step, nor anything after it.
+    stall: never answer this step, nor anything after it, until the server is told to go on.
     keep: at FINAL, the message has arrived even though the script spoils its answer.
     reset: drop with a TCP reset instead of an orderly end of stream.
     times: how many spoiled steps (replies, drops, stalls) are left before all is normal again.
@@ -73,12 +73,15 @@ class Script:
     refuse_recipients: replies to RCPT by lower-case address.
     limit_connections: the sessions of one account that may submit at the same time.
     limit_recipients: the recipients of one transaction.
+    let_begin: let DATA begin though nobody gets the message (RFC 2920, section 3.1).
+    hold: say nothing about a message before its last chunk comes.
     without: the extensions neither offered nor understood, by their EHLO keyword; without CHUNKING
         or 8BITMIME there is no BINARYMIME, and without PIPELINING who does not wait is sent away.
     manner: how replies are written: byte by byte, those to one flight of commands at once when all
         of it has been read, or with some twenty long lines before what matters.
 
-    Of a mailbox's script offer_starttls, auth_offered, without and manner do not count.
+    Of a mailbox's script offer_starttls, auth_offered, let_begin, hold, without and manner do not
+    count.
     """
 
     replies: dict[Step, str] = field(default_factory=dict)
@@ -96,6 +99,8 @@ class Script:
     refuse_recipients: dict[str, str] = field(default_factory=dict)
     limit_connections: int | None = None
     limit_recipients: int | None = None
+    let_begin: bool = False
+    hold: bool = False
     without: tuple[str, ...] = ()
     manner: Manner = Manner.PROMPT
 

@@ -44,6 +44,7 @@ class StandIn(ThreadedServer):
         self._tls = authority().server_context(certificate)
         self._next_scripts: deque[Script] = deque()
         self._conversations: list[Line] = []
+        self._silences: list[asyncio.Future[None]] = []
         self._arrival = threading.Condition()
 
     # Life
@@ -105,6 +106,11 @@ class StandIn(ThreadedServer):
         """Let a script reign over the next connections only."""
         self._next_scripts.extend([script] * connections)
 
+    def go_on(self) -> None:
+        """End all silence."""
+        if self._loop:
+            self._loop.call_soon_threadsafe(self._end_silences)
+
     def hang_up(self, farewell: str | None = None) -> None:
         """Close all connections now, as for being idle: with a farewell, or without a word."""
         if self._loop:
@@ -144,11 +150,24 @@ class StandIn(ThreadedServer):
         """Return the mailbox an address belongs to."""
         return next((box for box in self.mailboxes.values() if box.may_send_as(name)), None)
 
+    async def silence(self) -> None:
+        """Wait until the server is told to go on."""
+        end = asyncio.get_running_loop().create_future()
+        self._silences.append(end)
+        await end
+
     def keep(self, mail: Received) -> None:
         """Put a message among those received."""
         with self._arrival:
             self.received.append(mail)
             self._arrival.notify_all()
+
+    def _end_silences(self) -> None:
+        """Let everybody go on who has fallen silent, and is still there."""
+        for end in self._silences:
+            if not end.done():
+                end.set_result(None)
+        self._silences.clear()
 
     async def _hang_up(self, farewell: str | None) -> None:
         """Close all connections, and without a farewell wait for the conversations to end."""

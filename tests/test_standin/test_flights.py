@@ -122,12 +122,11 @@ def test_what_is_not_offered_is_not_understood(
 
 @pytest.mark.parametrize("step", [Step.MAIL, Step.RCPT, Step.DATA, Step.CONTENT, Step.FINAL])
 def test_a_farewell_can_be_heard(standin: StandIn, step: Step) -> None:
-    """A client that has sent all reads the farewell, and then the end of the stream."""
+    """A client that has sent all reads the farewell, and hangs up."""
     standin.script = Script(replies={step: "421 4.3.2 Service not available"})
     with Wire.signed_in(standin) as wire:
         wire.send(f"{FLIGHT}\r\n{chunk(HEAD + 'x' * 100_000 + '\r\n')}\r\nNOOP")
-        *_, last = iter(wire.read, [])
-        assert last == ["421 4.3.2 Service not available"]
+        assert ["421 4.3.2 Service not available"] in iter(wire.read, [])
 
 
 @pytest.mark.parametrize("content", ["a\nb\r\n", "a\r\nb\r\n"])

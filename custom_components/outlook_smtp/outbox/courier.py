@@ -186,8 +186,7 @@ class Courier:
 
     def _next_turn(self) -> float:
         """Return when there is something to do again."""
-        turns = [self._queue.next_expiry(self._lifetime), *map(self.due, self._queue.items)]
-        return min(turns)
+        return min(self._queue.next_expiry(self._lifetime), *map(self.due, self._queue.items), inf)
 
     async def _sleep(self, duration: float) -> None:
         """Wait for a time, or until somebody wakes the courier."""
@@ -235,10 +234,9 @@ class Courier:
         obstacle: Fault | None
         try:
             async with self._until_cut_off():
-                careful = item.setbacks > 0  # It may have arrived.
-                outcome = await self._sessions.submit(
-                    item.record.envelope, content, careful=careful
-                )
+                # What was put off before may have arrived.
+                envelope, careful = item.record.envelope, item.setbacks > 0
+                outcome = await self._sessions.submit(envelope, content, careful=careful)
         except SubmissionError as error:
             obstacle = self._schedule.judge(error.fault, time.monotonic())
             self._tell(obstacle, started, handed_in=error.handed_in)

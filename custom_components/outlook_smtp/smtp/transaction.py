@@ -12,7 +12,7 @@ from .errors import faults_of, read_error
 from .faults import Fault, Kind, Problem, Stage, SubmissionError
 from .replies import clean, read_reply
 from .submission import Envelope, Outcome, Refusal
-from .wire import Reply, Wire
+from .wire import FAREWELL, Reply, Wire
 
 _GIVEN_MESSAGE_ID: Final = re.compile(r"<[^<>\s]+@[^<>\s]+>")
 # What can stand between the brackets of a command (RFC 5321, section 4.1.2) and does no harm.
@@ -220,17 +220,16 @@ class Transaction:
             lost = Fault(Kind.TRANSIENT, Problem.ANSWER_LOST, text=error.fault.text)
             raise SubmissionError(lost) from error
         self._pending.popleft()
-        if reply.code == 421:  # It ends the session, whatever it answers (RFC 5321, 3.8).
+        if reply.code == FAREWELL:  # It ends the session, whatever it answers (RFC 5321, 3.8).
             raise self._end(read_reply(command.stage, reply.code, reply.text))
-        if reply.code // 100 == (3 if command.line == b"DATA" else 2):
+        if _accepts(command, reply):
             self._note_acceptance(command, reply)
         elif reply.code // 100 in (4, 5) and command.line != b"RSET":
             self._note_refusal(command, read_reply(command.stage, reply.code, reply.text))
         else:  # It cannot be the answer to this command, so the line is out of step.
+            problem = Problem.ANSWER_LOST if command.final else Problem.UNEXPECTED_REPLY
             text = clean(reply.text)
-            raise self._end(
-                Fault(Kind.TRANSIENT, Problem.UNEXPECTED_REPLY, code=reply.code, text=text)
-            )
+            raise self._end(Fault(Kind.TRANSIENT, problem, code=reply.code, text=text))
         self.is_answered = True
 
     def _end(self, fault: Fault) -> SubmissionError:
@@ -280,6 +279,17 @@ class Transaction:
             _given_message_id(self._final.text),
             left=tuple(item.recipient for item in too_many),
         )
+
+
+def _accepts(command: Command, reply: Reply) -> bool:
+    """Return whether a reply is a yes to a command.
+
+    A yes to a message never speaks of addresses (RFC 3463, section 3.2): such a one belongs to a
+    recipient, and the server has said something twice.
+    """
+    if command.final and reply.text.startswith("2.1."):
+        return False
+    return reply.code // 100 == (3 if command.line == b"DATA" else 2)
 
 
 def _path(address: str, *, utf8: bool) -> bytes:

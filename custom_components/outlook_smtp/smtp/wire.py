@@ -12,6 +12,7 @@ from .connection import Client
 from .dialogue import Dialogue
 from .errors import MALFORMED
 
+FAREWELL: Final = 421
 MAX_REPLY: Final = 256 * 1024  # Bytes of one reply, which no server with good intentions needs.
 
 
@@ -207,6 +208,9 @@ class Wire(asyncio.Protocol):
         try:
             for reply in self._parser.feed(data):
                 self._dialogue.hear(f"{reply.code} {reply.text}")
+                # Only a farewell may come unasked (RFC 5321, section 3.8).
+                if len(self._replies) >= self._awaited and reply.code != FAREWELL:
+                    raise _malformed(f"{reply.code} {reply.text}")
                 self._replies.append(reply)
         except SMTPResponseException as error:
             self._finish(error)

@@ -1,4 +1,4 @@
-"""Home Assistant with one config entry, as its own start brings it up."""
+"""Home Assistant with one config entry, brought up as by its own start, in any program."""
 
 import json
 from pathlib import Path
@@ -11,14 +11,12 @@ from homeassistant.core_config import async_process_ha_core_config
 from homeassistant.helpers.storage import STORAGE_DIR
 from homeassistant.setup import async_setup_component
 
-from .orders import ADDRESS
-
-ENTRY_ID: Final = "bench"
-COMPONENTS: Final = ("homeassistant", "persistent_notification", "media_source")
+ENTRY_ID: Final = "the-account"
+COMPONENTS: Final = ("homeassistant", "persistent_notification")
 DATE: Final = "2026-01-01T00:00:00+00:00"
 
 
-def write_entry(folder: Path, domain: str, **values: Any) -> None:
+def write_entry(folder: Path, domain: str, address: str, **values: Any) -> None:
     """Write a config entry where Home Assistant keeps it, as if it had been set up before."""
     entry: dict[str, Any] = {
         "created_at": DATE,
@@ -33,19 +31,22 @@ def write_entry(folder: Path, domain: str, **values: Any) -> None:
         "pref_disable_polling": False,
         "source": "user",
         "subentries": [],
-        "title": ADDRESS,
-        "unique_id": ADDRESS,
+        "title": address,
+        "unique_id": address,
         "version": 1,
     }
     key = "core.config_entries"
     data = {"entries": [entry | values]}
     store = {"version": 1, "minor_version": 5, "key": key, "data": data}
-    (folder / STORAGE_DIR).mkdir()
+    (folder / STORAGE_DIR).mkdir(parents=True, exist_ok=True)
     (folder / STORAGE_DIR / key).write_text(json.dumps(store))
 
 
-async def start(folder: Path, media: str) -> HomeAssistant:
-    """Bring Home Assistant up without the integration; its web server is not started."""
+async def start(folder: Path, *components: str, media: str | None = None) -> HomeAssistant:
+    """Bring Home Assistant up with some components, and perhaps a folder of local media.
+
+    What does not concern mail is left out; its web server is set up, but not started.
+    """
     hass = HomeAssistant(str(folder))
     loader.async_setup(hass)
     hass.config.skip_pip = True
@@ -53,17 +54,23 @@ async def start(folder: Path, media: str) -> HomeAssistant:
     await loader.async_get_custom_components(hass)
     await bootstrap.async_load_base_functionality(hass)
     await async_process_ha_core_config(hass, {})
-    hass.config.media_dirs = {"local": media}
-    for component in COMPONENTS:
+    if media:
+        hass.config.media_dirs = {"local": media}
+    for component in (*COMPONENTS, *components):
         await _set_up(hass, component)
     hass.set_state(CoreState.running)
     return hass
 
 
 async def add(hass: HomeAssistant, domain: str) -> ConfigEntry[Any]:
-    """Set the integration up, and return its config entry."""
+    """Set an integration up, and return its config entry."""
     await _set_up(hass, domain)
     await hass.async_block_till_done()
+    return entry_of(hass, domain)
+
+
+def entry_of(hass: HomeAssistant, domain: str) -> ConfigEntry[Any]:
+    """Return the config entry of an integration, which has to be loaded."""
     (entry,) = hass.config_entries.async_loaded_entries(domain)
     return entry
 
