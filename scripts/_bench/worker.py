@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from typing import Final
+import warnings
 
 from homeassistant.runner import create_event_loop
 
@@ -65,6 +66,8 @@ async def _send(sender: Sender, order: Order) -> None:
 def main() -> None:
     """Print the figures as a line of JSON."""
     logging.basicConfig(level=logging.ERROR)
+    # What is broken off leaves coroutines behind that nobody awaits.
+    warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
     order = Order.read(sys.argv[1])
     with asyncio.Runner(loop_factory=create_event_loop) as runner:
         figures = runner.run(measure(order))

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from custom_components.outlook_smtp.smtp.connection import Watch, connect
 from custom_components.outlook_smtp.smtp.content import PIECE, Content
 from custom_components.outlook_smtp.smtp.dialogue import Dialogue
 from custom_components.outlook_smtp.smtp.faults import Kind, Problem, SubmissionError
@@ -164,3 +165,21 @@ async def test_nothing_is_sent_for_nobody(standin: StandIn) -> None:
         outcome = await transaction_over(wire, standin, "no\nbody").run(reset=False)
         assert wire.is_in_step
     assert [refusal.recipient for refusal in outcome.refused] == ["no\nbody"]
+
+
+async def test_a_line_that_was_cut(standin: StandIn) -> None:
+    """Nothing can be said on it any more, not even before the system has noticed."""
+    async with line_to([], after=1) as wire:
+        wire.close()
+        with pytest.raises(SubmissionError, match=Problem.CONNECTION_LOST):
+            await transaction_over(wire, standin, ANNA).run(reset=False)
+
+
+async def test_a_line_that_breaks_before_it_is_taken_over(standin: StandIn) -> None:
+    """It is the connection that is lost."""
+    account = account_on(standin)
+    client = await connect(account.server, account.tls_context, account.timeout, Watch())
+    assert client.transport
+    client.transport.close()
+    with pytest.raises(ConnectionError):
+        Wire.take_over(client)

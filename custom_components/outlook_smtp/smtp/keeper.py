@@ -82,13 +82,14 @@ class SessionKeeper:
     def _keep(self, session: Session) -> None:
         """Keep a session until it was idle for too long."""
         self._session = session
-        self._timer = asyncio.get_running_loop().call_later(self._idle_time, self._leave)
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._idle_time, self._leave, session)
 
-    def _leave(self) -> None:
+    def _leave(self, session: Session) -> None:
         """Take leave after a time of silence."""
-        if session := self._take():
-            self._leaving = asyncio.create_task(session.close(), name="outlook_smtp leave")
-            self._leaving.add_done_callback(self._forget_leaving)
+        self._take()
+        self._leaving = asyncio.create_task(session.close(), name="outlook_smtp leave")
+        self._leaving.add_done_callback(self._forget_leaving)
 
     def _forget_leaving(self, _: asyncio.Task[None]) -> None:
         """Note that leave was taken."""
