@@ -10,10 +10,11 @@ from custom_components.outlook_smtp.smtp.connection import Watch, connect
 from custom_components.outlook_smtp.smtp.content import PIECE, Content
 from custom_components.outlook_smtp.smtp.dialogue import Dialogue
 from custom_components.outlook_smtp.smtp.faults import Kind, Problem, SubmissionError
+from custom_components.outlook_smtp.smtp.session import Session
 from custom_components.outlook_smtp.smtp.submission import Outcome
 from custom_components.outlook_smtp.smtp.transaction import Transaction
 from custom_components.outlook_smtp.smtp.wire import Wire
-from tests.standin import StandIn
+from tests.standin import Script, StandIn, Step
 
 from .helpers import ANNA, BERT, CONTENT, HOST, LONG, account_on, envelope_to, until
 
@@ -149,6 +150,17 @@ async def test_what_is_no_answer_to_the_command(
             await transaction.run(reset=True)
         assert caught.value.fault.problem is problem
         assert not wire.is_in_step
+
+
+async def test_a_server_that_says_the_same_to_everything(standin: StandIn) -> None:
+    """It is believed where nothing was said in advance, which is so at the second try."""
+    session = await Session.open(account_on(standin))
+    standin.script = Script(replies={Step.FINAL: "250 2.1.0 OK"})
+    with pytest.raises(SubmissionError, match=Problem.ANSWER_LOST):
+        await session.submit(envelope_to(ANNA), Content.of(CONTENT))
+    async with await Session.open(account_on(standin)) as session:
+        outcome = await session.submit(envelope_to(ANNA), Content.of(CONTENT), careful=True)
+    assert outcome.accepted == (ANNA,)
 
 
 async def test_an_answer_before_the_question(standin: StandIn) -> None:

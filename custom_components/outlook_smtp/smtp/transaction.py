@@ -30,6 +30,11 @@ class Command:
     recipient: str | None = None
     final: bool = False
 
+    @property
+    def is_chunk(self) -> bool:
+        """Return whether content goes with it (RFC 3030)."""
+        return self.line.startswith(b"BDAT")
+
 
 class Transaction:
     """One message on its way: what is said, and what the answers make of it.
@@ -205,8 +210,7 @@ class Transaction:
         """Return how long an answer may take, in seconds."""
         if command.final:
             return self._account.final_timeout
-        is_chunk = command.line.startswith(b"BDAT")
-        return self._account.content_timeout if is_chunk else self._account.timeout
+        return self._account.content_timeout if command.is_chunk else self._account.timeout
 
     async def _hear(self) -> None:
         """Hear the next answer, and note what it means."""
@@ -284,10 +288,10 @@ class Transaction:
 def _accepts(command: Command, reply: Reply) -> bool:
     """Return whether a reply is a yes to a command.
 
-    A yes to a message never speaks of addresses (RFC 3463, section 3.2): such a one belongs to a
-    recipient, and the server has said something twice.
+    A yes to a message does not speak of addresses (RFC 3463, section 3.2): in the flight of the
+    recipients such a one belongs to them, and the server has said something twice.
     """
-    if command.final and reply.text.startswith("2.1."):
+    if command.is_chunk and command.final and reply.text.startswith("2.1."):
         return False
     return reply.code // 100 == (3 if command.line == b"DATA" else 2)
 
