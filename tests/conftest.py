@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
+import time
 from types import MappingProxyType
 from typing import Any
 
@@ -40,11 +41,13 @@ ADDRESS = "me@outlook.com"
 PASSWORD = "right-password"
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for what another thread or the network brings about, though time may stand still."""
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - The other thread knows nothing of our events.
-            await asyncio.sleep(0)
+async def until(condition: Callable[[], object]) -> None:
+    """Wait in real time for what the network or a thread brings about, and leave it room for it."""
+    for _ in range(10_000):
+        if condition():
+            return
+        await asyncio.to_thread(time.sleep, 0.001)
+    pytest.fail("It has not come about within 10 s")
 
 
 @pytest.fixture(autouse=True)

@@ -44,7 +44,7 @@ from custom_components.outlook_smtp.smtp.account import (
 )
 from custom_components.outlook_smtp.smtp.faults import Problem, Stage
 
-from .conftest import ADDRESS, PASSWORD
+from .conftest import ADDRESS, PASSWORD, until
 from .standin import (
     CATALOGUE,
     IMAP_GREETING,
@@ -229,9 +229,7 @@ async def dialog(open_dialog: Open) -> Dialog:
 
 async def until_left(standin: StandIn) -> None:
     """Wait until somebody was at the server and nobody is any more."""
-    async with asyncio.timeout(10):
-        while not standin.sessions or standin.open_connections:  # noqa: ASYNC110 - another thread
-            await asyncio.sleep(0)
+    await until(lambda: standin.sessions and not standin.open_connections)
 
 
 async def test_an_account_is_checked_then_kept(

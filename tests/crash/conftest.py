@@ -12,13 +12,13 @@ from typing import Final
 from homeassistant.const import CONF_EMAIL, CONF_HOST, CONF_PASSWORD, CONF_PORT
 import pytest
 
-from custom_components.outlook_smtp.const import CONF_ACCOUNT_KIND, CONF_SECURITY
+from custom_components.outlook_smtp.const import CONF_ACCOUNT_KIND, CONF_SECURITY, DOMAIN
 from custom_components.outlook_smtp.smtp.account import AccountKind, Security
 from tests.conftest import ADDRESS, PASSWORD
+from tests.home import write_entry
 
 from .count import Count
 from .moods import MoodyStandIn
-from .victim import write_entry
 
 SEED: Final = int(os.environ.get("CRASH_SEED") or randbelow(1_000_000))
 
@@ -46,17 +46,15 @@ def server(socket_enabled: None, chances: Random) -> Iterator[MoodyStandIn]:
 def folder(tmp_path: Path, server: MoodyStandIn) -> Path:
     """Return a folder of Home Assistant in which the account is set up."""
     folder = tmp_path / "config"
-    write_entry(
-        folder,
-        {
-            CONF_ACCOUNT_KIND: AccountKind.PERSONAL.value,
-            CONF_EMAIL: ADDRESS,
-            CONF_PASSWORD: PASSWORD,
-            CONF_HOST: "127.0.0.1",
-            CONF_PORT: server.port,
-            CONF_SECURITY: Security.STARTTLS.value,
-        },
-    )
+    data = {
+        CONF_ACCOUNT_KIND: AccountKind.PERSONAL.value,
+        CONF_EMAIL: ADDRESS,
+        CONF_PASSWORD: PASSWORD,
+        CONF_HOST: "127.0.0.1",
+        CONF_PORT: server.port,
+        CONF_SECURITY: Security.STARTTLS.value,
+    }
+    write_entry(folder, DOMAIN, ADDRESS, data=data)
     return folder
 
 

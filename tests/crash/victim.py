@@ -61,11 +61,6 @@ class Order:
         return cls(**json.loads(line))
 
 
-def write_entry(folder: Path, data: dict[str, Any]) -> None:
-    """Write the account where Home Assistant keeps it, as if it had been set up before."""
-    home.write_entry(folder, DOMAIN, data["email"], data=data)
-
-
 def outbox_of(folder: Path) -> Path:
     """Return the folder of the account's outbox."""
     return folder / STORAGE_DIR / f"{DOMAIN}.{home.ENTRY_ID}.outbox"

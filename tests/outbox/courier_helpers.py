@@ -1,7 +1,7 @@
 """What the tests of the courier share: a courier on a stand-in, and the passing of time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 import time
 from typing import Any, ClassVar, Final, override
@@ -14,6 +14,7 @@ from custom_components.outlook_smtp.outbox.item import Limits
 from custom_components.outlook_smtp.outbox.queue import Queue
 from custom_components.outlook_smtp.outbox.schedule import Pace, Schedule
 from custom_components.outlook_smtp.outbox.spool import Spool
+from tests.conftest import until
 from tests.smtp.helpers import account_on
 from tests.standin import StandIn
 
@@ -91,15 +92,6 @@ async def queue_in(queue: Queue) -> Queue:
     again = Queue(Spool(queue.spool.folder), Limits(1000, 500_000_000))
     await again.open()
     return again
-
-
-async def until(condition: Callable[[], object], seconds: float = 5.0) -> None:
-    """Wait in real time for what the network or a thread brings about, even in frozen time."""
-    deadline = RealTime.now() + seconds
-    while not condition():
-        if RealTime.now() > deadline:
-            raise TimeoutError
-        await asyncio.sleep(0)
 
 
 async def all_done(queue: Queue) -> None:

@@ -17,7 +17,7 @@ from custom_components.outlook_smtp.smtp.account import Account
 from custom_components.outlook_smtp.smtp.faults import Kind, Stage, SubmissionError
 from custom_components.outlook_smtp.smtp.probe import Report, probe
 from custom_components.outlook_smtp.smtp.submission import Outcome
-from tests.conftest import ADDRESS
+from tests.conftest import ADDRESS, until
 from tests.standin import CATALOGUE, Script, StandIn, Step
 
 from .courier_helpers import (
@@ -32,7 +32,6 @@ from .courier_helpers import (
     numbers,
     running,
     unpaced,
-    until,
 )
 from .helpers import ANNA, BERT, CARL, add, started_again
 

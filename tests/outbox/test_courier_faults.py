@@ -11,6 +11,7 @@ from custom_components.outlook_smtp.outbox.courier import MAX_LOST_ANSWERS, MAX_
 from custom_components.outlook_smtp.outbox.delivery import Delivery, Event
 from custom_components.outlook_smtp.outbox.queue import Queue
 from custom_components.outlook_smtp.smtp.faults import Kind, Problem
+from tests.conftest import until
 from tests.standin import CATALOGUE, Row, Script, StandIn, Step
 
 from .courier_helpers import (
@@ -24,7 +25,6 @@ from .courier_helpers import (
     numbers,
     queue_in,
     running,
-    until,
 )
 from .helpers import ANNA, BERT, CARL, add, record_of
 

@@ -12,6 +12,7 @@ from custom_components.outlook_smtp.outbox.queue import Queue
 from custom_components.outlook_smtp.outbox.schedule import Hold
 from custom_components.outlook_smtp.outbox.spool import HOLD_FILE, Spool
 from custom_components.outlook_smtp.smtp.faults import Kind, SubmissionError
+from tests.conftest import until
 from tests.standin import CATALOGUE, Row, Script, StandIn, Step
 
 from .courier_helpers import (
@@ -24,7 +25,6 @@ from .courier_helpers import (
     numbers,
     queue_in,
     running,
-    until,
 )
 from .helpers import add
 

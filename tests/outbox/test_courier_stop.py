@@ -14,10 +14,11 @@ from custom_components.outlook_smtp.outbox.queue import Queue
 from custom_components.outlook_smtp.outbox.spool import Spooled
 from custom_components.outlook_smtp.smtp.faults import SubmissionError
 from custom_components.outlook_smtp.smtp.session import QUIT_TIMEOUT
+from tests.conftest import until
 from tests.smtp.helpers import nothing_left_open
 from tests.standin import CATALOGUE, Script, StandIn, Step
 
-from .courier_helpers import RealTime, courier_on, numbers, queue_in, running, unpaced, until
+from .courier_helpers import RealTime, courier_on, numbers, queue_in, running, unpaced
 from .helpers import ANNA, BERT, add
 
 ROWS = {row.name: row for row in CATALOGUE}

@@ -15,19 +15,10 @@ from custom_components.outlook_smtp.smtp.content import Content
 from custom_components.outlook_smtp.smtp.faults import Kind, Problem, SubmissionError
 from custom_components.outlook_smtp.smtp.session import Session
 from custom_components.outlook_smtp.smtp.submission import Envelope, Outcome
+from tests.conftest import until
 from tests.standin import CATALOGUE, Script, StandIn
 
-from .courier_helpers import (
-    DAY,
-    HOUR,
-    all_done,
-    courier_on,
-    let_pass,
-    numbers,
-    running,
-    unpaced,
-    until,
-)
+from .courier_helpers import DAY, HOUR, all_done, courier_on, let_pass, numbers, running, unpaced
 from .helpers import ANNA, add
 
 ROWS = {row.name: row for row in CATALOGUE}

@@ -1,10 +1,9 @@
 """What the tests of this room share: an account, a message, and what became of them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-import time
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from custom_components.outlook_smtp.smtp.faults import Fault, SubmissionError
 from custom_components.outlook_smtp.smtp.probe import probe
 from custom_components.outlook_smtp.smtp.session import Session
 from custom_components.outlook_smtp.smtp.submission import Envelope, Outcome
-from tests.conftest import ADDRESS, PASSWORD
+from tests.conftest import ADDRESS, PASSWORD, until
 from tests.standin import StandIn
 
 HOST = "127.0.0.1"
@@ -71,15 +70,6 @@ async def probe_fault(standin: StandIn, **changes: Any) -> Fault:
 async def nothing_left_open(standin: StandIn, *, of: int = 0) -> None:
     """Wait for the server to see every connection closed, of at least so many."""
     await until(lambda: not standin.open_connections and standin.connections >= of)
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Wait in real time for what another thread brings about, and leave it room to do so."""
-    for _ in range(10_000):
-        if condition():
-            return
-        await asyncio.to_thread(time.sleep, 0.001)
-    pytest.fail("It has not come about within 10 s")
 
 
 def grow_impatient(session: Session) -> None:

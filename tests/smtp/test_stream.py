@@ -9,9 +9,10 @@ import pytest
 from custom_components.outlook_smtp.smtp.content import PIECE, Content
 from custom_components.outlook_smtp.smtp.faults import Kind, Problem, SubmissionError
 from custom_components.outlook_smtp.smtp.session import Session
+from tests.conftest import until
 from tests.standin import Script, StandIn, Step
 
-from .helpers import ANNA, BERT, CONTENT, UNKNOWN, account_on, commands, envelope_to, until
+from .helpers import ANNA, BERT, CONTENT, UNKNOWN, account_on, commands, envelope_to
 
 
 def long_content(pieces: int) -> bytes:

@@ -14,9 +14,10 @@ from custom_components.outlook_smtp.smtp.session import Session
 from custom_components.outlook_smtp.smtp.submission import Outcome
 from custom_components.outlook_smtp.smtp.transaction import Transaction
 from custom_components.outlook_smtp.smtp.wire import Wire
+from tests.conftest import until
 from tests.standin import Script, StandIn, Step
 
-from .helpers import ANNA, BERT, CONTENT, HOST, LONG, account_on, envelope_to, until
+from .helpers import ANNA, BERT, CONTENT, HOST, LONG, account_on, envelope_to
 
 FLIGHTS = {"pipelining": "", "chunking": ""}
 TAKEN = "250 2.1.0 OK"

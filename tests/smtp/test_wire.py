@@ -11,9 +11,10 @@ from custom_components.outlook_smtp.smtp.content import Content
 from custom_components.outlook_smtp.smtp.faults import Kind, Problem, SubmissionError
 from custom_components.outlook_smtp.smtp.session import Session
 from custom_components.outlook_smtp.smtp.wire import MAX_REPLY, Reply, ReplyParser
+from tests.conftest import until
 from tests.standin import Manner, Script, StandIn, Step
 
-from .helpers import ANNA, BERT, CARL, CONTENT, account_on, envelope_to, nothing_left_open, until
+from .helpers import ANNA, BERT, CARL, CONTENT, account_on, envelope_to, nothing_left_open
 
 LINES = st.text(st.characters(blacklist_categories=("Cc", "Cs", "Z")), max_size=3000)
 REPLIES = st.builds(

@@ -186,7 +186,8 @@ class Courier:
 
     def _next_turn(self) -> float:
         """Return when there is something to do again."""
-        return min(self._queue.next_expiry(self._lifetime), *map(self.due, self._queue.items), inf)
+        turn = min(map(self.due, self._queue.items), default=inf)
+        return min(turn, self._queue.next_expiry(self._lifetime))
 
     async def _sleep(self, duration: float) -> None:
         """Wait for a time, or until somebody wakes the courier."""
