@@ -174,7 +174,7 @@ async def test_event_says_nothing_of_what_the_message_says(
     hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, turns: Turns
 ) -> None:
     """Neither title nor text is in it; a change of the mere numbers is no event."""
-    secret = letter("Top secret", text="The code is 0815")
+    secret = letter("Top secret", text="The word is sesame")
     await mailer_of(account).send(secret)
     standin.script = Script(replies={Step.FINAL: "554 5.6.0 Not like this"})
     with pytest.raises(HomeAssistantError):
@@ -185,7 +185,7 @@ async def test_event_says_nothing_of_what_the_message_says(
     assert [told(turn)["event_type"] for turn in turns] == ["sent", "refused", "queued"]
     for turn in turns:
         assert "Top secret" not in str(turn)
-        assert "0815" not in str(turn)
+        assert "sesame" not in str(turn)
 
 
 @pytest.mark.usefixtures("account")
