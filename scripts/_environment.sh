@@ -2,7 +2,7 @@
 # Sourced by every script beside it: brings uv, Python 3.14 and the pinned requirements into the
 # project's own (git-ignored) folders and leaves the rest of the machine alone.
 
-PYTHON_WANTED=">=3.14.2,<3.15" # What Home Assistant 2026.3 and later ask for.
+PYTHON_WANTED=">=3.14.2,<3.15" # What Home Assistant asks for.
 UV_WANTED="uv==0.13.9"
 PROJECT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cd "$PROJECT" || exit 1
@@ -46,6 +46,37 @@ find_python() {
     fail "No Python $PYTHON_WANTED here. Install it with your system's packages and run this script again."
 }
 
+# Sets up the virtual environment $1 with what the requirements files $2… pin. With HOME_ASSISTANT
+# set to `newest`, `beta` or `dev`, the newest release, beta or development version of Home
+# Assistant replaces the pinned one, in an environment of its own.
+home_assistant() {
+  local name="$1" wanted newest=(--upgrade-package homeassistant)
+  shift
+  case "${HOME_ASSISTANT:-pinned}" in
+    pinned) environment "$name" "$@" && return ;;
+    newest) wanted="homeassistant" ;;
+    beta) wanted="homeassistant" newest+=(--prerelease allow) ;;
+    dev) wanted="homeassistant @ git+https://github.com/home-assistant/core@dev" ;;
+    *) fail "HOME_ASSISTANT is $HOME_ASSISTANT. Set it to newest, beta or dev, or unset it." ;;
+  esac
+  environment "$name-$HOME_ASSISTANT" "$@"
+  find_uv
+  say "Installing the $HOME_ASSISTANT version of Home Assistant into $name-$HOME_ASSISTANT/"
+  local plugin="pytest-homeassistant-custom-component" install=("$UV" pip install --quiet)
+  if grep -q "^$plugin==" "$@"; then
+    "${install[@]}" "${newest[@]}" --upgrade-package "$plugin" "$plugin" || fail_to_install
+  fi
+  "${install[@]}" "${newest[@]}" "$wanted" || fail_to_install
+  # What its components load, which Home Assistant would install by itself.
+  local sources=("${@/%.txt/.in}") components
+  mapfile -t components < <(sed -nE "/^(homeassistant|$plugin)==/d; s/^([A-Za-z-]+)==.*/\1/p" "${sources[@]}")
+  "${install[@]}" --constraint "$(echo "$VIRTUAL_ENV"/lib/*/site-packages/homeassistant/package_constraints.txt)" \
+    "${components[@]}" || fail_to_install
+}
+
+# Ends the script after requirements could not be installed.
+fail_to_install() { fail "Could not install the requirements. Check the network and run this script again."; }
+
 # Makes the virtual environment $1 hold exactly what the requirements files $2… name, and puts it
 # on the PATH. A copy of those files is kept in it, so that a second run costs nothing.
 environment() {
@@ -59,8 +90,7 @@ environment() {
     fi
     say "Installing $* into $name/"
     rm -f "$venv/requirements.txt"
-    "$UV" pip sync --quiet --require-hashes --python "$venv/bin/python" "$@" ||
-      fail "Could not install the requirements. Check the network and run this script again."
+    "$UV" pip sync --quiet --require-hashes --python "$venv/bin/python" "$@" || fail_to_install
     cat "$@" >"$venv/requirements.txt"
   fi
   export VIRTUAL_ENV="$venv" PATH="$venv/bin:$PATH"

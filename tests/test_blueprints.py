@@ -214,7 +214,7 @@ async def test_blueprint_is_complete(hass: HomeAssistant, storage: Path, name: s
     blueprint = await async_get_blueprints(hass).async_get_blueprint(f"outlook_smtp/{name}.yaml")
 
     assert blueprint.metadata["source_url"] == f"{SOURCE}/{name}.yaml"
-    assert blueprint.metadata["homeassistant"]["min_version"] == "2026.3.0"
+    assert blueprint.metadata["homeassistant"]["min_version"] == "2026.10.0"
     assert {"author", "name", "description"} <= blueprint.metadata.keys()
     assert blueprint.validate() is None
     used = extract_inputs({key: part for key, part in blueprint.data.items() if key != "blueprint"})

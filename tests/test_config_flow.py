@@ -10,7 +10,6 @@ from typing import Any
 from homeassistant.config_entries import (
     SOURCE_USER,
     ConfigEntryState,
-    ConfigFlow,
     ConfigFlowContext,
     ConfigFlowResult,
 )
@@ -256,10 +255,6 @@ async def test_an_account_is_checked_then_kept(
     assert hass.states.get("notify.me_outlook_com")
 
 
-@pytest.mark.skipif(
-    not hasattr(ConfigFlow, "async_on_create_entry"),
-    reason="Home Assistant cannot chain dialogs of an entry yet",
-)
 async def test_a_recipient_is_offered_next(hass: HomeAssistant, dialog: Dialog) -> None:
     """The dialog goes on with the form of a first recipient."""
     result = await dialog.submit()

@@ -6,6 +6,7 @@ import re
 import struct
 from typing import Any, Final
 
+from awesomeversion import AwesomeVersion
 import pytest
 
 ROOT: Final = Path(__file__).parent.parent
@@ -80,7 +81,7 @@ def test_manifest_has_what_home_assistant_and_hacs_ask_for(manifest: dict[str, A
     assert re.fullmatch(r"\d+\.\d+\.\d+((a|b|rc)\d+)?", manifest["version"])
 
 
-@pytest.mark.parametrize("environment", ["test", "oldest"])
+@pytest.mark.parametrize("environment", ["test", "demo"])
 def test_tests_use_what_the_manifest_requires(manifest: dict[str, Any], environment: str) -> None:
     """The tests run with the requirements that Home Assistant will install."""
     wanted = (ROOT / "requirements" / f"{environment}.in").read_text("utf-8").splitlines()
@@ -88,11 +89,17 @@ def test_tests_use_what_the_manifest_requires(manifest: dict[str, Any], environm
     assert set(manifest["requirements"]) <= set(wanted)
 
 
-def test_oldest_home_assistant_is_the_tested_one(hacs: dict[str, Any]) -> None:
-    """HACS offers the integration from the version on that the tests pass on."""
-    pinned = (ROOT / "requirements" / "oldest.txt").read_text("utf-8")
+def test_supported_releases_are_the_ones_that_are_tried(hacs: dict[str, Any]) -> None:
+    """The tests run on the oldest supported month of Home Assistant, the demo on a newer one."""
+    pinned = re.compile(r"^homeassistant==([\d.]+) ", re.MULTILINE)
+    [tested], [shown] = (
+        pinned.findall((ROOT / "requirements" / f"{name}.txt").read_text("utf-8"))
+        for name in ("test", "demo")
+    )
 
-    assert f"\nhomeassistant=={hacs['homeassistant']} " in pinned
+    assert hacs["homeassistant"] == "2026.10.0"
+    assert tested.startswith("2026.10.")
+    assert AwesomeVersion(shown) > AwesomeVersion(tested)
 
 
 def test_release_zip_is_the_one_that_hacs_downloads(

@@ -10,7 +10,6 @@ from typing import Any
 from homeassistant.config_entries import (
     SOURCE_USER,
     ConfigEntryState,
-    ConfigFlow,
     ConfigFlowContext,
     ConfigFlowResult,
 )
@@ -167,10 +166,6 @@ async def test_a_code_is_all_it_takes(
     assert not polls()
 
 
-@pytest.mark.skipif(
-    not hasattr(ConfigFlow, "async_on_create_entry"),
-    reason="Home Assistant cannot chain dialogs of an entry yet",
-)
 async def test_a_recipient_is_offered_next(dialog: SignIn) -> None:
     """The dialog goes on with the form of a first recipient."""
     assert (await dialog.sign_in())["next_flow"][0] == "config_subentries_flow"

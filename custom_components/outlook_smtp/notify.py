@@ -8,7 +8,7 @@ from homeassistant.components.notify import (
     NotifyEntityFeature,
 )
 from homeassistant.config_entries import ConfigSubentry
-from homeassistant.core import HomeAssistant
+from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .const import CONF_RECIPIENTS
@@ -55,22 +55,18 @@ class MailNotifyEntity(OutlookSmtpEntity, NotifyEntity):
         )
 
     @override
-    async def async_send_message(
-        self, message: str, title: str | None = None, *, sent: bool = False
-    ) -> None:
-        """Send a mail, unless that was done already; raise when somebody does not get it."""
-        if sent:
-            return
+    async def async_send_message(self, message: str, title: str | None = None) -> None:
+        """Send an email; raise when the server refuses a recipient."""
         with letter_errors():
             letter = Letter(to=self.mailboxes, title=title or ATTR_TITLE_DEFAULT, text=message)
         receipt = await self.mailer.send(letter)
         if receipt.refused:
-            await self.async_record(receipt)
+            self.async_record(receipt)
         receipt.raise_for_refused()
 
-    async def async_record(self, receipt: Receipt) -> None:
-        """Show that a mail was sent, if one of its recipients here gets it."""
+    @callback
+    def async_record(self, receipt: Receipt) -> None:
+        """Show when the last email was sent, if the server accepted one of the recipients here."""
         accepted = {address.lower() for address in receipt.accepted}
         if any(mailbox.envelope.lower() in accepted for mailbox in self.mailboxes):
-            # Home Assistant 2026.3 notes the time here and nowhere else.
-            await self._async_send_message(message="", sent=True)
+            self._async_record_notification()
