@@ -87,7 +87,7 @@ async def second_account(
         ({"entity_id": FAMILY}, (ANNA, BERT), f"{ANNA}, Bert <{BERT}>"),
         ({"entity_id": ME}, (ADDRESS,), ADDRESS),
         ({"entity_id": [ME, FAMILY]}, (ANNA, BERT, ADDRESS), f"{ANNA}, Bert <{BERT}>, {ADDRESS}"),
-        ({"entity_id": "all"}, (ADDRESS, ANNA, BERT), f"{ADDRESS}, {ANNA}, Bert <{BERT}>"),
+        ({"entity_id": "all"}, (ANNA, BERT, ADDRESS), f"{ANNA}, Bert <{BERT}>, {ADDRESS}"),
         ({"entity_id": "group.home"}, (ANNA, BERT), f"{ANNA}, Bert <{BERT}>"),
         ({"to": CARL}, (CARL,), CARL),
         ({"to": [CARL, BERT]}, (CARL, BERT), f"{CARL}, {BERT}"),
@@ -145,6 +145,41 @@ async def test_device_or_area_stands_for_the_recipients_in_it(
     entity_registry.async_update_entity(phone.entity_id, area_id=area.id)
     await send(hass, area_id=[area.id, "of_yesterday"])
     assert [mail.recipients for mail in standin.received] == [recipients, recipients]
+
+
+@pytest.mark.parametrize("target", ["all", [ME, FAMILY], "area"])
+@pytest.mark.parametrize("exclude", ["entity_id", "group", "device_id", "area_id", "label_id"])
+async def test_excluded_targets_get_no_email(
+    hass: HomeAssistant,
+    account: MockConfigEntry,
+    standin: StandIn,
+    target: str | list[str],
+    exclude: str,
+) -> None:
+    """Whatever the target includes, what its `exclude` resolves to is left out of it."""
+    groups = {"group": {"home": {"entities": [FAMILY]}}}
+    assert await async_setup_component(hass, "group", groups)
+    entity_registry, device_registry = er.async_get(hass), dr.async_get(hass)
+    house = ar.async_get(hass).async_create("House")
+    attic = ar.async_get(hass).async_create("Attic")
+    entity_registry.async_update_entity(FAMILY, labels={"quiet"})
+    devices = {}
+    for entity_id, area in ((ME, house), (FAMILY, attic)):
+        entity = entity_registry.async_get(entity_id)
+        assert entity
+        assert entity.device_id
+        devices[entity_id] = entity.device_id
+        device_registry.async_update_device(entity.device_id, area_id=area.id)
+    excluded = {
+        "entity_id": {"entity_id": FAMILY},
+        "group": {"entity_id": ["group.home"]},
+        "device_id": {"device_id": devices[FAMILY]},
+        "area_id": {"area_id": [attic.id]},
+        "label_id": {"label_id": "quiet"},
+    }
+    included = {"area_id": [house.id, attic.id]} if target == "area" else {"entity_id": target}
+    await sent(hass, standin, **included, exclude=excluded[exclude])
+    assert standin.received[0].recipients == (ADDRESS,)
 
 
 async def test_bcc_is_in_no_header(
@@ -323,6 +358,8 @@ async def test_entities_show_when_they_were_last_written_to(
         ({}, "no_recipient", {"field": "to", "value": ""}),
         ({"to": [" , ", ""]}, "no_recipient", {"field": "to"}),
         ({"entity_id": "none"}, "no_recipient", {"field": "to"}),
+        ({"entity_id": ME, "exclude": {"entity_id": [ME]}}, "no_recipient", {"field": "to"}),
+        ({"exclude": {"entity_id": [ME]}}, "no_recipient", {"field": "to"}),
         ({"to": "anna"}, "invalid_address", {"field": "to", "value": "anna"}),
         ({"to": ANNA, "cc": "Bert <b@>"}, "invalid_address", {"field": "cc", "value": "b@"}),
         ({"to": ANNA, "bcc": "b@c@d.e"}, "invalid_address", {"field": "bcc", "value": "b@c@d.e"}),
@@ -417,7 +454,7 @@ async def test_description_of_the_action_is_complete(hass: HomeAssistant) -> Non
     schema = hass.services.async_services_for_domain(DOMAIN)["send_message"].schema
     assert isinstance(schema, vol.Schema)
     known = {str(key) for key in schema.schema}
-    targets = {"entity_id", "device_id", "area_id", "floor_id", "label_id"}
+    targets = {"entity_id", "device_id", "area_id", "floor_id", "label_id", "exclude"}
     assert description["fields"].keys() == known - targets == texts["fields"].keys()
     for field in description["fields"].values():
         selector.validate_selector(field["selector"])

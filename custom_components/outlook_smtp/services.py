@@ -13,7 +13,7 @@ from homeassistant.components.notify import (
     DATA_COMPONENT,
 )
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.const import ATTR_ENTITY_ID, ENTITY_MATCH_ALL
+from homeassistant.const import ATTR_ENTITY_ID, CONF_EXCLUDE, ENTITY_MATCH_ALL
 from homeassistant.core import (
     HomeAssistant,
     ServiceCall,
@@ -23,6 +23,7 @@ from homeassistant.core import (
 )
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.target import TargetSelection, async_extract_referenced_entity_ids
+from homeassistant.helpers.typing import ConfigType
 import voluptuous as vol
 
 from .attachments import async_read_attachments
@@ -96,9 +97,15 @@ LETTER_FIELDS: Final[dict[vol.Marker, Any]] = {
     vol.Optional(ATTR_SENDER_NAME): cv.string,
 }
 
+# Home Assistant 2026.11 has `exclude` among these; a target within it cannot exclude anything.
+_TARGET: Final = {
+    field: check for field, check in cv.ENTITY_SERVICE_FIELDS.items() if field != CONF_EXCLUDE
+}
+
 _SEND_MESSAGE_SCHEMA: Final = vol.Schema(
     {
-        **cv.ENTITY_SERVICE_FIELDS,
+        **_TARGET,
+        vol.Optional(CONF_EXCLUDE): vol.Schema(_TARGET),
         vol.Optional(ATTR_CONFIG_ENTRY_ID): cv.string,
         vol.Optional(ATTR_TITLE): cv.string,
         vol.Optional(ATTR_MESSAGE): cv.string,
@@ -137,7 +144,7 @@ async def _async_send_message(call: ServiceCall) -> ServiceResponse:
     letter = await async_read_letter(call.hass, mailer, call.data, to)
     receipt = await mailer.send(letter)
     for entity in entities:
-        await entity.async_record(receipt)
+        entity.async_record(receipt)
     if call.return_response:
         return receipt.as_response()
     receipt.raise_for_refused()
@@ -215,17 +222,34 @@ def _named_entities(hass: HomeAssistant, text: str, field: str) -> list[MailNoti
 def _find_targets(call: ServiceCall) -> list[MailNotifyEntity]:
     """Return the notify entities that a call targets.
 
-    What it targets by name has to be one of ours; what else is in an area, on a floor, of a
-    device or under a label is passed by.
+    An entity that is targeted by name must be one of ours; other entities of an area, a floor,
+    a device or a label are left out.
     """
     component = call.hass.data[DATA_COMPONENT]
-    if call.data.get(ATTR_ENTITY_ID) == ENTITY_MATCH_ALL:
-        return [entity for entity in component.entities if isinstance(entity, MailNotifyEntity)]
-    selected = async_extract_referenced_entity_ids(call.hass, TargetSelection(dict(call.data)))
+    target = dict(call.data)
+    if target.get(ATTR_ENTITY_ID) == ENTITY_MATCH_ALL:
+        target[ATTR_ENTITY_ID] = [
+            entity.entity_id
+            for entity in component.entities
+            if isinstance(entity, MailNotifyEntity)
+        ]
+    selected = async_extract_referenced_entity_ids(call.hass, TargetSelection(target))
     selected.log_missing(set(), _LOGGER)
-    named = [_find_entity(call.hass, name, "target") for name in sorted(selected.referenced)]
-    others = (component.get_entity(name) for name in sorted(selected.indirectly_referenced))
+    excluded = _find_excluded(call.hass, target.get(CONF_EXCLUDE, {}))
+    named = [
+        _find_entity(call.hass, entity_id, "target")
+        for entity_id in sorted(selected.referenced - excluded)
+    ]
+    others = map(component.get_entity, sorted(selected.indirectly_referenced - excluded))
     return named + [entity for entity in others if isinstance(entity, MailNotifyEntity)]
+
+
+def _find_excluded(hass: HomeAssistant, target: ConfigType) -> set[str]:
+    """Return the entity ids that a target excludes, which Home Assistant 2026.10 does not know."""
+    excluded = async_extract_referenced_entity_ids(
+        hass, TargetSelection(target), primary_entities_only=False
+    )
+    return excluded.referenced | excluded.indirectly_referenced
 
 
 def _find_entity(hass: HomeAssistant, entity_id: str, field: str) -> MailNotifyEntity:
