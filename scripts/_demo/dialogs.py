@@ -1,7 +1,7 @@
 """Goes through Home Assistant's dialogs as its UI does, and reads what a person would read."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 import re
 from typing import Any, Final
 
@@ -124,17 +124,50 @@ async def add_recipient(api: Api, flow_id: str, recipient: Mapping[str, Any]) ->
 
 
 async def add_camera(api: Api, name: str, file_path: str) -> None:
-    """Add a camera that shows a picture from a file."""
+    """Add a camera that shows a picture from a file, and give it a name and its entity id.
+
+    What Home Assistant calls it by itself depends on the release.
+    """
     step = await api.post(ENTRY_FLOW, {"handler": "local_file"})
     step = await _submit(api, step, {"name": name, "file_path": file_path})
     if step["type"] != "create_entry":
         raise DemoError(f"The camera was not added: {step.get('errors')}")
+    entry_id = step["result"]["entry_id"]
+    entities = await api.ask("config/entity_registry/list")
+    for entity in entities:
+        if entity["config_entry_id"] == entry_id:
+            await api.ask(
+                "config/entity_registry/update",
+                entity_id=entity["entity_id"],
+                new_entity_id=f"camera.{name.lower().replace(' ', '_')}",
+                name=name,
+            )
 
 
-async def _submit(api: Api, step: Step, data: Mapping[str, Any]) -> Step:
-    """Submit a form or choose from a menu."""
-    result: Step = await api.post(f"{ENTRY_FLOW}/{step['flow_id']}", data)
+async def _submit(api: Api, step: Step, values: Mapping[str, Any]) -> Step:
+    """Submit a form with the values that it asks for, or choose from a menu."""
+    if step["type"] == "form":
+        values = pick_values(step["data_schema"], values)
+    result: Step = await api.post(f"{ENTRY_FLOW}/{step['flow_id']}", values)
     return result
+
+
+def pick_values(fields: Iterable[Mapping[str, Any]], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values that a form asks for; other releases ask for other ones.
+
+    Raises:
+        DemoError: If the form requires a value that is not there.
+
+    """
+    asked = {field["name"]: field for field in fields}
+    missing = [
+        name
+        for name, field in asked.items()
+        if field.get("required") and "default" not in field and name not in values
+    ]
+    if missing:
+        raise DemoError(f"A form requires {', '.join(missing)}, which the demo does not know.")
+    return {name: value for name, value in values.items() if name in asked}
 
 
 def _require_no_error(step: Step, texts: Texts) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import asyncio.subprocess
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
+from itertools import pairwise
 import json
 import os
 from pathlib import Path
@@ -26,7 +27,10 @@ REPEAT_AFTER: Final = "DEMO_REPEAT_AFTER"
 STOP_TIMEOUT: Final = 20.0  # Seconds; after that it is killed.
 RESTART: Final = 100  # Home Assistant's exit code when a user asks it to restart.
 
-_RECORD: Final = re.compile(r"^\d{4}-\d\d-\d\d [\d:.]+ (?P<level>[A-Z]+) ", re.MULTILINE)
+# A log line begins with the time of day, since Home Assistant 2026.11 with its offset from UTC.
+_RECORD: Final = re.compile(
+    r"^\d{4}-\d\d-\d\d[ T][\d:.,]+(?:Z|[+-]\d\d:?\d\d)? (?P<level>[A-Z]+) ", re.MULTILINE
+)
 # Not the folder of that name into which somebody may have put the project.
 _OURS: Final = re.compile(r"custom_components[./]outlook_smtp|(?<![\w/])outlook_smtp\b|aiosmtplib")
 
@@ -141,11 +145,34 @@ class Home:
         path.write_text(json.dumps(store))
 
     def complaints(self) -> list[str]:
-        """Return what the log holds against the integration: errors, tracebacks, misuse."""
-        text = self.log.read_text(errors="replace")
-        starts = [match.start() for match in _RECORD.finditer(text)]
-        records = [text[a:b].strip() for a, b in zip(starts, [*starts[1:], None], strict=True)]
-        return [record for record in records if _is_complaint(record)]
+        """Return what the log holds against the integration: errors, tracebacks, misuse.
+
+        Raises:
+            DemoError: If the log cannot be read, or is none that Home Assistant writes.
+
+        """
+        try:
+            text = self.log.read_text(errors="replace")
+        except OSError as error:
+            raise DemoError(f"Cannot read {self.log}: {error.strerror}.") from error
+        return read_complaints(text)
+
+
+def read_complaints(log: str) -> list[str]:
+    """Return the records of a log that complain about the integration.
+
+    Raises:
+        DemoError: If the log has lines, and none of them begins with a time and a level.
+
+    """
+    starts = [match.start() for match in _RECORD.finditer(log)]
+    if log.strip() and not starts:
+        raise DemoError(
+            "Home Assistant's log cannot be understood: no line begins with a time and a level. "
+            f"It begins with: {log.strip().splitlines()[0][:200]}"
+        )
+    records = (log[begin:end].strip() for begin, end in pairwise([0, *starts, len(log)]))
+    return [record for record in records if _is_complaint(record)]
 
 
 def _is_complaint(record: str) -> bool:
