@@ -19,6 +19,7 @@ from custom_components.outlook_smtp.outbox.item import Limits
 
 from .conftest import ADDRESS, until
 from .outbox.helpers import no_file_larger_than
+from .promises import PATIENCE
 from .standin import Script, StandIn, Step
 
 LETTER = Letter(to=(Mailbox("anna@example.com"),), title="Door", text="Open")
@@ -79,7 +80,7 @@ async def test_nobody_waits_for_longer_than_ten_seconds(
     standin.script_next(Script(stall=Step.GREETING))
     task = asyncio.create_task(mailer.send(LETTER))
     await until(lambda: bool(mailer.queue.items) and standin.open_connections == 1)
-    freezer.tick(room.PATIENCE - 0.1)
+    freezer.tick(PATIENCE - 0.1)
     for _ in range(100):
         await asyncio.sleep(0)
     assert not task.done()

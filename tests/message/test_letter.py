@@ -5,13 +5,14 @@ from time import process_time
 from hypothesis import given, strategies as st
 import pytest
 
-from custom_components.outlook_smtp.message.letter import MAX_RECIPIENTS, Attachment, Letter
+from custom_components.outlook_smtp.message.letter import Attachment, Letter
 from custom_components.outlook_smtp.message.mailbox import (
     Mailbox,
     parse_mailbox,
     parse_mailboxes,
 )
 from custom_components.outlook_smtp.message.problems import LetterError, LetterProblem
+from tests.promises import MAX_RECIPIENTS
 
 ANNA = Mailbox("anna@example.com")
 BROKEN_LINES = ["\r\nBcc: eve@example.com", "\n", "\r", "\0", "\x0b", "\x85", "\u2028", "\u2029"]

@@ -11,13 +11,13 @@ from custom_components.outlook_smtp.outbox.courier import Contact
 from custom_components.outlook_smtp.outbox.delivery import Delivery, Event
 from custom_components.outlook_smtp.outbox.item import Item, Limits
 from custom_components.outlook_smtp.outbox.queue import Queue
-from custom_components.outlook_smtp.outbox.schedule import PER_MINUTE
 from custom_components.outlook_smtp.outbox.spool import Spool
 from custom_components.outlook_smtp.smtp.account import Account
 from custom_components.outlook_smtp.smtp.faults import Kind, Stage, SubmissionError
 from custom_components.outlook_smtp.smtp.probe import Report, probe
 from custom_components.outlook_smtp.smtp.submission import Outcome
 from tests.conftest import ADDRESS, until
+from tests.promises import PER_MINUTE
 from tests.standin import CATALOGUE, Script, StandIn, Step
 
 from .courier_helpers import (

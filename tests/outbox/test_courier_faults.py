@@ -7,11 +7,12 @@ from freezegun.api import FrozenDateTimeFactory
 import pytest
 
 from custom_components.outlook_smtp.outbox import schedule as schedule_module
-from custom_components.outlook_smtp.outbox.courier import MAX_LOST_ANSWERS, MAX_SETBACKS, Contact
+from custom_components.outlook_smtp.outbox.courier import Contact
 from custom_components.outlook_smtp.outbox.delivery import Delivery, Event
 from custom_components.outlook_smtp.outbox.queue import Queue
 from custom_components.outlook_smtp.smtp.faults import Kind, Problem
 from tests.conftest import until
+from tests.promises import MAX_LOST_ANSWERS, MAX_SETBACKS
 from tests.standin import CATALOGUE, Row, Script, StandIn, Step
 
 from .courier_helpers import (

@@ -8,13 +8,13 @@ from typing import BinaryIO
 import pytest
 
 from custom_components.outlook_smtp.outbox import courier as courier_module
-from custom_components.outlook_smtp.outbox.courier import STOP_GRACE
 from custom_components.outlook_smtp.outbox.delivery import Delivery, Event
 from custom_components.outlook_smtp.outbox.queue import Queue
 from custom_components.outlook_smtp.outbox.spool import Spooled
+from custom_components.outlook_smtp.smtp import session as session_module
 from custom_components.outlook_smtp.smtp.faults import SubmissionError
-from custom_components.outlook_smtp.smtp.session import QUIT_TIMEOUT
 from tests.conftest import until
+from tests.promises import QUIT_TIMEOUT, STOP_GRACE
 from tests.smtp.helpers import nothing_left_open
 from tests.standin import CATALOGUE, Script, StandIn, Step
 
@@ -35,6 +35,8 @@ def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_end_comes_within_ten_seconds() -> None:
     """A moment of grace and a farewell are all that a stop waits for."""
+    assert courier_module.STOP_GRACE == STOP_GRACE
+    assert session_module.QUIT_TIMEOUT == QUIT_TIMEOUT
     assert STOP_GRACE + QUIT_TIMEOUT < 10
 
 

@@ -6,16 +6,16 @@ import time
 from freezegun.api import FrozenDateTimeFactory
 import pytest
 
-from custom_components.outlook_smtp.outbox.courier import MAX_SETBACKS, Contact
+from custom_components.outlook_smtp.outbox.courier import Contact
 from custom_components.outlook_smtp.outbox.delivery import Delivery, Event
 from custom_components.outlook_smtp.outbox.item import Item
 from custom_components.outlook_smtp.outbox.queue import Queue
-from custom_components.outlook_smtp.outbox.schedule import FIRST_DELAY, MAX_AUTH_FAILURES
 from custom_components.outlook_smtp.smtp.content import Content
 from custom_components.outlook_smtp.smtp.faults import Kind, Problem, SubmissionError
 from custom_components.outlook_smtp.smtp.session import Session
 from custom_components.outlook_smtp.smtp.submission import Envelope, Outcome
 from tests.conftest import until
+from tests.promises import FIRST_DELAY, MAX_AUTH_FAILURES, MAX_SETBACKS
 from tests.standin import CATALOGUE, Script, StandIn
 
 from .courier_helpers import DAY, HOUR, all_done, courier_on, let_pass, numbers, running, unpaced

@@ -17,8 +17,9 @@ from custom_components.outlook_smtp.outbox.item import (
     UnderWayError,
     UnknownMessageError,
 )
-from custom_components.outlook_smtp.outbox.queue import KEEP_FAILED, Queue
+from custom_components.outlook_smtp.outbox.queue import Queue
 from custom_components.outlook_smtp.outbox.spool import FAILED, SET_ASIDE, WAITING, Failure, Spool
+from tests.promises import KEEP_FAILED
 
 from .helpers import (
     ANNA,

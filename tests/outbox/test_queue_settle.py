@@ -13,10 +13,11 @@ from custom_components.outlook_smtp.outbox.item import (
     OutboxFullError,
     UnknownMessageError,
 )
-from custom_components.outlook_smtp.outbox.queue import KEEP_FAILED, Queue
+from custom_components.outlook_smtp.outbox.queue import Queue
 from custom_components.outlook_smtp.outbox.spool import FAILED, WAITING
 from custom_components.outlook_smtp.smtp.faults import Fault, Kind, Problem
 from custom_components.outlook_smtp.smtp.submission import Outcome, Refusal
+from tests.promises import KEEP_FAILED
 
 from .helpers import (
     ANNA,

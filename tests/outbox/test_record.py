@@ -13,7 +13,6 @@ import pytest
 from custom_components.outlook_smtp.outbox.record import (
     MARK,
     MAX_LINE,
-    MAX_SHOWN,
     DamagedError,
     Record,
     read_content,
@@ -22,6 +21,7 @@ from custom_components.outlook_smtp.outbox.record import (
     write_message,
 )
 from custom_components.outlook_smtp.smtp.submission import Envelope
+from tests.promises import MAX_SHOWN
 
 from .helpers import ANNA, content_of, record_of
 

@@ -10,6 +10,15 @@ import pytest
 
 from custom_components.outlook_smtp.outbox import schedule as schedule_module
 from custom_components.outlook_smtp.outbox.schedule import (
+    Hold,
+    Pace,
+    Schedule,
+    delay_after,
+    read_hold,
+    write_hold,
+)
+from custom_components.outlook_smtp.smtp.faults import Fault, Kind, Problem
+from tests.promises import (
     BURST,
     FIRST_DELAY,
     JITTER,
@@ -19,14 +28,7 @@ from custom_components.outlook_smtp.outbox.schedule import (
     MAX_AUTH_FAILURES,
     PER_MINUTE,
     PROBE_AFTER,
-    Hold,
-    Pace,
-    Schedule,
-    delay_after,
-    read_hold,
-    write_hold,
 )
-from custom_components.outlook_smtp.smtp.faults import Fault, Kind, Problem
 
 NOW = 1000.0
 INTERVAL = 60 / (PER_MINUTE - BURST)

@@ -8,8 +8,9 @@ import pytest
 from custom_components.outlook_smtp.smtp import session as session_module
 from custom_components.outlook_smtp.smtp.content import Content
 from custom_components.outlook_smtp.smtp.faults import Problem, SubmissionError
-from custom_components.outlook_smtp.smtp.keeper import IDLE_TIME, SessionKeeper
+from custom_components.outlook_smtp.smtp.keeper import SessionKeeper
 from custom_components.outlook_smtp.smtp.submission import Outcome
+from tests.promises import IDLE_TIME
 from tests.standin import CATALOGUE as ROWS, Script, StandIn, Step
 
 from .helpers import (

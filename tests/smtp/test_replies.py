@@ -4,7 +4,8 @@ from hypothesis import given, strategies as st
 import pytest
 
 from custom_components.outlook_smtp.smtp.faults import Fault, Kind, Problem, Stage, SubmissionError
-from custom_components.outlook_smtp.smtp.replies import MAX_TEXT, clean, read_reply
+from custom_components.outlook_smtp.smtp.replies import clean, read_reply
+from tests.promises import MAX_TEXT
 from tests.standin import CATALOGUE, Row, Script, StandIn, Step
 
 from .helpers import nothing_left_open, send

@@ -10,8 +10,9 @@ import pytest
 from custom_components.outlook_smtp.smtp.content import Content
 from custom_components.outlook_smtp.smtp.faults import Kind, Problem, SubmissionError
 from custom_components.outlook_smtp.smtp.session import Session
-from custom_components.outlook_smtp.smtp.wire import MAX_REPLY, Reply, ReplyParser
+from custom_components.outlook_smtp.smtp.wire import Reply, ReplyParser
 from tests.conftest import until
+from tests.promises import MAX_REPLY
 from tests.standin import Manner, Script, StandIn, Step
 
 from .helpers import ANNA, BERT, CARL, CONTENT, account_on, envelope_to, nothing_left_open

@@ -1,0 +1,29 @@
+"""Numbers that users were promised: the tests do not take them from the code that they test."""
+
+from typing import Final
+
+# How fast email goes out, and how it is retried; times are in seconds.
+PER_MINUTE: Final = 30  # Messages.
+BURST: Final = 5  # Messages that may go out at once.
+FIRST_DELAY: Final = 15.0
+LAST_DELAY: Final = 1800.0
+JITTER: Final = 0.2  # Of a delay.
+LONGEST_DELAY: Final = 2160.0
+PROBE_AFTER: Final = 3600.0
+LONGEST_HOLD: Final = 86_400.0
+MAX_AUTH_FAILURES: Final = 10
+MAX_LOST_ANSWERS: Final = 5
+MAX_SETBACKS: Final = 3
+KEEP_FAILED: Final = 604_800.0
+
+# How long anyone waits for a server, in seconds.
+PATIENCE: Final = 10.0
+STOP_GRACE: Final = 5.0
+QUIT_TIMEOUT: Final = 2.0
+IDLE_TIME: Final = 90.0
+
+# How large things may be.
+MAX_RECIPIENTS: Final = 100
+MAX_TEXT: Final = 500  # Characters of a reply.
+MAX_REPLY: Final = 262_144  # Bytes.
+MAX_SHOWN: Final = 200  # Characters of a title and of a recipient.
