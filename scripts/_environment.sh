@@ -6,6 +6,8 @@ PYTHON_WANTED=">=3.14.2,<3.15" # What Home Assistant asks for.
 UV_WANTED="uv==0.13.9"
 PROJECT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cd "$PROJECT" || exit 1
+# Without it, each of the many processes that the tests start compiles Home Assistant anew.
+unset PYTHONDONTWRITEBYTECODE
 
 # Tells the user, on stderr, which step is running.
 say() { printf '\033[1m▸ %s\033[0m\n' "$*" >&2; }
