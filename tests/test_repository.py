@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import pytest
 
+from tests.github import FOLDER
+
 ROOT: Final = Path(__file__).parent.parent
 INTEGRATION: Final = ROOT / "custom_components" / "outlook_smtp"
 OWNER: Final = "outlook-smtp"
@@ -117,3 +119,24 @@ def test_brand_images_have_the_right_size(kind: str, theme: str, suffix: str) ->
     assert image.startswith(b"\x89PNG")
     assert height == BRAND_HEIGHTS[suffix]
     assert width == height if kind == "icon" else width > height
+
+
+def test_hacs_offers_releases_alone(hacs: dict[str, Any]) -> None:
+    """HACS knows each key (https://hacs.xyz/docs/publish/start), and does not offer the branch."""
+    known = {"content_in_root", "country", "filename", "hacs", "hide_default_branch"}
+    known |= {"homeassistant", "name", "persistent_directory", "zip_release"}
+
+    assert hacs.keys() <= known
+    assert hacs["hide_default_branch"] is True
+
+
+def test_parts_of_workflows_are_there() -> None:
+    """What a workflow uses of this repository exists, which actionlint does not check."""
+    used = {
+        path: re.findall(r"uses: \$/(\S+)", path.read_text("utf-8"))
+        for path in (FOLDER / "workflows").iterdir()
+    }
+    missing = [part for parts in used.values() for part in parts if not (ROOT / part).exists()]
+
+    assert any(used.values())
+    assert missing == []
