@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.github import FOLDER
+from tests.github import FOLDER, read_yaml
 
 ROOT: Final = Path(__file__).parent.parent
 INTEGRATION: Final = ROOT / "custom_components" / "outlook_smtp"
@@ -140,3 +140,29 @@ def test_parts_of_workflows_are_there() -> None:
 
     assert any(used.values())
     assert missing == []
+
+
+def test_code_owners_are_those_of_the_manifest(manifest: dict[str, Any]) -> None:
+    """GitHub asks the same people for a review whom Home Assistant names."""
+    lines = (FOLDER / "CODEOWNERS").read_text("utf-8").splitlines()
+    rules = [line.split() for line in lines if line and not line.startswith("#")]
+
+    assert rules == [["*", *manifest["codeowners"]]]
+
+
+@pytest.mark.parametrize("form", ["bug", "feature"])
+def test_fields_of_an_issue_form_differ(form: str) -> None:
+    """GitHub shows no form in which two fields share an ID or a label, which no schema says."""
+    fields = read_yaml(f"ISSUE_TEMPLATE/{form}.yml")["body"]
+    labels = [field["attributes"].get("label") for field in fields]
+    ids = [field.get("id") for field in fields]
+
+    assert len(set(labels)) == len(labels)
+    assert len(set(ids)) == len(ids)
+
+
+def test_chooser_has_a_way_for_questions() -> None:
+    """Whoever has a question need not file it as a bug."""
+    links = read_yaml("ISSUE_TEMPLATE/config.yml")["contact_links"]
+
+    assert f"{REPOSITORY}/discussions/categories/q-a" in [link["url"] for link in links]
