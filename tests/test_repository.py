@@ -6,6 +6,8 @@ import re
 import struct
 from typing import Any, Final
 
+import homeassistant
+from homeassistant.const import __version__
 import pytest
 
 from tests.github import FOLDER, read_yaml
@@ -166,3 +168,36 @@ def test_chooser_has_a_way_for_questions() -> None:
     links = read_yaml("ISSUE_TEMPLATE/config.yml")["contact_links"]
 
     assert f"{REPOSITORY}/discussions/categories/q-a" in [link["url"] for link in links]
+
+
+def pins(path: Path) -> dict[str, str]:
+    """Read a requirements file: each package with the version that it is pinned to, or none."""
+    lines = re.findall(r"^([A-Za-z][\w.-]*)(?:==([^\s;]+))?", path.read_text("utf-8"), re.MULTILINE)
+    return {name.lower(): version for name, version in lines}
+
+
+def test_every_requirement_is_updated() -> None:
+    """Dependabot reaches each package but those that are pinned, which move with the plugin."""
+    (update,) = (
+        update
+        for update in read_yaml("dependabot.yml")["updates"]
+        if update["directory"] == "/requirements"
+    )
+    allowed = {rule["dependency-name"] for rule in update["allow"]}
+    named = [item for path in (ROOT / "requirements").glob("*.in") for item in pins(path).items()]
+    free = {name for name, version in named if not version}
+
+    assert allowed == free | {"pytest-homeassistant-custom-component"}
+
+
+def test_home_assistants_own_requirements_are_those_of_its_release() -> None:
+    """The versions in test.in are what the release that the plugin brings was made with."""
+    made_with = (ROOT / "requirements" / "test.txt").read_text("utf-8")
+    if f"\nhomeassistant=={__version__} " not in made_with:
+        pytest.skip("These tests run on another release than that of test.txt")
+    own = pins(Path(homeassistant.__file__).parent / "package_constraints.txt")
+    pinned = pins(ROOT / "requirements" / "test.in")
+    moving = {name: version for name, version in pinned.items() if name in own and version}
+
+    assert "home-assistant-frontend" in moving
+    assert moving == {name: own[name] for name in moving}
