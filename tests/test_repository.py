@@ -145,7 +145,7 @@ def test_parts_of_workflows_are_there() -> None:
 
 
 def test_code_owners_are_those_of_the_manifest(manifest: dict[str, Any]) -> None:
-    """GitHub asks the same people for a review whom Home Assistant names."""
+    """GitHub requests reviews from the people that Home Assistant lists as owners."""
     lines = (FOLDER / "CODEOWNERS").read_text("utf-8").splitlines()
     rules = [line.split() for line in lines if line and not line.startswith("#")]
 
@@ -164,7 +164,7 @@ def test_fields_of_an_issue_form_differ(form: str) -> None:
 
 
 def test_chooser_has_a_way_for_questions() -> None:
-    """Whoever has a question need not file it as a bug."""
+    """A question does not have to be filed as a bug."""
     links = read_yaml("ISSUE_TEMPLATE/config.yml")["contact_links"]
 
     assert f"{REPOSITORY}/discussions/categories/q-a" in [link["url"] for link in links]
