@@ -7,7 +7,11 @@ import struct
 from typing import Any, Final
 
 from awesomeversion import AwesomeVersion
+import homeassistant
+from homeassistant.const import __version__
 import pytest
+
+from tests.github import FOLDER, read_yaml
 
 ROOT: Final = Path(__file__).parent.parent
 INTEGRATION: Final = ROOT / "custom_components" / "outlook_smtp"
@@ -124,3 +128,83 @@ def test_brand_images_have_the_right_size(kind: str, theme: str, suffix: str) ->
     assert image.startswith(b"\x89PNG")
     assert height == BRAND_HEIGHTS[suffix]
     assert width == height if kind == "icon" else width > height
+
+
+def test_hacs_offers_releases_alone(hacs: dict[str, Any]) -> None:
+    """HACS knows each key (https://hacs.xyz/docs/publish/start), and does not offer the branch."""
+    known = {"content_in_root", "country", "filename", "hacs", "hide_default_branch"}
+    known |= {"homeassistant", "name", "persistent_directory", "zip_release"}
+
+    assert hacs.keys() <= known
+    assert hacs["hide_default_branch"] is True
+
+
+def test_parts_of_workflows_are_there() -> None:
+    """What a workflow uses of this repository exists, which actionlint does not check."""
+    used = {
+        path: re.findall(r"uses: \$/(\S+)", path.read_text("utf-8"))
+        for path in (FOLDER / "workflows").iterdir()
+    }
+    missing = [part for parts in used.values() for part in parts if not (ROOT / part).exists()]
+
+    assert any(used.values())
+    assert missing == []
+
+
+def test_code_owners_are_those_of_the_manifest(manifest: dict[str, Any]) -> None:
+    """GitHub requests reviews from the people that Home Assistant lists as owners."""
+    lines = (FOLDER / "CODEOWNERS").read_text("utf-8").splitlines()
+    rules = [line.split() for line in lines if line and not line.startswith("#")]
+
+    assert rules == [["*", *manifest["codeowners"]]]
+
+
+@pytest.mark.parametrize("form", ["bug", "feature"])
+def test_fields_of_an_issue_form_differ(form: str) -> None:
+    """GitHub shows no form in which two fields share an ID or a label, which no schema says."""
+    fields = read_yaml(f"ISSUE_TEMPLATE/{form}.yml")["body"]
+    labels = [field["attributes"].get("label") for field in fields]
+    ids = [field.get("id") for field in fields]
+
+    assert len(set(labels)) == len(labels)
+    assert len(set(ids)) == len(ids)
+
+
+def test_chooser_has_a_way_for_questions() -> None:
+    """A question does not have to be filed as a bug."""
+    links = read_yaml("ISSUE_TEMPLATE/config.yml")["contact_links"]
+
+    assert f"{REPOSITORY}/discussions/categories/q-a" in [link["url"] for link in links]
+
+
+def pins(path: Path) -> dict[str, str]:
+    """Read a requirements file: each package with the version that it is pinned to, or none."""
+    lines = re.findall(r"^([A-Za-z][\w.-]*)(?:==([^\s;]+))?", path.read_text("utf-8"), re.MULTILINE)
+    return {name.lower(): version for name, version in lines}
+
+
+def test_every_requirement_is_updated() -> None:
+    """Dependabot reaches each package but those that are pinned, which move with the plugin."""
+    (update,) = (
+        update
+        for update in read_yaml("dependabot.yml")["updates"]
+        if update["directory"] == "/requirements"
+    )
+    allowed = {rule["dependency-name"] for rule in update["allow"]}
+    named = [item for path in (ROOT / "requirements").glob("*.in") for item in pins(path).items()]
+    free = {name for name, version in named if not version}
+
+    assert allowed == free | {"pytest-homeassistant-custom-component"}
+
+
+def test_home_assistants_own_requirements_are_those_of_its_release() -> None:
+    """The versions in test.in are what the release that the plugin brings was made with."""
+    made_with = (ROOT / "requirements" / "test.txt").read_text("utf-8")
+    if f"\nhomeassistant=={__version__} " not in made_with:
+        pytest.skip("These tests run on another release than that of test.txt")
+    own = pins(Path(homeassistant.__file__).parent / "package_constraints.txt")
+    pinned = pins(ROOT / "requirements" / "test.in")
+    moving = {name: version for name, version in pinned.items() if name in own and version}
+
+    assert "home-assistant-frontend" in moving
+    assert moving == {name: own[name] for name in moving}

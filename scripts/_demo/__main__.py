@@ -60,7 +60,7 @@ async def run(options: argparse.Namespace) -> None:
         standin.add_mailbox(ADDRESS, PASSWORD)
         identity = stack.enter_context(Identity(standin)) if options.sign_in else None
         home = Home(folder, port, standin.ca_file, _microsoft(standin, identity))
-        home.furnish()
+        home.furnish(packaged=options.once)
         if new:
             home.settle()
         api = await _start(stack, home, new=new)

@@ -13,8 +13,11 @@ import shutil
 import socket
 from string import Template
 from typing import Any, Final
+from zipfile import ZipFile
 
 import certifi
+
+from scripts._package import build_zip
 
 from .console import DemoError
 
@@ -57,8 +60,13 @@ class Home:
         self._microsoft = microsoft
         self._process: asyncio.subprocess.Process | None = None
 
-    def furnish(self) -> None:
-        """Write the configuration, link the integration and hang up the camera's picture."""
+    def furnish(self, *, packaged: bool = False) -> None:
+        """Write the configuration, install the integration and hang up the camera's picture.
+
+        Args:
+            packaged: Install it from the zip of a release, instead of a link to its folder.
+
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         self.log.unlink(missing_ok=True)
         templates = Path(__file__).parent
@@ -69,12 +77,20 @@ class Home:
         for name in ("custom_components", "media"):
             (self.folder / name).mkdir(exist_ok=True)
         shutil.copy(templates / "front-door.jpg", self.folder / "media")
-        link = self.folder / "custom_components" / "outlook_smtp"
-        link.unlink(missing_ok=True)
-        link.symlink_to(PROJECT / "custom_components" / "outlook_smtp")
+        self._install(packaged=packaged)
         # The usual authorities too: the variable replaces them, and other integrations need them.
         authorities = Path(certifi.where()).read_text() + self._ca_file.read_text()
         (self.folder / "authorities.pem").write_text(authorities)
+
+    def _install(self, *, packaged: bool) -> None:
+        """Put the integration where Home Assistant looks for it."""
+        target = self.folder / "custom_components" / "outlook_smtp"
+        if packaged:
+            with ZipFile(build_zip(self.folder / "outlook_smtp.zip")) as archive:
+                archive.extractall(target)
+        else:
+            target.unlink(missing_ok=True)
+            target.symlink_to(PROJECT / "custom_components" / "outlook_smtp")
 
     def settle(self) -> None:
         """Write down what was decided already, before the first start.

@@ -1,0 +1,58 @@
+"""A GitHub repository for the scripts of the workflows, which reach it with the fake gh."""
+
+import json
+import os
+from pathlib import Path
+import subprocess
+import sys
+from typing import Any, Final
+
+from homeassistant.util.yaml import load_yaml_dict
+
+from tests import fake_gh
+
+ROOT: Final = Path(__file__).parent.parent
+FOLDER: Final = ROOT / ".github"
+
+
+def read_yaml(name: str) -> dict[str, Any]:
+    """Read a file of the folder .github."""
+    return load_yaml_dict(str(FOLDER / name))
+
+
+class Repository:
+    """A repository on GitHub, with what the scripts have made of it."""
+
+    def __init__(self, folder: Path) -> None:
+        """Make an empty one in a folder."""
+        self._state = folder / "github.json"
+        program = folder / "gh"
+        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "{fake_gh.__file__}" "$@"\n')
+        program.chmod(0o755)
+        self._path = f"{folder}{os.pathsep}{os.environ['PATH']}"
+        self.change(
+            tags=[], releases={}, seen=[], issues=[], labels=[], runs={}, annotations={}, failing=""
+        )
+
+    def __getitem__(self, name: str) -> Any:
+        """Return a part of what GitHub knows: releases, issues, labels."""
+        return json.loads(self._state.read_text("utf-8"))[name]
+
+    def change(self, **parts: Any) -> None:
+        """Set parts of what GitHub knows."""
+        state = json.loads(self._state.read_text("utf-8")) if self._state.exists() else {}
+        self._state.write_text(json.dumps({**state, **parts}), "utf-8")
+
+    def call(self, module: str, *arguments: str | Path, **environment: str) -> str:
+        """Run a script with the standard library alone, and return its last line."""
+        result = subprocess.run(  # noqa: S603 # the project's own scripts
+            [sys.executable, "-S", "-m", f"scripts.{module}", *arguments],
+            cwd=ROOT,
+            env={**os.environ, "PATH": self._path, "FAKE_GH": str(self._state), **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert "Traceback" not in result.stdout, result.stdout
+        return result.stdout.strip().rpartition("\n")[2]
