@@ -1,0 +1,64 @@
+"""The documents: their tables miss nothing, and their links lead somewhere."""
+
+import re
+
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import entity_registry as er
+import pytest
+
+from custom_components.outlook_smtp.const import DOMAIN
+from custom_components.outlook_smtp.services import LETTER_FIELDS
+from custom_components.outlook_smtp.smtp.faults import Problem
+
+from .readme import README, ROOT, column
+
+
+@pytest.mark.usefixtures("account")
+async def test_every_entity_is_listed(entity_registry: er.EntityRegistry) -> None:
+    """The table has all entities of an account, and no other."""
+    listed = re.findall(r"^\| `(\w+)\.<account>_(\w+)`", README, re.MULTILINE)
+    there = {
+        (entity.domain, entity.entity_id.partition("me_outlook_com_")[2])
+        for entity in entity_registry.entities.values()
+        if entity.domain != "notify"
+    }
+    assert sorted(listed) == sorted(there)
+
+
+@pytest.mark.usefixtures("account")
+async def test_every_action_is_listed(hass: HomeAssistant) -> None:
+    """There is no action that the text is silent about."""
+    for action in hass.services.async_services_for_domain(DOMAIN):
+        assert f"`{DOMAIN}.{action}`" in README
+
+
+def test_every_problem_is_explained() -> None:
+    """The table of problems has every key once, and no other."""
+    assert sorted(column("### Problems")) == sorted(Problem)
+
+
+def test_every_field_is_explained() -> None:
+    """The table of fields has all of the action's fields, and no other."""
+    keys = column("### Fields of `outlook_smtp.send_message`")
+
+    assert sorted(keys) == sorted(
+        {"target", "config_entry_id", "title", "message", *map(str, LETTER_FIELDS)}
+    )
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/architecture.md"])
+def test_every_link_inside_the_repository_leads_somewhere(document: str) -> None:
+    """Pictures, pages and headings that are linked to exist."""
+    text = (ROOT / document).read_text("utf-8")
+    targets = re.findall(r'(?:\]\(|src=")(?!https?:|cid:)([^)"]+)', text)
+    headings = {
+        re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-")
+        for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    }
+
+    assert [target for target in targets if target[0] == "#" and target[1:] not in headings] == []
+    assert [
+        target
+        for target in targets
+        if target[0] != "#" and not (ROOT / document).parent.joinpath(target).exists()
+    ] == []
