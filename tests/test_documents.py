@@ -1,6 +1,9 @@
-"""The documents: their tables miss nothing, and their links lead somewhere."""
+"""The documents: their tables miss nothing, their links lead somewhere, their facts agree."""
 
+import json
 import re
+from typing import Final
+from urllib.parse import parse_qsl, urlsplit
 
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import entity_registry as er
@@ -11,6 +14,11 @@ from custom_components.outlook_smtp.services import LETTER_FIELDS
 from custom_components.outlook_smtp.smtp.faults import Problem
 
 from .readme import README, ROOT, column
+
+BUTTON: Final = re.compile(
+    r"\[!\[[^]]+\]\(https://my\.home-assistant\.io/badges/(\w+)\.svg\)\]"
+    r"\((https://my\.home-assistant\.io/[^)]+)\)"
+)
 
 
 @pytest.mark.usefixtures("account")
@@ -44,6 +52,46 @@ def test_every_field_is_explained() -> None:
     assert sorted(keys) == sorted(
         {"target", "config_entry_id", "title", "message", *map(str, LETTER_FIELDS)}
     )
+
+
+def test_oldest_home_assistant_is_the_one_that_is_enforced() -> None:
+    """The badge and the text name the version below which nothing is installed."""
+    oldest = json.loads((ROOT / "hacs.json").read_text("utf-8"))["homeassistant"]
+    named = re.findall(r"(20\d\d\.\d+)(?:%20| )or(?:%20| )newer", README)
+
+    assert len(named) >= 3
+    assert {f"{version}.0" for version in named} == {oldest}
+
+
+def test_marketplace_comes_before_hacs_and_the_folder() -> None:
+    """Readers meet first what most of them need."""
+    install = README.partition("\n## Install\n")[2].partition("\n## ")[0]
+
+    assert re.findall(r"^### (.+)$", install, re.MULTILINE) == [
+        "From the Marketplace",
+        "With HACS",
+        "By hand",
+    ]
+
+
+def test_every_button_leads_to_this_integration() -> None:
+    """A button's picture is its link's, and the link has what Home Assistant asks of it."""
+    # Without the category, the Marketplace shows what it knows and adds nothing.
+    repository = {
+        "owner": "outlook-smtp",
+        "repository": "home-assistant-outlook-smtp",
+        "category": "integration",
+    }
+    wanted = {
+        "marketplace_repository": repository,
+        "hacs_repository": repository,
+        "config_flow_start": {"domain": DOMAIN},
+    }
+    links = [(badge, urlsplit(link)) for badge, link in BUTTON.findall(README)]
+
+    assert README.count("my.home-assistant.io/badges/") == len(links)
+    assert {badge: dict(parse_qsl(link.query)) for badge, link in links} == wanted
+    assert [link.path for _, link in links] == [f"/redirect/{badge}/" for badge, _ in links]
 
 
 @pytest.mark.parametrize("document", ["README.md", "docs/architecture.md"])
