@@ -2,6 +2,7 @@
 
 from pathlib import Path
 import re
+from textwrap import dedent
 from typing import Any, Final
 
 from homeassistant.core import Context, HomeAssistant
@@ -11,13 +12,22 @@ from homeassistant.util.yaml import parse_yaml
 
 ROOT: Final = Path(__file__).parent.parent
 README: Final = (ROOT / "README.md").read_text("utf-8")
-EXAMPLES: Final = re.findall(r"^```yaml\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+EXAMPLES: Final = [
+    dedent(text)
+    for _, text in re.findall(r"^( *)```yaml\n(.*?)^\1```$", README, re.MULTILINE | re.DOTALL)
+]
 
 
 def example(words: str) -> str:
     """Return the one example that holds these words."""
     [text] = [text for text in EXAMPLES if words in text]
     return str(text)
+
+
+def actions(words: str) -> list[dict[str, Any]]:
+    """Return the actions of the one example that holds these words."""
+    parsed: Any = parse_yaml(example(words))
+    return parsed if isinstance(parsed, list) else [parsed]
 
 
 def column(heading: str) -> list[str]:

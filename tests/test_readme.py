@@ -63,7 +63,7 @@ def attached(mail: Received) -> dict[str | None, Any]:
 
 def test_every_example_has_a_test() -> None:
     """No example is added that nothing tries."""
-    assert len(EXAMPLES) == 8
+    assert len(EXAMPLES) == 9
 
 
 @pytest.mark.usefixtures("account")
