@@ -15,6 +15,12 @@ from custom_components.outlook_smtp.smtp.faults import Problem
 
 from .readme import README, ROOT, column
 
+TEXTS: Final = sorted(
+    str(path.relative_to(ROOT))
+    for pattern in ("*.md", "docs/*", "blueprints/**/*.yaml", "custom_components/*/strings.json")
+    for path in ROOT.glob(pattern)
+    if path.is_file()
+)
 BUTTON: Final = re.compile(
     r"\[!\[[^]]+\]\(https://my\.home-assistant\.io/badges/(\w+)\.svg\)\]"
     r"\((https://my\.home-assistant\.io/[^)]+)\)"
@@ -52,6 +58,15 @@ def test_every_field_is_explained() -> None:
     assert sorted(keys) == sorted(
         {"target", "config_entry_id", "title", "message", *map(str, LETTER_FIELDS)}
     )
+
+
+def test_every_option_goes_by_its_name_in_the_dialog() -> None:
+    """The table of options has each of them as the dialog calls it."""
+    strings = json.loads((ROOT / f"custom_components/{DOMAIN}/strings.json").read_text("utf-8"))
+    table = README.partition("\n| Option | Default | |\n|---|---|---|\n")[2].partition("\n\n")[0]
+    names = re.findall(r"^\| ([^|]+) \|", table, re.MULTILINE)
+
+    assert sorted(names) == sorted(strings["options"]["step"]["init"]["data"].values())
 
 
 def test_oldest_home_assistant_is_the_one_that_is_enforced() -> None:
@@ -94,7 +109,15 @@ def test_every_button_leads_to_this_integration() -> None:
     assert [link.path for _, link in links] == [f"/redirect/{badge}/" for badge, _ in links]
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/architecture.md"])
+@pytest.mark.parametrize("document", TEXTS)
+def test_repairs_are_looked_for_where_they_are(document: str) -> None:
+    """They are a page of Settings > System, not of Settings."""
+    text = (ROOT / document).read_text("utf-8")
+
+    assert re.findall(r"Settings\W+Repairs", text) == []
+
+
+@pytest.mark.parametrize("document", [text for text in TEXTS if text.endswith(".md")])
 def test_every_link_inside_the_repository_leads_somewhere(document: str) -> None:
     """Pictures, pages and headings that are linked to exist."""
     text = (ROOT / document).read_text("utf-8")
