@@ -1,13 +1,17 @@
 """The documents: their tables miss nothing, their links lead somewhere, their facts agree."""
 
+from functools import reduce
 import json
+from operator import getitem
+from pathlib import Path
 import re
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import entity_registry as er
 import pytest
+import voluptuous as vol
 
 from custom_components.outlook_smtp.const import DOMAIN
 from custom_components.outlook_smtp.services import LETTER_FIELDS
@@ -37,6 +41,8 @@ async def test_every_entity_is_listed(entity_registry: er.EntityRegistry) -> Non
         if entity.domain != "notify"
     }
     assert sorted(listed) == sorted(there)
+    for name in ("account", "recipient"):
+        assert f"\n| `notify.<{name}>` |" in README
 
 
 @pytest.mark.usefixtures("account")
@@ -60,13 +66,55 @@ def test_every_field_is_explained() -> None:
     )
 
 
-def test_every_option_goes_by_its_name_in_the_dialog() -> None:
-    """The table of options has each of them as the dialog calls it."""
-    strings = json.loads((ROOT / f"custom_components/{DOMAIN}/strings.json").read_text("utf-8"))
-    table = README.partition("\n| Option | Default | |\n|---|---|---|\n")[2].partition("\n\n")[0]
-    names = re.findall(r"^\| ([^|]+) \|", table, re.MULTILINE)
+@pytest.mark.parametrize(
+    "action", ["list_outbox", "flush_outbox", "cancel_message", "retry_failed"]
+)
+@pytest.mark.usefixtures("account")
+async def test_every_field_of_the_outbox_actions_is_explained(
+    hass: HomeAssistant, action: str
+) -> None:
+    """The table has each field, and says whether it is required."""
+    table = README.partition("\n### Fields of the outbox actions\n")[2].partition("\n#")[0]
+    rows = table.partition(f"| `{DOMAIN}.{action}` ")[2].partition(f"| `{DOMAIN}.")[0]
+    told = dict(re.findall(r"\| `(\w+)` \| ([^|]+) \|", rows))
+    schema = hass.services.async_services_for_domain(DOMAIN)[action].schema
 
-    assert sorted(names) == sorted(strings["options"]["step"]["init"]["data"].values())
+    assert isinstance(schema, vol.Schema)
+    assert set(told) == {str(field) for field in schema.schema}
+    for field in schema.schema:
+        assert (told[str(field)] == "yes") is isinstance(field, vol.Required), field
+
+
+@pytest.mark.parametrize(
+    ("heading", "forms"),
+    [
+        ("**Password or app password**", ["config.step.password"]),
+        ("**Server**", ["config.step.server"]),
+        (
+            "**Sign in with Microsoft**",
+            [
+                "config.step.code",
+                "config.step.code.sections.advanced",
+                "config.step.browser",
+                "config.step.pick_implementation",
+            ],
+        ),
+        ("**Recipient**", ["config_subentries.recipient.step.user"]),
+        ("**Options**", ["options.step.init"]),
+    ],
+)
+def test_every_field_of_a_form_goes_by_its_name_in_the_dialog(
+    heading: str, forms: list[str]
+) -> None:
+    """The tables of fields and options have each of them as the dialog calls it."""
+    english = ROOT / f"custom_components/{DOMAIN}/translations/en.json"
+    texts: dict[str, Any] = json.loads(english.read_text("utf-8"))
+    fields = [reduce(getitem, [*form.split("."), "data"], texts) for form in forms]
+    table = README.partition(f"\n{heading}")[2].partition("|---|")[2].partition("\n\n")[0]
+
+    assert set(re.findall(r"^\| ([^|]+) \|", table, re.MULTILINE)) == {
+        name for form in fields for name in form.values()
+    }
 
 
 def test_oldest_home_assistant_is_the_one_that_is_enforced() -> None:
@@ -122,14 +170,17 @@ def test_every_link_inside_the_repository_leads_somewhere(document: str) -> None
     """Pictures, pages and headings that are linked to exist."""
     text = (ROOT / document).read_text("utf-8")
     targets = re.findall(r'(?:\]\(|src=")(?!https?:|cid:)([^)"]+)', text)
-    headings = {
-        re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-")
-        for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
-    }
 
-    assert [target for target in targets if target[0] == "#" and target[1:] not in headings] == []
-    assert [
-        target
-        for target in targets
-        if target[0] != "#" and not (ROOT / document).parent.joinpath(target).exists()
-    ] == []
+    assert [target for target in targets if not is_there(ROOT / document, target)] == []
+
+
+def is_there(document: Path, target: str) -> bool:
+    """Return whether there is what a document links to: a file, and the heading in it."""
+    name, _, anchor = target.partition("#")
+    file = document.parent / name if name else document
+    if not anchor or not file.is_file():
+        return file.is_file()
+    headings = re.findall(r"^#+ (.+)$", file.read_text("utf-8"), re.MULTILINE)
+    return anchor in {
+        re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings
+    }
