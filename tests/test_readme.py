@@ -1,9 +1,8 @@
-"""The README: its examples work as they stand, and its tables miss nothing."""
+"""The README's examples work as they stand."""
 
 import asyncio
 from datetime import timedelta
 from pathlib import Path
-import re
 from typing import Any, Final, override
 
 from freezegun.api import FrozenDateTimeFactory
@@ -11,7 +10,7 @@ from homeassistant.components.camera import Camera
 from homeassistant.components.camera.const import DATA_COMPONENT as CAMERAS
 from homeassistant.core import Context, HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
-from homeassistant.helpers import config_validation as cv, entity_registry as er
+from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.script import Script as Sequence
 from homeassistant.setup import async_setup_component
 from homeassistant.util.yaml import parse_yaml
@@ -21,30 +20,11 @@ from pytest_homeassistant_custom_component.common import (
     async_mock_service,
 )
 
-from custom_components.outlook_smtp.const import DOMAIN
-from custom_components.outlook_smtp.services import LETTER_FIELDS
-from custom_components.outlook_smtp.smtp.faults import Problem
-
+from .readme import EXAMPLES, column, example, run
 from .standin import CATALOGUE, Received, Script, StandIn, Step
 
-ROOT: Final = Path(__file__).parent.parent
-README: Final = (ROOT / "README.md").read_text("utf-8")
-EXAMPLES: Final = re.findall(r"^```yaml\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 PICTURE: Final = b"\xff\xd8\xff\xe0 picture"
 ANNA, BERT = "anna@example.com", "bert@example.com"
-
-
-def example(words: str) -> str:
-    """Return the one example that holds these words."""
-    [text] = [text for text in EXAMPLES if words in text]
-    return str(text)
-
-
-def column(heading: str) -> list[str]:
-    """Return what stands as code in the first column of the table under a heading."""
-    table = README.partition(f"\n{heading}\n")[2].partition("\n#")[0]
-    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
-    return [key for row in rows for key in re.findall(r"`([^`]+)`", row)]
 
 
 class FrontDoor(Camera):
@@ -59,15 +39,6 @@ class FrontDoor(Camera):
     ) -> bytes | None:
         """Return a picture."""
         return PICTURE
-
-
-async def run(hass: HomeAssistant, text: str) -> dict[str, Any]:
-    """Run an example as the sequence of a script, and return its variables."""
-    sequence = cv.SCRIPT_SCHEMA(cv.ensure_list(parse_yaml(text)))
-    script = Sequence(hass, sequence, "README", "test")
-    result = await script.async_run(context=Context())
-    assert result
-    return dict(result.variables)
 
 
 async def mail_of(hass: HomeAssistant, standin: StandIn, words: str) -> Received:
@@ -92,7 +63,7 @@ def attached(mail: Received) -> dict[str | None, Any]:
 
 def test_every_example_has_a_test() -> None:
     """No example is added that nothing tries."""
-    assert len(EXAMPLES) == 8
+    assert len(EXAMPLES) == 9
 
 
 @pytest.mark.usefixtures("account")
@@ -227,54 +198,3 @@ async def test_phone_is_told_of_mail_that_waits_or_is_refused(
         calls[-1].data["message"].startswith("SMTP switched off for the organization: 535 5.7.139")
     )
     assert len(calls) == 2
-
-
-@pytest.mark.usefixtures("account")
-async def test_every_entity_is_listed(entity_registry: er.EntityRegistry) -> None:
-    """The table has all entities of an account, and no other."""
-    listed = re.findall(r"^\| `(\w+)\.<account>_(\w+)`", README, re.MULTILINE)
-    there = {
-        (entity.domain, entity.entity_id.partition("me_outlook_com_")[2])
-        for entity in entity_registry.entities.values()
-        if entity.domain != "notify"
-    }
-    assert sorted(listed) == sorted(there)
-
-
-@pytest.mark.usefixtures("account")
-async def test_every_action_is_listed(hass: HomeAssistant) -> None:
-    """There is no action that the text is silent about."""
-    for action in hass.services.async_services_for_domain(DOMAIN):
-        assert f"`{DOMAIN}.{action}`" in README
-
-
-def test_every_problem_is_explained() -> None:
-    """The table of problems has every key once, and no other."""
-    assert sorted(column("### Problems")) == sorted(Problem)
-
-
-def test_every_field_is_explained() -> None:
-    """The table of fields has all of the action's fields, and no other."""
-    keys = column("### Fields of `outlook_smtp.send_message`")
-
-    assert sorted(keys) == sorted(
-        {"target", "config_entry_id", "title", "message", *map(str, LETTER_FIELDS)}
-    )
-
-
-@pytest.mark.parametrize("document", ["README.md", "docs/architecture.md"])
-def test_every_link_inside_the_repository_leads_somewhere(document: str) -> None:
-    """Pictures, pages and headings that are linked to exist."""
-    text = (ROOT / document).read_text("utf-8")
-    targets = re.findall(r'(?:\]\(|src=")(?!https?:|cid:)([^)"]+)', text)
-    headings = {
-        re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-")
-        for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
-    }
-
-    assert [target for target in targets if target[0] == "#" and target[1:] not in headings] == []
-    assert [
-        target
-        for target in targets
-        if target[0] != "#" and not (ROOT / document).parent.joinpath(target).exists()
-    ] == []
