@@ -1,20 +1,32 @@
 """The quality scale: every rule is done or rightly exempt, and what is done can be pointed at."""
 
+import ast
 from pathlib import Path
 import re
 from typing import Any, Final
 
 from homeassistant.util.yaml import load_yaml_dict
 
-ROOT: Final = Path(__file__).parent.parent
-RULES: Final[dict[str, Any]] = load_yaml_dict(
-    str(ROOT / "custom_components" / "outlook_smtp" / "quality_scale.yaml")
-)["rules"]
+from .test_repository import INTEGRATION, ROOT
+
+RULES: Final[dict[str, Any]] = load_yaml_dict(str(INTEGRATION / "quality_scale.yaml"))["rules"]
 TABLE: Final = (ROOT / "docs" / "quality.md").read_text("utf-8")
 ROWS: Final = dict(re.findall(r"^\| `([a-z-]+)` \| (.+) \|$", TABLE, re.MULTILINE))
 README: Final = (ROOT / "README.md").read_text("utf-8")
 # Of Home Assistant's developer pages, in the autumn of 2026.
 COUNT: Final = 54
+
+
+def names(path: Path) -> set[str]:
+    """Return the names that the code of a module uses."""
+    nodes = ast.walk(ast.parse(path.read_text("utf-8")))
+    return {node.id for node in nodes if isinstance(node, ast.Name)}
+
+
+def test_every_config_entry_of_ours_is_typed() -> None:
+    """Only entries of the built-in integration, and of any, are without our runtime data."""
+    bare = {path.stem for path in INTEGRATION.glob("*.py") if "ConfigEntry" in names(path)}
+    assert bare == {"coordinator", "repairs", "smtp_import"}
 
 
 def test_every_rule_is_done_or_exempt_for_a_reason() -> None:

@@ -7,7 +7,6 @@ import logging
 from pathlib import Path
 from typing import Any, Final
 
-from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.storage import STORAGE_DIR
@@ -20,6 +19,7 @@ from .const import (
     DEFAULT_MAX_SIZE,
     DOMAIN,
 )
+from .coordinator import OutlookSmtpConfigEntry
 from .outbox.delivery import Delivery, Event
 from .outbox.item import Limits
 from .outbox.queue import Queue
@@ -31,7 +31,7 @@ _LOGGER = logging.getLogger(__name__)
 _QUEUES: Final[HassKey[dict[str, Queue]]] = HassKey(f"{DOMAIN}_queues")
 
 
-async def async_open_queue(hass: HomeAssistant, entry: ConfigEntry) -> Queue:
+async def async_open_queue(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> Queue:
     """Return the outbox of an account.
 
     Raises `OSError` if its folder can be neither made nor read.
@@ -51,7 +51,7 @@ async def async_open_queue(hass: HomeAssistant, entry: ConfigEntry) -> Queue:
 
 
 @callback
-def _warn_of_set_aside(hass: HomeAssistant, entry: ConfigEntry, queue: Queue) -> None:
+def _warn_of_set_aside(hass: HomeAssistant, entry: OutlookSmtpConfigEntry, queue: Queue) -> None:
     """Tell in the repairs of files that were none of ours, or no longer."""
     if not queue.set_aside:
         return
@@ -71,7 +71,7 @@ def _warn_of_set_aside(hass: HomeAssistant, entry: ConfigEntry, queue: Queue) ->
     )
 
 
-async def async_remove_queue(hass: HomeAssistant, entry: ConfigEntry) -> None:
+async def async_remove_queue(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> None:
     """Delete the outbox of an account that is removed, and say so if messages waited in it."""
     ir.async_delete_issue(hass, DOMAIN, f"set_aside_{entry.entry_id}")
     queue = hass.data.get(_QUEUES, {}).pop(entry.entry_id, None)
@@ -103,7 +103,7 @@ def _warn_of_failure(account: str, delivery: Delivery | None) -> None:
 
 
 @callback
-def _warn_of_removal(hass: HomeAssistant, entry: ConfigEntry, waiting: int) -> None:
+def _warn_of_removal(hass: HomeAssistant, entry: OutlookSmtpConfigEntry, waiting: int) -> None:
     """Say that messages are deleted which waited to be sent."""
     _LOGGER.warning(
         "%s was removed while messages waited to be sent; deleted: %d", entry.title, waiting
@@ -119,7 +119,7 @@ def _warn_of_removal(hass: HomeAssistant, entry: ConfigEntry, waiting: int) -> N
     )
 
 
-def _folder(hass: HomeAssistant, entry: ConfigEntry) -> Path:
+def _folder(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> Path:
     """Return the folder of an account's outbox, among what backups hold."""
     return Path(hass.config.path(STORAGE_DIR, f"{DOMAIN}.{entry.entry_id}.outbox"))
 
