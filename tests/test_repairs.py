@@ -248,22 +248,11 @@ async def test_refused_message_shows_nothing_about_the_account(
     assert "messages_failed" in raised(hass)
 
 
-@pytest.mark.parametrize("leads_on", [True, False])
 @pytest.mark.parametrize("key", WITH_SIGN_IN)
 async def test_dialog_leads_to_the_sign_in(
-    hass: HomeAssistant,
-    *,
-    account: MockConfigEntry,
-    standin: StandIn,
-    repair: Repair,
-    monkeypatch: pytest.MonkeyPatch,
-    key: str,
-    leads_on: bool,
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, repair: Repair, key: str
 ) -> None:
     """There is one dialog to sign in again, and it begins with Microsoft's sign-in."""
-    if leads_on and not repairs.LEADS_ON:
-        pytest.skip("This Home Assistant cannot lead on")
-    monkeypatch.setattr(repairs, "LEADS_ON", leads_on)
     await refuse(hass, standin, account, key)
     for _ in range(2):
         await repair.open(key, account)
@@ -273,8 +262,7 @@ async def test_dialog_leads_to_the_sign_in(
         (flow,) = hass.config_entries.flow.async_progress_by_handler(DOMAIN)
         assert flow["context"]["source"] == SOURCE_REAUTH
         assert flow["step_id"] == "passwords_refused"
-        led_to = repair.result.get("next_flow")
-        assert led_to == (["config_flow", flow["flow_id"]] if leads_on else None)
+        assert repair.result["next_flow"] == ["config_flow", flow["flow_id"]]
         assert raised(hass) == [key]
 
 

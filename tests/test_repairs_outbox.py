@@ -6,8 +6,6 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
-from custom_components.outlook_smtp import repairs
-
 from .conftest import ADDRESS
 from .helpers import letter, mailer_of, put_off, titles, until_empty
 from .repair_helpers import Repair, crowd, find_issue, placeholders, raised, script_of
@@ -98,29 +96,17 @@ async def test_message_that_would_never_fit_is_no_full_outbox(
     assert raised(hass) == []
 
 
-@pytest.mark.parametrize("leads_on", [True, False])
 async def test_dialog_leads_to_the_options(
-    hass: HomeAssistant,
-    *,
-    account: MockConfigEntry,
-    standin: StandIn,
-    repair: Repair,
-    monkeypatch: pytest.MonkeyPatch,
-    leads_on: bool,
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, repair: Repair
 ) -> None:
-    """Or tells where they are, where it cannot."""
-    if leads_on and not repairs.LEADS_ON:
-        pytest.skip("This Home Assistant cannot lead on")
-    monkeypatch.setattr(repairs, "LEADS_ON", leads_on)
+    """The issue stays until there is room."""
     await fill_up(hass, account, standin)
     await repair.open("outbox_full", account)
     await repair.choose("options")
     assert repair.result["type"] == "abort"
     assert f"#config_entry={account.entry_id}" in repair.text
-    flows = hass.config_entries.options.async_progress_by_handler(account.entry_id)
-    led_to = repair.result.get("next_flow")
-    assert led_to == (["options_flow", flows[0]["flow_id"]] if leads_on else None)
-    assert bool(flows) is leads_on
+    (flow,) = hass.config_entries.options.async_progress_by_handler(account.entry_id)
+    assert repair.result["next_flow"] == ["options_flow", flow["flow_id"]]
     assert raised(hass) == ["outbox_full"]
 
 

@@ -11,7 +11,6 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
-from custom_components.outlook_smtp import repairs
 from custom_components.outlook_smtp.const import DOMAIN
 from custom_components.outlook_smtp.smtp_import import BUILT_IN_SMTP
 
@@ -161,21 +160,14 @@ async def test_account_that_is_brought_back_by_somebody_else_is_left_to_them(
 # Without an account of ours
 
 
-@pytest.mark.parametrize("leads_on", [True, False])
 async def test_dialog_leads_to_a_new_account(
     hass: HomeAssistant,
-    *,
     account: MockConfigEntry,
     standin: StandIn,
     account_data: dict[str, Any],
     repair: Repair,
-    monkeypatch: pytest.MonkeyPatch,
-    leads_on: bool,
 ) -> None:
     """Once that is there, the recipients are offered."""
-    if leads_on and not repairs.LEADS_ON:
-        pytest.skip("This Home Assistant cannot lead on")
-    monkeypatch.setattr(repairs, "LEADS_ON", leads_on)
     smtp = built_in(CARL, username="You@Outlook.com")
     await add_built_in(hass, smtp)
     await repair.open(BUILT_IN_SMTP, smtp)
@@ -184,10 +176,9 @@ async def test_dialog_leads_to_a_new_account(
     assert "smtp-mail.outlook.com" in repair.text
     await repair.submit()
     assert repair.result["type"] == "abort"
-    flows = hass.config_entries.flow.async_progress_by_handler(DOMAIN)
-    assert [flow["context"]["source"] for flow in flows] == [SOURCE_USER] * leads_on
-    led_to = repair.result.get("next_flow")
-    assert led_to == (["config_flow", flows[0]["flow_id"]] if leads_on else None)
+    (flow,) = hass.config_entries.flow.async_progress_by_handler(DOMAIN)
+    assert flow["context"]["source"] == SOURCE_USER
+    assert repair.result["next_flow"] == ["config_flow", flow["flow_id"]]
     assert raised(hass) == [BUILT_IN_SMTP]
 
     add_account(hass, standin, account_data, "you@outlook.com")

@@ -55,12 +55,8 @@ class MailNotifyEntity(OutlookSmtpEntity, NotifyEntity):
         )
 
     @override
-    async def async_send_message(
-        self, message: str, title: str | None = None, *, sent: bool = False
-    ) -> None:
-        """Send a mail, unless that was done already; raise when somebody does not get it."""
-        if sent:
-            return
+    async def async_send_message(self, message: str, title: str | None = None) -> None:
+        """Send a mail; raise when somebody does not get it."""
         with letter_errors():
             letter = Letter(to=self.mailboxes, title=title or ATTR_TITLE_DEFAULT, text=message)
         receipt = await self.mailer.send(letter)
@@ -72,5 +68,4 @@ class MailNotifyEntity(OutlookSmtpEntity, NotifyEntity):
         """Show that a mail was sent, if one of its recipients here gets it."""
         accepted = {address.lower() for address in receipt.accepted}
         if any(mailbox.envelope.lower() in accepted for mailbox in self.mailboxes):
-            # Home Assistant 2026.3 notes the time here and nowhere else.
-            await self._async_send_message(message="", sent=True)
+            self._async_record_notification()

@@ -2,10 +2,9 @@
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from homeassistant.components import repairs
-from homeassistant.components.repairs import RepairsFlow
+from homeassistant.components.repairs import FlowType, RepairsFlow, RepairsFlowResult
 from homeassistant.config_entries import (
     SOURCE_REAUTH,
     SOURCE_USER,
@@ -41,13 +40,7 @@ from .smtp_import import (
     mailbox_of,
 )
 
-if TYPE_CHECKING:
-    from homeassistant.components.repairs import RepairsFlowResult
-
 PATIENCE: Final = 10.0  # Seconds that a dialog waits for the fate of a message.
-
-# Home Assistant 2026.3 cannot go on from a repair to another dialog; a text tells where that is.
-LEADS_ON: bool = hasattr(repairs, "FlowType")
 
 _NOTHING_TO_FILL_IN: Final = vol.Schema({})
 
@@ -110,17 +103,6 @@ class AccountRepair(RepairsFlow):
             for end in ends:
                 end()
 
-    def _lead_to(self, reason: str, flow: tuple[str, str], **texts: str) -> RepairsFlowResult:
-        """Go on to another dialog, or tell where it is; the issue stays until all is well."""
-        if LEADS_ON:
-            kind, flow_id = flow
-            return self.async_abort(
-                reason=reason,
-                description_placeholders=texts,
-                next_flow=(repairs.FlowType(kind), flow_id),
-            )
-        return self.async_abort(reason=reason, description_placeholders=texts)
-
 
 class HealthRepair(AccountRepair):
     """Tells what a person has to do about an account, then looks whether it was done."""
@@ -163,7 +145,7 @@ class PasswordRepair(HealthRepair):
     async def async_step_sign_in(
         self, user_input: dict[str, str] | None = None
     ) -> RepairsFlowResult:
-        """Go on to the sign-in."""
+        """Go on to the sign-in; the issue stays until mail works."""
         entry = self._entry
         flow = next(entry.async_get_active_flows(self.hass, {SOURCE_REAUTH}), None)
         if flow is None:
@@ -181,8 +163,11 @@ class PasswordRepair(HealthRepair):
                 },
                 data={**entry.data, **told},
             )
-        where = describe_account(entry)
-        return self._lead_to("sign_in_started", ("config_flow", flow["flow_id"]), **where)
+        return self.async_abort(
+            reason="sign_in_started",
+            description_placeholders=describe_account(entry),
+            next_flow=(FlowType.CONFIG_FLOW, flow["flow_id"]),
+        )
 
 
 class OutboxRepair(AccountRepair):
@@ -213,12 +198,12 @@ class OutboxRepair(AccountRepair):
     ) -> RepairsFlowResult:
         """Go on to the account's options."""
         entry = self._entry
-        where = describe_account(entry)
-        flow_id = ""
-        if LEADS_ON:
-            flow = await self.hass.config_entries.options.async_init(entry.entry_id)
-            flow_id = flow["flow_id"]
-        return self._lead_to("options_opened", ("options_flow", flow_id), **where)
+        flow = await self.hass.config_entries.options.async_init(entry.entry_id)
+        return self.async_abort(
+            reason="options_opened",
+            description_placeholders=describe_account(entry),
+            next_flow=(FlowType.OPTIONS_FLOW, flow["flow_id"]),
+        )
 
 
 class FailedRepair(AccountRepair):
@@ -297,13 +282,14 @@ class SmtpRepair(AccountRepair):
     ) -> RepairsFlowResult:
         """Go on to the dialog that adds an account."""
         texts = describe_smtp(self.hass, self._smtp)
-        flow_id = ""
-        if LEADS_ON:
-            flow = await self.hass.config_entries.flow.async_init(
-                DOMAIN, context={"source": SOURCE_USER}
-            )
-            flow_id = flow["flow_id"]
-        return self._lead_to("account_needed", ("config_flow", flow_id), **texts)
+        flow = await self.hass.config_entries.flow.async_init(
+            DOMAIN, context={"source": SOURCE_USER}
+        )
+        return self.async_abort(
+            reason="account_needed",
+            description_placeholders=texts,
+            next_flow=(FlowType.CONFIG_FLOW, flow["flow_id"]),
+        )
 
     async def async_step_copy(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
         """Copy, and tell what to do with the old entry."""
