@@ -56,7 +56,6 @@ def test_every_field_is_described(hass: HomeAssistant, action: str) -> None:
 def test_every_issue_is_described() -> None:
     """Repairs shows a title and a description of each."""
     issues = texts("issues")
-    assert {"removed", "set_aside"} <= set(issues)
     for issue in issues.values():
         assert issue["title"]
         assert issue.get("description") or issue.get("fix_flow")
