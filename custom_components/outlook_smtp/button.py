@@ -17,7 +17,7 @@ from .message.letter import Letter
 from .message.mailbox import Mailbox
 from .texts import async_text
 
-PARALLEL_UPDATES = 0
+PARALLEL_UPDATES = 0  # The outbox takes the server one thing at a time.
 
 
 async def async_setup_entry(

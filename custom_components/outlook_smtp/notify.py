@@ -19,7 +19,7 @@ from .mailer import Receipt
 from .message.letter import Letter
 from .message.mailbox import Mailbox, parse_mailboxes
 
-PARALLEL_UPDATES = 0
+PARALLEL_UPDATES = 0  # The outbox takes the server one thing at a time.
 
 
 async def async_setup_entry(
