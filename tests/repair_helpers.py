@@ -149,7 +149,8 @@ class Repair:
                 options = self.result.get("menu_options") or ()
                 texts = [step["title"], step["description"]]
                 texts += [flow["error"][error] for error in errors]
-                texts += [step["menu_options"][option] for option in options]
+                for part in ("menu_options", "menu_option_descriptions"):
+                    texts += [step[part][option] for option in options]
         filled = "\n".join(fill(text, placeholders) for text in texts)
         assert "{" not in filled
         return filled

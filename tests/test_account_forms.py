@@ -77,6 +77,13 @@ KEYS = {
 }
 
 
+MENUS = {
+    *(f"config.{step}" for step in ("passwords_refused", "reauth_sign_in", "reconfigure", "user")),
+    *("basic_auth_disabled.init", "messages_failed.init", "messages_failed.many"),
+    *("outbox_full.init", "security_defaults.init"),
+}
+
+
 @pytest.fixture(scope="module")
 def english() -> dict[str, Any]:
     """Return the texts that Home Assistant shows."""
@@ -123,6 +130,22 @@ def test_what_the_dialogs_say_has_words(english: dict[str, Any], path: str, keys
     texts = look_up(english, path)
     assert set(texts) == keys
     assert all(texts.values())
+
+
+def test_every_choice_of_every_menu_is_explained(english: dict[str, Any]) -> None:
+    """In the dialogs and under Repairs a line tells what comes of a choice."""
+    flows = {key: issue["fix_flow"] for key, issue in english["issues"].items()}
+    steps = {
+        f"{flow}.{step}": texts
+        for flow, found in ({"config": english["config"]} | flows).items()
+        for step, texts in found["step"].items()
+    }
+    menus = {path: texts for path, texts in steps.items() if "menu_options" in texts}
+    assert set(menus) == MENUS
+    for path, texts in menus.items():
+        explained = texts["menu_option_descriptions"]
+        assert list(explained) == list(texts["menu_options"]), path
+        assert all(line.endswith(".") and "\n" not in line for line in explained.values()), path
 
 
 def test_no_text_is_taken_for_markup(english: dict[str, Any]) -> None:

@@ -107,7 +107,7 @@ async def test_refusal_turns_the_sensor_off_at_once_and_recovery_on(
         for record in caplog.records
         if "outlook_smtp" in record.name and record.levelno >= logging.INFO
     ]
-    assert [record.levelname for record in ours] == ["WARNING", "INFO"]
+    assert [record.levelname for record in ours] == ["INFO", "INFO"]
     assert not hass.config_entries.flow.async_progress()
 
 

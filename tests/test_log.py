@@ -55,7 +55,7 @@ async def test_one_line_when_sending_breaks_and_one_when_it_heals(
     await act(hass, "flush_outbox")
     await until(lambda: len(account.runtime_data.contacts) > 2)
     await until(lambda: not mailer_of(account).queue.under_way)
-    assert lines == [f"WARNING {ADDRESS} cannot send mail: daily_limit ({LIMIT})"]
+    assert lines == [f"INFO {ADDRESS} cannot send mail: daily_limit ({LIMIT})"]
     standin.script = Script()
     await act(hass, "flush_outbox")
     await until_empty(account)
@@ -74,7 +74,7 @@ async def test_one_line_when_checks_fail(
     for _ in range(3):
         await account.runtime_data.async_refresh()
     assert lines == [
-        f"WARNING {ADDRESS} cannot send mail: auth_refused ({reply})",
+        f"INFO {ADDRESS} cannot send mail: auth_refused ({reply})",
         f"INFO {ADDRESS} can send mail again",
     ]
 

@@ -6,12 +6,16 @@ import stat
 from typing import Any
 
 from freezegun.api import FrozenDateTimeFactory
+from homeassistant.components.persistent_notification import Notification
 from homeassistant.config_entries import ConfigEntryDisabler, ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import issue_registry as ir
 import pytest
-from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    async_get_persistent_notifications,
+)
 
 from custom_components.outlook_smtp import queues
 from custom_components.outlook_smtp.const import DOMAIN
@@ -50,6 +54,11 @@ async def put_off_three(entry: MockConfigEntry, standin: StandIn) -> None:
     standin.stop()
     await put_off(entry, *map(letter, THREE))
     standin.start()
+
+
+def notices(hass: HomeAssistant) -> list[Notification]:
+    """Return the notifications that are shown."""
+    return list(async_get_persistent_notifications(hass).values())
 
 
 async def disable(hass: HomeAssistant, entry: MockConfigEntry) -> None:
@@ -255,7 +264,8 @@ async def test_files_that_are_no_messages_are_set_aside(
     assert placeholders
     assert set(placeholders.pop("files").split(", ")) == {damaged.name, "notes.txt"}
     folder = folder_of(hass, account) / "set_aside"
-    assert placeholders == {"account": ADDRESS, "count": "2", "folder": str(folder)}
+    assert placeholders["count"] == "2"
+    assert placeholders["folder"] == str(folder)
     assert {path.name for path in folder.iterdir()} == {damaged.name, "notes.txt"}
     await hass.config_entries.async_remove(account.entry_id)
     assert not issue_registry.issues
@@ -300,7 +310,7 @@ async def test_account_whose_folder_cannot_be_opened_can_be_removed(
 
 
 @pytest.mark.parametrize("loaded", ["loaded", "disabled", "never loaded"])
-async def test_removed_account_tells_of_the_mail_that_waited(
+async def test_removed_account_tells_of_the_mail_that_went_with_it(
     hass: HomeAssistant,
     *,
     account: MockConfigEntry,
@@ -309,7 +319,10 @@ async def test_removed_account_tells_of_the_mail_that_waited(
     caplog: pytest.LogCaptureFixture,
     loaded: str,
 ) -> None:
-    """Log and repairs say how much is lost; until then nothing is deleted."""
+    """Log and notification say how much is lost; until then nothing is deleted."""
+    standin.script_next(Script(replies={Step.FINAL: "554 5.6.0 Not like this"}))
+    with pytest.raises(HomeAssistantError, match="Not like this"):
+        await mailer_of(account).send(letter())
     standin.stop()
     await put_off(account, *map(letter, THREE))
     if loaded != "loaded":
@@ -320,10 +333,29 @@ async def test_removed_account_tells_of_the_mail_that_waited(
     caplog.clear()
     await hass.config_entries.async_remove(account.entry_id)
     assert not folder_of(hass, account).exists()
-    assert f"{ADDRESS} was removed while messages waited to be sent; deleted: 3" in caplog.text
-    issue = issue_registry.async_get_issue(DOMAIN, f"removed_{account.entry_id}")
-    assert issue
-    assert issue.translation_placeholders == {"account": ADDRESS, "count": "3"}
+    [line] = [record for record in caplog.records if record.name == queues.__name__]
+    assert line.levelname == "WARNING"
+    assert line.getMessage().endswith("with the account: 3 waiting and 1 failed messages")
+    [notice] = notices(hass)
+    assert notice["title"] == "Mail was deleted with its account"
+    assert f"The account {ADDRESS} was removed" in notice["message"]
+    assert "- Waiting to be sent: 3\n- Failed: 1\n" in notice["message"]
+    assert not issue_registry.issues  # There is nothing left to repair.
+
+
+async def test_notice_is_in_the_language_of_home_assistant(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+) -> None:
+    """What is in the title of the account is shown as it is."""
+    hass.config.language = "de"
+    hass.config_entries.async_update_entry(account, title="Mail *of* ours")
+    await hass.async_block_till_done(wait_background_tasks=True)
+    standin.stop()
+    await put_off(account)
+    await hass.config_entries.async_remove(account.entry_id)
+    [notice] = notices(hass)
+    assert notice["title"] == "E-Mails wurden mit ihrem Konto gelöscht"
+    assert r"Das Konto Mail \*of\* ours wurde entfernt" in notice["message"]
 
 
 async def test_account_without_mail_goes_without_a_word(
@@ -337,5 +369,6 @@ async def test_account_without_mail_goes_without_a_word(
     assert folder_of(hass, account).exists()
     await hass.config_entries.async_remove(account.entry_id)
     assert not folder_of(hass, account).exists()
-    assert "waited" not in caplog.text
+    assert "was deleted" not in caplog.text
+    assert notices(hass) == []
     assert not issue_registry.issues

@@ -11,7 +11,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
-from custom_components.outlook_smtp import repairs
+from custom_components.outlook_smtp import account_repair
 from custom_components.outlook_smtp.const import DOMAIN
 from custom_components.outlook_smtp.issues import ACCOUNT_ISSUES, HEALTH_ISSUES, PROBLEMS, quote
 from custom_components.outlook_smtp.smtp.faults import Kind
@@ -141,7 +141,7 @@ async def test_issue_outlives_a_reload_and_goes_with_the_account(
     await hass.async_block_till_done(wait_background_tasks=True)
     assert raised(hass) == ["suspended"]
     await hass.config_entries.async_remove(account.entry_id)
-    assert raised(hass) == ["removed"]
+    assert raised(hass) == []
 
 
 async def test_disabled_account_has_no_issues(
@@ -209,7 +209,7 @@ async def test_dialog_does_not_wait_for_ever(
     """While the fate of the message is open, the problem is."""
     await refuse(hass, standin, account, "suspended")
     await repair.open("suspended", account)
-    monkeypatch.setattr(repairs, "PATIENCE", 0.0)
+    monkeypatch.setattr(account_repair, "PATIENCE", 0.0)
     standin.mailboxes[ADDRESS].script = Script(stall=Step.MAIL)
     standin.script_next(Script())
     task = hass.async_create_task(repair.submit())

@@ -1,13 +1,25 @@
-"""Repairs tells of an outbox without room, and helps to make some."""
+"""Repairs tells of an outbox without room or with files that cannot be read, and of the remedy."""
 
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import issue_registry as ir
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from .conftest import ADDRESS
-from .helpers import letter, mailer_of, put_off, titles, until_empty
+from .helpers import (
+    act,
+    folder_of,
+    letter,
+    mailer_of,
+    put_off,
+    settle,
+    shut_down,
+    titles,
+    until_empty,
+    waiting_files,
+)
 from .repair_helpers import Repair, crowd, find_issue, placeholders, raised, script_of
 from .standin import StandIn
 
@@ -99,7 +111,7 @@ async def test_message_that_would_never_fit_is_no_full_outbox(
 async def test_dialog_leads_to_the_options(
     hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, repair: Repair
 ) -> None:
-    """The options open next; the text says where they are as well."""
+    """The issue stays until there is room."""
     await fill_up(hass, account, standin)
     await repair.open("outbox_full", account)
     await repair.choose("options")
@@ -119,3 +131,47 @@ async def test_dialog_of_an_account_that_went_away_ends(
     await hass.config_entries.async_unload(account.entry_id)
     await repair.choose("check")
     assert repair.result["reason"] == "account_not_loaded"
+
+
+async def test_files_that_were_set_aside_are_shown_until_a_person_has_seen_to_them(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, repair: Repair
+) -> None:
+    """Submitting deletes nothing, and what is damaged later is told anew."""
+    await shut_down(hass, account)
+    (folder_of(hass, account) / "waiting" / "*notes*.txt").write_text("Not a message")
+    await settle(hass, account)
+    assert raised(hass) == ["set_aside"]
+    issue = find_issue(hass, "set_aside", account)
+    assert issue
+    assert issue.is_fixable
+    assert issue.severity is ir.IssueSeverity.WARNING
+    await repair.open("set_aside", account)
+    folder = folder_of(hass, account) / "set_aside"
+    assert r"(1): \*notes\*.txt" in repair.text
+    assert f"moved to {folder}." in repair.text
+    await repair.submit()
+    assert repair.result["type"] == "create_entry"
+    assert [path.name for path in folder.iterdir()] == ["*notes*.txt"]
+    await mailer_of(account).send(letter("First"))
+    assert raised(hass) == []
+
+    standin.stop()
+    await put_off(account)
+    (file,) = waiting_files(hass, account)
+    file.write_bytes(file.read_bytes()[:-1])
+    await act(hass, "flush_outbox")
+    await until_empty(account)
+    assert raised(hass) == ["set_aside"]
+    assert placeholders(find_issue(hass, "set_aside", account))["files"] == file.name
+
+
+async def test_the_latest_ten_files_are_named(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+) -> None:
+    """However many there are, the text stays short."""
+    queue = mailer_of(account).queue
+    queue.set_aside = [f"{number}.txt" for number in range(12)]
+    await mailer_of(account).send(letter())
+    told = placeholders(find_issue(hass, "set_aside", account))
+    assert told["count"] == "12"
+    assert told["files"] == ", ".join(f"{number}.txt" for number in range(11, 1, -1))

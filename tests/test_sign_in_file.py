@@ -6,15 +6,15 @@ from pathlib import Path
 import threading
 from typing import Any
 
-from homeassistant.const import CONF_TOKEN, EVENT_HOMEASSISTANT_STOP
+from homeassistant.const import CONF_CLIENT_ID, CONF_TOKEN, EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.json import save_json
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.outlook_smtp import sign_in
-from custom_components.outlook_smtp.const import DOMAIN
-from custom_components.outlook_smtp.sign_in import TokenFile
+from custom_components.outlook_smtp.const import CONF_TENANT, DOMAIN
+from custom_components.outlook_smtp.sign_in import TokenFile, async_load_tokens
 
 from .conftest import new_token, until
 from .standin import Identity
@@ -88,6 +88,20 @@ async def test_a_new_sign_in_wins(
     await hass.async_block_till_done(wait_background_tasks=True)
     assert await TokenFile(hass, signed_in_account).async_load() == data
     assert await tokens_of(signed_in_account).get() == token["access_token"]
+
+
+async def test_an_account_that_still_runs_with_its_password_has_the_new_tokens(
+    hass: HomeAssistant, account: Account, identity: Identity
+) -> None:
+    """A check may come between the change of an account and its reload."""
+    account.update_listeners.clear()
+    token = (await new_token(hass, identity)).as_dict()
+    registration = {CONF_CLIENT_ID: identity.client_id, CONF_TENANT: "common"}
+    data = {**account.data, **registration, CONF_TOKEN: token}
+    hass.config_entries.async_update_entry(account, data=data)
+    tokens = await async_load_tokens(hass, account)
+    assert tokens
+    assert await tokens.get() == token["access_token"]
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,11 @@
 from typing import Any, Final
 
 from homeassistant.core import HomeAssistant
+from homeassistant.helpers import entity_registry as er
 from homeassistant.setup import async_setup_component
 from homeassistant.util.yaml import load_yaml_dict
 import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
 import voluptuous as vol
 
 from custom_components.outlook_smtp.const import DOMAIN
@@ -53,10 +55,23 @@ def test_every_field_is_described(hass: HomeAssistant, action: str) -> None:
         assert description.get("required", False) is isinstance(taken[field], vol.Required)
 
 
+async def test_every_entity_has_an_icon(
+    account: MockConfigEntry, entity_registry: er.EntityRegistry
+) -> None:
+    """It is one of ours or that of the device class, and no icon is left over."""
+    icons = read_json(INTEGRATION / "icons.json")["entity"]
+    ours = {(domain, key) for domain, keys in icons.items() for key in keys}
+    entities = er.async_entries_for_config_entry(entity_registry, account.entry_id)
+    shown = {(entity.domain, str(entity.translation_key)) for entity in entities}
+    assert ours <= shown
+    for entity in entities:
+        known = (entity.domain, str(entity.translation_key)) in ours
+        assert known or entity.original_device_class, entity.entity_id
+
+
 def test_every_issue_is_described() -> None:
     """Repairs shows a title and a description of each."""
     issues = texts("issues")
-    assert {"removed", "set_aside"} <= set(issues)
     for issue in issues.values():
         assert issue["title"]
         assert issue.get("description") or issue.get("fix_flow")

@@ -5,7 +5,7 @@ from functools import partial
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP, Platform
 from homeassistant.core import Event, HomeAssistant
 from homeassistant.exceptions import ConfigEntryNotReady
-from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers import config_validation as cv, device_registry as dr
 from homeassistant.helpers.typing import ConfigType
 
 from .account import async_build_account
@@ -17,6 +17,7 @@ from .const import (
     DOMAIN,
 )
 from .coordinator import HealthCoordinator, OutlookSmtpConfigEntry
+from .entity import account_device
 from .issues import AccountIssues, async_clear_account
 from .legacy_notify import async_register_legacy_notify
 from .mailer import Mailer
@@ -67,6 +68,8 @@ async def async_setup_entry(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) 
         reply_to=parse_mailboxes(entry.options.get(CONF_REPLY_TO, ""), CONF_REPLY_TO),
     )
     coordinator = entry.runtime_data = HealthCoordinator(hass, entry, mailer)
+    # First, for the devices of its recipients name it.
+    dr.async_get(hass).async_get_or_create(config_entry_id=entry.entry_id, **account_device(entry))
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     await async_register_legacy_notify(hass, entry)
     await mailer.courier.start()

@@ -5,12 +5,7 @@ from collections.abc import Mapping
 import logging
 from typing import Any, Final, override
 
-from homeassistant.config_entries import (
-    SOURCE_REAUTH,
-    SOURCE_USER,
-    ConfigEntry,
-    ConfigFlowResult,
-)
+from homeassistant.config_entries import SOURCE_REAUTH, SOURCE_USER, ConfigFlowResult
 from homeassistant.const import CONF_EMAIL, CONF_HOST, CONF_PASSWORD, CONF_PORT
 from homeassistant.core import callback
 from homeassistant.helpers.config_entry_oauth2_flow import AbstractOAuth2FlowHandler
@@ -19,6 +14,7 @@ import voluptuous as vol
 
 from .account_forms import SERVER_FORM
 from .const import CONF_ACCOUNT_KIND, CONF_SECURITY, DOMAIN
+from .coordinator import OutlookSmtpConfigEntry
 from .exceptions import fault_placeholders
 from .smtp.account import PORTS, SERVERS, AccountKind, Security, Server
 from .smtp.faults import Fault, Kind, Problem
@@ -115,7 +111,7 @@ class AccountFlow(AbstractOAuth2FlowHandler):
         return self._step_to_mend(self._fault)
 
     @property
-    def _entry(self) -> ConfigEntry:
+    def _entry(self) -> OutlookSmtpConfigEntry:
         """Return the entry that is signed in again or reconfigured."""
         if self.source == SOURCE_REAUTH:
             return self._get_reauth_entry()

@@ -11,7 +11,7 @@ from homeassistant.helpers.update_coordinator import CoordinatorEntity
 from .coordinator import HealthCoordinator, OutlookSmtpConfigEntry
 from .entity import OutlookSmtpEntity
 
-PARALLEL_UPDATES = 0
+PARALLEL_UPDATES = 0  # The coordinator and the outbox push what is shown.
 
 
 async def async_setup_entry(

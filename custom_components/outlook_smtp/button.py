@@ -7,7 +7,6 @@ from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
-from homeassistant.helpers.translation import async_get_translations
 
 from .const import DOMAIN
 from .coordinator import OutlookSmtpConfigEntry
@@ -16,8 +15,9 @@ from .exceptions import fault_error
 from .mailer import Status
 from .message.letter import Letter
 from .message.mailbox import Mailbox
+from .texts import async_text
 
-PARALLEL_UPDATES = 0
+PARALLEL_UPDATES = 0  # The outbox takes the server one thing at a time.
 
 
 async def async_setup_entry(
@@ -54,13 +54,10 @@ class TestMailButton(AccountButton):
     @override
     async def async_press(self) -> None:
         """Send the mail, and say why if it is not sent now."""
-        texts = await async_get_translations(
-            self.hass, self.hass.config.language, "common", [DOMAIN]
-        )
         letter = Letter(
             to=(Mailbox(self._mailer.account.address),),
-            title=texts[f"component.{DOMAIN}.common.test_mail_title"],
-            text=texts[f"component.{DOMAIN}.common.test_mail_text"],
+            title=await async_text(self.hass, "test_mail_title"),
+            text=await async_text(self.hass, "test_mail_text"),
         )
         receipt = await self._mailer.send(letter)
         if receipt.status is Status.QUEUED:

@@ -5,7 +5,6 @@ from typing import Any, override
 
 from homeassistant.config_entries import (
     SOURCE_USER,
-    ConfigEntry,
     ConfigFlowResult,
     ConfigSubentryFlow,
     FlowType,
@@ -16,6 +15,7 @@ from homeassistant.const import CONF_TOKEN
 from homeassistant.core import callback
 
 from .const import CONF_IMPLEMENTATION, DOMAIN, SUBENTRY_RECIPIENT
+from .coordinator import OutlookSmtpConfigEntry
 from .options_flow import OutlookSmtpOptionsFlow
 from .password_flow import PASSWORD_STEPS, PasswordFlow
 from .recipient_flow import RecipientFlow
@@ -30,7 +30,7 @@ class OutlookSmtpConfigFlow(PasswordFlow, SignInFlow, domain=DOMAIN):
     @callback
     @override
     def async_get_supported_subentry_types(
-        cls, config_entry: ConfigEntry
+        cls, config_entry: OutlookSmtpConfigEntry
     ) -> dict[str, type[ConfigSubentryFlow]]:
         """Return what an account can have: recipients."""
         return {SUBENTRY_RECIPIENT: RecipientFlow}
@@ -38,7 +38,7 @@ class OutlookSmtpConfigFlow(PasswordFlow, SignInFlow, domain=DOMAIN):
     @staticmethod
     @callback
     @override
-    def async_get_options_flow(config_entry: ConfigEntry) -> OptionsFlow:
+    def async_get_options_flow(config_entry: OutlookSmtpConfigEntry) -> OptionsFlow:
         """Return the dialog of an account's options."""
         return OutlookSmtpOptionsFlow()
 

@@ -190,7 +190,7 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
             told = {"problem": fault.problem, "reply": fault.reply}
             self.config_entry.async_start_reauth(self.hass, data=told)
         if self.data.connected is not False:
-            _LOGGER.warning(
+            _LOGGER.info(
                 "%s cannot send mail: %s (%s)",
                 self.mailer.account.address,
                 fault.problem,

@@ -1,12 +1,21 @@
-"""What all entities of an account share."""
+"""What all entities of an account share, and the devices that they belong to."""
+
+from typing import Final
 
 from homeassistant.config_entries import ConfigSubentry
+from homeassistant.const import CONF_HOST
+from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.device_registry import DeviceEntryType, DeviceInfo
 from homeassistant.helpers.entity import Entity
 
 from .const import CONF_ACCOUNT_KIND, DOMAIN
 from .coordinator import OutlookSmtpConfigEntry
 from .smtp.account import AccountKind
+
+_MODELS: Final[dict[AccountKind, str]] = {
+    AccountKind.PERSONAL: "Outlook.com",
+    AccountKind.WORK: "Microsoft 365",
+}
 
 
 class OutlookSmtpEntity(Entity):
@@ -17,16 +26,43 @@ class OutlookSmtpEntity(Entity):
     def __init__(
         self, entry: OutlookSmtpConfigEntry, key: str, subentry: ConfigSubentry | None = None
     ) -> None:
-        """Belong to a device; the key tells its entities apart.
-
-        A recipient has a device of its own, for a device belongs to one subentry.
-        """
-        owner = f"{entry.entry_id}_{subentry.subentry_id}" if subentry else entry.entry_id
-        kind = AccountKind(entry.data[CONF_ACCOUNT_KIND])
+        """Belong to a device; the key tells its entities apart."""
+        owner = _owner(entry, subentry) if subentry else entry.entry_id
         self._attr_unique_id = f"{owner}_{key}"
-        self._attr_device_info = DeviceInfo(
-            entry_type=DeviceEntryType.SERVICE,
-            identifiers={(DOMAIN, owner)},
-            name=subentry.title if subentry else entry.title,
-            manufacturer=None if kind is AccountKind.OTHER else "Microsoft",
+        self._attr_device_info = (
+            _recipient_device(entry, subentry) if subentry else account_device(entry)
         )
+
+
+def account_device(entry: OutlookSmtpConfigEntry) -> DeviceInfo:
+    """Return the device of an account: Microsoft's, or that of another server."""
+    model = _MODELS.get(AccountKind(entry.data[CONF_ACCOUNT_KIND]))
+    return DeviceInfo(
+        entry_type=DeviceEntryType.SERVICE,
+        identifiers={(DOMAIN, entry.entry_id)},
+        manufacturer="Microsoft" if model else None,
+        model=model or entry.data[CONF_HOST],
+        name=entry.title,
+    )
+
+
+def _recipient_device(entry: OutlookSmtpConfigEntry, subentry: ConfigSubentry) -> DeviceInfo:
+    """Return the device of a recipient, which is reached through that of the account.
+
+    It is one of its own, for a device belongs to one subentry.
+    """
+    account = (DOMAIN, entry.entry_id)
+    return DeviceInfo(
+        entry_type=DeviceEntryType.SERVICE,
+        identifiers={(DOMAIN, _owner(entry, subentry))},
+        model="Recipient",
+        name=subentry.title,
+        via_device_id=dr.async_get_device_id_by_identifier(
+            entry.runtime_data.hass, account, config_entry_id=entry.entry_id
+        ),
+    )
+
+
+def _owner(entry: OutlookSmtpConfigEntry, subentry: ConfigSubentry) -> str:
+    """Return by what a recipient is told apart from those of all accounts."""
+    return f"{entry.entry_id}_{subentry.subentry_id}"

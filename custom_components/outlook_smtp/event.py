@@ -10,7 +10,7 @@ from .coordinator import OutlookSmtpConfigEntry
 from .entity import OutlookSmtpEntity
 from .outbox.delivery import Delivery, Event
 
-PARALLEL_UPDATES = 0
+PARALLEL_UPDATES = 0  # The outbox pushes what is shown.
 
 
 async def async_setup_entry(

@@ -1,7 +1,8 @@
 """Raises what an account needs a person for under Repairs, and clears it when it is over."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 import re
 from typing import Final
 
@@ -14,6 +15,7 @@ from .coordinator import Health, OutlookSmtpConfigEntry
 from .exceptions import fault_error
 from .outbox.delivery import Delivery
 from .outbox.item import FailedItem
+from .outbox.spool import SET_ASIDE
 from .smtp.faults import Fault, Kind, Problem
 
 # Problems that have a text of their own, by which their issues go.
@@ -32,10 +34,11 @@ PROBLEMS: Final[tuple[Problem, ...]] = (
 SETUP_PROBLEM: Final = "setup_problem"
 OUTBOX_FULL: Final = "outbox_full"
 MESSAGES_FAILED: Final = "messages_failed"
+FILES_SET_ASIDE: Final = "set_aside"
 
 HEALTH_ISSUES: Final = (*(problem.value for problem in PROBLEMS), SETUP_PROBLEM)
-ACCOUNT_ISSUES: Final = (*HEALTH_ISSUES, OUTBOX_FULL, MESSAGES_FAILED)
-MOST_LISTED: Final = 10  # Messages.
+ACCOUNT_ISSUES: Final = (*HEALTH_ISSUES, OUTBOX_FULL, MESSAGES_FAILED, FILES_SET_ASIDE)
+MOST_LISTED: Final = 10  # Messages or files.
 MOST_NAMED: Final = 5  # Recipients of each.
 MOST_TITLE: Final = 100  # Characters.
 
@@ -72,17 +75,15 @@ class AccountIssues:
 
     @callback
     def _async_on_delivery(self, _: Delivery | None = None) -> None:
-        """Raise that the outbox is full, or that messages have failed."""
-        queue = self._entry.runtime_data.mailer.queue
-        if queue.is_full:
-            self._raise(OUTBOX_FULL, self._describe_full())
-        else:
-            self._clear(OUTBOX_FULL)
-        if queue.failed:
-            placeholders = describe_failed(self._entry)
-            self._raise(MESSAGES_FAILED, placeholders, ir.IssueSeverity.WARNING)
-        else:
-            self._clear(MESSAGES_FAILED)
+        """Raise that the outbox is full, that messages failed, or that files were set aside."""
+        entry = self._entry
+        queue = entry.runtime_data.mailer.queue
+        warning = ir.IssueSeverity.WARNING
+        self._raise_while(queue.is_full, OUTBOX_FULL, self._describe_full)
+        self._raise_while(queue.failed, MESSAGES_FAILED, partial(describe_failed, entry), warning)
+        self._raise_while(
+            queue.set_aside, FILES_SET_ASIDE, partial(describe_set_aside, entry), warning
+        )
 
     def _describe_full(self) -> dict[str, str]:
         """Return what is to be told of the full outbox, and since when it is full."""
@@ -96,6 +97,19 @@ class AccountIssues:
         """Leave the issues of an account that comes back, but not those of a disabled one."""
         if self._entry.disabled_by:
             async_clear_account(self._hass, self._entry)
+
+    def _raise_while(
+        self,
+        there: object,
+        key: str,
+        describe: Callable[[], dict[str, str]],
+        severity: ir.IssueSeverity = ir.IssueSeverity.ERROR,
+    ) -> None:
+        """Raise an issue if what it is about is there, else clear it."""
+        if there:
+            self._raise(key, describe(), severity)
+        else:
+            self._clear(key)
 
     def _raise(
         self,
@@ -183,6 +197,18 @@ def describe_failed(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
         "count": str(len(failed)),
         "messages": "\n".join(map(_describe_message, latest[:MOST_LISTED])),
         "more": str(len(failed) - MOST_LISTED),
+    }
+
+
+def describe_set_aside(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
+    """Return what the texts may tell of the files that were set aside, the latest first."""
+    queue = entry.runtime_data.mailer.queue
+    latest = queue.set_aside[: -MOST_LISTED - 1 : -1]
+    return {
+        **describe_account(entry),
+        "count": str(len(queue.set_aside)),
+        "files": quote(", ".join(latest)),
+        "folder": str(queue.spool.folder / SET_ASIDE),
     }
 
 

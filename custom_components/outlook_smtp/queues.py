@@ -7,9 +7,8 @@ import logging
 from pathlib import Path
 from typing import Any, Final
 
-from homeassistant.config_entries import ConfigEntry
+from homeassistant.components import persistent_notification
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.storage import STORAGE_DIR
 from homeassistant.util.hass_dict import HassKey
 
@@ -20,10 +19,13 @@ from .const import (
     DEFAULT_MAX_SIZE,
     DOMAIN,
 )
+from .coordinator import OutlookSmtpConfigEntry
+from .issues import quote
 from .outbox.delivery import Delivery, Event
 from .outbox.item import Limits
 from .outbox.queue import Queue
-from .outbox.spool import SET_ASIDE, Spool
+from .outbox.spool import Spool
+from .texts import async_text
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -31,7 +33,7 @@ _LOGGER = logging.getLogger(__name__)
 _QUEUES: Final[HassKey[dict[str, Queue]]] = HassKey(f"{DOMAIN}_queues")
 
 
-async def async_open_queue(hass: HomeAssistant, entry: ConfigEntry) -> Queue:
+async def async_open_queue(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> Queue:
     """Return the outbox of an account.
 
     Raises `OSError` if its folder can be neither made nor read.
@@ -44,46 +46,23 @@ async def async_open_queue(hass: HomeAssistant, entry: ConfigEntry) -> Queue:
     queue = Queue(Spool(_folder(hass, entry)), limits)
     await queue.open()
     queue.subscribe(partial(_warn_of_failure, entry.title))
-    queue.subscribe(lambda _: _warn_of_set_aside(hass, entry, queue))
-    _warn_of_set_aside(hass, entry, queue)
     queues[entry.entry_id] = queue
     return queue
 
 
-@callback
-def _warn_of_set_aside(hass: HomeAssistant, entry: ConfigEntry, queue: Queue) -> None:
-    """Tell in the repairs of files that were none of ours, or no longer."""
-    if not queue.set_aside:
-        return
-    ir.async_create_issue(
-        hass,
-        DOMAIN,
-        f"set_aside_{entry.entry_id}",
-        is_fixable=False,
-        severity=ir.IssueSeverity.WARNING,
-        translation_key="set_aside",
-        translation_placeholders={
-            "account": entry.title,
-            "files": ", ".join(queue.set_aside[:10]),
-            "count": str(len(queue.set_aside)),
-            "folder": str(queue.spool.folder / SET_ASIDE),
-        },
-    )
-
-
-async def async_remove_queue(hass: HomeAssistant, entry: ConfigEntry) -> None:
-    """Delete the outbox of an account that is removed, and say so if messages waited in it."""
-    ir.async_delete_issue(hass, DOMAIN, f"set_aside_{entry.entry_id}")
+async def async_remove_queue(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> None:
+    """Delete the outbox of an account that is removed, and say so if there was mail in it."""
     queue = hass.data.get(_QUEUES, {}).pop(entry.entry_id, None)
     try:
         if queue is None:  # The entry was disabled, and is removed before it was ever set up.
             queue = Queue(Spool(_folder(hass, entry)), _limits(entry.options))
             await queue.open()
-        if queue.items:
-            _warn_of_removal(hass, entry, len(queue.items))
         await asyncio.to_thread(queue.spool.destroy)
     except OSError as error:
         _LOGGER.error("The outbox of %s cannot be deleted: %s", entry.title, error)
+    else:
+        if queue.items or queue.failed:
+            await _async_tell_of_removal(hass, entry, len(queue.items), len(queue.failed))
 
 
 @callback
@@ -102,24 +81,25 @@ def _warn_of_failure(account: str, delivery: Delivery | None) -> None:
         )
 
 
-@callback
-def _warn_of_removal(hass: HomeAssistant, entry: ConfigEntry, waiting: int) -> None:
-    """Say that messages are deleted which waited to be sent."""
+async def _async_tell_of_removal(
+    hass: HomeAssistant, entry: OutlookSmtpConfigEntry, waiting: int, failed: int
+) -> None:
+    """Say how many messages were deleted with an account; there is nothing left to repair."""
     _LOGGER.warning(
-        "%s was removed while messages waited to be sent; deleted: %d", entry.title, waiting
+        "The outbox of %s was deleted with the account: %d waiting and %d failed messages",
+        entry.title,
+        waiting,
+        failed,
     )
-    ir.async_create_issue(
-        hass,
-        DOMAIN,
-        f"removed_{entry.entry_id}",
-        is_fixable=False,
-        severity=ir.IssueSeverity.WARNING,
-        translation_key="removed",
-        translation_placeholders={"account": entry.title, "count": str(waiting)},
+    text = await async_text(
+        hass, "removed_text", account=quote(entry.title), waiting=str(waiting), failed=str(failed)
+    )
+    persistent_notification.async_create(
+        hass, text, await async_text(hass, "removed_title"), f"{DOMAIN}_removed_{entry.entry_id}"
     )
 
 
-def _folder(hass: HomeAssistant, entry: ConfigEntry) -> Path:
+def _folder(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> Path:
     """Return the folder of an account's outbox, among what backups hold."""
     return Path(hass.config.path(STORAGE_DIR, f"{DOMAIN}.{entry.entry_id}.outbox"))
 

@@ -29,7 +29,7 @@ from .smtp.account import AccountKind
 from .smtp.faults import Problem
 from .tally import Tally
 
-PARALLEL_UPDATES = 0
+PARALLEL_UPDATES = 0  # The coordinator and the outbox push what is shown.
 
 STATUS_OK: Final = "ok"
 TALLY_INTERVAL: Final = timedelta(minutes=10)

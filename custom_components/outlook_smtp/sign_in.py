@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from homeassistant.config_entries import ConfigEntry, ConfigEntryState
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import CONF_CLIENT_ID, CONF_EMAIL, CONF_TOKEN
 from homeassistant.core import Event, HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
@@ -24,6 +24,8 @@ from .auth.endpoint import post
 from .auth.errors import AuthError, AuthProblem
 from .auth.tokens import Token, TokenKeeper
 from .const import CONF_IMPLEMENTATION, CONF_TENANT, DOMAIN
+from .coordinator import OutlookSmtpConfigEntry
+from .smtp.credentials import BearerToken
 from .smtp.faults import Fault, Kind, Problem, SubmissionError
 
 type StoreToken = Callable[[Token], Awaitable[None]]
@@ -74,7 +76,9 @@ def read_auth_error(error: AuthError) -> Fault:
     return Fault(kind, Problem(error.problem.value), text=text)
 
 
-async def async_load_tokens(hass: HomeAssistant, entry: ConfigEntry) -> AccountTokens | None:
+async def async_load_tokens(
+    hass: HomeAssistant, entry: OutlookSmtpConfigEntry
+) -> AccountTokens | None:
     """Return where the access tokens of an account come from, if it signed in with Microsoft.
 
     There is one keeper for all: a second one would use up the refresh token of the first.
@@ -84,8 +88,9 @@ async def async_load_tokens(hass: HomeAssistant, entry: ConfigEntry) -> AccountT
         await file.async_remove()
         return None
     if entry.state is ConfigEntryState.LOADED:
-        tokens: AccountTokens = entry.runtime_data.mailer.account.credentials.tokens
-        return tokens
+        match entry.runtime_data.mailer.account.credentials:
+            case BearerToken(tokens=AccountTokens() as tokens):
+                return tokens
     return _build_tokens(hass, await file.async_load(), file.async_save)
 
 
@@ -155,7 +160,7 @@ class TokenFile:
     says which sign-in its token descends from, so that no clock has to tell which is newer.
     """
 
-    def __init__(self, hass: HomeAssistant, entry: ConfigEntry) -> None:
+    def __init__(self, hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> None:
         """Name the file after a config entry."""
         self._hass = hass
         self._data = entry.data

@@ -19,6 +19,7 @@ from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
 
 from .const import CONF_RECIPIENTS, CONF_REPLY_TO, CONF_SENDER_NAME, DOMAIN, SUBENTRY_RECIPIENT
+from .coordinator import OutlookSmtpConfigEntry
 from .issues import issue_id_of, quote
 from .message.letter import Letter
 from .message.mailbox import Mailbox, check_mailbox, parse_mailboxes
@@ -74,13 +75,15 @@ def mailbox_of(smtp: ConfigEntry) -> str:
     return (username if "@" in username else str(smtp.data.get(_SENDER, ""))).strip().lower()
 
 
-def find_account(hass: HomeAssistant, mailbox: str) -> ConfigEntry | None:
+def find_account(hass: HomeAssistant, mailbox: str) -> OutlookSmtpConfigEntry | None:
     """Return the account of ours for a mailbox."""
     entries = hass.config_entries.async_entries(DOMAIN)
     return next((entry for entry in entries if entry.unique_id == mailbox), None)
 
 
-def missing_recipients(smtp: ConfigEntry, account: ConfigEntry | None) -> list[Recipient]:
+def missing_recipients(
+    smtp: ConfigEntry, account: OutlookSmtpConfigEntry | None
+) -> list[Recipient]:
     """Return the recipients of a built-in entry that an account does not have yet."""
     there = {
         _addresses(parse_mailboxes(subentry.data[CONF_RECIPIENTS], CONF_RECIPIENTS))
@@ -93,7 +96,9 @@ def missing_recipients(smtp: ConfigEntry, account: ConfigEntry | None) -> list[R
     return list(missing.values())
 
 
-async def async_copy(hass: HomeAssistant, smtp: ConfigEntry, account: ConfigEntry) -> bool:
+async def async_copy(
+    hass: HomeAssistant, smtp: ConfigEntry, account: OutlookSmtpConfigEntry
+) -> bool:
     """Copy recipients, and the names where the account has none; return whether that was done.
 
     The account rests meanwhile, so that it starts over once and not at each recipient.
@@ -186,7 +191,7 @@ def _addresses(mailboxes: tuple[Mailbox, ...]) -> frozenset[str]:
     return frozenset(mailbox.envelope.lower() for mailbox in mailboxes)
 
 
-def _free_title(account: ConfigEntry, recipient: Recipient) -> str:
+def _free_title(account: OutlookSmtpConfigEntry, recipient: Recipient) -> str:
     """Return a name for a recipient that no other of the account has."""
     taken = {subentry.title.casefold() for subentry in account.subentries.values()}
     address = ", ".join(mailbox.address for mailbox in recipient.mailboxes)
