@@ -175,11 +175,13 @@ def test_every_link_inside_the_repository_leads_somewhere(document: str) -> None
 
 
 def is_there(document: Path, target: str) -> bool:
-    """Return whether there is what a document links to: a file, and the heading in it."""
+    """Return whether there is what a document links to: a file or folder, or a heading."""
     name, _, anchor = target.partition("#")
     file = document.parent / name if name else document
-    if not anchor or not file.is_file():
-        return file.is_file()
+    if not anchor:
+        return file.exists()
+    if not file.is_file():
+        return False
     headings = re.findall(r"^#+ (.+)$", file.read_text("utf-8"), re.MULTILINE)
     return anchor in {
         re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings

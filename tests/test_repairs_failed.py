@@ -18,6 +18,7 @@ from custom_components.outlook_smtp.outbox.item import UnknownMessageError
 from .conftest import ADDRESS, until
 from .helpers import ANNA, act, letter, mailer_of, pass_time, titles, until_empty
 from .repair_helpers import Repair, crowd, find_issue, placeholders, raised
+from .promises import PER_MINUTE
 from .standin import Script, StandIn, Step
 
 REPLY = "554 5.6.0 Not *like* this"
@@ -80,10 +81,16 @@ async def test_failed_messages_are_dropped(
 
 
 async def test_many_failed_messages_are_counted(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, repair: Repair
+    hass: HomeAssistant,
+    account: MockConfigEntry,
+    standin: StandIn,
+    repair: Repair,
+    freezer: FrozenDateTimeFactory,
 ) -> None:
     """The latest ten are shown, and how many more there are; what is chosen is for all."""
-    await fail(account, standin, *(f"No. {number}" for number in range(12)))
+    for number in range(12):
+        freezer.tick(60 / PER_MINUTE + 1)  # The pace lets the next one out at once.
+        await fail(account, standin, f"No. {number}")
     await repair.open("messages_failed", account)
     lines = [line for line in repair.text.splitlines() if line.startswith("- ")]
     assert [line[4:].partition("*")[0] for line in lines] == [

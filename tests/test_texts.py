@@ -16,7 +16,7 @@ from .test_repository import INTEGRATION, read_json
 
 ACTIONS: Final = ("cancel_message", "flush_outbox", "list_outbox", "retry_failed", "send_message")
 # What a call names as its target is no field.
-TARGETS: Final = {"area_id", "device_id", "entity_id", "floor_id", "label_id"}
+TARGETS: Final = {"area_id", "device_id", "entity_id", "exclude", "floor_id", "label_id"}
 
 
 def texts(part: str) -> dict[str, Any]:
