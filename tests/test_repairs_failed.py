@@ -17,8 +17,8 @@ from custom_components.outlook_smtp.outbox.item import UnknownMessageError
 
 from .conftest import ADDRESS, until
 from .helpers import ANNA, act, letter, mailer_of, pass_time, titles, until_empty
-from .repair_helpers import Repair, crowd, find_issue, placeholders, raised
 from .promises import PER_MINUTE
+from .repair_helpers import Repair, crowd, find_issue, placeholders, raised
 from .standin import Script, StandIn, Step
 
 REPLY = "554 5.6.0 Not *like* this"
