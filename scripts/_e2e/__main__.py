@@ -41,6 +41,7 @@ SCENES: Final = (
     changes.change_server,
     sending.notify_from_tools,
     sending.send_from_tools,
+    sending.exclude_from_tools,
     sending.refuse_from_tools,
     sending.send_from_automation,
     sending.press_buttons,

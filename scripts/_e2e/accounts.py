@@ -81,7 +81,7 @@ async def sign_in_with_code(stage: Stage, address: str, picture: str | None = No
     """Choose the sign-in with a code in a menu, and go through it to the check of the account."""
     screen = stage.screen
     await screen.choose("Sign in with Microsoft with a code (recommended)", screen.dialog)
-    await screen.see("Signing in needs an app registration at Microsoft")
+    await screen.see("Signing in needs an app registration with Microsoft")
     await screen.fill("Application (client) ID", stage.identity.client_id)
     await screen.submit()
     await screen.see("Type the code below")

@@ -40,7 +40,7 @@ async def list_outbox(stage: Stage) -> None:
     """What waits is listed from the tools."""
     screen = stage.screen
     await screen.load(f"{TOOLS}outlook_smtp.list_outbox")
-    await screen.see("Returns the messages that wait and those that failed")
+    await screen.see("Returns the messages that are waiting and those that failed")
     await choose_account(stage, OWN)
     await screen.press("Perform action")
     await screen.see("title: Somebody is at the front door")

@@ -41,6 +41,22 @@ async def send_from_tools(stage: Stage) -> None:
     expect_mail(mail, OWN, ("anna@example.com", *CARLA), "Somebody is at the front door")
 
 
+async def exclude_from_tools(stage: Stage) -> None:
+    """outlook_smtp.send_message from the tools, with a target that is excluded again."""
+    screen = stage.screen
+    before = len(stage.standin.received)
+    await screen.load(f"{TOOLS}outlook_smtp.send_message")
+    for name in ("Family", "Carla"):
+        await screen.press("Add target")
+        await screen.pick(name)
+    await screen.press("Exclude target")
+    await screen.pick("Carla")
+    await screen.fill_row("Message", "Dinner is ready.")
+    await screen.press("Perform action")
+    await screen.see("status: sent")
+    assert (await stage.receive(before)).recipients == FAMILY
+
+
 async def refuse_from_tools(stage: Stage) -> None:
     """outlook_smtp.send_message from the tools, to somebody who is no e-mail address."""
     screen = stage.screen
@@ -88,8 +104,9 @@ async def press_buttons(stage: Stage) -> None:
     """The account's page, and the buttons on it: check now, send test mail."""
     screen = stage.screen
     before = stage.standin.connections
-    await screen.open("/config/devices/dashboard?domain=outlook_smtp")
-    await screen.choose(OWN)
+    devices = await stage.api.ask("config/device_registry/list")
+    [own] = (device["id"] for device in devices if device["name"] == OWN)
+    await screen.open(f"/config/devices/device/{own}")
     await screen.see("Service info")
     await _press(stage, "Check now")
     await stage.wait_until(
