@@ -292,9 +292,8 @@ def test_a_text_is_made_from_the_html(text: str | None) -> None:
         '<a href="http://home.local/">Look</a> <img src="cid:door" alt="Front door"></p>',
     )
     assert shape(message) == ("multipart/alternative", ["text/plain", "text/html"])
-    assert said(message.get_body(("plain",))).split() == [
-        *("Tür", "is", "open", "[Look](http://home.local/)", "[Front", "door]")
-    ]
+    text = "Tür\n\nis open\nLook <http://home.local/> [Front door]\n"
+    assert said(message.get_body(("plain",))) == text
 
 
 @pytest.mark.parametrize("html", ["", " \r\n"])
@@ -318,41 +317,6 @@ def test_bad_html_is_sent_as_it_is(html: str) -> None:
     message = sent(html=html)
     assert shape(message) == ("multipart/alternative", ["text/plain", "text/html"])
     assert len(said(message.get_body(("plain",)))) < 200_000
-
-
-@settings(deadline=None)  # The first example may load the HTML parser.
-@given(
-    st.lists(
-        st.sampled_from("<>/&;= \n\"'ap!-?")
-        | st.sampled_from(
-            [
-                "<p>",
-                "</p>",
-                "<table>",
-                "<tr>",
-                "<td>",
-                "</table>",
-                "<a href=",
-                "<img alt=",
-                "<li>",
-                "<pre>",
-                "<ol>",
-                "<br>",
-                "style=",
-                "<?xml ",
-                "encoding=",
-                "?>",
-                "<!--",
-                "-->",
-                "&#0;",
-                "&#xd800;",
-            ]
-        )
-    ).map("".join)
-)
-def test_any_html_yields_a_text(html: str) -> None:
-    """Making the text never fails, whatever the mark-up."""
-    assert sent(html=html).get_body(("plain",)) is not None
 
 
 def test_each_part_is_where_readers_look_for_it() -> None:

@@ -84,14 +84,10 @@ def _plain_text(letter: Letter, html: str) -> str:
     text = _body_text(letter.text or "")
     if text.strip() or not html.strip():
         return text
-    # Imported here because it loads lxml, which most letters do without.
-    from inscriptis import get_text  # noqa: PLC0415
-    from inscriptis.model.config import ParserConfig  # noqa: PLC0415
+    # Imported here because most letters do without.
+    from .plain_text import plain_text  # noqa: PLC0415
 
-    config = ParserConfig(display_links=True, display_images=True)
-    # A style may ask for a margin of 100,000 lines, and a malformed one is an error.
-    config.attribute_handler.attribute_mapping = {}
-    return _body_text(get_text(html, config))
+    return _body_text(plain_text(html))
 
 
 def _nest(

@@ -1,0 +1,94 @@
+"""Lays words out in lines: what separates two of them is decided when the second one comes."""
+
+import re
+from typing import Final
+
+_SPACE: Final = re.compile(r"[ \t\n\r\f\xa0]+")
+_NEXT_LINE: Final = re.compile(r"\n(?=[^\n])")
+
+
+class TextLines:
+    """A text that grows at its end.
+
+    `prefix` is what lines begin with, and `lead` what the next one begins with instead. `breaks`
+    line ends and `bars` vertical bars stand before what is written next.
+    """
+
+    def __init__(self) -> None:
+        """Start with nothing."""
+        self.count = 0
+        self.prefix = ""
+        self.lead: str | None = None
+        self.breaks = 0
+        self.bars = 0
+        self._chunks: list[str] = []
+        self._last_prefix = ""
+        self._space = False
+
+    @property
+    def written(self) -> int:
+        """A number that grows with each writing."""
+        return len(self._chunks)
+
+    @property
+    def next_line(self) -> int:
+        """The number of the line that is written on next."""
+        return self.count + (self.breaks > 0 or not self._chunks)
+
+    def end_line(self, breaks: int) -> None:
+        """Let what follows begin after at least so many line ends."""
+        self.breaks = max(self.breaks, breaks)
+
+    def break_line(self) -> None:
+        """Add a line end, but never a second empty line."""
+        self.breaks = max(self.breaks, min(self.breaks + 1, 2))
+
+    def write(self, text: str) -> None:
+        """Write words, with one space where there is white space, and none beside line ends."""
+        text = _SPACE.sub(" ", text)
+        words = text.strip(" ")
+        if not words:
+            self._space |= text != ""
+            return
+        self._space |= text[0] == " "
+        self._put(words)
+        self._space = text[-1] == " "
+
+    def write_preformatted(self, text: str) -> None:
+        """Write text as it is, but for line ends at its end: these are kept for what follows."""
+        text = text.replace("\xa0", " ")
+        if lines := text.rstrip("\n"):
+            self._put(_NEXT_LINE.sub(f"\n{self.prefix}", lines))
+            self.count += lines.count("\n")
+        self.breaks += len(text) - len(lines)
+
+    def append(self, text: str) -> None:
+        """Write behind the last word, before all that separates it from the next one."""
+        self._chunks.append(text)
+
+    def text(self) -> str:
+        """Return all lines, without empty ones at the beginning and the end."""
+        return "".join(self._chunks).lstrip("\n").rstrip()
+
+    def _put(self, text: str) -> None:
+        """Write text behind what separates it from the one before."""
+        if self.breaks or not self._chunks:
+            before = self._begin_line()
+        else:
+            before = " " if self._space or self.bars else ""
+        self._chunks.append(f"{before}{'| ' * self.bars}{text}")
+        self.breaks = self.bars = 0
+        self._space = False
+
+    def _begin_line(self) -> str:
+        """Return the line ends that are due, and the beginning of a line."""
+        start = self.prefix if self.lead is None else self.lead
+        if self._chunks:
+            # A quote goes on through empty lines.
+            shorter, longer = sorted((self._last_prefix, self.prefix), key=len)
+            empty = shorter.rstrip() if longer.startswith(shorter) else ""
+            start = f"\n{empty}" * (self.breaks - 1) + f"\n{start}"
+        self._last_prefix = self.prefix
+        self.lead = None
+        self.count += 1
+        return start
