@@ -253,7 +253,7 @@ async def test_links_and_dots_inside_the_allowed_folder_are_followed(
         ("media-source://image/image.none", "media_unavailable", "not found"),
         ("media-source://tts/tts.none?message=x", "media_unavailable", "tts.none"),
         ("media-source://tts/tts.voice", "media_unavailable", "message"),
-        ("media-source://tts/tts.voice?message=Hm", "media_unavailable", "No TTS"),
+        ("media-source://tts/tts.voice?message=Hm", "media_unavailable", "No (TTS|text-to-speech)"),
         ("media-source://none/x", "media_unavailable", "none"),
         ("media-source://media_source/other/film.mp4", "media_unavailable", "source directory"),
         ("media-source://media_source/local/../secret/x", "media_unavailable", "Invalid path"),
