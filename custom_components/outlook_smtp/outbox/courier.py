@@ -109,6 +109,7 @@ class Courier:
         """Begin, with the hold that was in force before a restart."""
         kept = read_hold(await asyncio.to_thread(self._queue.spool.load_hold))
         self._schedule.mail_hold = self._saved_hold = kept
+        self._schedule.begin(time.monotonic())
         self._stopping = False
         self._queue.on_added = self._added
         self._task = asyncio.create_task(self._run(), name="outlook_smtp courier")
