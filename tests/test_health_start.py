@@ -1,4 +1,4 @@
-"""What a start meets while the clock and the network are not ready yet is no fault of the account."""
+"""What a start meets while clock and network are not ready is no fault of the account."""
 
 from collections.abc import Callable
 import time
@@ -76,8 +76,8 @@ async def test_mail_goes_out_in_the_second_after_the_clock_is_set(
     standin: StandIn,
     freezer: FrozenDateTimeFactory,
     states: list[str],
-    jump: Callable[[float], None],
     *,
+    jump: Callable[[float], None],
     seconds: float,
 ) -> None:
     """Nothing is held or raised, and the sensor goes from unknown to on."""
@@ -178,6 +178,7 @@ async def test_portal_of_the_first_minute_gets_a_second_look(
     entry: MockConfigEntry,
     standin: StandIn,
     freezer: FrozenDateTimeFactory,
+    *,
     states: list[str],
     problem: str,
 ) -> None:

@@ -1,4 +1,4 @@
-"""The schedule in the first minute: what may be over at any moment is tried again within seconds."""
+"""The schedule in the first minute: what may soon be over is tried again within seconds."""
 
 import pytest
 

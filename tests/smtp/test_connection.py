@@ -144,6 +144,7 @@ async def test_certificates(
 async def test_a_clock_that_is_not_set_passes(
     socket_enabled: None,
     monkeypatch: pytest.MonkeyPatch,
+    *,
     security: Any,
     certificate: Certificate,
     clock: float,

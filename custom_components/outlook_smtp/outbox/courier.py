@@ -127,6 +127,7 @@ class Courier:
         self._task = self._queue.on_added = None
         for item in tuple(self._queue.items):
             self._queue.put_off(item)
+        await self._queue.save_ages()
 
     async def check(self) -> Report:
         """Connect, encrypt, verify, sign in and take leave.
@@ -242,10 +243,12 @@ class Courier:
         except SubmissionError as error:
             obstacle = self._schedule.judge(error.fault, time.monotonic())
             self._tell(obstacle, started, handed_in=error.handed_in)
+            item.note_try(met=error.handed_in or obstacle.code is not None)
             await self._settle_fault(item, obstacle, handed_in=error.handed_in)
         else:
             obstacle = outcome.obstacle
             self._tell(obstacle, started, handed_in=True)
+            item.note_try(met=True)
             await self._settle(item, outcome)
         if obstacle and obstacle.kind is not Kind.MESSAGE:
             # Who is not well signs in anew.

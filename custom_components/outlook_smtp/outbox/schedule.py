@@ -53,6 +53,13 @@ def is_soon_over(fault: Fault) -> bool:
     return fault.problem is Problem.CLOCK_WRONG or fault.problem in AT_START
 
 
+def hold_length(fault: Fault) -> float:
+    """Return for how long no message is tried after a fault that one has met."""
+    if fault.kind is Kind.QUOTA:
+        return QUOTA_HOLDS.get(fault.problem, LONGEST_HOLD)
+    return PROBE_AFTER
+
+
 class Pace:
     """Spreads messages so that no minute sees more than its share (a leaky bucket as a meter)."""
 
@@ -173,11 +180,8 @@ class Schedule:
                 first = EARLY_LOOK if is_soon_over(fault) else FIRST_DELAY
                 delay = delay_after(self._failures, first)
                 self.retry_at = now + delay * uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
-            case Kind.QUOTA:
-                length = QUOTA_HOLDS.get(fault.problem, LONGEST_HOLD)
-                self.mail_hold = Hold(fault, now + length, by_mail=True)
-            case Kind.ACCOUNT if by_mail:
-                self.mail_hold = Hold(fault, now + PROBE_AFTER, by_mail=True)
+            case Kind.QUOTA | Kind.ACCOUNT if by_mail or fault.kind is Kind.QUOTA:
+                self.mail_hold = Hold(fault, now + hold_length(fault), by_mail=True)
             case _:
                 self.sign_in_hold = Hold(fault)
 
@@ -203,9 +207,9 @@ def write_hold(hold: Hold | None) -> dict[str, Any]:
 
 
 def read_hold(values: dict[str, Any]) -> Hold | None:
-    """Return the hold that was kept, even if it is over; no clock makes it longer."""
+    """Return the hold that was kept, even if it is over; no clock makes it longer than it was."""
     try:
-        left = min(float(values["until"]) - time.time(), LONGEST_HOLD)
+        left = float(values["until"]) - time.time()
         fault = Fault(
             Kind(values["kind"]),
             Problem(values["problem"]),
@@ -215,4 +219,6 @@ def read_hold(values: dict[str, Any]) -> Hold | None:
         )
     except KeyError, OverflowError, TypeError, ValueError:
         return None
-    return None if isnan(left) else Hold(fault, time.monotonic() + left, by_mail=True)
+    if isnan(left):
+        return None
+    return Hold(fault, time.monotonic() + min(left, hold_length(fault)), by_mail=True)
