@@ -89,6 +89,7 @@ class Courier:
         self._saved_hold: Hold | None = None
         self._present: tuple[Item, ...] = ()
         self._asked_again = False
+        self._flushes = 0
 
     @property
     def server_info(self) -> ServerInfo | None:
@@ -138,19 +139,31 @@ class Courier:
         """
         try:
             async with self._turn:
+                flushes = self._flushes
                 await self._sessions.close()  # One connection an account.
                 report = await probe(self._account)
         except SubmissionError as error:
             fault = self._schedule.judge(error.fault, time.monotonic())
             if fault.kind is not Kind.TRANSIENT:
                 await self._fail(fault, by_mail=False)
+                await self._honor(flushes)
             raise SubmissionError(fault) from error
         self._sessions.server_info = report.server_info
         await self._succeed(by_mail=False)
         return report
 
     async def flush(self) -> None:
-        """Try now, whatever the back-off or a hold says."""
+        """Try now, whatever the back-off or a hold says, or a try that is under way will meet."""
+        self._flushes += 1
+        await self._release()
+
+    async def _honor(self, flushes: int) -> None:
+        """Try again if somebody has asked for it since a meeting with the server began."""
+        if self._flushes != flushes:
+            await self._release()
+
+    async def _release(self) -> None:
+        """Forget all that keeps the messages waiting."""
         self._schedule.flush()
         self._asked_again = True
         for item in self._queue.items:
@@ -223,12 +236,14 @@ class Courier:
         with file:
             async with self._until_cut_off():
                 await self._turn.acquire()
+            flushes = self._flushes
             try:
                 # A check may have had its turn before, and may have met what holds all messages.
                 if not self._stopping and self._schedule.due <= time.monotonic():
                     await self._deliver(item, Content(file, item.record.size))
             finally:
                 self._turn.release()
+            await self._honor(flushes)
 
     async def _deliver(self, item: Item, content: Content) -> None:
         """Hand a message to the server, and settle what comes of it."""
