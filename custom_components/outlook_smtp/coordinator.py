@@ -20,6 +20,7 @@ from .outbox.courier import Contact
 from .outbox.schedule import EARLY_LOOK, is_soon_over
 from .smtp.faults import Fault, Kind, Problem, SubmissionError
 from .smtp.probe import Report
+from .tally import SentLog
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -83,6 +84,7 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
         self.last_report: Report | None = None  # Of the last check that went well.
         self.contacts: deque[tuple[datetime, Contact]] = deque(maxlen=MAX_CONTACTS)
         self._suspicion: Suspicion | None = None
+        self.sent = SentLog(hass, entry)
         self._clock = ClockWatch(hass, self.async_refresh)
         entry.async_on_unload(mailer.async_subscribe(self._async_on_contact))
         entry.async_on_unload(self._async_forget_suspicion)
