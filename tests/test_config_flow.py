@@ -486,6 +486,7 @@ async def test_the_other_port_is_offered_when_it_answers(
     ("certificate", "problem"),
     [
         (Certificate.EXPIRED, "certificate_expired"),
+        (Certificate.NOT_YET_VALID, "clock_wrong"),
         (Certificate.UNTRUSTED, "certificate_untrusted"),
         (Certificate.WRONG_HOST, "certificate_wrong_host"),
         (Certificate.OLD_TLS, "tls_too_old"),

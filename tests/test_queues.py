@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+import json
 import stat
 from typing import Any
 
@@ -372,3 +373,20 @@ async def test_account_without_mail_goes_without_a_word(
     assert "was deleted" not in caplog.text
     assert notices(hass) == []
     assert not issue_registry.issues
+
+
+async def test_ages_of_messages_are_kept_every_hour(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, freezer: FrozenDateTimeFactory
+) -> None:
+    """A process that is killed forgets one hour at most."""
+    standin.stop()
+    await put_off(account)
+    ages = folder_of(hass, account) / "ages.json"
+    await pass_time(hass, freezer, minutes=59)
+    assert not ages.exists()
+    await pass_time(hass, freezer, minutes=2)
+    assert list(json.loads(ages.read_text()).values()) == [pytest.approx(3660, abs=10)]
+    assert await hass.config_entries.async_unload(account.entry_id)
+    saved = ages.read_text()
+    await pass_time(hass, freezer, minutes=61)
+    assert ages.read_text() == saved

@@ -1,6 +1,8 @@
 """The sensors show what was sent, what waits and what is wrong, whatever the server does."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+import stat
 from typing import Any
 
 from freezegun.api import FrozenDateTimeFactory
@@ -16,7 +18,9 @@ from pytest_homeassistant_custom_component.common import (
     mock_restore_cache_with_extra_data,
 )
 
+from custom_components.outlook_smtp import tally
 from custom_components.outlook_smtp.const import DOMAIN
+from custom_components.outlook_smtp.outbox.delivery import Delivery, Event
 from custom_components.outlook_smtp.smtp.faults import Problem
 from custom_components.outlook_smtp.tally import GRAIN
 
@@ -186,6 +190,58 @@ async def test_count_of_a_day_survives_a_restart(
     assert state_of(hass, SENT).state == "8"
     await pass_time(hass, freezer, days=1, seconds=2 * GRAIN)
     assert state_of(hass, SENT).state == "0"
+
+
+async def test_a_kill_forgets_neither_the_count_nor_the_last_mail(
+    hass: HomeAssistant, account: MockConfigEntry, storage: Path, freezer: FrozenDateTimeFactory
+) -> None:
+    """Both are on disk right after the mail, whatever Home Assistant itself has kept by then."""
+    sent_at = dt_util.utcnow().replace(microsecond=0).isoformat()
+    await mailer_of(account).send(letter("Door", ANNA, BERT))
+    await hass.async_block_till_done()
+    file = storage / f"{DOMAIN}.{account.entry_id}.sent"
+    on_disk = file.read_bytes()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    await mailer_of(account).send(letter("Door", ANNA))
+    assert await hass.config_entries.async_unload(account.entry_id)
+    file.write_bytes(on_disk)  # As it was when the process was killed.
+    mock_restore_cache_with_extra_data(
+        hass, [(State(LAST_SENT, EARLIER.isoformat()), stored_time(None)), (State(SENT, "0"), {})]
+    )
+    freezer.tick(timedelta(minutes=20))
+    await settle(hass, account)
+    assert state_of(hass, SENT).state == "2"
+    assert state_of(hass, LAST_SENT).state == sent_at
+    assert await hass.config_entries.async_remove(account.entry_id)
+    assert not file.exists()
+
+
+async def test_a_burst_is_written_in_few_pieces(
+    hass: HomeAssistant, account: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is sent while the file is written goes into it at once afterwards."""
+    written: list[dict[str, Any]] = []
+    monkeypatch.setattr(tally, "write_json", lambda _, values: written.append(values))
+    log = account.runtime_data.sent
+    for _ in range(100):
+        log.async_on_turn(
+            Delivery(event=Event.SENT, id="1", message_id="<1@example.com>", recipients=(ANNA,))
+        )
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert len(written) <= 2
+    assert sum(written[-1]["counts"].values()) == 100
+    assert state_of(hass, SENT).state == "100"
+
+
+async def test_a_disk_that_takes_nothing_is_told_in_the_log(
+    hass: HomeAssistant, account: MockConfigEntry, storage: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The numbers are right until the next start, and mail goes on."""
+    (storage / f"{DOMAIN}.{account.entry_id}.sent").mkdir()
+    await mailer_of(account).send(letter())
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert state_of(hass, SENT).state == "1"
+    assert "What was sent cannot be kept for a restart: Is a directory" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,15 @@ def test_recipients_are_counted_for_a_day() -> None:
     assert tally.count(NOW + timedelta(days=2)) == 0
 
 
+def test_clock_that_was_far_ahead_is_not_counted_for_years() -> None:
+    """What it has counted in the future counts from the time at which it was set right."""
+    tally = Tally()
+    tally.add(NOW + timedelta(days=9_000), 3)
+    assert tally.count(NOW) == 3
+    assert tally.count(NOW + PERIOD) == 3
+    assert tally.count(NOW + PERIOD + timedelta(seconds=GRAIN)) == 0
+
+
 def test_tally_does_not_grow_with_the_mail() -> None:
     """What is counted within ten minutes is one number, and old numbers are forgotten."""
     tally = Tally()

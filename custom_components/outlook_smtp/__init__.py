@@ -27,6 +27,7 @@ from .queues import async_open_queue, async_remove_queue
 from .services import async_setup_services
 from .sign_in import TokenFile, async_load_tokens
 from .smtp_import import async_watch_smtp
+from .tally import async_remove_log
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 PLATFORMS = [
@@ -68,6 +69,8 @@ async def async_setup_entry(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) 
         reply_to=parse_mailboxes(entry.options.get(CONF_REPLY_TO, ""), CONF_REPLY_TO),
     )
     coordinator = entry.runtime_data = HealthCoordinator(hass, entry, mailer)
+    await coordinator.sent.async_load()
+    entry.async_on_unload(queue.subscribe(coordinator.sent.async_on_turn))
     # First, for the devices of its recipients name it.
     dr.async_get(hass).async_get_or_create(config_entry_id=entry.entry_id, **account_device(entry))
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
@@ -96,6 +99,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: OutlookSmtpConfigEntry)
     """Forget the sign-in, the outbox and the issues of an account that is removed."""
     async_clear_account(hass, entry)
     await TokenFile(hass, entry).async_remove()
+    await async_remove_log(hass, entry)
     await async_remove_queue(hass, entry)
 
 

@@ -13,11 +13,14 @@ from homeassistant.helpers.event import async_call_later, async_track_time_inter
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 from homeassistant.util import dt as dt_util
 
+from .clock import ClockWatch
 from .const import CONF_CHECK_INTERVAL, DEFAULT_CHECK_INTERVAL, DOMAIN
 from .mailer import Mailer
 from .outbox.courier import Contact
+from .outbox.schedule import EARLY_LOOK, is_soon_over
 from .smtp.faults import Fault, Kind, Problem, SubmissionError
 from .smtp.probe import Report
+from .tally import SentLog
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -25,6 +28,7 @@ REPEAT_AFTER: Final = timedelta(minutes=1)
 RECOVERY_INTERVAL: Final = timedelta(minutes=5)
 LONGEST_OFF: Final = timedelta(minutes=30)  # Between two checks while mail does not work.
 MAX_CONTACTS: Final = 50
+CLOCK_PROBLEMS: Final = (Problem.CERTIFICATE_EXPIRED, Problem.CLOCK_WRONG)
 
 type OutlookSmtpConfigEntry = ConfigEntry[HealthCoordinator]
 
@@ -59,7 +63,8 @@ class Suspicion:
 class HealthCoordinator(DataUpdateCoordinator[Health]):
     """Holds the health of one account: fed by every submission, and by checks when it is quiet.
 
-    A passing fault does not turn the health off: it has to repeat, a minute later.
+    A passing fault does not turn the health off: it has to repeat, a minute later. What may be
+    over at any moment is looked at again within seconds, and at once when the clock is set.
     """
 
     config_entry: OutlookSmtpConfigEntry
@@ -79,8 +84,11 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
         self.last_report: Report | None = None  # Of the last check that went well.
         self.contacts: deque[tuple[datetime, Contact]] = deque(maxlen=MAX_CONTACTS)
         self._suspicion: Suspicion | None = None
+        self.sent = SentLog(hass, entry)
+        self._clock = ClockWatch(hass, self.async_refresh)
         entry.async_on_unload(mailer.async_subscribe(self._async_on_contact))
         entry.async_on_unload(self._async_forget_suspicion)
+        entry.async_on_unload(self._clock.stop)
         entry.async_on_unload(
             async_track_time_interval(
                 hass, self._async_check_held, LONGEST_OFF, cancel_on_shutdown=True
@@ -129,6 +137,7 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
             # Let in again, and still not allowed to send.
             contact = Contact(hold.fault, contact.latency, submitting=True)
         fault = contact.fault
+        self._watch_clock(fault)
         kind = fault.kind if fault else None
         accepted = contact.submitting and fault is None
         if self._waits_for_mail and not accepted and kind in (None, Kind.MESSAGE, Kind.TRANSIENT):
@@ -140,9 +149,10 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
         if kind is Kind.TRANSIENT and self.data.connected is not False:
             now = self.hass.loop.time()
             if self._suspicion is None:
-                self._suspect(Suspicion(now, contact.submitting))
-                return self.data
-            if now < self._suspicion.since + REPEAT_AFTER.total_seconds():
+                self._suspicion = Suspicion(now, contact.submitting)
+            left = self._suspicion.since + REPEAT_AFTER.total_seconds() - now
+            if left > 0:
+                self._look_again(fault, left)
                 return self.data
         return self._unhealthy(fault, contact)
 
@@ -207,13 +217,23 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
             by_mail=contact.submitting,
         )
 
-    def _suspect(self, suspicion: Suspicion) -> None:
-        """Look again in a minute."""
-        self._suspicion = suspicion
-        self._cancel_repeat = async_call_later(self.hass, REPEAT_AFTER, self._async_repeat)
+    def _watch_clock(self, fault: Fault | None) -> None:
+        """Check at once when the clock is set, if that may be all that is wrong."""
+        if fault and fault.problem in CLOCK_PROBLEMS:
+            self._clock.start()
+        else:
+            self._clock.stop()
+
+    def _look_again(self, fault: Fault, left: float) -> None:
+        """Plan a look at a passing fault: when it would count, or within seconds."""
+        if soon := is_soon_over(fault):
+            self._cancel_look()
+        if self._cancel_repeat is None:
+            delay = min(left, EARLY_LOOK) if soon else left
+            self._cancel_repeat = async_call_later(self.hass, delay, self._async_repeat)
 
     async def _async_repeat(self, _: datetime) -> None:
-        """Check once more; this time a passing fault counts."""
+        """Check once more."""
         self._cancel_repeat = None
         await self.async_refresh()
 
@@ -221,6 +241,10 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
     def _async_forget_suspicion(self) -> None:
         """Drop the suspicion, and the planned second look."""
         self._suspicion = None
+        self._cancel_look()
+
+    def _cancel_look(self) -> None:
+        """Drop the planned look."""
         if self._cancel_repeat:
             self._cancel_repeat()
             self._cancel_repeat = None

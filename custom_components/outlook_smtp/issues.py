@@ -62,11 +62,14 @@ class AccountIssues:
 
     @callback
     def _async_on_health(self) -> None:
-        """Raise what stands in the way of all mail; a passing fault changes nothing."""
+        """Raise what stands in the way of all mail; a passing fault changes nothing.
+
+        A clock that is still wrong when it has turned the health off is a matter for a person.
+        """
         health = self._entry.runtime_data.data
-        if health.connected is None or health.kind is Kind.TRANSIENT:
-            return
         current = _issue_of(health)
+        if health.connected is None or (health.kind is Kind.TRANSIENT and current is None):
+            return
         for key in HEALTH_ISSUES:
             if key != current:
                 self._clear(key)
@@ -241,6 +244,8 @@ def _name_some(recipients: Sequence[str]) -> str:
 
 def _issue_of(health: Health) -> str | None:
     """Return the issue that a health calls for."""
+    if health.problem is Problem.CLOCK_WRONG:
+        return SETUP_PROBLEM
     if health.kind not in (Kind.ACCOUNT, Kind.SETUP):
         return None
     return health.problem.value if health.problem in PROBLEMS else SETUP_PROBLEM

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from functools import partial
 import logging
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, Final
 
 from homeassistant.components import persistent_notification
 from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers.event import async_track_time_interval
 from homeassistant.helpers.storage import STORAGE_DIR
 from homeassistant.util.hass_dict import HassKey
 
@@ -29,6 +31,8 @@ from .texts import async_text
 
 _LOGGER = logging.getLogger(__name__)
 
+SAVE_AGES: Final = timedelta(hours=1)
+
 # A call that began before a reload may end after it, and puts its message into the same queue.
 _QUEUES: Final[HassKey[dict[str, Queue]]] = HassKey(f"{DOMAIN}_queues")
 
@@ -42,11 +46,19 @@ async def async_open_queue(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -
     limits = _limits(entry.options)
     if queue := queues.get(entry.entry_id):
         queue.limits = limits
-        return queue
-    queue = Queue(Spool(_folder(hass, entry)), limits)
-    await queue.open()
-    queue.subscribe(partial(_warn_of_failure, entry.title))
-    queues[entry.entry_id] = queue
+    else:
+        queue = Queue(Spool(_folder(hass, entry)), limits)
+        await queue.open()
+        queue.subscribe(partial(_warn_of_failure, entry.title))
+        queues[entry.entry_id] = queue
+
+    async def async_save(_: datetime) -> None:
+        """Keep for after a restart how long the messages have been there."""
+        await queue.save_ages()
+
+    entry.async_on_unload(
+        async_track_time_interval(hass, async_save, SAVE_AGES, cancel_on_shutdown=True)
+    )
     return queue
 
 

@@ -16,7 +16,6 @@ from homeassistant.const import EntityCategory, UnitOfTime
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.event import async_track_time_interval
-from homeassistant.helpers.restore_state import RestoreEntity
 from homeassistant.helpers.typing import StateType
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 from homeassistant.util import dt as dt_util
@@ -24,7 +23,7 @@ from homeassistant.util import dt as dt_util
 from .const import CONF_ACCOUNT_KIND
 from .coordinator import Health, HealthCoordinator, OutlookSmtpConfigEntry
 from .entity import OutlookSmtpEntity
-from .outbox.delivery import Delivery, Event
+from .outbox.delivery import Delivery
 from .smtp.account import AccountKind
 from .smtp.faults import Problem
 from .tally import Tally
@@ -111,13 +110,15 @@ class HealthSensor(CoordinatorEntity[HealthCoordinator], OutlookSmtpEntity, Sens
         return self.entity_description.value_fn(self.coordinator.data)
 
 
-class QueueSensor(OutlookSmtpEntity, SensorEntity):
-    """A sensor that follows the messages of the outbox."""
+class OutboxSensor(OutlookSmtpEntity, SensorEntity):
+    """Counts the messages that wait."""
 
-    def __init__(self, entry: OutlookSmtpConfigEntry, key: str) -> None:
-        """Follow an account's outbox."""
-        super().__init__(entry, key)
-        self._attr_translation_key = key
+    _attr_state_class = SensorStateClass.MEASUREMENT
+    _attr_translation_key = "outbox"
+
+    def __init__(self, entry: OutlookSmtpConfigEntry) -> None:
+        """Count what waits in an account's outbox."""
+        super().__init__(entry, "outbox")
         self._queue = entry.runtime_data.mailer.queue
 
     @override
@@ -130,16 +131,6 @@ class QueueSensor(OutlookSmtpEntity, SensorEntity):
     def _async_on_turn(self, delivery: Delivery | None) -> None:
         """Show what has changed."""
         self.async_write_ha_state()
-
-
-class OutboxSensor(QueueSensor):
-    """Counts the messages that wait."""
-
-    _attr_state_class = SensorStateClass.MEASUREMENT
-
-    def __init__(self, entry: OutlookSmtpConfigEntry) -> None:
-        """Count what waits in an account's outbox."""
-        super().__init__(entry, "outbox")
 
     @property
     @override
@@ -154,49 +145,62 @@ class OutboxSensor(QueueSensor):
         return {"size": round(self._queue.size / 1e6, 1), "failed": len(self._queue.failed)}
 
 
-class LastSentSensor(QueueSensor, RestoreSensor):
+class SentLogSensor(OutlookSmtpEntity, RestoreSensor):
+    """A sensor that shows what was sent, as the account's log knows it."""
+
+    def __init__(self, entry: OutlookSmtpConfigEntry, key: str) -> None:
+        """Follow an account's log."""
+        super().__init__(entry, key)
+        self._attr_translation_key = key
+        self._log = entry.runtime_data.sent
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Listen to the log."""
+        await super().async_added_to_hass()
+        self.async_on_remove(self._log.async_subscribe(self.async_write_ha_state))
+
+
+class LastSentSensor(SentLogSensor):
     """Tells when the server last accepted a message."""
 
     _attr_device_class = SensorDeviceClass.TIMESTAMP
 
     def __init__(self, entry: OutlookSmtpConfigEntry) -> None:
-        """Follow an account's outbox."""
+        """Follow an account's log."""
         super().__init__(entry, "last_sent")
+
+    @property
+    @override
+    def native_value(self) -> datetime | None:
+        """Return the time of the last message that was sent."""
+        return self._log.last_sent
 
     @override
     async def async_added_to_hass(self) -> None:
-        """Go on with the time from before a restart."""
+        """Go on with what an earlier version has left to Home Assistant to keep."""
         await super().async_added_to_hass()
-        if (data := await self.async_get_last_sensor_data()) and isinstance(
-            data.native_value, datetime
-        ):
-            self._attr_native_value = data.native_value
-
-    @callback
-    @override
-    def _async_on_turn(self, delivery: Delivery | None) -> None:
-        """Note the time of a message that was sent."""
-        if delivery and delivery.event is Event.SENT:
-            self._attr_native_value = dt_util.utcnow()
-            self.async_write_ha_state()
+        data = None if self._log.was_kept else await self.async_get_last_sensor_data()
+        if data and isinstance(data.native_value, datetime):
+            self._log.last_sent = data.native_value
+            self._log.async_save()
 
 
-class SentSensor(QueueSensor, RestoreEntity):
+class SentSensor(SentLogSensor):
     """Counts the recipients of the last 24 hours, as Microsoft does for its limits."""
 
     _attr_state_class = SensorStateClass.MEASUREMENT
 
     def __init__(self, entry: OutlookSmtpConfigEntry) -> None:
-        """Follow an account's outbox."""
+        """Follow an account's log."""
         super().__init__(entry, "sent_24h")
         self._limit = DAILY_LIMITS.get(AccountKind(entry.data[CONF_ACCOUNT_KIND]))
-        self._tally = Tally()
 
     @property
     @override
     def native_value(self) -> int:
         """Return to how many recipients mail was sent."""
-        return self._tally.count(dt_util.utcnow())
+        return self._log.tally.count(dt_util.utcnow())
 
     @property
     @override
@@ -204,29 +208,17 @@ class SentSensor(QueueSensor, RestoreEntity):
         """Return the most that Microsoft lets an established account send to in a day."""
         return {"daily_limit": self._limit} if self._limit else None
 
-    @property
-    @override
-    def extra_restore_state_data(self) -> Tally:
-        """Return what is to be known after a restart."""
-        return self._tally
-
     @override
     async def async_added_to_hass(self) -> None:
-        """Go on counting from before a restart, and forget what grows old."""
+        """Go on with what an earlier version has left, and forget what grows old."""
         await super().async_added_to_hass()
-        if data := await self.async_get_last_extra_data():
-            self._tally = Tally.from_dict(data.as_dict())
+        data = None if self._log.was_kept else await self.async_get_last_extra_data()
+        if data:
+            self._log.tally = Tally.from_dict(data.as_dict())
+            self._log.async_save()
         self.async_on_remove(
             async_track_time_interval(self.hass, self._async_on_time, TALLY_INTERVAL)
         )
-
-    @callback
-    @override
-    def _async_on_turn(self, delivery: Delivery | None) -> None:
-        """Count the recipients of a message that was sent."""
-        if delivery and delivery.event is Event.SENT:
-            self._tally.add(dt_util.utcnow(), len(delivery.recipients))
-            self.async_write_ha_state()
 
     @callback
     def _async_on_time(self, _: datetime) -> None:

@@ -1,5 +1,7 @@
 """When the courier gives a message up for its age, and when it does not."""
 
+import time
+
 from freezegun.api import FrozenDateTimeFactory
 import pytest
 
@@ -12,14 +14,16 @@ from .courier_helpers import (
     HOUR,
     MINUTE,
     WEEK,
+    YEAR,
     all_done,
     courier_on,
     let_pass,
     numbers,
     queue_in,
     running,
+    unpaced,
 )
-from .helpers import add
+from .helpers import add, titles
 
 ROWS = {row.name: row for row in CATALOGUE}
 
@@ -48,10 +52,11 @@ async def test_a_message_expires_while_it_is_held_or_backing_off(
     assert [kept.failure.spooled.id for kept in queue.failed] == [item.spooled.id]
 
 
-async def test_only_what_is_too_old_expires(
-    standin: StandIn, queue: Queue, told: list[Delivery], freezer: FrozenDateTimeFactory
+@pytest.mark.parametrize("again", ["credentials_incorrect", None])
+async def test_after_a_start_what_is_too_old_has_one_more_try(
+    standin: StandIn, queue: Queue, freezer: FrozenDateTimeFactory, again: str | None
 ) -> None:
-    """A restart does not make a message younger, and the younger one is sent."""
+    """A restart does not make a message younger, but the clock alone gives none up."""
     standin.script = Script.for_row(ROWS["credentials_incorrect"])
     async with running(courier_on(standin, queue, lifetime=DAY)):
         await add(queue, 1)
@@ -59,12 +64,73 @@ async def test_only_what_is_too_old_expires(
         await add(queue, 2)
         await all_done(queue)
     freezer.tick(5 * HOUR)
-    standin.script = Script()
-    again = await queue_in(queue)
-    async with running(courier_on(standin, again, lifetime=DAY)):
-        await all_done(again)
-    assert numbers(standin) == [2]
-    assert [kept.failure.event for kept in again.failed] == [Event.EXPIRED]
+    standin.script = Script.for_row(ROWS[again]) if again else Script()
+    connections = standin.connections
+    queue = await queue_in(queue)
+    async with running(courier_on(standin, queue, lifetime=DAY)):
+        await all_done(queue)
+    assert standin.connections > connections
+    assert numbers(standin) == ([] if again else [1, 2])
+    assert [kept.failure.event for kept in queue.failed] == [Event.EXPIRED][: bool(again)]
+    assert titles(queue) == ["Alarm 2"][: bool(again)]
+
+
+@pytest.mark.parametrize("behind", [3 * DAY, 30 * DAY])
+async def test_a_clock_that_was_behind_gives_nothing_up(
+    standin: StandIn, queue: Queue, freezer: FrozenDateTimeFactory, behind: float
+) -> None:
+    """Set right before a start, it makes messages look old that are not: all of them are sent."""
+    standin.stop()
+    async with running(courier_on(standin, queue, lifetime=DAY)):
+        for number in range(3):
+            await add(queue, number)
+        await all_done(queue)
+    freezer.tick(behind)
+    queue = await queue_in(queue)
+    async with running(courier_on(standin, queue, lifetime=DAY, schedule=unpaced())):
+        await let_pass(freezer, queue, HOUR)  # The network takes a while to come up.
+        assert len(queue.items) == 3
+        standin.start()
+        await let_pass(freezer, queue, HOUR)
+    assert numbers(standin) == [0, 1, 2]
+    assert not queue.failed
+
+
+async def test_a_message_that_no_try_reaches_expires_by_what_is_known_of_its_age(
+    standin: StandIn, queue: Queue, freezer: FrozenDateTimeFactory
+) -> None:
+    """However often Home Assistant is started again meanwhile: the hours that it ran add up."""
+    standin.stop()
+    await add(queue)
+    for _ in range(4):
+        assert titles(queue) == ["Alarm 1"]
+        async with running(courier_on(standin, queue, lifetime=DAY)):
+            await let_pass(freezer, queue, 7 * HOUR)
+        queue = await queue_in(queue)
+    async with running(courier_on(standin, queue, lifetime=DAY)):
+        await all_done(queue)
+    assert [kept.failure.event for kept in queue.failed] == [Event.EXPIRED]
+
+
+@pytest.mark.parametrize("jump", [-YEAR, YEAR])
+async def test_a_jump_of_the_clock_ages_nothing(
+    standin: StandIn,
+    queue: Queue,
+    freezer: FrozenDateTimeFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    jump: float,
+) -> None:
+    """While it runs only the clock that never jumps counts, to the second."""
+    standin.stop()
+    async with running(courier_on(standin, queue, lifetime=DAY)):
+        await add(queue)
+        await let_pass(freezer, queue, HOUR)
+        wall = time.time
+        monkeypatch.setattr(time, "time", lambda: wall() + jump)
+        await let_pass(freezer, queue, 23 * HOUR - 1)
+        assert titles(queue) == ["Alarm 1"]
+        await let_pass(freezer, queue, 1.1)
+        assert not queue.items
 
 
 async def test_a_message_does_not_expire_while_it_is_under_way(

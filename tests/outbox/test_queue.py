@@ -285,12 +285,18 @@ async def test_a_clock_that_is_set(queue: Queue, monkeypatch: pytest.MonkeyPatch
     assert len(queue.failed) == 1
 
 
-async def test_the_time_that_it_was_off_counts(queue: Queue) -> None:
-    """A message that waited through a long time without Home Assistant is too old afterwards."""
+@pytest.mark.parametrize("met", [False, True])
+async def test_the_time_that_it_was_off_counts_once_the_server_was_met(
+    queue: Queue, *, met: bool
+) -> None:
+    """Only the clock says how long that was: a message is not given up before it was tried."""
     write(queue.spool, queued_at=time.time() - DAY)
     queue = await started_again(queue)
     await queue.expire(DAY, time.monotonic())
-    assert not queue.items
+    [item] = queue.items
+    item.note_try(met=met)
+    await queue.expire(DAY, time.monotonic())
+    assert (item in queue.items) is not met
 
 
 async def test_cancelled(queue: Queue) -> None:

@@ -210,18 +210,27 @@ def test_being_let_in_forgets_what_the_sign_in_met(schedule: Schedule, fault: Fa
     assert schedule.judge(AUTH_FAILURE, later) is AUTH_FAILURE
 
 
+@pytest.mark.parametrize(
+    ("fault", "length"),
+    [
+        (SUSPENDED, PROBE_AFTER),
+        (SENDING_QUOTA, 4 * 3600),
+        (DAILY_LIMIT, LONGEST_HOLD),
+        (OTHER_QUOTA, LONGEST_HOLD),
+    ],
+)
 @pytest.mark.parametrize("jump", [-365 * 86_400.0, -60.0, 0.0, 60.0])
 def test_a_hold_is_kept_for_no_longer_than_it_may_last_whatever_the_clock_does(
-    monkeypatch: pytest.MonkeyPatch, jump: float
+    monkeypatch: pytest.MonkeyPatch, fault: Fault, length: float, jump: float
 ) -> None:
-    """A clock that was set back does not lengthen the hold beyond a day."""
+    """A clock that was set back does not lengthen a hold beyond what it was from the start."""
     clock = {"time": 1.8e9, "monotonic": NOW}
     monkeypatch.setattr(time, "time", lambda: clock["time"])
     monkeypatch.setattr(time, "monotonic", lambda: clock["monotonic"])
-    written = write_hold(Hold(DAILY_LIMIT, NOW + LONGEST_HOLD, by_mail=True))
+    written = write_hold(Hold(fault, NOW + length, by_mail=True))
     clock |= {"time": 1.8e9 + jump, "monotonic": 5.0}
-    expected = 5.0 + min(LONGEST_HOLD - jump, LONGEST_HOLD)
-    assert read_hold(written) == Hold(DAILY_LIMIT, expected, by_mail=True)
+    expected = 5.0 + min(length - jump, length)
+    assert read_hold(written) == Hold(fault, expected, by_mail=True)
 
 
 def test_a_hold_that_has_ended_meanwhile_is_in_nobodys_way(schedule: Schedule) -> None:

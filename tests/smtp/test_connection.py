@@ -3,9 +3,11 @@
 import _socket
 import asyncio
 from collections.abc import Iterator
+from datetime import UTC, datetime
 import errno
 import socket
 from threading import Event
+import time
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from pytest_socket import socket_allow_hosts
 
 from custom_components.outlook_smtp.smtp.account import Security, Server
 from custom_components.outlook_smtp.smtp.connection import Watch, open_socket
+from custom_components.outlook_smtp.smtp.errors import RELEASED
 from custom_components.outlook_smtp.smtp.faults import Fault, Kind, Problem
 from custom_components.outlook_smtp.smtp.probe import probe
 from custom_components.outlook_smtp.smtp.session import Session
@@ -126,6 +129,38 @@ async def test_certificates(
         assert (fault.kind, fault.problem) == (Kind.SETUP, problem)
         assert text in fault.text
         assert not [line for line in commands(standin) if line.startswith("AUTH")]
+
+
+@pytest.mark.parametrize("security", ["starttls", "tls"])
+@pytest.mark.parametrize(
+    ("certificate", "clock", "problem"),
+    [
+        (Certificate.NOT_YET_VALID, RELEASED - 1, Problem.CLOCK_WRONG),
+        (Certificate.NOT_YET_VALID, RELEASED + 1e9, Problem.CLOCK_WRONG),
+        (Certificate.EXPIRED, RELEASED - 1, Problem.CLOCK_WRONG),
+        (Certificate.EXPIRED, RELEASED, Problem.CERTIFICATE_EXPIRED),
+    ],
+)
+async def test_a_clock_that_is_not_set_passes(
+    socket_enabled: None,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    security: Any,
+    certificate: Certificate,
+    clock: float,
+    problem: Problem,
+) -> None:
+    """A certificate of tomorrow, or any while it is earlier than this release, is the clock's."""
+    with StandIn(security=security, certificate=certificate) as standin:
+        monkeypatch.setattr(time, "time", lambda: clock)
+        fault = await probe_fault(standin)
+    assert fault.problem is problem
+    assert fault.kind is (Kind.TRANSIENT if problem is Problem.CLOCK_WRONG else Kind.SETUP)
+
+
+def test_the_release_is_no_earlier_than_the_day_it_was_written() -> None:
+    """No clock that is right is taken for a wrong one."""
+    assert datetime.fromtimestamp(RELEASED, UTC) == datetime(2026, 11, 28, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """The certificate authority of the stand-in and the certificates it shows."""
 
 import atexit
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -21,6 +21,7 @@ class Certificate(StrEnum):
 
     VALID = "valid"
     EXPIRED = "expired"
+    NOT_YET_VALID = "not_yet_valid"
     WRONG_HOST = "wrong_host"
     UNTRUSTED = "untrusted"
     OLD_TLS = "old_tls"
@@ -73,6 +74,10 @@ class Authority:
         if certificate is Certificate.EXPIRED:
             not_before, not_after = LONG_AGO
             return self._ca.issue_cert(*NAMES, not_before=not_before, not_after=not_after)
+        if certificate is Certificate.NOT_YET_VALID:
+            tomorrow = datetime.now(UTC) + timedelta(days=1)
+            year = timedelta(days=365)
+            return self._ca.issue_cert(*NAMES, not_before=tomorrow, not_after=tomorrow + year)
         if certificate is Certificate.WRONG_HOST:
             return self._ca.issue_cert(OTHER_NAME)
         if certificate is Certificate.UNTRUSTED:

@@ -102,6 +102,10 @@ class StandIn(ThreadedServer):
         self.mailboxes[address.lower()] = mailbox
         return mailbox
 
+    def show(self, certificate: Certificate) -> None:
+        """Show another certificate from now on."""
+        self._tls = authority().server_context(certificate)
+
     def script_next(self, script: Script, connections: int = 1) -> None:
         """Let a script reign over the next connections only."""
         self._next_scripts.extend([script] * connections)

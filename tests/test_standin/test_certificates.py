@@ -13,6 +13,7 @@ pytestmark = pytest.mark.usefixtures("socket_enabled")
 NAME = "client.example"
 TROUBLE = {
     Certificate.EXPIRED: "certificate has expired",
+    Certificate.NOT_YET_VALID: "certificate is not yet valid",
     Certificate.WRONG_HOST: "mismatch|not valid for",
     Certificate.UNTRUSTED: "unable to get local issuer certificate",
     Certificate.OLD_TLS: "protocol version|unsupported protocol",

@@ -89,6 +89,7 @@ class Courier:
         self._saved_hold: Hold | None = None
         self._present: tuple[Item, ...] = ()
         self._asked_again = False
+        self._flushes = 0
 
     @property
     def server_info(self) -> ServerInfo | None:
@@ -109,6 +110,7 @@ class Courier:
         """Begin, with the hold that was in force before a restart."""
         kept = read_hold(await asyncio.to_thread(self._queue.spool.load_hold))
         self._schedule.mail_hold = self._saved_hold = kept
+        self._schedule.begin(time.monotonic())
         self._stopping = False
         self._queue.on_added = self._added
         self._task = asyncio.create_task(self._run(), name="outlook_smtp courier")
@@ -126,6 +128,7 @@ class Courier:
         self._task = self._queue.on_added = None
         for item in tuple(self._queue.items):
             self._queue.put_off(item)
+        await self._queue.save_ages()
 
     async def check(self) -> Report:
         """Connect, encrypt, verify, sign in and take leave.
@@ -136,19 +139,31 @@ class Courier:
         """
         try:
             async with self._turn:
+                flushes = self._flushes
                 await self._sessions.close()  # One connection an account.
                 report = await probe(self._account)
         except SubmissionError as error:
             fault = self._schedule.judge(error.fault, time.monotonic())
             if fault.kind is not Kind.TRANSIENT:
                 await self._fail(fault, by_mail=False)
+                await self._honor(flushes)
             raise SubmissionError(fault) from error
         self._sessions.server_info = report.server_info
         await self._succeed(by_mail=False)
         return report
 
     async def flush(self) -> None:
-        """Try now, whatever the back-off or a hold says."""
+        """Try now, whatever the back-off or a hold says, or a try that is under way will meet."""
+        self._flushes += 1
+        await self._release()
+
+    async def _honor(self, flushes: int) -> None:
+        """Try again if somebody has asked for it since a meeting with the server began."""
+        if self._flushes != flushes:
+            await self._release()
+
+    async def _release(self) -> None:
+        """Forget all that keeps the messages waiting."""
         self._schedule.flush()
         self._asked_again = True
         for item in self._queue.items:
@@ -221,12 +236,14 @@ class Courier:
         with file:
             async with self._until_cut_off():
                 await self._turn.acquire()
+            flushes = self._flushes
             try:
                 # A check may have had its turn before, and may have met what holds all messages.
                 if not self._stopping and self._schedule.due <= time.monotonic():
                     await self._deliver(item, Content(file, item.record.size))
             finally:
                 self._turn.release()
+            await self._honor(flushes)
 
     async def _deliver(self, item: Item, content: Content) -> None:
         """Hand a message to the server, and settle what comes of it."""
@@ -241,10 +258,12 @@ class Courier:
         except SubmissionError as error:
             obstacle = self._schedule.judge(error.fault, time.monotonic())
             self._tell(obstacle, started, handed_in=error.handed_in)
+            item.note_try(met=error.handed_in or obstacle.code is not None)
             await self._settle_fault(item, obstacle, handed_in=error.handed_in)
         else:
             obstacle = outcome.obstacle
             self._tell(obstacle, started, handed_in=True)
+            item.note_try(met=True)
             await self._settle(item, outcome)
         if obstacle and obstacle.kind is not Kind.MESSAGE:
             # Who is not well signs in anew.

@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 import logging
 from math import inf
 import time
-from typing import Final
 
 from ..smtp.faults import Fault, Kind
 from ..smtp.submission import Outcome, Refusal
+from . import ages
+from .ages import KEEP_FAILED
 from .delivery import Delivery, Event, Verdict
 from .item import (
     FailedItem,
@@ -18,14 +20,11 @@ from .item import (
     OutboxFullError,
     UnderWayError,
     UnknownMessageError,
-    born,
 )
 from .record import DamagedError, Record
 from .spool import Contents, Failure, Spool
 
 _LOGGER = logging.getLogger(__name__)
-
-KEEP_FAILED: Final = 7 * 86_400.0  # Seconds.
 
 type Listener = Callable[[Delivery | None], None]
 
@@ -54,11 +53,15 @@ class Queue:
         Raises `OSError` if the folder can be neither made nor read.
         """
         contents: Contents = await asyncio.to_thread(self.spool.open)
-        self.items = [Item(spooled, born(spooled.queued_at)) for spooled in contents.waiting]
-        for item in self.items:
-            item.told_queued = True
-        self.failed = [FailedItem(failure, born(failure.failed_at)) for failure in contents.failed]
+        saved = await asyncio.to_thread(ages.load, self.spool.folder)
+        self.items, self.failed = ages.restore(contents, saved)
         self.set_aside = contents.set_aside
+
+    async def save_ages(self) -> None:
+        """Keep for after a restart how long the messages have been there."""
+        measured = ages.measure(self.items, self.failed)
+        with suppress(OSError):  # They stay a little longer.
+            await asyncio.to_thread(ages.save, self.spool.folder, measured)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call a listener at every turn; return what ends that."""

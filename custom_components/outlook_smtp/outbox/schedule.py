@@ -25,13 +25,39 @@ QUOTA_HOLDS: Final[dict[Problem, float]] = {
     Problem.SENDING_QUOTA: 14_400.0,
 }
 LONGEST_HOLD: Final = max(QUOTA_HOLDS.values())
+EARLY_LOOK: Final = 5.0  # Seconds until a second look at what may be over at any moment.
+FIRST_MINUTE: Final = 60.0
+# What stands between a machine and its server while both the clock is being set and the router,
+# or the portal of a hotel, answers in the place of every server.
+AT_START: Final = frozenset(
+    {
+        Problem.CERTIFICATE_EXPIRED,
+        Problem.CERTIFICATE_UNTRUSTED,
+        Problem.CERTIFICATE_WRONG_HOST,
+        Problem.NOT_SMTP,
+        Problem.STARTTLS_NOT_OFFERED,
+        Problem.WRONG_SECURITY,
+    }
+)
 # An answer of this kind may hide that the sign-in is refused for good.
 MAX_AUTH_FAILURES: Final = 10
 
 
-def delay_after(failures: int) -> float:
+def delay_after(failures: int, first: float | None = None) -> float:
     """Return how long to wait after so many failures in a row, without jitter."""
-    return min(FIRST_DELAY * 2.0 ** min(failures - 1, 16), LAST_DELAY)
+    return min((first or FIRST_DELAY) * 2.0 ** min(failures - 1, 16), LAST_DELAY)
+
+
+def is_soon_over(fault: Fault) -> bool:
+    """Return whether a passing fault deserves a second look within seconds."""
+    return fault.problem is Problem.CLOCK_WRONG or fault.problem in AT_START
+
+
+def hold_length(fault: Fault) -> float:
+    """Return for how long no message is tried after a fault that one has met."""
+    if fault.kind is Kind.QUOTA:
+        return QUOTA_HOLDS.get(fault.problem, LONGEST_HOLD)
+    return PROBE_AFTER
 
 
 class Pace:
@@ -78,6 +104,8 @@ class Schedule:
         self._failures = 0
         self._auth_failures = 0
         self._counted_at = -inf
+        self._started_at = -inf
+        self._doubted_at: float | None = None
 
     @property
     def hold(self) -> Hold | None:
@@ -90,6 +118,10 @@ class Schedule:
         holds = (self.sign_in_hold, self.mail_hold)
         held = max(hold.until if hold else -inf for hold in holds)
         return max(self.retry_at, self._pace.due(), held)
+
+    def begin(self, now: float) -> None:
+        """Note that Home Assistant has just started: the network around it may have, too."""
+        self._started_at = now
 
     def start(self, now: float) -> None:
         """Note that a message is tried."""
@@ -109,8 +141,11 @@ class Schedule:
         """Return what a fault is after those before it.
 
         An endless "try again" as the answer to the sign-in becomes a matter of the credentials.
-        Tries that new mail has hurried count once.
+        Tries that new mail has hurried count once. What a portal answers in the first minute
+        passes until the second look.
         """
+        if fault.problem in AT_START and self._is_doubtful(now):
+            return replace(fault, kind=Kind.TRANSIENT)
         if fault.problem is not Problem.TEMPORARY_AUTH_FAILURE:
             return fault
         if now >= self._counted_at + FIRST_DELAY * (1 - JITTER):
@@ -119,6 +154,12 @@ class Schedule:
         if self._auth_failures < MAX_AUTH_FAILURES:
             return fault
         return replace(fault, kind=Kind.CREDENTIALS)
+
+    def _is_doubtful(self, now: float) -> bool:
+        """Return whether what was met so soon after the start deserves a second look."""
+        if self._doubted_at is None and now < self._started_at + FIRST_MINUTE:
+            self._doubted_at = now
+        return self._doubted_at is not None and now < self._doubted_at + EARLY_LOOK * (1 - JITTER)
 
     def succeed(self, now: float, *, by_mail: bool) -> None:
         """Note that the account was let in, and whether a message was accepted."""
@@ -136,13 +177,11 @@ class Schedule:
                 self.succeed(now, by_mail=False)
             case Kind.TRANSIENT:
                 self._failures += 1
-                delay = delay_after(self._failures)
+                first = EARLY_LOOK if is_soon_over(fault) else FIRST_DELAY
+                delay = delay_after(self._failures, first)
                 self.retry_at = now + delay * uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
-            case Kind.QUOTA:
-                length = QUOTA_HOLDS.get(fault.problem, LONGEST_HOLD)
-                self.mail_hold = Hold(fault, now + length, by_mail=True)
-            case Kind.ACCOUNT if by_mail:
-                self.mail_hold = Hold(fault, now + PROBE_AFTER, by_mail=True)
+            case Kind.QUOTA | Kind.ACCOUNT if by_mail or fault.kind is Kind.QUOTA:
+                self.mail_hold = Hold(fault, now + hold_length(fault), by_mail=True)
             case _:
                 self.sign_in_hold = Hold(fault)
 
@@ -168,9 +207,9 @@ def write_hold(hold: Hold | None) -> dict[str, Any]:
 
 
 def read_hold(values: dict[str, Any]) -> Hold | None:
-    """Return the hold that was kept, even if it is over; no clock makes it longer."""
+    """Return the hold that was kept, even if it is over; no clock makes it longer than it was."""
     try:
-        left = min(float(values["until"]) - time.time(), LONGEST_HOLD)
+        left = float(values["until"]) - time.time()
         fault = Fault(
             Kind(values["kind"]),
             Problem(values["problem"]),
@@ -180,4 +219,6 @@ def read_hold(values: dict[str, Any]) -> Hold | None:
         )
     except KeyError, OverflowError, TypeError, ValueError:
         return None
-    return None if isnan(left) else Hold(fault, time.monotonic() + left, by_mail=True)
+    if isnan(left):
+        return None
+    return Hold(fault, time.monotonic() + min(left, hold_length(fault)), by_mail=True)

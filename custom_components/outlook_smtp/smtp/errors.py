@@ -5,6 +5,7 @@ from contextlib import contextmanager
 import errno
 import logging
 import ssl
+import time
 from typing import Final
 
 import aiosmtplib
@@ -14,9 +15,11 @@ from .replies import clean, read_reply
 
 _LOGGER = logging.getLogger(__name__)
 
+# When this release was made, 2026-11-28, in seconds since the epoch: an earlier time is wrong.
+RELEASED: Final = 1_795_824_000.0
 # OpenSSL's X509_V_ERR_* numbers (x509_vfy.h).
 _VERIFY_PROBLEMS: Final[dict[int, Problem]] = {
-    9: Problem.CERTIFICATE_EXPIRED,  # Not yet valid: mostly a wrong clock on this side.
+    9: Problem.CLOCK_WRONG,  # Not yet valid: servers do not show the certificate of tomorrow.
     10: Problem.CERTIFICATE_EXPIRED,
     62: Problem.CERTIFICATE_WRONG_HOST,
     64: Problem.CERTIFICATE_WRONG_HOST,
@@ -61,8 +64,7 @@ def read_error(stage: Stage, error: Exception) -> Fault:
     if isinstance(error.__cause__, OSError) and not isinstance(error, TimeoutError):
         return read_error(stage, error.__cause__)
     if isinstance(error, ssl.SSLCertVerificationError):
-        problem = _VERIFY_PROBLEMS.get(error.verify_code, Problem.CERTIFICATE_UNTRUSTED)
-        return Fault(Kind.SETUP, problem, text=clean(error.verify_message))
+        return _read_verification(error)
     if isinstance(error, ssl.SSLError):
         reason = getattr(error, "reason", None) or ""  # Python's own SSL errors have none.
         problem = _TLS_PROBLEMS.get(reason, Problem.TLS_FAILED)
@@ -74,6 +76,15 @@ def read_error(stage: Stage, error: Exception) -> Fault:
             _LOGGER.warning("Unforeseen %s at the stage %s", type(error).__name__, stage)
         return Fault(*unsendable or (Kind.SETUP, Problem.UNFORESEEN))
     return Fault(Kind.TRANSIENT, _network_problem(stage, error), text=clean(str(error)))
+
+
+def _read_verification(error: ssl.SSLCertVerificationError) -> Fault:
+    """Tell a certificate that is wrong from a clock of this machine that is."""
+    problem = _VERIFY_PROBLEMS.get(error.verify_code, Problem.CERTIFICATE_UNTRUSTED)
+    if problem is Problem.CERTIFICATE_EXPIRED and time.time() < RELEASED:
+        problem = Problem.CLOCK_WRONG
+    kind = Kind.TRANSIENT if problem is Problem.CLOCK_WRONG else Kind.SETUP
+    return Fault(kind, problem, text=clean(error.verify_message))
 
 
 def _read_response(stage: Stage, error: aiosmtplib.SMTPResponseException) -> Fault:

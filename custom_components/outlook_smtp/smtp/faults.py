@@ -47,6 +47,7 @@ class Problem(StrEnum):
     CERTIFICATE_EXPIRED = "certificate_expired"
     CERTIFICATE_UNTRUSTED = "certificate_untrusted"
     CERTIFICATE_WRONG_HOST = "certificate_wrong_host"
+    CLOCK_WRONG = "clock_wrong"
     TLS_FAILED = "tls_failed"
     TLS_REQUIRED = "tls_required"
     TLS_TOO_OLD = "tls_too_old"

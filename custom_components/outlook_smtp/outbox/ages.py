@@ -1,0 +1,75 @@
+"""How long messages are known to have been there, which no clock that jumps can change.
+
+It is kept in a file for after a restart. A process that is killed forgets what it has not saved:
+its messages stay a little longer.
+"""
+
+from collections.abc import Mapping, Sequence
+from math import isfinite
+from pathlib import Path
+import time
+from typing import Any, Final
+
+from .disk import read_json, unlink, write_json
+from .item import FailedItem, Item, born
+from .spool import FAILED, WAITING, Contents, Failure, Spooled
+
+AGES_FILE: Final = "ages.json"
+KEEP_FAILED: Final = 7 * 86_400.0  # Seconds.
+SEEN_FOR: Final = 86_400.0  # Seconds that a failed message stays after a start, whatever the clock.
+
+
+def measure(waiting: Sequence[Item], failed: Sequence[FailedItem]) -> dict[str, float]:
+    """Return how old messages are known to be, in seconds by the path of a message's file."""
+    now = time.monotonic()
+    return {
+        f"{WAITING}/{item.spooled.name}": now - min(item.born, item.known) for item in waiting
+    } | {f"{FAILED}/{item.failure.spooled.name}": now - item.born for item in failed}
+
+
+def save(folder: Path, ages: Mapping[str, float]) -> None:
+    """Keep ages in the folder of an outbox; without any there is no file.
+
+    Raises `OSError` if that fails.
+    """
+    path = folder / AGES_FILE
+    if ages:
+        write_json(path, dict(ages))
+    elif path.exists():
+        unlink(path)
+
+
+def load(folder: Path) -> dict[str, Any]:
+    """Return the ages that were saved."""
+    return read_json(folder / AGES_FILE)
+
+
+def restore(contents: Contents, ages: Mapping[str, Any]) -> tuple[list[Item], list[FailedItem]]:
+    """Return what is known of the messages that a start has found.
+
+    The lifetime of one that waits begins anew, until it was tried.
+    """
+    waiting = [_restore_waiting(spooled, ages) for spooled in contents.waiting]
+    return waiting, [_restore_failed(failure, ages) for failure in contents.failed]
+
+
+def _restore_waiting(spooled: Spooled, ages: Mapping[str, Any]) -> Item:
+    """Return a message that waits."""
+    known = _known(f"{WAITING}/{spooled.name}", ages)
+    by_clock = born(spooled.queued_at)
+    return Item(spooled, time.monotonic(), told_queued=True, known=known, by_clock=by_clock)
+
+
+def _restore_failed(failure: Failure, ages: Mapping[str, Any]) -> FailedItem:
+    """Return a message that has failed: if only the clock says it is old, it stays for a day."""
+    known = _known(f"{FAILED}/{failure.spooled.name}", ages)
+    earliest = time.monotonic() - KEEP_FAILED + SEEN_FOR
+    return FailedItem(failure, min(known, max(born(failure.failed_at), earliest)))
+
+
+def _known(name: str, ages: Mapping[str, Any]) -> float:
+    """Return since when a message is known to be there, on the clock that never jumps."""
+    age = ages.get(name)
+    if not isinstance(age, float) or not isfinite(age) or age < 0:
+        age = 0.0
+    return time.monotonic() - age

@@ -1,0 +1,103 @@
+"""Ages survive a restart without the time of day, and what failed is there to be seen."""
+
+import time
+
+from freezegun.api import FrozenDateTimeFactory
+import pytest
+
+from custom_components.outlook_smtp.outbox.ages import AGES_FILE
+from custom_components.outlook_smtp.outbox.queue import Queue
+from custom_components.outlook_smtp.outbox.spool import Spool
+from tests.promises import KEEP_FAILED
+
+from .helpers import REFUSED, add, fail, files, started_again, write
+
+DAY = 86_400.0
+
+
+async def waiting_for(queue: Queue) -> float:
+    """Return for how long the one message is known to wait, in a queue that starts again."""
+    [item] = (await started_again(queue)).items
+    return time.monotonic() - item.known
+
+
+async def test_ages_add_up_over_restarts_and_go_with_the_messages(
+    queue: Queue, freezer: FrozenDateTimeFactory
+) -> None:
+    """The time that Home Assistant was off is not known, and there is no file without messages."""
+    await add(queue)
+    for hours in (1, 2, 3):
+        freezer.tick(3600)
+        await queue.save_ages()
+        freezer.tick(DAY)
+        queue = await started_again(queue)
+        assert time.monotonic() - queue.items[0].known == pytest.approx(hours * 3600)
+    await queue.cancel(queue.items[0].spooled.id)
+    await queue.save_ages()
+    assert files(queue.spool.folder) == []
+    await queue.save_ages()
+
+
+async def test_a_message_that_waits_anew_is_young(
+    queue: Queue, freezer: FrozenDateTimeFactory
+) -> None:
+    """A failed one that is sent again has a whole lifetime, and one that fails a whole week."""
+    item = await add(queue)
+    freezer.tick(DAY)
+    await queue.save_ages()
+    await queue.refuse(item, REFUSED)
+    [failed] = (await started_again(queue)).failed
+    assert failed.born == pytest.approx(time.monotonic(), abs=5)
+    await queue.save_ages()
+    freezer.tick(DAY)
+    await queue.retry()
+    assert await waiting_for(queue) == pytest.approx(0, abs=5)
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"waiting/%s": %s}'])
+@pytest.mark.parametrize("age", ['"old"', "null", "true", "NaN", "Infinity", "-5.0", "1e400"])
+async def test_what_is_no_age_counts_as_none(queue: Queue, content: str, age: str) -> None:
+    """A file that somebody changed, or that another version wrote, makes nothing older."""
+    item = await add(queue)
+    text = content % (item.spooled.name, age) if "%" in content else content
+    (queue.spool.folder / AGES_FILE).write_text(text)
+    assert await waiting_for(queue) == pytest.approx(0, abs=5)
+
+
+async def test_ages_that_cannot_be_written_do_no_harm(queue: Queue) -> None:
+    """A message then stays a little longer."""
+    await add(queue)
+    (queue.spool.folder / AGES_FILE).mkdir()
+    await queue.save_ages()
+    assert await waiting_for(queue) == pytest.approx(0, abs=5)
+
+
+@pytest.mark.parametrize("behind", [8 * DAY, 30 * DAY])
+async def test_what_failed_is_there_for_a_day_after_a_start_whatever_the_clock_says(
+    spool: Spool, queue: Queue, freezer: FrozenDateTimeFactory, behind: float
+) -> None:
+    """A clock that was behind makes it look old; somebody can still see it and send it again."""
+    fail(spool, write(spool), failed_at=time.time() - behind)
+    queue = await started_again(queue)
+    freezer.tick(DAY - 1)
+    await queue.expire(DAY, time.monotonic())
+    assert len(queue.failed) == 1
+    freezer.tick(2)
+    await queue.expire(DAY, time.monotonic())
+    assert not queue.failed
+
+
+async def test_what_is_known_to_be_a_week_old_is_forgotten_however_often_it_starts(
+    queue: Queue, freezer: FrozenDateTimeFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clock that stands still keeps nothing for ever."""
+    await queue.refuse(await add(queue), REFUSED)
+    frozen = time.time()
+    monkeypatch.setattr(time, "time", lambda: frozen)
+    for _ in range(14):
+        assert len(queue.failed) == 1
+        freezer.tick(KEEP_FAILED / 14)
+        await queue.save_ages()
+        queue = await started_again(queue)
+    await queue.expire(DAY, time.monotonic())
+    assert not queue.failed

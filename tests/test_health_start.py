@@ -1,0 +1,225 @@
+"""What a start meets while clock and network are not ready is no fault of the account."""
+
+from collections.abc import Callable
+import time
+from types import SimpleNamespace
+
+from freezegun.api import FrozenDateTimeFactory
+from homeassistant.const import STATE_OFF, STATE_ON, STATE_UNKNOWN
+from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
+from homeassistant.helpers.event import async_track_state_change_event
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.outlook_smtp import clock
+
+from .conftest import until
+from .helpers import letter, mailer_of, pass_time, put_off, settle, state_of
+from .repair_helpers import find_issue, placeholders, raised
+from .standin import Certificate, Script, StandIn, Step
+
+SENSOR = "binary_sensor.me_outlook_com_connection"
+DAY = 86_400.0
+
+type Break = Callable[[StandIn], None]
+
+PORTAL: dict[str, Break] = {
+    "not_smtp": lambda server: setattr(
+        server, "script", Script(replies={Step.GREETING: "HTTP/1.1 400 Bad Request"})
+    ),
+    "starttls_not_offered": lambda server: setattr(server, "script", Script(offer_starttls=False)),
+    "certificate_wrong_host": lambda server: server.show(Certificate.WRONG_HOST),
+    "certificate_untrusted": lambda server: server.show(Certificate.UNTRUSTED),
+    "certificate_expired": lambda server: server.show(Certificate.EXPIRED),
+}
+
+
+def repair_server(server: StandIn) -> None:
+    """Let the server be itself again."""
+    server.script = Script()
+    server.show(Certificate.VALID)
+
+
+@pytest.fixture
+def states(hass: HomeAssistant) -> list[str]:
+    """Return the states that the connection sensor goes through."""
+    seen: list[str] = []
+
+    @callback
+    def note(event: Event[EventStateChangedData]) -> None:
+        assert event.data["new_state"]
+        if event.data["new_state"].state not in seen[-1:]:
+            seen.append(event.data["new_state"].state)
+
+    async_track_state_change_event(hass, SENSOR, note)
+    return seen
+
+
+@pytest.fixture
+def jump(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Return what sets the clock by so many seconds."""
+    offset = 0.0
+    shown = SimpleNamespace(time=lambda: time.time() + offset, monotonic=time.monotonic)
+    monkeypatch.setattr(clock, "time", shown)
+
+    def set_clock(seconds: float) -> None:
+        nonlocal offset
+        offset += seconds
+
+    return set_clock
+
+
+@pytest.mark.parametrize("seconds", [2 * DAY, -2 * DAY, 2.0])
+async def test_mail_goes_out_in_the_second_after_the_clock_is_set(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    standin: StandIn,
+    freezer: FrozenDateTimeFactory,
+    states: list[str],
+    *,
+    jump: Callable[[float], None],
+    seconds: float,
+) -> None:
+    """Nothing is held or raised, and the sensor goes from unknown to on."""
+    standin.show(Certificate.NOT_YET_VALID)
+    await settle(hass, entry)
+    [receipt] = await put_off(entry)
+    assert receipt.problem == "clock_wrong"
+    assert mailer_of(entry).courier.hold is None
+    standin.show(Certificate.VALID)
+    connections = standin.connections
+    await pass_time(hass, freezer, seconds=1.1)
+    assert standin.connections == connections  # Nobody looks before there is a reason to.
+    jump(seconds)
+    await pass_time(hass, freezer, seconds=1.1)
+    await until(lambda: len(standin.received) == 1)
+    assert states == [STATE_UNKNOWN, STATE_ON]
+    assert raised(hass) == []
+
+
+async def test_clock_that_is_set_unseen_is_noticed_within_seconds(
+    hass: HomeAssistant, entry: MockConfigEntry, standin: StandIn, freezer: FrozenDateTimeFactory
+) -> None:
+    """The account is looked at every five seconds, mail or not."""
+    standin.show(Certificate.NOT_YET_VALID)
+    await settle(hass, entry)
+    for looks in range(1, 4):
+        assert standin.connections == looks
+        await pass_time(hass, freezer, seconds=5.1)
+    standin.show(Certificate.VALID)
+    await pass_time(hass, freezer, seconds=5.1)
+    assert state_of(hass, SENSOR).state == STATE_ON
+
+
+async def test_clock_that_stays_wrong_is_raised_after_a_minute_and_cleared_when_it_is_set(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    standin: StandIn,
+    freezer: FrozenDateTimeFactory,
+    jump: Callable[[float], None],
+) -> None:
+    """The repair names the clock; then the sensor waits for nothing but the clock."""
+    standin.show(Certificate.NOT_YET_VALID)
+    await settle(hass, entry)
+    for _ in range(11):
+        assert raised(hass) == []
+        assert state_of(hass, SENSOR).state == STATE_UNKNOWN
+        await pass_time(hass, freezer, seconds=5.1)
+    await pass_time(hass, freezer, seconds=5.1)
+    assert state_of(hass, SENSOR).state == STATE_OFF
+    assert state_of(hass, SENSOR).attributes["problem"] == "clock_wrong"
+    texts = placeholders(find_issue(hass, "setup_problem", entry))
+    assert "clock of this machine" in texts["explanation"]
+    standin.show(Certificate.VALID)
+    jump(DAY)
+    await pass_time(hass, freezer, seconds=1.1)
+    assert state_of(hass, SENSOR).state == STATE_ON
+    assert raised(hass) == []
+
+
+async def test_clock_in_the_future_is_noticed_when_it_is_set(
+    hass: HomeAssistant,
+    account: MockConfigEntry,
+    standin: StandIn,
+    freezer: FrozenDateTimeFactory,
+    jump: Callable[[float], None],
+) -> None:
+    """An expired certificate may be the clock's fault as well: held mail does not wait for it."""
+    await pass_time(hass, freezer, seconds=61)
+    standin.show(Certificate.EXPIRED)
+    await put_off(account)
+    assert mailer_of(account).courier.hold
+    standin.show(Certificate.VALID)
+    jump(-20 * 365 * DAY)
+    await pass_time(hass, freezer, seconds=1.1)
+    await until(lambda: len(standin.received) == 1)
+
+
+async def test_unloading_ends_the_watch_over_the_clock(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    standin: StandIn,
+    freezer: FrozenDateTimeFactory,
+    jump: Callable[[float], None],
+) -> None:
+    """An account that is gone looks at nothing."""
+    standin.show(Certificate.NOT_YET_VALID)
+    await settle(hass, entry)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    connections = standin.connections
+    jump(DAY)
+    await pass_time(hass, freezer, minutes=31)
+    assert standin.connections == connections
+
+
+@pytest.mark.parametrize("problem", PORTAL)
+async def test_portal_of_the_first_minute_gets_a_second_look(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    standin: StandIn,
+    freezer: FrozenDateTimeFactory,
+    *,
+    states: list[str],
+    problem: str,
+) -> None:
+    """What is over five seconds later never shows, and mail does not wait for more than that."""
+    PORTAL[problem](standin)
+    await settle(hass, entry)
+    [receipt] = await put_off(entry)
+    assert receipt.problem == problem
+    repair_server(standin)
+    await pass_time(hass, freezer, seconds=5.1)
+    await until(lambda: len(standin.received) == 1)
+    await mailer_of(entry).send(letter("Again"))
+    assert states == [STATE_UNKNOWN, STATE_ON]
+    assert raised(hass) == []
+
+
+@pytest.mark.parametrize("problem", PORTAL)
+async def test_portal_that_stays_counts_at_the_second_look(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    standin: StandIn,
+    freezer: FrozenDateTimeFactory,
+    problem: str,
+) -> None:
+    """Five seconds after the first it is a matter for a person, and all mail is held."""
+    PORTAL[problem](standin)
+    await settle(hass, entry)
+    assert state_of(hass, SENSOR).state == STATE_UNKNOWN
+    await pass_time(hass, freezer, seconds=5.1)
+    assert state_of(hass, SENSOR).attributes["problem"] == problem
+    assert state_of(hass, SENSOR).state == STATE_OFF
+    assert raised(hass) == ["setup_problem"]
+    assert mailer_of(entry).courier.hold
+
+
+async def test_portal_after_the_first_minute_counts_at_once(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, freezer: FrozenDateTimeFactory
+) -> None:
+    """Then it is the server that was changed."""
+    await pass_time(hass, freezer, seconds=61)
+    PORTAL["not_smtp"](standin)
+    await account.runtime_data.async_refresh()
+    assert state_of(hass, SENSOR).state == STATE_OFF
+    assert raised(hass) == ["setup_problem"]
