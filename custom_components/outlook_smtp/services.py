@@ -72,17 +72,16 @@ def _media_source(value: Any) -> dict[str, Any]:
 
 
 _ONE_SOURCE: Final = "name either a media_source or a path, not both"
-_ATTACHMENT_SCHEMA: Final = vol.All(
-    vol.Schema(
-        {
-            vol.Exclusive(ATTR_MEDIA_SOURCE, "source", msg=_ONE_SOURCE): _media_source,
-            vol.Exclusive(ATTR_PATH, "source", msg=_ONE_SOURCE): cv.string,
-            vol.Optional(ATTR_FILENAME): cv.string,
-            vol.Optional(ATTR_CONTENT_ID): cv.string,
-        }
-    ),
-    cv.has_at_least_one_key(ATTR_MEDIA_SOURCE, ATTR_PATH),
+ATTACHMENT_FIELDS: Final[dict[vol.Marker, Any]] = {
+    vol.Exclusive(ATTR_MEDIA_SOURCE, "source", msg=_ONE_SOURCE): _media_source,
+    vol.Exclusive(ATTR_PATH, "source", msg=_ONE_SOURCE): cv.string,
+    vol.Optional(ATTR_FILENAME): cv.string,
+    vol.Optional(ATTR_CONTENT_ID): cv.string,
+}
+ATTACHMENT_SCHEMA: Final = vol.All(
+    vol.Schema(ATTACHMENT_FIELDS), cv.has_at_least_one_key(ATTR_MEDIA_SOURCE, ATTR_PATH)
 )
+PRIORITY: Final = vol.In([priority.value for priority in Priority])
 _ADDRESSES: Final = vol.All(cv.ensure_list, [cv.string])
 
 LETTER_FIELDS: Final[dict[vol.Marker, Any]] = {
@@ -91,8 +90,8 @@ LETTER_FIELDS: Final[dict[vol.Marker, Any]] = {
     vol.Optional(ATTR_BCC): _ADDRESSES,
     vol.Optional(ATTR_HTML): cv.string,
     vol.Optional(ATTR_MARKDOWN): cv.boolean,
-    vol.Optional(ATTR_ATTACHMENTS): vol.All(cv.ensure_list, [_ATTACHMENT_SCHEMA]),
-    vol.Optional(ATTR_PRIORITY): vol.In([priority.value for priority in Priority]),
+    vol.Optional(ATTR_ATTACHMENTS): vol.All(cv.ensure_list, [ATTACHMENT_SCHEMA]),
+    vol.Optional(ATTR_PRIORITY): PRIORITY,
     vol.Optional(ATTR_REPLY_TO): _ADDRESSES,
     vol.Optional(ATTR_SENDER_NAME): cv.string,
 }
