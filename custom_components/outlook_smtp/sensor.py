@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+import time
 from typing import Any, Final, override
 
 from homeassistant.components.sensor import (
@@ -25,6 +26,7 @@ from .const import CONF_ACCOUNT_KIND
 from .coordinator import Health, HealthCoordinator, OutlookSmtpConfigEntry
 from .entity import OutlookSmtpEntity
 from .outbox.delivery import Delivery, Event
+from .outbox.queue import KEEP_FAILED
 from .smtp.account import AccountKind
 from .smtp.faults import Problem
 from .tally import Tally
@@ -150,8 +152,11 @@ class OutboxSensor(QueueSensor):
     @property
     @override
     def extra_state_attributes(self) -> dict[str, Any]:
-        """Return how much room they take, in megabytes, and how many failed for good."""
-        return {"size": round(self._queue.size / 1e6, 1), "failed": len(self._queue.failed)}
+        """Return how much room they take, in megabytes, and how many failed in the last week."""
+        oldest = time.monotonic() - KEEP_FAILED
+        rejected = sum(when > oldest for when in self._queue.rejected)
+        failed = len(self._queue.failed) + rejected
+        return {"size": round(self._queue.size / 1e6, 1), "failed": failed}
 
 
 class LastSentSensor(QueueSensor, RestoreSensor):

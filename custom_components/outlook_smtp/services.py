@@ -1,6 +1,7 @@
 """The action `outlook_smtp.send_message`, and the reading of its fields."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 import logging
 import re
@@ -21,6 +22,7 @@ from homeassistant.core import (
     SupportsResponse,
     callback,
 )
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.target import TargetSelection, async_extract_referenced_entity_ids
 from homeassistant.helpers.typing import ConfigType
@@ -45,7 +47,7 @@ from .const import (
     DOMAIN,
 )
 from .coordinator import OutlookSmtpConfigEntry
-from .exceptions import input_error, letter_errors
+from .exceptions import input_error, letter_errors, public_text
 from .mailer import Mailer
 from .message.letter import Letter, Priority
 from .message.mailbox import Mailbox, parse_mailboxes
@@ -130,15 +132,16 @@ async def _async_send_message(call: ServiceCall) -> ServiceResponse:
 
     A caller who asks for the response reads there who was refused; any other gets an error.
     """
-    targets = _find_targets(call)
-    named = (
-        entity
-        for field in (ATTR_TO, ATTR_CC, ATTR_BCC)
-        for text in call.data.get(field, ())
-        for entity in _named_entities(call.hass, text, field)
-    )
-    entities = dict.fromkeys((*targets, *named))
-    mailer = find_mailer(call, entities)
+    with _noting_rejection(call):
+        targets = _find_targets(call)
+        named = (
+            entity
+            for field in (ATTR_TO, ATTR_CC, ATTR_BCC)
+            for text in call.data.get(field, ())
+            for entity in _named_entities(call.hass, text, field)
+        )
+        entities = dict.fromkeys((*targets, *named))
+        mailer = find_mailer(call, entities)
     to = (mailbox for entity in targets for mailbox in entity.mailboxes)
     letter = await async_read_letter(call.hass, mailer, call.data, to)
     receipt = await mailer.send(letter)
@@ -148,6 +151,21 @@ async def _async_send_message(call: ServiceCall) -> ServiceResponse:
         return receipt.as_response()
     receipt.raise_for_refused()
     return None
+
+
+@contextmanager
+def _noting_rejection(call: ServiceCall) -> Iterator[None]:
+    """Leave a trace of a call from which it cannot be told who gets or who sends the message."""
+    try:
+        yield
+    except HomeAssistantError as error:
+        try:
+            mailer = find_mailer(call)
+        except HomeAssistantError:
+            _LOGGER.warning("An email was not sent: %s", public_text(call.hass, error, "en"))
+        else:
+            mailer.note_rejection(error)
+        raise
 
 
 async def async_read_letter(
@@ -165,8 +183,8 @@ async def async_read_letter(
         ServiceValidationError: Naming the field that is wrong, before anything is sent.
 
     """
-    _check_content(fields)
-    with letter_errors():
+    with mailer.noting_rejection(), letter_errors():
+        _check_content(fields)
         headers = Letter(
             to=_read_recipients(hass, fields, ATTR_TO, to),
             cc=_read_recipients(hass, fields, ATTR_CC),
@@ -179,6 +197,7 @@ async def async_read_letter(
             reply_to=parse_mailboxes(fields.get(ATTR_REPLY_TO, ()), ATTR_REPLY_TO),
             sender_name=fields.get(ATTR_SENDER_NAME),
         )
+    with mailer.noting_rejection(headers.to + headers.cc), letter_errors():
         attachments = await async_read_attachments(
             hass, fields.get(ATTR_ATTACHMENTS, ()), mailer.size_limit
         )
