@@ -254,6 +254,37 @@ async def test_one_data_serves_a_group_of_notifiers(
 
 
 @pytest.mark.usefixtures("account")
+@pytest.mark.parametrize("nothing", [None, "", [], (), {}])
+async def test_empty_means_absent(
+    hass: HomeAssistant, standin: StandIn, caplog: pytest.LogCaptureFixture, nothing: object
+) -> None:
+    """Templates yield nothing of many kinds, and nothing is not worth a warning."""
+    keys = ("to", "cc", "bcc", "reply_to", "sender_name", "html", "markdown", "priority")
+    data = dict.fromkeys((*keys, "attachments", "images", "tag"), nothing)
+    await notify(hass, title=nothing, target=nothing, data=data)
+    await notify(hass, data=nothing)
+    for received in standin.received:
+        assert received.recipients == (ANNA, BERT)
+        assert received.message.get_content_type() == "text/plain"
+        assert (received.message["Subject"], received.message["From"]) == (
+            *("Home Assistant", ADDRESS),
+        )
+    assert len(standin.received) == 2
+    assert ignored(caplog) == []
+
+
+@pytest.mark.usefixtures("account")
+async def test_message_may_be_empty_and_sequences_are_lists(
+    hass: HomeAssistant, standin: StandIn
+) -> None:
+    """The subject may say it all."""
+    await notify(hass, title="Leak", message=None, target=(CARL,), data={"cc": (ANNA, BERT)})
+    [received] = standin.received
+    assert received.recipients == (CARL, ANNA, BERT)
+    assert received.message["Subject"] == "Leak"
+
+
+@pytest.mark.usefixtures("account")
 @pytest.mark.parametrize(
     ("data", "error"),
     [

@@ -15,6 +15,7 @@ from homeassistant.components.notify import (
     ATTR_TARGET,
     ATTR_TITLE,
     DOMAIN as NOTIFY_DOMAIN,
+    NOTIFY_SERVICE_SCHEMA,
     BaseNotificationService,
 )
 from homeassistant.const import CONF_EMAIL
@@ -41,7 +42,13 @@ from .const import (
     DOMAIN,
 )
 from .coordinator import OutlookSmtpConfigEntry
-from .services import ATTACHMENT_FIELDS, ATTACHMENT_SCHEMA, PRIORITY, async_read_letter
+from .services import (
+    ATTACHMENT_FIELDS,
+    ATTACHMENT_SCHEMA,
+    PRIORITY,
+    async_read_letter,
+    without_empty,
+)
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -132,6 +139,17 @@ class MailNotificationService(BaseNotificationService):
         self._warned: set[str] = set()
 
     @override
+    async def async_register_services(self) -> None:
+        """Register the action, and let it take fields that hold nothing for absent ones."""
+        await super().async_register_services()
+        self.hass.services.async_register(
+            NOTIFY_DOMAIN,
+            self._service_name,
+            self._async_notify_message_service,
+            vol.Schema(vol.All(_fill_in, NOTIFY_SERVICE_SCHEMA)),
+        )
+
+    @override
     async def async_send_message(self, message: str, **kwargs: Any) -> None:
         """Send one mail to the targets, else to all recipients, else to the account itself."""
         mailer = self._entry.runtime_data.mailer
@@ -167,6 +185,12 @@ class MailNotificationService(BaseNotificationService):
         return recipients or [self._entry.data[CONF_EMAIL]]
 
 
+def _fill_in(call: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a call that hold something, and its message, which it has to have."""
+    filled: dict[str, Any] = without_empty(call)
+    return filled | ({ATTR_MESSAGE: call[ATTR_MESSAGE] or ""} if ATTR_MESSAGE in call else {})
+
+
 def _read_data(message: str, data: Mapping[Any, Any]) -> tuple[dict[str, Any], set[str]]:
     """Return the extra data of a call as fields of `outlook_smtp.send_message`.
 
@@ -176,12 +200,12 @@ def _read_data(message: str, data: Mapping[Any, Any]) -> tuple[dict[str, Any], s
     ignored = {str(key) for key in data} - _CHECKS.keys()
     fields: dict[str, Any] = {}
     for key, check in _CHECKS.items():
-        given = data.get(key)
+        if (given := data.get(key)) is None:
+            continue
         values = given if isinstance(given, list) and key in _LISTS else [given]
-        usable = _sift(check, [] if given is None else values)
-        if usable:
+        if usable := _sift(check, values):
             fields[key] = usable if key in _LISTS else usable[0]
-        if key in data and len(usable) < len(values):
+        if len(usable) < len(values):
             ignored.add(key)
     if fields.get(ATTR_MARKDOWN) and (fields.get(ATTR_HTML) or not message.strip()):
         del fields[ATTR_MARKDOWN]

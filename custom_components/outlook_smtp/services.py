@@ -66,6 +66,22 @@ _MEDIA_SOURCE: Final = vol.Schema(
 )
 
 
+_EMPTY: Final[tuple[Any, ...]] = (None, "", [], {})
+
+
+def without_empty(value: Any) -> Any:
+    """Return fields, or their values, without what holds nothing, and with lists for sequences.
+
+    Templates yield None, an empty text or a tuple where nobody thinks of it.
+    """
+    if isinstance(value, Mapping):
+        filled = ((key, without_empty(each)) for key, each in value.items())
+        return {key: each for key, each in filled if each not in _EMPTY}
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        return value
+    return [each for each in map(without_empty, value) if each not in _EMPTY]
+
+
 def _media_source(value: Any) -> dict[str, Any]:
     """Take what a media selector gives, or the media content id alone."""
     media_source = {"media_content_id": value} if isinstance(value, str) else value
@@ -103,16 +119,14 @@ _TARGET: Final = {
     field: check for field, check in cv.ENTITY_SERVICE_FIELDS.items() if field != CONF_EXCLUDE
 }
 
-_SEND_MESSAGE_SCHEMA: Final = vol.Schema(
-    {
-        **_TARGET,
-        vol.Optional(CONF_EXCLUDE): vol.Schema(_TARGET),
-        vol.Optional(ATTR_CONFIG_ENTRY_ID): cv.string,
-        vol.Optional(ATTR_TITLE): cv.string,
-        vol.Optional(ATTR_MESSAGE): cv.string,
-        **LETTER_FIELDS,
-    }
-)
+SEND_MESSAGE_FIELDS: Final[dict[Any, Any]] = {
+    **_TARGET,
+    vol.Optional(CONF_EXCLUDE): vol.Schema(_TARGET),
+    vol.Optional(ATTR_CONFIG_ENTRY_ID): cv.string,
+    vol.Optional(ATTR_TITLE): cv.string,
+    vol.Optional(ATTR_MESSAGE): cv.string,
+    **LETTER_FIELDS,
+}
 
 
 @callback
@@ -122,7 +136,7 @@ def async_setup_services(hass: HomeAssistant) -> None:
         DOMAIN,
         SERVICE_SEND_MESSAGE,
         _async_send_message,
-        schema=_SEND_MESSAGE_SCHEMA,
+        schema=vol.Schema(vol.All(without_empty, SEND_MESSAGE_FIELDS)),
         supports_response=SupportsResponse.OPTIONAL,
     )
 
@@ -208,7 +222,7 @@ def _check_content(fields: Mapping[str, Any]) -> None:
     """Refuse a letter that says nothing, and Markdown that has nothing to be made of."""
     html = fields.get(ATTR_HTML)
     message = fields.get(ATTR_MESSAGE)
-    if message is None and not html and not fields.get(ATTR_ATTACHMENTS):
+    if message is None and not any(map(fields.get, (ATTR_TITLE, ATTR_HTML, ATTR_ATTACHMENTS))):
         raise input_error("no_content", ATTR_MESSAGE)
     if not fields.get(ATTR_MARKDOWN):
         return
