@@ -52,7 +52,7 @@ def turns(hass: HomeAssistant, account: MockConfigEntry) -> Turns:
 
 def told(turn: State) -> Mapping[str, Any]:
     """Return what an event tells of a message."""
-    names = ("event_type", "id", "message_id", "recipients", "problem", "reply")
+    names = ("event_type", "id", "message_id", "recipients", "problem", "text", "reply")
     return {name: turn.attributes[name] for name in names}
 
 
@@ -66,6 +66,7 @@ async def test_sent_message(account: MockConfigEntry, turns: Turns) -> None:
         "message_id": receipt.message_id,
         "recipients": [ANNA, BERT],
         "problem": None,
+        "text": None,
         "reply": receipt.reply,
     }
     assert receipt.reply
@@ -87,6 +88,7 @@ async def test_queued_message(
         "message_id": receipt.message_id,
         "recipients": [ANNA],
         "problem": "server_busy",
+        "text": None,
         "reply": "451 4.7.500 Server busy",
     }
     standin.script = Script()
@@ -111,6 +113,7 @@ async def test_refused_message(account: MockConfigEntry, standin: StandIn, turns
         "message_id": receipt.message_id,
         "recipients": [BERT],
         "problem": "recipient_refused",
+        "text": None,
         "reply": reply,
     }
 
@@ -133,6 +136,7 @@ async def test_expired_message(
         "message_id": receipt.message_id,
         "recipients": [ANNA],
         "problem": "server_busy",
+        "text": None,
         "reply": "451 4.7.500 Server busy",
     }
 
@@ -153,6 +157,7 @@ async def test_failed_message(
         "message_id": receipt.message_id,
         "recipients": [ANNA],
         "problem": None,
+        "text": None,
         "reply": "",
     }
 

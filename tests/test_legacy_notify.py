@@ -152,25 +152,142 @@ async def test_everything_else_is_taken_under_data(
     assert (attachment.get_filename(), attachment.get_content()) == ("front.png", PICTURE)
 
 
+def ignored(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return what the log says that the action ignores, each time that it says so."""
+    start = "notify.me_outlook_com ignores what it cannot use in data: "
+    return [text.removeprefix(start) for text in caplog.messages if text.startswith(start)]
+
+
 @pytest.mark.usefixtures("account")
-async def test_data_for_other_notifiers_of_a_group_is_passed_over(
-    hass: HomeAssistant, standin: StandIn, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("data", "keys"),
+    [
+        ({"tag": "door", "push": {"badge": 1}, 5: "five"}, "5, push, tag"),
+        ({"priority": 1}, "priority"),
+        ({"priority": "max"}, "priority"),
+        ({"priority": ["high"]}, "priority"),
+        ({"html": 1}, "html"),
+        ({"html": True}, "html"),
+        ({"html": {"body": "<b>!</b>"}}, "html"),
+        ({"markdown": "v2"}, "markdown"),
+        ({"markdown": True, "html": "<b>!</b>"}, "markdown"),
+        ({"sender_name": {"name": "x"}}, "sender_name"),
+        ({"images": [{"url": "https://example.com/x.jpg"}]}, "images"),
+        ({"images": "https://example.com/x.jpg"}, "images"),
+        ({"attachments": {"url": "https://example.com/x.jpg"}}, "attachments"),
+        ({"attachments": [{"filename": "a"}, 7, "https://example.com/x.jpg"]}, "attachments"),
+        ({"to": 4915112345678, "cc": {}, "bcc": [1], "reply_to": 17}, "bcc, cc, reply_to, to"),
+    ],
+)
+async def test_what_is_for_other_notifiers_is_ignored(
+    hass: HomeAssistant,
+    standin: StandIn,
+    caplog: pytest.LogCaptureFixture,
+    data: dict[Any, Any],
+    keys: str,
 ) -> None:
-    """What a telephone needs beside does not keep the mail back, and the log says so."""
-    await notify(hass, data={"tag": "door", "push": {"badge": 1}, "cc": CARL})
-    assert standin.received[0].recipients == (ANNA, BERT, CARL)
-    assert "no use for this in data: push, tag" in caplog.text
+    """Unknown keys, and known keys with values for another one, do not keep the email back."""
+    await notify(hass, data=data)
+    [received] = standin.received
+    assert received.recipients == (ANNA, BERT)
+    assert received.message["X-Priority"] is None
+    assert received.message["From"] == ADDRESS
+    assert [part.get_content_type() for part in received.message.walk()][0:1] == [
+        "multipart/alternative" if isinstance(data.get("html"), str) else "text/plain"
+    ]
+    assert ignored(caplog) == [keys]
+
+
+async def test_keys_are_warned_of_once(
+    hass: HomeAssistant, account: MockConfigEntry, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An alert repeats itself for hours; the log names what is new."""
+    for data in ({"tag": "door"}, {"tag": "window", "priority": 1}, {"priority": 2}):
+        await notify(hass, data=data)
+    assert ignored(caplog) == ["tag", "priority"]
+
+
+async def test_what_can_be_used_is_used_of_foreign_data(
+    hass: HomeAssistant,
+    account: MockConfigEntry,
+    standin: StandIn,
+    images: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Attachments may be mere paths or media sources, and a part of a list may be foreign."""
+    path, more = str(images / "door.png"), str(images / "more" / "door.png")
+    hass.config.media_dirs = {"local": str(images)}
+    assert await async_setup_component(hass, "media_source", {})
+    attachments = [path, {"path": more, "url": "/x", "filename": "more.png"}, {"url": "/x"}]
+    await notify(
+        hass,
+        data={
+            "attachments": [*attachments, "media-source://media_source/local/tür.png"],
+            "images": [{"url": "/x"}, path],
+            "cc": [5, CARL],
+        },
+    )
+    [received] = standin.received
+    assert received.recipients == (ANNA, BERT, CARL)
+    assert [part.get_filename() for part in received.message.iter_attachments()] == [
+        *("door.png", "more.png", "tür.png", "door.png")
+    ]
+    assert ignored(caplog) == ["attachments, cc, images"]
+
+
+async def test_one_data_serves_a_group_of_notifiers(
+    hass: HomeAssistant, entry: MockConfigEntry, standin: StandIn, images: Path
+) -> None:
+    """A notify group hands its data to a phone and to a mailbox, and both can use it."""
+    phone = async_mock_service(hass, "notify", "phone")
+    group = {"name": "everybody", "platform": "group"} | {
+        "services": [{"action": "phone"}, {"action": "me_outlook_com"}]
+    }
+    assert await async_setup_component(hass, "notify", {"notify": [group]})
+    await hass.async_block_till_done()
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    data = {"priority": 1, "attachments": [str(images / "door.png")], "images": [{"url": "/x"}]}
+    await notify(hass, "everybody", data=data)
+    assert [dict(call.data["data"]) for call in phone] == [data]
+    [received] = standin.received
+    assert [part.get_filename() for part in received.message.iter_attachments()] == ["door.png"]
+
+
+@pytest.mark.usefixtures("account")
+@pytest.mark.parametrize("nothing", [None, "", [], (), {}])
+async def test_empty_means_absent(
+    hass: HomeAssistant, standin: StandIn, caplog: pytest.LogCaptureFixture, nothing: object
+) -> None:
+    """Templates yield nothing of many kinds, and nothing is not worth a warning."""
+    keys = ("to", "cc", "bcc", "reply_to", "sender_name", "html", "markdown", "priority")
+    data = dict.fromkeys((*keys, "attachments", "images", "tag"), nothing)
+    await notify(hass, title=nothing, target=nothing, data=data)
+    await notify(hass, data=nothing)
+    for received in standin.received:
+        assert received.recipients == (ANNA, BERT)
+        assert received.message.get_content_type() == "text/plain"
+        assert (received.message["Subject"], received.message["From"]) == (
+            *("Home Assistant", ADDRESS),
+        )
+    assert len(standin.received) == 2
+    assert ignored(caplog) == []
+
+
+@pytest.mark.usefixtures("account")
+async def test_message_may_be_empty_and_sequences_are_lists(
+    hass: HomeAssistant, standin: StandIn
+) -> None:
+    """The subject may say it all."""
+    await notify(hass, title="Leak", message=None, target=(CARL,), data={"cc": (ANNA, BERT)})
+    [received] = standin.received
+    assert received.recipients == (CARL, ANNA, BERT)
+    assert received.message["Subject"] == "Leak"
 
 
 @pytest.mark.usefixtures("account")
 @pytest.mark.parametrize(
     ("data", "error"),
     [
-        ({"priority": "now"}, "invalid_data: data: priority cannot be used as it is ("),
-        (
-            {"attachments": [{"filename": "a"}]},
-            "invalid_data: data: attachments > 0 cannot be used as it is (",
-        ),
         (
             {"images": "/nowhere/door.png"},
             'path_not_allowed: attachments: Home Assistant may not read "/nowhere/door.png"',
@@ -183,7 +300,7 @@ async def test_data_for_other_notifiers_of_a_group_is_passed_over(
 async def test_what_cannot_be_sent_is_an_error(
     hass: HomeAssistant, standin: StandIn, images: Path, data: dict[Any, Any], error: str
 ) -> None:
-    """Unlike the built-in notifier, this one never leaves something out without a word."""
+    """What is meant for mail and cannot be sent as it is never passes without a word."""
     if "images" in data:
         data = data | {"images": data["images"].format(images=images)}
     with pytest.raises(ServiceValidationError) as caught:

@@ -2,6 +2,7 @@
 
 from email.message import EmailMessage
 import json
+from pathlib import Path
 from typing import Any
 
 from homeassistant.components.notify import DATA_COMPONENT, NotifyEntity
@@ -24,6 +25,7 @@ import voluptuous as vol
 
 from custom_components.outlook_smtp.const import CONF_RECIPIENTS, DOMAIN, SUBENTRY_RECIPIENT
 from custom_components.outlook_smtp.mailer import PRODUCT
+from custom_components.outlook_smtp.services import SEND_MESSAGE_FIELDS
 
 from .conftest import ADDRESS, PASSWORD
 from .standin import CATALOGUE, Script, StandIn
@@ -35,9 +37,7 @@ ME, FAMILY = "notify.me_outlook_com", "notify.family"
 
 async def send(hass: HomeAssistant, response: bool = False, **fields: Any) -> dict[str, Any]:
     """Call the action as an automation does, with a message unless that is None."""
-    data = {
-        key: value for key, value in ({"message": "Hello"} | fields).items() if value is not None
-    }
+    data = {"message": "Hello"} | fields
     answer = await hass.services.async_call(
         DOMAIN, "send_message", data, blocking=True, return_response=response
     )
@@ -374,7 +374,7 @@ async def test_entities_show_when_they_were_last_written_to(
             {"field": "bcc", "value": "101"},
         ),
         ({"to": ANNA, "message": None}, "no_content", {"field": "message"}),
-        ({"to": ANNA, "message": None, "html": ""}, "no_content", {"field": "message"}),
+        ({"to": ANNA, "message": "", "html": ""}, "no_content", {"field": "message"}),
         (
             {"to": ANNA, "config_entry_id": "01ABC"},
             "unknown_account",
@@ -410,6 +410,45 @@ async def test_bad_input_is_named_before_anything_is_sent(
     assert str(error).startswith(f"{(error.translation_placeholders or {})['field']}: ")
     assert standin.received == []
     assert standin.connections == connections
+
+
+@pytest.mark.parametrize("nothing", [None, "", [], (), [None, ""]])
+async def test_empty_means_absent(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, nothing: object
+) -> None:
+    """Templates yield nothing of many kinds; the rest of the email goes."""
+    file = Path(hass.config.path("log.txt"))
+    hass.config.allowlist_external_dirs = {hass.config.config_dir}
+    await hass.async_add_executor_job(file.write_text, "log")
+    named = {"path": str(file)} | dict.fromkeys(("filename", "content_id", "media_source"), nothing)
+    fields: dict[str, Any] = dict.fromkeys(map(str, SEND_MESSAGE_FIELDS), nothing)
+    attachments = [named, {"path": nothing}, {}]
+    await send(hass, **fields | {"message": "!", "bcc": ANNA, "attachments": attachments})
+    await send(hass, **fields | {"to": ANNA, "html": "<b>!</b>"})
+    first, second = standin.received
+    assert first.recipients == second.recipients == (ANNA,)
+    assert [part.get_filename() for part in first.message.iter_attachments()] == ["log.txt"]
+    assert second.message.get_content_type() == "multipart/alternative"
+    for message in (first.message, second.message):
+        assert (message["Subject"], message["From"]) == ("Home Assistant", ADDRESS)
+        assert (message["Cc"], message["Reply-To"], message["X-Priority"]) == (None, None, None)
+
+
+@pytest.mark.parametrize("several", [(ANNA, BERT), {ANNA: 1, BERT: 2}.keys(), iter((ANNA, BERT))])
+async def test_any_sequence_is_a_list(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, several: Any
+) -> None:
+    """A tuple of a template's names the same recipients as a list."""
+    await send(hass, to=several)
+    assert standin.received[0].recipients == (ANNA, BERT)
+
+
+async def test_title_alone_is_enough(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+) -> None:
+    """A message that turns out empty does not keep an alert back."""
+    message = await sent(hass, standin, to=ANNA, title="Leak in the basement", message="")
+    assert message["Subject"] == "Leak in the basement"
 
 
 @pytest.mark.parametrize(
@@ -451,9 +490,7 @@ async def test_description_of_the_action_is_complete(hass: HomeAssistant) -> Non
 
     description, texts = await hass.async_add_executor_job(read)
     selector.TargetSelector(description["target"])
-    schema = hass.services.async_services_for_domain(DOMAIN)["send_message"].schema
-    assert isinstance(schema, vol.Schema)
-    known = {str(key) for key in schema.schema}
+    known = set(map(str, SEND_MESSAGE_FIELDS))
     targets = {"entity_id", "device_id", "area_id", "floor_id", "label_id", "exclude"}
     assert description["fields"].keys() == known - targets == texts["fields"].keys()
     for field in description["fields"].values():

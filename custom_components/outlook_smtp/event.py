@@ -23,7 +23,7 @@ async def async_setup_entry(
 
 
 class DeliveryEvent(OutlookSmtpEntity, EventEntity):
-    """Happens at every turn of a message: sent, queued, refused, expired or failed."""
+    """Fires at every turn of a message: sent, queued, refused, expired or failed."""
 
     _attr_event_types = [event.value for event in Event]
     _attr_translation_key = "delivery"
@@ -49,9 +49,10 @@ class DeliveryEvent(OutlookSmtpEntity, EventEntity):
             {
                 "id": delivery.id,
                 "message_id": delivery.message_id,
-                "recipients": list(delivery.recipients),
-                "problem": delivery.fault.problem if delivery.fault else None,
-                "reply": delivery.reply,
+                "recipients": list(delivery.shown_recipients),
+                "problem": delivery.fault.problem if delivery.fault else delivery.problem,
+                "text": delivery.text,
+                "reply": delivery.shown_reply,
             },
         )
         self.async_write_ha_state()

@@ -2,10 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Final
 
+from homeassistant.components.notify import ATTR_TITLE
+from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers.translation import async_get_cached_translations
 
-from .const import DOMAIN
+from .const import ATTR_BCC, DOMAIN
 from .message.problems import LetterError
 from .outbox.item import OutboxFullError
 from .outbox.queue import Queue
@@ -13,6 +17,9 @@ from .smtp.account import Server
 from .smtp.faults import Fault
 from .smtp.probe import right_host
 from .smtp.submission import Refusal
+
+# Fields whose values neither the log nor an event repeats.
+_PRIVATE: Final = frozenset({ATTR_BCC, ATTR_TITLE})
 
 
 def fault_placeholders(fault: Fault, address: str, server: Server) -> dict[str, str]:
@@ -54,6 +61,25 @@ def input_error(key: str, field: str, value: str = "", **more: str) -> ServiceVa
         translation_key=key,
         translation_placeholders={"field": field, "value": value, **more},
     )
+
+
+def public_text(hass: HomeAssistant, error: HomeAssistantError, language: str) -> str:
+    """Return the text of an error without what a message says and its blind copies.
+
+    Args:
+        hass: Home Assistant.
+        error: Of any integration.
+        language: In which it is returned, if it is one of ours.
+
+    """
+    texts = async_get_cached_translations(hass, language, "exceptions", DOMAIN)
+    text = texts.get(f"component.{DOMAIN}.exceptions.{error.translation_key}.message")
+    if text is None or error.translation_domain != DOMAIN:
+        return str(error)
+    placeholders = dict(error.translation_placeholders or {})
+    if placeholders.get("field") in _PRIVATE:
+        placeholders["value"] = "…"
+    return text.format(**placeholders)
 
 
 @contextmanager

@@ -1,17 +1,21 @@
-"""The action `notify.<account>`, for alerts, notify groups and automations of old."""
+"""The action `notify.<account>`, for alerts, notify groups and older automations."""
 
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from html import escape
 import logging
 import re
 from typing import Any, Final, override
 from urllib.parse import quote
 
+from homeassistant.components.media_source import URI_SCHEME
 from homeassistant.components.notify import (
     ATTR_DATA,
     ATTR_MESSAGE,
     ATTR_TARGET,
     ATTR_TITLE,
     DOMAIN as NOTIFY_DOMAIN,
+    NOTIFY_SERVICE_SCHEMA,
     BaseNotificationService,
 )
 from homeassistant.const import CONF_EMAIL
@@ -22,27 +26,76 @@ import voluptuous as vol
 
 from .const import (
     ATTR_ATTACHMENTS,
+    ATTR_BCC,
+    ATTR_CC,
     ATTR_CONTENT_ID,
     ATTR_HTML,
     ATTR_IMAGES,
+    ATTR_MARKDOWN,
+    ATTR_MEDIA_SOURCE,
     ATTR_PATH,
+    ATTR_PRIORITY,
+    ATTR_REPLY_TO,
+    ATTR_SENDER_NAME,
     ATTR_TO,
     CONF_RECIPIENTS,
     DOMAIN,
 )
 from .coordinator import OutlookSmtpConfigEntry
-from .exceptions import input_error
-from .services import LETTER_FIELDS, async_read_letter
+from .services import (
+    ATTACHMENT_FIELDS,
+    ATTACHMENT_SCHEMA,
+    PRIORITY,
+    async_read_letter,
+    without_empty,
+)
 
 _LOGGER = logging.getLogger(__name__)
 
 _MAX_CONTENT_ID: Final = 255
 
-_DATA_FIELDS: Final[dict[vol.Marker, Any]] = {
-    **LETTER_FIELDS,
-    vol.Optional(ATTR_IMAGES): vol.All(cv.ensure_list, [cv.string]),
+
+def _text(value: Any) -> str:
+    """Check that a value is text: a number may be meant for another notifier."""
+    if not isinstance(value, str):
+        raise vol.Invalid("not text")
+    return value
+
+
+def _path(value: Any) -> str:
+    """Check that a value may be a path, and is no address on the web."""
+    if "://" in (text := _text(value)):
+        raise vol.Invalid("not a path")
+    return text
+
+
+def _attachment(value: Any) -> dict[str, Any]:
+    """Check an attachment, given as `outlook_smtp.send_message` takes it or by its source alone."""
+    if isinstance(value, Mapping):
+        known = {key: each for key, each in value.items() if key in ATTACHMENT_FIELDS}
+        checked: dict[str, Any] = ATTACHMENT_SCHEMA(known)
+        return checked
+    if _text(value).startswith(URI_SCHEME):
+        return _attachment({ATTR_MEDIA_SOURCE: value})
+    return {ATTR_PATH: _path(value)}
+
+
+# What one value of each key of `data` has to be, and the keys that may have several.
+_CHECKS: Final[dict[str, Callable[[Any], Any]]] = {
+    ATTR_TO: _text,
+    ATTR_CC: _text,
+    ATTR_BCC: _text,
+    ATTR_REPLY_TO: _text,
+    ATTR_ATTACHMENTS: _attachment,
+    ATTR_IMAGES: _path,
+    ATTR_HTML: _text,
+    ATTR_MARKDOWN: cv.boolean,
+    ATTR_PRIORITY: PRIORITY,
+    ATTR_SENDER_NAME: _text,
 }
-_DATA_SCHEMA: Final = vol.Schema(_DATA_FIELDS, extra=vol.REMOVE_EXTRA)
+_LISTS: Final = frozenset(
+    {ATTR_TO, ATTR_CC, ATTR_BCC, ATTR_REPLY_TO, ATTR_ATTACHMENTS, ATTR_IMAGES}
+)
 
 
 async def async_register_legacy_notify(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> None:
@@ -83,12 +136,25 @@ class MailNotificationService(BaseNotificationService):
     def __init__(self, entry: OutlookSmtpConfigEntry) -> None:
         """Send for an account."""
         self._entry = entry
+        self._warned: set[str] = set()
+
+    @override
+    async def async_register_services(self) -> None:
+        """Register the action, and let it take fields that hold nothing for absent ones."""
+        await super().async_register_services()
+        self.hass.services.async_register(
+            NOTIFY_DOMAIN,
+            self._service_name,
+            self._async_notify_message_service,
+            vol.Schema(vol.All(_fill_in, NOTIFY_SERVICE_SCHEMA)),
+        )
 
     @override
     async def async_send_message(self, message: str, **kwargs: Any) -> None:
         """Send one mail to the targets, else to all recipients, else to the account itself."""
         mailer = self._entry.runtime_data.mailer
-        fields = _read_data(kwargs.get(ATTR_DATA) or {})
+        fields, ignored = _read_data(message, kwargs.get(ATTR_DATA) or {})
+        self._warn(ignored)
         to = [*(kwargs.get(ATTR_TARGET) or ()), *fields.get(ATTR_TO, ())]
         to = to or self._default_recipients()
         letter = await async_read_letter(
@@ -98,6 +164,16 @@ class MailNotificationService(BaseNotificationService):
         )
         receipt = await mailer.send(letter)
         receipt.raise_for_refused()
+
+    def _warn(self, ignored: set[str]) -> None:
+        """Say which keys are ignored, each the first time only: an alert repeats itself."""
+        if news := sorted(ignored - self._warned):
+            self._warned |= ignored
+            _LOGGER.warning(
+                "notify.%s ignores what it cannot use in data: %s",
+                self._service_name,
+                ", ".join(news),
+            )
 
     def _default_recipients(self) -> list[str]:
         """Return whom a mail without a target goes to."""
@@ -109,21 +185,43 @@ class MailNotificationService(BaseNotificationService):
         return recipients or [self._entry.data[CONF_EMAIL]]
 
 
-def _read_data(data: dict[str, Any]) -> dict[str, Any]:
-    """Check the extra data of a call, and return it as fields of `outlook_smtp.send_message`.
+def _fill_in(call: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a call that hold something, and its message, which it has to have."""
+    filled: dict[str, Any] = without_empty(call)
+    return filled | ({ATTR_MESSAGE: call[ATTR_MESSAGE] or ""} if ATTR_MESSAGE in call else {})
 
-    What is not known here is passed over: an alert or a notify group hands all its notifiers the
-    same data, and some of it is for a telephone.
+
+def _read_data(message: str, data: Mapping[Any, Any]) -> tuple[dict[str, Any], set[str]]:
+    """Return the extra data of a call as fields of `outlook_smtp.send_message`.
+
+    Also returns the keys that cannot be used, wholly or in part. An alert or a notify group hands
+    the same data to all of its notifiers, and some of it is for a phone.
     """
-    if unknown := sorted({str(key) for key in data} - set(map(str, _DATA_FIELDS))):
-        _LOGGER.warning("Mail has no use for this in data: %s", ", ".join(unknown))
-    try:
-        fields: dict[str, Any] = _DATA_SCHEMA(data)
-    except vol.Invalid as error:
-        where = " > ".join(map(str, error.path))
-        raise input_error("invalid_data", ATTR_DATA, where, reason=error.msg) from error
-    images = fields.pop(ATTR_IMAGES, ())
-    return fields | (_inline(images, fields) if fields.get(ATTR_HTML) else _plain(images, fields))
+    ignored = {str(key) for key in data} - _CHECKS.keys()
+    fields: dict[str, Any] = {}
+    for key, check in _CHECKS.items():
+        if (given := data.get(key)) is None:
+            continue
+        values = given if isinstance(given, list) and key in _LISTS else [given]
+        if usable := _sift(check, values):
+            fields[key] = usable if key in _LISTS else usable[0]
+        if len(usable) < len(values):
+            ignored.add(key)
+    if fields.get(ATTR_MARKDOWN) and (fields.get(ATTR_HTML) or not message.strip()):
+        del fields[ATTR_MARKDOWN]
+        ignored.add(ATTR_MARKDOWN)
+    images = fields.pop(ATTR_IMAGES, [])
+    shown = _inline(images, fields) if fields.get(ATTR_HTML) else _plain(images, fields)
+    return fields | shown, ignored
+
+
+def _sift(check: Callable[[Any], Any], values: list[Any]) -> list[Any]:
+    """Return the values that pass a check."""
+    usable = []
+    for value in values:
+        with suppress(vol.Invalid):
+            usable.append(check(value))
+    return usable
 
 
 def _plain(images: list[str], fields: dict[str, Any]) -> dict[str, Any]:

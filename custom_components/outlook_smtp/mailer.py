@@ -1,9 +1,11 @@
 """The account's runtime object: every caller's letter goes through `Mailer.send`."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
+import logging
 from typing import Any, Final
 
 from homeassistant.const import __version__
@@ -12,19 +14,28 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.util import dt as dt_util
 
 from .const import DOMAIN
-from .exceptions import fault_error, input_error, letter_errors, outbox_errors, refusal_error
+from .exceptions import (
+    fault_error,
+    input_error,
+    letter_errors,
+    outbox_errors,
+    public_text,
+    refusal_error,
+)
 from .message.compose import compose
 from .message.content import Content
 from .message.letter import Letter
 from .message.mailbox import Mailbox
 from .outbox.courier import Contact, Courier
-from .outbox.delivery import Verdict
+from .outbox.delivery import Delivery, Event, Verdict
 from .outbox.item import Item
 from .outbox.queue import Queue
 from .outbox.record import Record
 from .smtp.account import Account
 from .smtp.faults import Problem
 from .smtp.submission import Envelope, Refusal
+
+_LOGGER = logging.getLogger(__name__)
 
 DEFAULT_SIZE_LIMIT: Final = 157_286_400  # Bytes; what Microsoft advertises.
 PATIENCE: Final = 10.0  # Seconds that a caller waits for the server at most.
@@ -131,6 +142,40 @@ class Mailer:
         self._listeners.add(listener)
         return lambda: self._listeners.discard(listener)
 
+    @contextmanager
+    def noting_rejection(self, recipients: Iterable[Mailbox] = ()) -> Iterator[None]:
+        """Leave a trace of a message that is refused before it is in the outbox.
+
+        An alert or a notify group reads no errors; the log and the delivery event do.
+        """
+        try:
+            yield
+        except HomeAssistantError as error:
+            self.note_rejection(error, recipients)
+            raise
+
+    @callback
+    def note_rejection(self, error: HomeAssistantError, recipients: Iterable[Mailbox] = ()) -> None:
+        """Log, count and announce why a message is not sent.
+
+        Args:
+            error: What its caller is told.
+            recipients: Who would have got it, if that is known, without those of blind copies.
+
+        """
+        _LOGGER.warning(
+            "An email of %s was refused before it was in the outbox: %s",
+            self.account.address,
+            public_text(self._hass, error, "en"),
+        )
+        delivery = Delivery(
+            event=Event.FAILED,
+            recipients=tuple(mailbox.envelope for mailbox in recipients),
+            problem=error.translation_key,
+            text=public_text(self._hass, error, self._hass.config.language),
+        )
+        self.queue.reject(delivery)
+
     async def send(self, letter: Letter) -> Receipt:
         """Put a letter into the outbox, and return what the server says if it does so in time.
 
@@ -156,17 +201,22 @@ class Mailer:
     async def _keep(self, letter: Letter) -> Item:
         """Compose a letter and put it into the outbox, in the order of the calls."""
         async with self._order:
-            with letter_errors():
-                record, content = await self._hass.async_add_executor_job(self._compose, letter)
-            if content.size > self.size_limit:
-                raise input_error(
-                    "message_over_limit",
-                    "attachments",
-                    f"{content.size / 1e6:.1f}",
-                    limit=f"{self.size_limit / 1e6:.1f}",
-                )
-            with outbox_errors(self.queue):
-                return await self.queue.add(record, content)
+            with self.noting_rejection(letter.to + letter.cc):
+                return await self._check_in(letter)
+
+    async def _check_in(self, letter: Letter) -> Item:
+        """Compose a letter and put it into the outbox, unless one of them refuses it."""
+        with letter_errors():
+            record, content = await self._hass.async_add_executor_job(self._compose, letter)
+        if content.size > self.size_limit:
+            raise input_error(
+                "message_over_limit",
+                "attachments",
+                f"{content.size / 1e6:.1f}",
+                limit=f"{self.size_limit / 1e6:.1f}",
+            )
+        with outbox_errors(self.queue):
+            return await self.queue.add(record, content)
 
     def _compose(self, letter: Letter) -> tuple[Record, Content]:
         """Build the message and describe it for the outbox; runs in the executor."""
@@ -178,6 +228,7 @@ class Mailer:
             message_id=composed.message_id,
             title=letter.title,
             to=tuple(map(str, letter.to + letter.cc + letter.bcc)),
+            hidden=letter.hidden,
             created=dt_util.utcnow(),
         )
         return record, composed.content

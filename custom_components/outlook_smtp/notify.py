@@ -57,7 +57,7 @@ class MailNotifyEntity(OutlookSmtpEntity, NotifyEntity):
     @override
     async def async_send_message(self, message: str, title: str | None = None) -> None:
         """Send an email; raise when the server refuses a recipient."""
-        with letter_errors():
+        with self.mailer.noting_rejection(self.mailboxes), letter_errors():
             letter = Letter(to=self.mailboxes, title=title or ATTR_TITLE_DEFAULT, text=message)
         receipt = await self.mailer.send(letter)
         if receipt.refused:

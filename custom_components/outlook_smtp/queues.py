@@ -89,7 +89,9 @@ def _warn_of_failure(account: str, delivery: Delivery | None) -> None:
             delivery.id,
             account,
             "expired" if expired else "failed",
-            f"{fault.problem} ({fault.reply or '-'})" if fault else "it could not be tried",
+            f"{fault.problem} ({delivery.shown_reply or '-'})"
+            if fault
+            else "it could not be tried",
         )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+import time
 from typing import Any, Final, override
 
 from homeassistant.components.sensor import (
@@ -23,6 +24,7 @@ from homeassistant.util import dt as dt_util
 from .const import CONF_ACCOUNT_KIND
 from .coordinator import Health, HealthCoordinator, OutlookSmtpConfigEntry
 from .entity import OutlookSmtpEntity
+from .outbox.ages import KEEP_FAILED
 from .outbox.delivery import Delivery
 from .smtp.account import AccountKind
 from .smtp.faults import Problem
@@ -141,8 +143,11 @@ class OutboxSensor(OutlookSmtpEntity, SensorEntity):
     @property
     @override
     def extra_state_attributes(self) -> dict[str, Any]:
-        """Return how much room they take, in megabytes, and how many failed for good."""
-        return {"size": round(self._queue.size / 1e6, 1), "failed": len(self._queue.failed)}
+        """Return how much room they take, in megabytes, and how many failed in the last week."""
+        oldest = time.monotonic() - KEEP_FAILED
+        rejected = sum(when > oldest for when in self._queue.rejected)
+        failed = len(self._queue.failed) + rejected
+        return {"size": round(self._queue.size / 1e6, 1), "failed": failed}
 
 
 class SentLogSensor(OutlookSmtpEntity, RestoreSensor):

@@ -1,6 +1,7 @@
 """The action `outlook_smtp.send_message`, and the reading of its fields."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 import logging
 import re
@@ -21,6 +22,7 @@ from homeassistant.core import (
     SupportsResponse,
     callback,
 )
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.target import TargetSelection, async_extract_referenced_entity_ids
 from homeassistant.helpers.typing import ConfigType
@@ -45,7 +47,7 @@ from .const import (
     DOMAIN,
 )
 from .coordinator import OutlookSmtpConfigEntry
-from .exceptions import input_error, letter_errors
+from .exceptions import input_error, letter_errors, public_text
 from .mailer import Mailer
 from .message.letter import Letter, Priority
 from .message.mailbox import Mailbox, parse_mailboxes
@@ -64,6 +66,22 @@ _MEDIA_SOURCE: Final = vol.Schema(
 )
 
 
+_EMPTY: Final[tuple[Any, ...]] = (None, "", [], {})
+
+
+def without_empty(value: Any) -> Any:
+    """Return fields, or their values, without what holds nothing, and with lists for sequences.
+
+    Templates yield None, an empty text or a tuple where nobody thinks of it.
+    """
+    if isinstance(value, Mapping):
+        filled = ((key, without_empty(each)) for key, each in value.items())
+        return {key: each for key, each in filled if each not in _EMPTY}
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        return value
+    return [each for each in map(without_empty, value) if each not in _EMPTY]
+
+
 def _media_source(value: Any) -> dict[str, Any]:
     """Take what a media selector gives, or the media content id alone."""
     media_source = {"media_content_id": value} if isinstance(value, str) else value
@@ -72,17 +90,16 @@ def _media_source(value: Any) -> dict[str, Any]:
 
 
 _ONE_SOURCE: Final = "name either a media_source or a path, not both"
-_ATTACHMENT_SCHEMA: Final = vol.All(
-    vol.Schema(
-        {
-            vol.Exclusive(ATTR_MEDIA_SOURCE, "source", msg=_ONE_SOURCE): _media_source,
-            vol.Exclusive(ATTR_PATH, "source", msg=_ONE_SOURCE): cv.string,
-            vol.Optional(ATTR_FILENAME): cv.string,
-            vol.Optional(ATTR_CONTENT_ID): cv.string,
-        }
-    ),
-    cv.has_at_least_one_key(ATTR_MEDIA_SOURCE, ATTR_PATH),
+ATTACHMENT_FIELDS: Final[dict[vol.Marker, Any]] = {
+    vol.Exclusive(ATTR_MEDIA_SOURCE, "source", msg=_ONE_SOURCE): _media_source,
+    vol.Exclusive(ATTR_PATH, "source", msg=_ONE_SOURCE): cv.string,
+    vol.Optional(ATTR_FILENAME): cv.string,
+    vol.Optional(ATTR_CONTENT_ID): cv.string,
+}
+ATTACHMENT_SCHEMA: Final = vol.All(
+    vol.Schema(ATTACHMENT_FIELDS), cv.has_at_least_one_key(ATTR_MEDIA_SOURCE, ATTR_PATH)
 )
+PRIORITY: Final = vol.In([priority.value for priority in Priority])
 _ADDRESSES: Final = vol.All(cv.ensure_list, [cv.string])
 
 LETTER_FIELDS: Final[dict[vol.Marker, Any]] = {
@@ -91,8 +108,8 @@ LETTER_FIELDS: Final[dict[vol.Marker, Any]] = {
     vol.Optional(ATTR_BCC): _ADDRESSES,
     vol.Optional(ATTR_HTML): cv.string,
     vol.Optional(ATTR_MARKDOWN): cv.boolean,
-    vol.Optional(ATTR_ATTACHMENTS): vol.All(cv.ensure_list, [_ATTACHMENT_SCHEMA]),
-    vol.Optional(ATTR_PRIORITY): vol.In([priority.value for priority in Priority]),
+    vol.Optional(ATTR_ATTACHMENTS): vol.All(cv.ensure_list, [ATTACHMENT_SCHEMA]),
+    vol.Optional(ATTR_PRIORITY): PRIORITY,
     vol.Optional(ATTR_REPLY_TO): _ADDRESSES,
     vol.Optional(ATTR_SENDER_NAME): cv.string,
 }
@@ -102,16 +119,14 @@ _TARGET: Final = {
     field: check for field, check in cv.ENTITY_SERVICE_FIELDS.items() if field != CONF_EXCLUDE
 }
 
-_SEND_MESSAGE_SCHEMA: Final = vol.Schema(
-    {
-        **_TARGET,
-        vol.Optional(CONF_EXCLUDE): vol.Schema(_TARGET),
-        vol.Optional(ATTR_CONFIG_ENTRY_ID): cv.string,
-        vol.Optional(ATTR_TITLE): cv.string,
-        vol.Optional(ATTR_MESSAGE): cv.string,
-        **LETTER_FIELDS,
-    }
-)
+SEND_MESSAGE_FIELDS: Final[dict[Any, Any]] = {
+    **_TARGET,
+    vol.Optional(CONF_EXCLUDE): vol.Schema(_TARGET),
+    vol.Optional(ATTR_CONFIG_ENTRY_ID): cv.string,
+    vol.Optional(ATTR_TITLE): cv.string,
+    vol.Optional(ATTR_MESSAGE): cv.string,
+    **LETTER_FIELDS,
+}
 
 
 @callback
@@ -121,7 +136,7 @@ def async_setup_services(hass: HomeAssistant) -> None:
         DOMAIN,
         SERVICE_SEND_MESSAGE,
         _async_send_message,
-        schema=_SEND_MESSAGE_SCHEMA,
+        schema=vol.Schema(vol.All(without_empty, SEND_MESSAGE_FIELDS)),
         supports_response=SupportsResponse.OPTIONAL,
     )
 
@@ -131,15 +146,16 @@ async def _async_send_message(call: ServiceCall) -> ServiceResponse:
 
     A caller who asks for the response reads there who was refused; any other gets an error.
     """
-    targets = _find_targets(call)
-    named = (
-        entity
-        for field in (ATTR_TO, ATTR_CC, ATTR_BCC)
-        for text in call.data.get(field, ())
-        for entity in _named_entities(call.hass, text, field)
-    )
-    entities = dict.fromkeys((*targets, *named))
-    mailer = find_mailer(call, entities)
+    with _noting_rejection(call):
+        targets = _find_targets(call)
+        named = (
+            entity
+            for field in (ATTR_TO, ATTR_CC, ATTR_BCC)
+            for text in call.data.get(field, ())
+            for entity in _named_entities(call.hass, text, field)
+        )
+        entities = dict.fromkeys((*targets, *named))
+        mailer = find_mailer(call, entities)
     to = (mailbox for entity in targets for mailbox in entity.mailboxes)
     letter = await async_read_letter(call.hass, mailer, call.data, to)
     receipt = await mailer.send(letter)
@@ -149,6 +165,21 @@ async def _async_send_message(call: ServiceCall) -> ServiceResponse:
         return receipt.as_response()
     receipt.raise_for_refused()
     return None
+
+
+@contextmanager
+def _noting_rejection(call: ServiceCall) -> Iterator[None]:
+    """Leave a trace of a call from which it cannot be told who gets or who sends the message."""
+    try:
+        yield
+    except HomeAssistantError as error:
+        try:
+            mailer = find_mailer(call)
+        except HomeAssistantError:
+            _LOGGER.warning("An email was not sent: %s", public_text(call.hass, error, "en"))
+        else:
+            mailer.note_rejection(error)
+        raise
 
 
 async def async_read_letter(
@@ -166,8 +197,8 @@ async def async_read_letter(
         ServiceValidationError: Naming the field that is wrong, before anything is sent.
 
     """
-    _check_content(fields)
-    with letter_errors():
+    with mailer.noting_rejection(), letter_errors():
+        _check_content(fields)
         headers = Letter(
             to=_read_recipients(hass, fields, ATTR_TO, to),
             cc=_read_recipients(hass, fields, ATTR_CC),
@@ -180,6 +211,7 @@ async def async_read_letter(
             reply_to=parse_mailboxes(fields.get(ATTR_REPLY_TO, ()), ATTR_REPLY_TO),
             sender_name=fields.get(ATTR_SENDER_NAME),
         )
+    with mailer.noting_rejection(headers.to + headers.cc), letter_errors():
         attachments = await async_read_attachments(
             hass, fields.get(ATTR_ATTACHMENTS, ()), mailer.size_limit
         )
@@ -190,7 +222,7 @@ def _check_content(fields: Mapping[str, Any]) -> None:
     """Refuse a letter that says nothing, and Markdown that has nothing to be made of."""
     html = fields.get(ATTR_HTML)
     message = fields.get(ATTR_MESSAGE)
-    if message is None and not html and not fields.get(ATTR_ATTACHMENTS):
+    if message is None and not any(map(fields.get, (ATTR_TITLE, ATTR_HTML, ATTR_ATTACHMENTS))):
         raise input_error("no_content", ATTR_MESSAGE)
     if not fields.get(ATTR_MARKDOWN):
         return

@@ -73,6 +73,14 @@ class Letter:
         """The distinct addresses of to, cc and bcc, in order, as they go on the wire."""
         return tuple(_distinct(self.to + self.cc + self.bcc).values())
 
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """The distinct addresses of bcc that are neither in to nor in cc."""
+        hidden = _distinct(self.bcc)
+        for address in _distinct(self.to + self.cc):
+            hidden.pop(address, None)
+        return tuple(hidden.values())
+
     def _check_recipients(self) -> None:
         """Refuse malformed recipients, too many of them, and none."""
         seen: dict[str, str] = {}

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+import re
 from typing import Self
 
 from ..smtp.faults import Fault
@@ -28,15 +29,32 @@ class Delivery:
     """One turn of a message's way, for the recipients whom it concerns.
 
     `id` is the spool's name of the message, `reply` the server's last words, cleaned. A refusal
-    is the server's; what fails cannot be sent at all, as when its file is damaged.
+    is the server's; what fails cannot be sent at all, as when its file is damaged. What fails
+    before it is in the outbox has no `id`; `problem` and `text` say why. `hidden` are the
+    recipients of blind copies, among others.
     """
 
     event: Event
-    id: str
-    message_id: str
+    id: str | None = None
+    message_id: str | None = None
     recipients: tuple[str, ...]
+    hidden: tuple[str, ...] = ()
     reply: str = ""
     fault: Fault | None = None
+    problem: str | None = None
+    text: str | None = None
+
+    @property
+    def shown_recipients(self) -> tuple[str, ...]:
+        """Return the recipients but those of blind copies."""
+        return tuple(each for each in self.recipients if each not in self.hidden)
+
+    @property
+    def shown_reply(self) -> str:
+        """Return the server's words without the addresses of blind copies that they repeat."""
+        if not self.hidden:
+            return self.reply
+        return re.sub("|".join(map(re.escape, self.hidden)), "…", self.reply, flags=re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

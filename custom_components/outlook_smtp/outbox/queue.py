@@ -1,6 +1,7 @@
 """The messages that wait, in order: on disk by the spool, and what is known of them in memory."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -41,6 +42,7 @@ class Queue:
     items: list[Item] = field(default_factory=list)
     failed: list[FailedItem] = field(default_factory=list)
     set_aside: list[str] = field(default_factory=list)
+    rejected: deque[float] = field(default_factory=lambda: deque(maxlen=10_000))  # When each was.
     under_way: Item | None = None
     on_added: Callable[[Item], None] | None = None
     _listeners: set[Listener] = field(default_factory=set)
@@ -109,6 +111,11 @@ class Queue:
             item = Item(spooled, time.monotonic(), asyncio.get_running_loop().create_future())
             self._append(item)
         return item
+
+    def reject(self, delivery: Delivery) -> None:
+        """Count a message that is refused before it is kept, and tell every listener."""
+        self.rejected.append(time.monotonic())
+        self._changed(delivery)
 
     def put_off(self, item: Item, fault: Fault | None = None) -> None:
         """Note that a message has to wait, and tell so the first time."""
@@ -334,6 +341,7 @@ class Queue:
             id=kept_as or item.spooled.id,
             message_id=item.record.message_id,
             recipients=tuple(recipients),
+            hidden=item.record.hidden,
             reply=fault.reply if fault else reply,
             fault=fault,
         )

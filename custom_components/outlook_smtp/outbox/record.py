@@ -28,8 +28,9 @@ class DamagedError(Exception):
 class Record:
     """What is kept of a message beside its content.
 
-    `to` and `title` are for people to recognize it by; `size` is that of the content in bytes,
-    and `digest` its SHA-256, which is known when the content is written.
+    `to` and `title` are for people to recognize it by, and `hidden` are the recipients of blind
+    copies; `size` is that of the content in bytes, and `digest` its SHA-256, which is known when
+    the content is written.
     """
 
     envelope: Envelope
@@ -39,6 +40,7 @@ class Record:
     created: datetime
     size: int
     digest: str = ""
+    hidden: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -50,6 +52,7 @@ class Record:
         title: str,
         to: tuple[str, ...],
         created: datetime,
+        hidden: tuple[str, ...] = (),
     ) -> Record:
         """Describe a content that is yet to be written."""
         return cls(
@@ -59,6 +62,7 @@ class Record:
             to=tuple(name[:MAX_SHOWN] for name in to),
             created=created.astimezone(UTC),
             size=size,
+            hidden=hidden,
         )
 
 
@@ -72,6 +76,7 @@ def write_head(record: Record) -> bytes:
             "message_id": record.message_id,
             "title": record.title,
             "to": record.to,
+            "hidden": record.hidden,
             "created": record.created.isoformat(),
             "size": record.size,
             "digest": record.digest,
@@ -146,4 +151,5 @@ def _build(values: dict[str, Any]) -> Record:
         created=created,
         size=int(values["size"]),
         digest=str(values["digest"]),
+        hidden=tuple(map(str, values.get("hidden", ()))),
     )

@@ -1,0 +1,239 @@
+"""An email that is refused before it is in the outbox leaves a trace, whatever its caller reads."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+import logging
+from typing import Any
+
+from homeassistant.const import EVENT_STATE_CHANGED
+from homeassistant.core import Event, EventStateChangedData, HomeAssistant, State, callback
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers.translation import async_get_translations
+from homeassistant.setup import async_setup_component
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.outlook_smtp.const import DOMAIN
+from custom_components.outlook_smtp.message.mailbox import parse_mailboxes
+from custom_components.outlook_smtp.message.problems import LetterProblem
+from custom_components.outlook_smtp.outbox.item import Limits
+
+from .conftest import until
+from .helpers import ANNA, BERT, letter, put_off, settle, shut_down, state_of
+from .outbox.helpers import no_file_larger_than
+from .standin import Script, StandIn
+
+DELIVERY, OUTBOX = "event.me_outlook_com_delivery", "sensor.me_outlook_com_outbox"
+
+
+class Traces:
+    """What is left of refused emails: turns of the event, and warnings."""
+
+    def __init__(self, hass: HomeAssistant, caplog: pytest.LogCaptureFixture) -> None:
+        """Follow the event of an account."""
+        self._hass = hass
+        self._caplog = caplog
+        self.turns: list[State] = []
+        hass.bus.async_listen(EVENT_STATE_CHANGED, self._note)
+
+    @callback
+    def _note(self, event: Event[EventStateChangedData]) -> None:
+        """Keep a turn."""
+        if event.data["entity_id"] == DELIVERY and event.data["new_state"]:
+            self.turns.append(event.data["new_state"])
+
+    @property
+    def warnings(self) -> list[str]:
+        """Return what the integration has warned of."""
+        return [
+            record.getMessage()
+            for record in self._caplog.records
+            if record.levelno >= logging.WARNING and DOMAIN in record.name
+        ]
+
+    def only(self) -> Mapping[str, Any]:
+        """Return the attributes of the one turn, which is also the one warning and is counted."""
+        [turn] = self.turns
+        [warning] = self.warnings
+        assert turn.attributes["event_type"] == "failed"
+        assert warning == (
+            "An email of me@outlook.com was refused before it was in the outbox: "
+            f"{turn.attributes['text']}"
+        )
+        assert state_of(self._hass, OUTBOX).attributes["failed"] == 1
+        return turn.attributes
+
+
+@pytest.fixture
+def traces(
+    hass: HomeAssistant, account: MockConfigEntry, caplog: pytest.LogCaptureFixture
+) -> Traces:
+    """Return what is left of the emails that are refused from now on."""
+    caplog.clear()
+    return Traces(hass, caplog)
+
+
+async def call(hass: HomeAssistant, action: str, **data: Any) -> str:
+    """Call an action that fails, and return the key of its error."""
+    domain, _, name = action.partition(".")
+    with pytest.raises(HomeAssistantError) as caught:
+        await hass.services.async_call(domain, name, {"message": "Hi"} | data, blocking=True)
+    assert caught.value.translation_key
+    return caught.value.translation_key
+
+
+@pytest.mark.parametrize(
+    ("action", "data", "expected"),
+    [
+        ("outlook_smtp.send_message", {"to": "anna"}, ("invalid_address", [])),
+        ("outlook_smtp.send_message", {}, ("no_recipient", [])),
+        ("outlook_smtp.send_message", {"to": "notify.gone"}, ("not_a_recipient", [])),
+        ("outlook_smtp.send_message", {"entity_id": "notify.gone"}, ("not_a_recipient", [])),
+        (
+            "outlook_smtp.send_message",
+            {"to": ANNA, "cc": BERT, "attachments": {"path": "/etc/passwd"}},
+            ("path_not_allowed", [ANNA, BERT]),
+        ),
+        ("notify.me_outlook_com", {"target": "anna"}, ("invalid_address", [])),
+        ("notify.me_outlook_com", {"data": {"cc": "b@"}}, ("invalid_address", [])),
+        (
+            "notify.me_outlook_com",
+            {"target": ANNA, "data": {"images": "/etc/passwd"}},
+            ("path_not_allowed", [ANNA]),
+        ),
+    ],
+)
+async def test_bad_input_leaves_a_trace(
+    hass: HomeAssistant,
+    traces: Traces,
+    action: str,
+    data: dict[str, Any],
+    expected: tuple[str, list[str]],
+) -> None:
+    """The event tells the problem and the text, once; so does the log; and it is counted."""
+    assert await call(hass, action, **data) == expected[0]
+    trace = traces.only()
+    assert (trace["problem"], trace["recipients"]) == expected
+    assert (trace["id"], trace["message_id"], trace["reply"]) == (None, None, "")
+
+
+@pytest.mark.parametrize("problem", ["outbox_full", "outbox_not_writable", "message_over_limit"])
+@pytest.mark.parametrize(
+    "action", ["notify.send_message", "notify.me_outlook_com", "outlook_smtp.send_message"]
+)
+async def test_what_finds_no_room_leaves_a_trace(
+    hass: HomeAssistant, standin: StandIn, traces: Traces, action: str, problem: str
+) -> None:
+    """A full outbox, a full disk and a message that is too large are told of for every caller."""
+    [account] = hass.config_entries.async_loaded_entries(DOMAIN)
+    data = {} if action == "notify.me_outlook_com" else {"entity_id": "notify.family"}
+    message, largest_file = "Hi", 100_000_000
+    if problem == "outbox_full":
+        account.runtime_data.mailer.queue.limits = Limits(0, 1_000_000)
+    elif problem == "outbox_not_writable":
+        largest_file = 10
+    else:
+        message, standin.size = "word " * 400_000, 1_000_000
+        await account.runtime_data.async_refresh()
+    with no_file_larger_than(largest_file):
+        assert await call(hass, action, message=message, **data) == problem
+    trace = traces.only()
+    assert (trace["problem"], trace["recipients"]) == (problem, [ANNA, BERT])
+
+
+async def test_alert_that_reads_no_errors_leaves_a_trace(
+    hass: HomeAssistant, traces: Traces
+) -> None:
+    """What an alert or a group swallows can still be noticed by an automation."""
+    alert = {"name": "Door", "entity_id": "cover.door", "state": "open", "repeat": 30} | {
+        "notifiers": ["me_outlook_com"],
+        "data": {"images": "/etc/passwd"},
+    }
+    assert await async_setup_component(hass, "alert", {"alert": {"door": alert}})
+    hass.states.async_set("cover.door", "open")
+    await until(lambda: traces.turns)
+    hass.states.async_set("cover.door", "closed")
+    await hass.async_block_till_done()
+    assert traces.only()["problem"] == "path_not_allowed"
+
+
+async def test_text_is_in_the_language_of_home_assistant(
+    hass: HomeAssistant, traces: Traces
+) -> None:
+    """The event is for people, and the log for those whom they ask."""
+    await hass.config.async_update(language="de")
+    # As the start of Home Assistant does.
+    await async_get_translations(hass, "de", "exceptions", [DOMAIN])
+    await call(hass, "outlook_smtp.send_message", to="anna")
+    [turn] = traces.turns
+    assert turn.attributes["text"].startswith("to: „anna“ ist keine")
+    assert '"anna" is not an e' in traces.warnings[0]
+
+
+async def test_account_that_is_not_found_is_in_the_log(hass: HomeAssistant, traces: Traces) -> None:
+    """There is no event then that could tell it."""
+    key = await call(hass, "outlook_smtp.send_message", to=ANNA, config_entry_id="01ABC")
+    assert key == "unknown_account"
+    assert traces.turns == []
+    [warning] = traces.warnings
+    assert warning.startswith("An email was not sent: config_entry_id: there is no account")
+
+
+@pytest.mark.parametrize(
+    "data", [{"to": ANNA, "bcc": "secret@"}, {"to": ANNA, "cc": "b@", "bcc": "secret@x.example"}]
+)
+async def test_trace_names_no_blind_copy(
+    hass: HomeAssistant, traces: Traces, data: dict[str, Any]
+) -> None:
+    """Neither one that is wrong, nor one beside another mistake."""
+    await call(hass, "outlook_smtp.send_message", **data)
+    trace = traces.only()
+    assert trace["problem"] == "invalid_address"
+    assert "secret" not in f"{trace}{traces.warnings}"
+
+
+async def test_turns_name_no_blind_copies(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, traces: Traces
+) -> None:
+    """They are counted and delivered, and neither event nor log names them, a reply included."""
+    fields = {"message": "Hi", "to": [ANNA, "both@x.example"], "bcc": ["BOTH@x.example", BERT]}
+    standin.script = Script(refuse_recipients={BERT: f"550 5.1.1 <{BERT}> unknown"})
+    await hass.services.async_call(
+        DOMAIN, "send_message", fields, blocking=True, return_response=True
+    )
+    sent, refused = (turn.attributes for turn in traces.turns)
+    assert (sent["event_type"], sent["recipients"]) == ("sent", [ANNA, "both@x.example"])
+    assert (refused["event_type"], refused["recipients"]) == ("refused", [])
+    assert refused["reply"] == "550 5.1.1 <…> unknown"
+    standin.script = Script()
+    await hass.services.async_call(DOMAIN, "retry_failed", blocking=True)
+    await until(lambda: len(traces.turns) == 3)
+    assert traces.turns[2].attributes["recipients"] == []
+    assert standin.received[1].recipients == (BERT,)
+    assert state_of(hass, "sensor.me_outlook_com_sent_in_24_hours").state == "3"
+    [warning] = traces.warnings
+    assert BERT not in warning
+
+
+async def test_blind_copies_are_still_hidden_after_a_restart(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, traces: Traces
+) -> None:
+    """What is kept on disk knows which recipients are."""
+    standin.stop()
+    await put_off(account, replace(letter("Door", ANNA), bcc=parse_mailboxes(BERT, "bcc")))
+    await shut_down(hass, account)
+    standin.start()
+    traces.turns.clear()
+    await settle(hass, account)
+    await until(lambda: state_of(hass, DELIVERY).attributes.get("event_type") == "sent")
+    assert standin.received[0].recipients == (ANNA, BERT)
+    assert state_of(hass, DELIVERY).attributes["recipients"] == [ANNA]
+
+
+@pytest.mark.usefixtures("account")
+async def test_every_problem_of_a_letter_has_a_text(hass: HomeAssistant) -> None:
+    """The logbook shows more than a key."""
+    texts = await async_get_translations(hass, "en", "entity", [DOMAIN])
+    prefix = f"component.{DOMAIN}.entity.event.delivery.state_attributes.problem.state"
+    for problem in (*LetterProblem, "outbox_full", "path_not_allowed", "message_over_limit"):
+        assert texts[f"{prefix}.{problem}"]
