@@ -17,6 +17,7 @@ from custom_components.outlook_smtp.account_forms import (
     SERVER_FORM,
 )
 from custom_components.outlook_smtp.exceptions import fault_placeholders
+from custom_components.outlook_smtp.message.problems import LetterProblem
 from custom_components.outlook_smtp.password_flow import PASSWORD_STEPS
 from custom_components.outlook_smtp.smtp.account import AccountKind, Security, Server
 from custom_components.outlook_smtp.smtp.faults import Fault, Kind, Problem, Stage
@@ -33,6 +34,10 @@ FORMS = {
 }
 # An action meets neither: only a dialog tries the other port, and bugs are not caught there.
 ONLY_IN_DIALOGS = {Problem.PORT_BLOCKED_OTHER_OPEN, Problem.UNFORESEEN}
+RECIPIENT_PROBLEMS = set(LetterProblem) - {
+    LetterProblem.DUPLICATE_CONTENT_ID,
+    LetterProblem.INVALID_CONTENT_ID,
+}
 KEYS = {
     "config.abort": {
         "already_configured",
@@ -63,15 +68,8 @@ KEYS = {
     "config.step.reauth_sign_in.menu_options": {"code", "browser"},
     "config.step.reconfigure.menu_options": {"code", "browser", "change_password", "server"},
     "config.step.user.menu_options": {"code", "browser", "password"},
-    "config_subentries.recipient.error": {
-        "invalid_address",
-        "line_break",
-        "name_taken",
-        "no_name",
-        "no_recipient",
-        "too_many_recipients",
-    },
-    "options.error": {"invalid_address", "line_break"},
+    "config_subentries.recipient.error": {*RECIPIENT_PROBLEMS, "name_taken", "no_name"},
+    "options.error": RECIPIENT_PROBLEMS - {LetterProblem.NO_RECIPIENT},
     "selector.account_kind.options": set(AccountKind),
     "selector.security.options": set(Security),
 }

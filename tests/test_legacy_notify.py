@@ -294,7 +294,7 @@ async def test_message_may_be_empty_and_sequences_are_lists(
         ),
         ({"images": "{images}/gone.png"}, "file_not_readable: attachments: the file "),
         ({"images": "{images}/", "html": "<b>!</b>"}, "file_not_readable: attachments: the file "),
-        ({"bcc": "nobody"}, 'invalid_address: bcc: "nobody" is not an e-mail address'),
+        ({"bcc": "nobody"}, 'missing_at: bcc: "nobody" has no @.'),
     ],
 )
 async def test_what_cannot_be_sent_is_an_error(

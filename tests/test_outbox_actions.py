@@ -8,7 +8,9 @@ from typing import Any
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers.json import json_dumps
 from homeassistant.util import dt as dt_util
+from homeassistant.util.json import json_loads
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 import voluptuous as vol
@@ -113,6 +115,18 @@ async def test_list_of_what_waits(
     }
     assert response["hold"] is None
     assert "The code" not in str(response)
+
+
+async def test_titles_and_names_in_the_list_are_json(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+) -> None:
+    """Half a character would break every page that shows the list; it is replaced."""
+    standin.script = BUSY
+    await put_off(account, letter("Cut \ud83d\n", f"An\udfe0na\t <{ANNA}>"))
+    response = await ask(hass, "list_outbox")
+    assert json_loads(json_dumps(response)) == response
+    [waiting] = response["waiting"]
+    assert (waiting["title"], waiting["to"]) == ("Cut \ufffd", [f"An\ufffdna <{ANNA}>"])
 
 
 async def test_list_of_what_is_held(

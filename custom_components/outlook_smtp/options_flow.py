@@ -28,7 +28,8 @@ from .const import (
     DEFAULT_TIMEOUT,
 )
 from .message.mailbox import parse_mailboxes
-from .message.problems import LetterError, check_line
+from .message.problems import LetterError
+from .message.text import one_line
 
 
 def _whole_number(minimum: int, maximum: int, unit: str | None = None) -> Any:
@@ -66,32 +67,31 @@ class OutlookSmtpOptionsFlow(OptionsFlow):
     async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Show the options until they are right, then keep them."""
         errors: dict[str, str] = {}
+        placeholders = {"value": ""}
         if user_input is not None:
-            user_input = _tidy(user_input)
-            errors = _errors(user_input)
-            if not errors:
-                return self.async_create_entry(data=user_input)
+            try:
+                return self.async_create_entry(data=_tidy(user_input))
+            except LetterError as error:
+                errors[error.field] = error.problem
+                placeholders["value"] = error.value
         return self.async_show_form(
             step_id="init",
             data_schema=self.add_suggested_values_to_schema(
                 FORM, user_input or self.config_entry.options
             ),
             errors=errors,
+            description_placeholders=placeholders,
         )
 
 
 def _tidy(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options without white space around texts, and without blank ones."""
-    texts = {key: value.strip() for key, value in options.items() if isinstance(value, str)}
+    """Return the options with their texts as they go into headers, and without blank ones.
+
+    Raises `LetterError` if answers cannot go where they should.
+    """
+    reply_to = parse_mailboxes(options.get(CONF_REPLY_TO, ""), CONF_REPLY_TO)
+    texts = {
+        CONF_SENDER_NAME: one_line(options.get(CONF_SENDER_NAME, "")),
+        CONF_REPLY_TO: ", ".join(map(str, reply_to)),
+    }
     return {key: value for key, value in (options | texts).items() if value != ""}
-
-
-def _errors(options: dict[str, Any]) -> dict[str, str]:
-    """Return what is wrong with the options, by field."""
-    errors: dict[str, str] = {}
-    for field, check in ((CONF_SENDER_NAME, check_line), (CONF_REPLY_TO, parse_mailboxes)):
-        try:
-            check(options.get(field, ""), field)
-        except LetterError as error:
-            errors[field] = error.problem
-    return errors

@@ -59,7 +59,7 @@ SERVICE_SEND_MESSAGE: Final = "send_message"
 
 # A notify entity among addresses, between the separators that addresses have.
 _NAMED_ENTITY: Final = re.compile(
-    r"(?<![^,;])\s*(notify\.[a-z0-9_]+)\s*(?![^,;])", re.ASCII | re.IGNORECASE
+    r"(?<![^,;:])\s*(notify\.[a-z0-9_]+)\s*(?![^,;])", re.ASCII | re.IGNORECASE
 )
 _MEDIA_SOURCE: Final = vol.Schema(
     {vol.Required("media_content_id"): cv.string}, extra=vol.ALLOW_EXTRA

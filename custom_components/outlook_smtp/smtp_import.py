@@ -23,7 +23,8 @@ from .coordinator import OutlookSmtpConfigEntry
 from .issues import issue_id_of, quote
 from .message.letter import Letter
 from .message.mailbox import Mailbox, check_mailbox, parse_mailboxes
-from .message.problems import LetterError, check_line
+from .message.problems import LetterError
+from .message.text import one_line
 
 BUILT_IN_SMTP: Final = "built_in_smtp"
 
@@ -204,10 +205,8 @@ def _free_title(account: OutlookSmtpConfigEntry, recipient: Recipient) -> str:
 def _sender_options(smtp: ConfigEntry) -> dict[str, Any]:
     """Return the sender's name and where answers go, as far as a built-in entry has them right."""
     options: dict[str, Any] = {}
-    with suppress(LetterError):
-        if name := str(smtp.data.get(_SENDER_NAME) or "").strip():
-            check_line(name, CONF_SENDER_NAME)
-            options[CONF_SENDER_NAME] = name
+    if name := one_line(str(smtp.data.get(_SENDER_NAME) or "")):
+        options[CONF_SENDER_NAME] = name
     with suppress(LetterError):
         if address := str(smtp.options.get(_REPLY_TO) or "").strip():
             reply_to = Mailbox(address, str(smtp.options.get(_REPLY_TO_NAME) or "").strip())

@@ -14,7 +14,7 @@ import pytest
 from custom_components.outlook_smtp.message.compose import Composed, compose
 from custom_components.outlook_smtp.message.letter import Attachment, Letter, Priority
 from custom_components.outlook_smtp.message.mailbox import Mailbox, parse_mailboxes
-from custom_components.outlook_smtp.message.problems import LetterError, LetterProblem
+from custom_components.outlook_smtp.message.problems import LetterError
 
 NOW = datetime(2026, 11, 24, 18, 5, 9, tzinfo=timezone(timedelta(hours=-3)))
 ME = Mailbox("me@outlook.example", "Home")
@@ -27,6 +27,9 @@ LEAF_HEADERS = [*HEADERS, "Content-Transfer-Encoding"]
 
 any_text = st.text(st.characters())
 any_line = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]))
+breaking_text = st.text(
+    st.sampled_from('aZ:<>@,;()"\\ =?\r\n\t\0\x85\u2028\ud83d\udfe0'), max_size=99
+)
 wide_text = st.text(st.sampled_from('aZ 0.,"\\=?_<>@()\tü界🏠\u0301\u200d'), max_size=300)
 
 
@@ -179,7 +182,7 @@ def test_only_what_is_not_ascii_before_the_at_sign_needs_smtputf8() -> None:
     ("sender", "product", "field"),
     [
         (Mailbox("me"), "Home Assistant", "sender"),
-        (Mailbox("me@x.yz", "A\nB"), "Home Assistant", "sender"),
+        (Mailbox("me@x.yz\r\nDATA"), "Home Assistant", "sender"),
         (ME, "Home\r\nBcc: eve@x.yz", "product"),
     ],
 )
@@ -221,26 +224,25 @@ def test_titles_are_written_as_plainly_as_they_can_be(title: str, raw: bytes) ->
         ("title", "Door \ud83d", "Door \ufffd"),
         ("title", "Door \ud83c\udfe0", "Door 🏠"),
         ("sender_name", "H\ud800me", "H\ufffdme"),
+        ("title", "Door\topen\r\nBcc: eve@x.yz\0", "Door open Bcc: eve@x.yz"),
+        ("sender_name", "\nMy \x0b\u2028 home\x7f", "My home"),
     ],
 )
-def test_half_characters_in_headers_are_made_whole(field: str, value: str, seen: str) -> None:
-    """A template that breaks a character apart does not break the alert."""
+def test_what_cannot_stand_in_a_header_is_made_harmless(field: str, value: str, seen: str) -> None:
+    """A template that breaks a line or a character apart does not break the alert."""
     message = sent(**{field: value})
+    assert message.keys() == LEAF_HEADERS
     assert (message["Subject"], message["From"].addresses[0].display_name)[field != "title"] == seen
 
 
 @given(title=any_line | wide_text, name=any_line | wide_text, text=any_text | wide_text)
 def test_whatever_is_written_is_what_is_read(title: str, name: str, text: str) -> None:
-    """Titles, names and texts arrive as they were, and no header comes with them."""
-    to = (Mailbox("anna@example.com", name.strip()),)
-    try:
-        message = sent(to=to, title=title, text=text, sender_name=name)
-    except LetterError as error:
-        assert "\t" in title + name, error  # noqa: PT017 - most inputs raise nothing
-        return
+    """Titles, names and texts arrive as they were but for tabs, and no header comes with them."""
+    to = (Mailbox("anna@example.com", name),)
+    message = sent(to=to, title=title, text=text, sender_name=name)
     assert message.keys() == LEAF_HEADERS
-    assert message["Subject"] == title.strip()
-    shown = re.sub(" +", " ", name.strip())
+    assert message["Subject"] == re.sub(" *\t[ \t]*", " ", title).strip()
+    shown = re.sub("[ \t]+", " ", name).strip()
     assert mailboxes(message, "To") == [(shown, "anna@example.com")]
     assert mailboxes(message, "From") == [(shown, "me@outlook.example")]
     whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
@@ -249,23 +251,51 @@ def test_whatever_is_written_is_what_is_read(title: str, name: str, text: str) -
 
 
 @settings(deadline=None)  # The first example may load the HTML parser.
-@given(title=any_text, name=any_text, text=any_text, html=any_text, filename=any_text)
-def test_nothing_makes_a_second_message_of_the_first(**drawn: str) -> None:
-    """Any input is either refused, or composes to a message with exactly the headers meant."""
+@given(
+    title=any_text | breaking_text,
+    name=any_text | breaking_text,
+    own=any_text | breaking_text,
+    text=any_text,
+    html=any_text,
+    filename=any_text | breaking_text,
+)
+def test_nothing_makes_a_second_message_of_the_first(
+    *, title: str, name: str, own: str, text: str, html: str, filename: str
+) -> None:
+    """Any input composes to a message with exactly the headers meant."""
+    message = sent(
+        to=(Mailbox("anna@example.com", name),),
+        reply_to=(Mailbox("bert@example.com", name),),
+        title=title,
+        sender_name=own,
+        text=text,
+        html=f"<p>{html}</p>",
+        attachments=(picture(filename=filename, content_id="door"),),
+    )
+    assert sorted(message.keys()) == sorted([*HEADERS, "Reply-To"])
+    assert [address for _, address in mailboxes(message, "To")] == ["anna@example.com"]
+    assert [address for _, address in mailboxes(message, "Reply-To")] == ["bert@example.com"]
+    related = ("multipart/related", ["text/html", "image/png"])
+    assert shape(message) == ("multipart/alternative", ["text/plain", related])
+
+
+@given(
+    breaking_text | any_text,
+    st.sampled_from(
+        ["{}", "{}@x.yz", "a{}b@x.yz", "a@{}.yz", "{} <a@x.yz>", "a@x.yz ({})", "{}: a@x.yz;"]
+    ),
+)
+def test_no_recipient_is_a_header_or_a_command(written: str, form: str) -> None:
+    """Whatever is written for an address is refused, or is one word in the envelope."""
     try:
-        message = sent(
-            title=drawn["title"],
-            sender_name=drawn["name"],
-            text=drawn["text"],
-            html=f"<p>{drawn['html']}</p>",
-            attachments=(picture(filename=drawn["filename"], content_id="door"),),
-        )
-    except LetterError as error:
-        assert error.problem is LetterProblem.LINE_BREAK  # noqa: PT017 - most inputs raise none
-    else:
-        assert message.keys() == HEADERS
-        related = ("multipart/related", ["text/html", "image/png"])
-        assert shape(message) == ("multipart/alternative", ["text/plain", related])
+        to = parse_mailboxes(form.format(written), "to")
+        result = composed(to=to, reply_to=to)
+    except LetterError:
+        return
+    assert set(read(result).keys()) == {*LEAF_HEADERS, "Reply-To"}
+    for address in result.recipients:
+        assert re.fullmatch(r"[^\x00-\x20\x7f-\x9f\s<>]+@[0-9A-Za-z.-]+", address)
+        assert len(address.encode()) <= 254
 
 
 @pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])

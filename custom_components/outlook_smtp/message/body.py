@@ -9,8 +9,8 @@ from secrets import token_bytes
 from typing import Final
 
 from .content import Base64
-from .headers import readable
 from .letter import Attachment, Letter
+from .text import readable
 
 MAX_LINE: Final = 998  # RFC 5322, section 2.1.1.
 MAX_FILENAME: Final = 240  # Octets; common file systems take 255.

@@ -11,6 +11,7 @@ import re
 from typing import Final
 
 from .mailbox import Mailbox, quote
+from .text import one_line
 
 MAX_LINE: Final = 76  # RFC 2047, section 2: lines with encoded words.
 _MAX_WORD: Final = 64  # Fits a line behind every field name of this room.
@@ -21,7 +22,7 @@ _PLAIN: Final = re.compile(rf"(?!.*=\?)[!-~]{{1,{_MAX_WORD}}}(?: [!-~]{{1,{_MAX_
 
 def text_field(name: str, text: str) -> str:
     """Return a field of free text (RFC 5322, section 3.6.5), such as the subject."""
-    return _fold(name, _words(readable(text).strip()))
+    return _fold(name, _words(one_line(text)))
 
 
 def token_field(name: str, token: str) -> str:
@@ -39,18 +40,10 @@ def mailbox_field(name: str, mailboxes: Iterable[Mailbox]) -> str:
     return _fold(name, tokens)
 
 
-def readable(text: str) -> str:
-    """Return the text with surrogates paired where they can be, and replaced where not.
-
-    Templates leave them behind when they cut or decode JSON carelessly; no encoding takes them.
-    """
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
 def _mailbox_tokens(mailbox: Mailbox) -> Iterator[str]:
     """Yield the unbreakable parts of a mailbox: the words of its name, and its address."""
     # As mail readers show it: runs of spaces in a name mean nothing (RFC 5322, section 3.2.2).
-    name = re.sub(" +", " ", readable(mailbox.name).strip())
+    name = re.sub(" +", " ", mailbox.name)
     if not name:
         yield mailbox.envelope
         return

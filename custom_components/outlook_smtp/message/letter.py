@@ -6,7 +6,8 @@ import re
 from typing import Final
 
 from .mailbox import Mailbox, check_mailbox
-from .problems import LetterError, LetterProblem, check_line
+from .problems import LetterError, LetterProblem
+from .text import one_line
 
 MAX_RECIPIENTS: Final = 100  # RFC 5321, section 4.5.3.1.8: the number any server must take.
 
@@ -60,9 +61,8 @@ class Letter:
     sender_name: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be sent or could smuggle something into the message."""
-        check_line(self.title.strip(), "title")
-        check_line((self.sender_name or "").strip(), "sender_name")
+        """Put the title on one line, and refuse what cannot be sent."""
+        object.__setattr__(self, "title", one_line(self.title))
         for mailbox in self.reply_to:
             check_mailbox(mailbox, "reply_to")
         self._check_recipients()

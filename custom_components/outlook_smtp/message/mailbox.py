@@ -9,27 +9,30 @@ import unicodedata
 import idna
 
 from .problems import LetterError, LetterProblem, check_line
+from .syntax import split
+from .text import one_line
 
 MAX_ADDRESS: Final = 254  # Octets; RFC 5321, section 4.5.3.1.3, less the angle brackets.
 MAX_LOCAL_PART: Final = 64  # Octets; RFC 5321, section 4.5.3.1.1.
+MAX_MAILBOXES: Final = 500  # That are looked at in one field.
+MAX_FIELD: Final = MAX_MAILBOXES * 320  # Characters that are looked at in one field.
 
 # RFC 5322, section 3.2.3 ("atext"), with RFC 6532, section 3.2 for what is not ASCII.
 _ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\u0080-\U0010ffff]+"
 _LOCAL_PART: Final = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
 _PHRASE: Final = re.compile(rf"{_ATOM}(?: {_ATOM})*")
-_LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_DOMAIN: Final = re.compile(rf"(?:{_LABEL}\.)+(?!\d+$){_LABEL}")
-_NAMED: Final = re.compile(r'(?P<name>"(?:[^"\\]|\\.)*"\s*|[^"<>@,;]*)<(?P<address>[^<>]*)>')
-# A quote that nobody closed reaches to the end, or every later one would be tried in turn.
-_PART: Final = re.compile(r'(?:"(?:[^"\\]|\\.)*"?|[^",;])+', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """An address and the name that stands beside it."""
+    """An address and the name that stands beside it, on one line whatever it is made of."""
 
     address: str
     name: str = ""
+
+    def __post_init__(self) -> None:
+        """Take out of the name what could end its line or is half a character."""
+        object.__setattr__(self, "name", one_line(self.name))
 
     def __str__(self) -> str:
         """Return the form of RFC 5322, section 3.4, its characters not yet encoded."""
@@ -37,15 +40,13 @@ class Mailbox:
 
     @property
     def envelope(self) -> str:
-        """The address as it goes on the wire: normalised, its domain in ASCII (RFC 5891).
+        """The address as it goes on the wire: normalized, its domain in ASCII (RFC 5891).
 
         Raises `ValueError` for an address that `check_mailbox` refuses.
         """
-        # Some characters normalise to ASCII punctuation, so that nothing is checked before.
+        # Some characters normalize to ASCII punctuation, so that nothing is checked before.
         local_part, _, domain = unicodedata.normalize("NFC", self.address).rpartition("@")
-        if not domain.isascii():
-            domain = idna.encode(domain, uts46=True).decode()
-        return f"{local_part}@{domain}"
+        return f"{local_part}@{domain if domain.isascii() else _encode(domain)}"
 
     @property
     def domain(self) -> str:
@@ -62,49 +63,57 @@ def quote(name: str) -> str:
 
 
 def parse_mailbox(text: str, field: str) -> Mailbox:
-    """Read `a@b.c`, `Name <a@b.c>` or `"Name, quoted" <a@b.c>`; white space around is forgiven.
+    """Read one mailbox, in any form that `parse_mailboxes` reads.
 
     Args:
         text: One mailbox, as written by a person or a template.
         field: The action's field that it came from.
 
     Raises:
-        LetterError: It is none, more than one, or holds a control character.
+        LetterError: It is none, or more than one.
 
     """
-    text = text.strip()
-    check_line(text, field)
-    if match := _NAMED.fullmatch(text):
-        mailbox = Mailbox(match["address"].strip(), _read_name(match["name"].strip()))
-    else:
-        mailbox = Mailbox(text)
-    check_mailbox(mailbox, field)
-    return mailbox
+    mailboxes = parse_mailboxes(text, field)
+    if len(mailboxes) > 1:
+        raise LetterError(field, LetterProblem.TEXT_AFTER_ADDRESS, text.strip())
+    if not mailboxes:
+        raise LetterError(field, LetterProblem.MISSING_AT, text.strip())
+    return mailboxes[0]
 
 
 def parse_mailboxes(texts: Iterable[str] | str, field: str) -> tuple[Mailbox, ...]:
     """Read mailboxes from texts that each hold none, one or several.
 
-    Commas separate them, and semicolons, as people are used to from Outlook.
+    Understood are `a@b.c`, `Name <a@b.c>`, `"Name, quoted" <a@b.c>`, `a@b.c (Name)` and groups,
+    `Name: a@b.c, d@e.f;` (RFC 5322, section 3.4). Commas separate them, and semicolons, as people
+    are used to from Outlook.
 
     Args:
         texts: One text, as a template yields it, or many.
         field: The action's field that they came from.
 
     Raises:
-        LetterError: One of the parts is not a mailbox.
+        LetterError: One of the parts is not a mailbox, or there are more than anyone writes.
 
     """
-    texts = [texts] if isinstance(texts, str) else texts
-    parts = (part for text in texts for part in _PART.findall(text))
-    return tuple(parse_mailbox(part, field) for part in parts if part.strip())
+    texts = (texts,) if isinstance(texts, str) else tuple(texts)
+    if sum(map(len, texts)) > MAX_FIELD:
+        raise LetterError(field, LetterProblem.ADDRESS_TOO_LONG, max(texts, key=len).strip())
+    if (count := sum(text.count("@") for text in texts)) > MAX_MAILBOXES:
+        raise LetterError(field, LetterProblem.TOO_MANY_RECIPIENTS, str(count))
+    mailboxes = tuple(
+        Mailbox(part.address, part.name) for text in texts for part in split(text, field)
+    )
+    for mailbox in mailboxes:
+        check_mailbox(mailbox, field)
+    return mailboxes
 
 
 def check_mailbox(mailbox: Mailbox, field: str) -> None:
-    """Refuse a mailbox that cannot be written to, or whose parts could break out of a header.
+    """Refuse a mailbox that cannot be written to, or whose address could break out of a command.
 
-    Quoted local parts, address literals and domains of one label are refused: they are typing
-    errors far more often than mailboxes, and Outlook.com delivers to none of them.
+    Quoted local parts, address literals and domains of one label are refused: they are typos far
+    more often than mailboxes, and Outlook.com delivers to none of them.
 
     Args:
         mailbox: The mailbox.
@@ -114,32 +123,73 @@ def check_mailbox(mailbox: Mailbox, field: str) -> None:
         LetterError: The address is malformed or too long, or a control character is inside.
 
     """
-    check_line(mailbox.name, field)
     check_line(mailbox.address, field)
-    if not _is_valid(mailbox):
-        raise LetterError(field, LetterProblem.INVALID_ADDRESS, mailbox.address)
+    if problem := _find_problem(mailbox):
+        raise LetterError(field, problem, mailbox.address)
 
 
-def _is_valid(mailbox: Mailbox) -> bool:
-    """Return whether the address is a local part and a domain that may go on the wire."""
-    if len(mailbox.address) > MAX_ADDRESS:
-        return False
-    try:
-        envelope = mailbox.envelope
-    except UnicodeError:
-        return False
-    local_part, _, domain = envelope.rpartition("@")
-    return bool(
-        envelope.isprintable()
-        and _LOCAL_PART.fullmatch(local_part)
-        and _DOMAIN.fullmatch(domain)
-        and len(local_part.encode()) <= MAX_LOCAL_PART
-        and len(envelope.encode()) <= MAX_ADDRESS
+def _find_problem(mailbox: Mailbox) -> LetterProblem | None:
+    """Return what is wrong with an address, if anything is: first what tells most."""
+    if _is_longer(mailbox.address, MAX_ADDRESS):
+        return LetterProblem.ADDRESS_TOO_LONG
+    local_part, at, domain = unicodedata.normalize("NFC", mailbox.address).rpartition("@")
+    if not at:
+        return LetterProblem.MISSING_AT
+    return (
+        _find_local_problem(local_part)
+        or _find_domain_problem(domain)
+        or (LetterProblem.ADDRESS_TOO_LONG if _is_longer(mailbox.envelope, MAX_ADDRESS) else None)
     )
 
 
-def _read_name(name: str) -> str:
-    """Return a display name without its quotes, or with single spaces if it had none."""
-    if name.startswith('"'):
-        return re.sub(r"\\(.)", r"\1", name[1:-1]).strip()
-    return re.sub(" +", " ", name)
+def _find_local_problem(local_part: str) -> LetterProblem | None:
+    """Return what is wrong with the part before the @, which RFC 5322 calls a dot-atom."""
+    if not local_part:
+        return LetterProblem.NOTHING_BEFORE_AT
+    if _is_longer(local_part, MAX_LOCAL_PART):
+        return LetterProblem.ADDRESS_TOO_LONG
+    if local_part.isprintable() and _LOCAL_PART.fullmatch(local_part):
+        return None
+    return _explain_local_part(local_part)
+
+
+def _explain_local_part(local_part: str) -> LetterProblem:
+    """Return the most likely reason why something before an @ is no local part."""
+    if local_part.endswith('"'):
+        return LetterProblem.INVALID_LOCAL_PART
+    if ":" in local_part:
+        return LetterProblem.COLON_IN_ADDRESS
+    if _holds_space(local_part):
+        return LetterProblem.SPACE_IN_ADDRESS
+    return LetterProblem.SEVERAL_AT if "@" in local_part else LetterProblem.INVALID_LOCAL_PART
+
+
+def _find_domain_problem(domain: str) -> LetterProblem | None:
+    """Return what is wrong with the part after the @: it has to be a host name of many labels."""
+    if not domain:
+        return LetterProblem.NOTHING_AFTER_AT
+    if _holds_space(domain):
+        return LetterProblem.SPACE_IN_ADDRESS
+    try:
+        *parents, last = _encode(domain).split(".")
+    except UnicodeError:
+        return LetterProblem.INVALID_DOMAIN
+    return None if parents and last and not last.isdigit() else LetterProblem.INVALID_DOMAIN
+
+
+def _encode(domain: str) -> str:
+    """Return a domain in ASCII.
+
+    Raises `UnicodeError` if it breaks the rules of host names or of RFC 5891.
+    """
+    return idna.encode(domain, strict=True, uts46=True, std3_rules=True).decode()
+
+
+def _holds_space(text: str) -> bool:
+    """Return whether there is white space of any kind in a text."""
+    return text.split() != [text]
+
+
+def _is_longer(text: str, limit: int) -> bool:
+    """Return whether a text has more octets than a limit, on the wire."""
+    return len(text) > limit or len(text.encode(errors="replace")) > limit

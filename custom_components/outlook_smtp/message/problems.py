@@ -1,25 +1,33 @@
 """The vocabulary of what can be wrong with a letter before anything is sent."""
 
 from enum import StrEnum
-import re
 from typing import Final
 
-MAX_VALUE: Final = 100  # Characters of an offending text that are quoted to the user.
+from .text import holds_control
 
-# CR, LF, NUL and the other C0 and C1 controls (NEL is one), and Unicode's two line separators:
-# some mail readers break lines at each of them.
-_LINE_BREAKERS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+MAX_VALUE: Final = 100  # Characters of an offending text that are quoted to the user.
 
 
 class LetterProblem(StrEnum):
     """The stable keys of all problems; translations rely on them."""
 
+    ADDRESS_TOO_LONG = "address_too_long"
+    COLON_IN_ADDRESS = "colon_in_address"
     DUPLICATE_CONTENT_ID = "duplicate_content_id"
-    INVALID_ADDRESS = "invalid_address"
     INVALID_CONTENT_ID = "invalid_content_id"
+    INVALID_DOMAIN = "invalid_domain"
+    INVALID_LOCAL_PART = "invalid_local_part"
     LINE_BREAK = "line_break"
+    MISSING_AT = "missing_at"
     NO_RECIPIENT = "no_recipient"
+    NOTHING_AFTER_AT = "nothing_after_at"
+    NOTHING_BEFORE_AT = "nothing_before_at"
+    SEVERAL_AT = "several_at"
+    SPACE_IN_ADDRESS = "space_in_address"
+    TEXT_AFTER_ADDRESS = "text_after_address"
     TOO_MANY_RECIPIENTS = "too_many_recipients"
+    UNCLOSED_QUOTE = "unclosed_quote"
+    UNMATCHED_BRACKET = "unmatched_bracket"
 
 
 class LetterError(ValueError):
@@ -38,7 +46,7 @@ class LetterError(ValueError):
 
 
 def check_line(text: str, field: str) -> None:
-    """Refuse a header value that could end its line and start another header.
+    """Refuse a value that could end its line and start another header or command.
 
     Args:
         text: The value, as its author wrote it.
@@ -48,7 +56,7 @@ def check_line(text: str, field: str) -> None:
         LetterError: It holds a line break or another control character.
 
     """
-    if _LINE_BREAKERS.search(text):
+    if holds_control(text):
         raise LetterError(field, LetterProblem.LINE_BREAK, text)
 
 

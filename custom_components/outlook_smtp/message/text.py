@@ -1,0 +1,38 @@
+"""Makes text that templates yield fit to be encoded and to stand in a header."""
+
+import re
+from typing import Final
+
+# CR, LF, NUL and the other C0 and C1 controls (NEL is one), and Unicode's two line separators:
+# some mail readers break lines at each of them.
+_CONTROLS: Final = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
+_CONTROL: Final = re.compile(f"[{_CONTROLS}]")
+# Spaces too, for a pattern of spaces around a control character takes quadratic time.
+_GAP: Final = re.compile(f"[ {_CONTROLS}]+")
+
+
+def readable(text: str) -> str:
+    """Return the text with surrogates paired where they can be, and replaced where not.
+
+    Templates leave them behind when they cut or decode JSON carelessly; no encoding takes them,
+    and JSON that holds one cannot be read.
+    """
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def one_line(text: str) -> str:
+    """Return the text with one space for each line break, tab or other run of control characters.
+
+    White space around it is left out.
+    """
+    return _GAP.sub(_space, readable(text)).strip()
+
+
+def holds_control(text: str) -> bool:
+    """Return whether there is a line break or another control character in the text."""
+    return bool(_CONTROL.search(text))
+
+
+def _space(gap: re.Match[str]) -> str:
+    """Return what stands for a gap: one space, or the spaces themselves if it is made of them."""
+    return " " if gap[0].strip(" ") else gap[0]
