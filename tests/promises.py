@@ -11,6 +11,7 @@ JITTER: Final = 0.2  # Of a delay.
 LONGEST_DELAY: Final = 2160.0
 PROBE_AFTER: Final = 3600.0
 LONGEST_HOLD: Final = 86_400.0
+LOCK_HOURS: Final = [4, 8, 16, 24, 24]  # Between tries of a locked account.
 MAX_AUTH_FAILURES: Final = 10
 MAX_LOST_ANSWERS: Final = 5
 MAX_SETBACKS: Final = 3

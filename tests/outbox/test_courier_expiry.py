@@ -52,7 +52,7 @@ async def test_only_what_is_too_old_expires(
     standin: StandIn, queue: Queue, told: list[Delivery], freezer: FrozenDateTimeFactory
 ) -> None:
     """A restart does not make a message younger, and the younger one is sent."""
-    standin.script = Script.for_row(ROWS["credentials_incorrect"])
+    standin.script = Script.for_row(ROWS["tenant_disabled"])
     async with running(courier_on(standin, queue, lifetime=DAY)):
         await add(queue, 1)
         await let_pass(freezer, queue, 20 * HOUR)
