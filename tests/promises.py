@@ -13,6 +13,7 @@ PROBE_AFTER: Final = 3600.0
 EARLY_LOOK: Final = 5.0
 FIRST_MINUTE: Final = 60.0
 LONGEST_HOLD: Final = 86_400.0
+LOCK_HOURS: Final = [4, 8, 16, 24, 24]  # Between tries of a locked account.
 MAX_AUTH_FAILURES: Final = 10
 MAX_LOST_ANSWERS: Final = 5
 MAX_SETBACKS: Final = 3

@@ -199,7 +199,7 @@ async def test_recovery_ends_the_call_to_sign_in_again(
     await hass.async_block_till_done()
     assert hass.config_entries.flow.async_progress_by_handler(DOMAIN)
     standin.mailboxes[ADDRESS].password = "right-password"
-    await pass_time(minutes=31)
+    await account.runtime_data.async_check_now()
     assert connection(hass).state == STATE_ON
     await until(lambda: len(standin.received) == 1)
     assert not hass.config_entries.flow.async_progress_by_handler(DOMAIN)
@@ -262,7 +262,7 @@ async def test_a_quota_shows_again_when_the_sign_in_is_mended(
     await pass_time(minutes=31)
     assert connection(hass).attributes["problem"] == "invalid_credentials"
     standin.mailboxes[ADDRESS].password = "right-password"
-    await pass_time(minutes=31)
+    await account.runtime_data.async_check_now()
     assert connection(hass).attributes["problem"] == "daily_limit"
     assert connection(hass).state == STATE_OFF
 
@@ -308,9 +308,10 @@ async def test_held_mail_does_not_depend_on_polling(
     """Whoever switches polling off still gets what waits sent when the account is well again."""
     hass.config_entries.async_update_entry(account, pref_disable_polling=True)
     await hass.async_block_till_done(wait_background_tasks=True)
-    standin.mailboxes[ADDRESS].password = "changed"
+    row = next(row for row in CATALOGUE if row.name == "tenant_disabled")
+    standin.mailboxes[ADDRESS].script = Script.for_row(row)
     await send(hass)
-    standin.mailboxes[ADDRESS].password = "right-password"
+    standin.mailboxes[ADDRESS].script = Script()
     await pass_time(minutes=31)
     await until(lambda: len(standin.received) == 1)
     connections = standin.connections

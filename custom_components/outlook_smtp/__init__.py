@@ -25,7 +25,7 @@ from .message.mailbox import parse_mailboxes
 from .outbox_actions import async_setup_outbox_actions
 from .queues import async_open_queue, async_remove_queue
 from .services import async_setup_services
-from .sign_in import TokenFile, async_load_tokens
+from .sign_in import TokenFile, async_is_signed_in_anew, async_load_tokens
 from .smtp_import import async_watch_smtp
 from .tally import async_remove_log
 
@@ -75,7 +75,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) 
     dr.async_get(hass).async_get_or_create(config_entry_id=entry.entry_id, **account_device(entry))
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     await async_register_legacy_notify(hass, entry)
-    await mailer.courier.start()
+    await mailer.courier.start(signed_in_anew=async_is_signed_in_anew(hass, entry))
     coordinator.async_begin()
     AccountIssues(hass, entry)
     entry.async_on_unload(

@@ -16,6 +16,7 @@ from .account_forms import SERVER_FORM
 from .const import CONF_ACCOUNT_KIND, CONF_SECURITY, DOMAIN
 from .coordinator import OutlookSmtpConfigEntry
 from .exceptions import fault_placeholders
+from .sign_in import async_note_sign_in
 from .smtp.account import PORTS, SERVERS, AccountKind, Security, Server
 from .smtp.faults import Fault, Kind, Problem
 from .staged_check import StagedCheck
@@ -82,6 +83,7 @@ class AccountFlow(AbstractOAuth2FlowHandler):
         """Keep the account that was found to work."""
         if self.source == SOURCE_USER:
             return self.async_create_entry(title=self._data[CONF_EMAIL], data=self._data)
+        async_note_sign_in(self.hass, self._entry)
         if self._data == self._entry.data:
             # Without a change nothing else tells the account that it works again.
             self.hass.config_entries.async_schedule_reload(self._entry.entry_id)

@@ -66,10 +66,10 @@ class AccountRepair(RepairsFlow):
 
         ends = mailer.async_subscribe(async_on_contact), mailer.queue.subscribe(async_on_delivery)
         try:
-            await mailer.courier.flush()
-            await coordinator.async_refresh()
+            await coordinator.async_check_now()
             # Where the account is let in, only a message shows whether it may send.
             if mailer.queue.items and coordinator.last_fault is None:
+                await mailer.courier.flush()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(PATIENCE):
                         await tried.wait()

@@ -78,7 +78,7 @@ class CheckButton(AccountButton):
     @override
     async def async_press(self) -> None:
         """Connect and sign in, and say what is wrong if that does not work."""
-        await self._coordinator.async_refresh()
+        await self._coordinator.async_check_now()
         if fault := self._coordinator.last_fault:
             account = self._mailer.account
             raise fault_error(fault, account.address, account.server)

@@ -86,6 +86,7 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
         self._suspicion: Suspicion | None = None
         self.sent = SentLog(hass, entry)
         self._clock = ClockWatch(hass, self.async_refresh)
+        self._is_asked = False
         entry.async_on_unload(mailer.async_subscribe(self._async_on_contact))
         entry.async_on_unload(self._async_forget_suspicion)
         entry.async_on_unload(self._clock.stop)
@@ -95,21 +96,33 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
             )
         )
 
+    async def async_check_now(self) -> None:
+        """Check because somebody asks for it, even if the sign-in was refused before."""
+        self._is_asked = True
+        try:
+            await self.async_refresh()
+        finally:
+            self._is_asked = False
+
     @override
     async def _async_update_data(self) -> Health:
-        """Check the account."""
+        """Check the account, unless it would only be refused again."""
         started = self.hass.loop.time()
-        self.last_fault = None
+        fault: Fault | None = None
         try:
-            self.last_report = await self.mailer.courier.check()
+            report = await self.mailer.courier.check(unless_refused=not self._is_asked)
+            if report is None:
+                return self.data
+            self.last_report = report
         except SubmissionError as error:
-            self.last_fault = error.fault
+            fault = error.fault
         except Exception:
             _LOGGER.exception("Unforeseen trouble with the check of an account")
-            self.last_fault = Fault(Kind.TRANSIENT, Problem.UNFORESEEN)
+            fault = Fault(Kind.TRANSIENT, Problem.UNFORESEEN)
+        self.last_fault = fault
         if self._shutdown_requested:  # The account was unloaded meanwhile.
             return self.data
-        return self._health_after(Contact(self.last_fault, self.hass.loop.time() - started))
+        return self._health_after(Contact(fault, self.hass.loop.time() - started))
 
     async def _async_check_held(self, _: datetime) -> None:
         """Look whether mail that is held may go, though somebody has switched polling off."""
@@ -139,6 +152,8 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
         fault = contact.fault
         self._watch_clock(fault)
         kind = fault.kind if fault else None
+        if kind in (Kind.SETUP, Kind.TRANSIENT) and self.mailer.courier.refusal:
+            return self.data  # What was met on the way does not take the refusal's place.
         accepted = contact.submitting and fault is None
         if self._waits_for_mail and not accepted and kind in (None, Kind.MESSAGE, Kind.TRANSIENT):
             return self.data

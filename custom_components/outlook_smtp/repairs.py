@@ -15,6 +15,7 @@ from .issues import (
     OUTBOX_FULL,
     describe_account,
     describe_health,
+    quote,
 )
 from .outbox_repairs import FailedRepair, OutboxRepair, SetAsideRepair
 from .smtp.faults import Problem
@@ -44,10 +45,14 @@ class HealthRepair(AccountRepair):
 
     def _show_check(self, errors: dict[str, str]) -> RepairsFlowResult:
         """Show what is wrong, and what the last look has met."""
+        return self._show_form("check", self._texts(), errors)
+
+    def _texts(self) -> dict[str, str]:
+        """Return what the texts may tell, with the answer to the last look if there was one."""
         texts = describe_health(self._entry)
-        if errors and (fault := self._coordinator.last_fault):
+        if fault := self._coordinator.last_fault:
             texts["answer"] = fault.reply or "-"
-        return self._show_form("check", texts, errors)
+        return texts
 
 
 class PasswordRepair(HealthRepair):
@@ -59,6 +64,24 @@ class PasswordRepair(HealthRepair):
             step_id="init",
             menu_options=["sign_in", "check"],
             description_placeholders=describe_health(self._entry),
+        )
+
+    async def async_step_check(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
+        """Look whether mail works again; the sign-in stays on offer while it does not."""
+        await self._async_try()
+        if self._coordinator.data.connected:
+            return self.async_create_entry(data={})
+        return await self.async_step_still_refused()
+
+    async def async_step_still_refused(
+        self, user_input: dict[str, str] | None = None
+    ) -> RepairsFlowResult:
+        """Tell what the look has met, and offer the same choice again."""
+        texts = self._texts()
+        return self.async_show_menu(
+            step_id="still_refused",
+            menu_options=["sign_in", "check"],
+            description_placeholders=texts | {"answer": quote(texts["answer"])},
         )
 
     async def async_step_sign_in(

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import CONF_CLIENT_ID, CONF_EMAIL, CONF_TOKEN
-from homeassistant.core import Event, HomeAssistant
+from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.config_entry_oauth2_flow import (
@@ -17,6 +17,7 @@ from homeassistant.helpers.config_entry_oauth2_flow import (
 )
 from homeassistant.helpers.json import save_json
 from homeassistant.helpers.storage import STORAGE_DIR
+from homeassistant.util.hass_dict import HassKey
 from homeassistant.util.json import load_json_object
 
 from .auth.application import AUTHORITY, Application
@@ -30,6 +31,8 @@ from .smtp.faults import Fault, Kind, Problem, SubmissionError
 
 type StoreToken = Callable[[Token], Awaitable[None]]
 
+# The data with which each account was last set up.
+_SIGNED_IN_WITH: Final[HassKey[dict[str, Mapping[str, Any]]]] = HassKey(f"{DOMAIN}_signed_in_with")
 _OBTAINED: Final = "obtained_at"
 _SIGN_IN: Final = "sign_in"
 
@@ -74,6 +77,21 @@ def read_auth_error(error: AuthError) -> Fault:
     text = " ".join(filter(None, (error.code, error.description)))
     kind = _KINDS.get(error.problem, Kind.CREDENTIALS)
     return Fault(kind, Problem(error.problem.value), text=text)
+
+
+@callback
+def async_note_sign_in(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> None:
+    """Note that somebody has signed an account in, even if it is with what it had before."""
+    hass.data.setdefault(_SIGNED_IN_WITH, {})[entry.entry_id] = {}
+
+
+@callback
+def async_is_signed_in_anew(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> bool:
+    """Return whether somebody has changed or signed in an account since it was last set up."""
+    known = hass.data.setdefault(_SIGNED_IN_WITH, {})
+    before = known.get(entry.entry_id, entry.data)
+    known[entry.entry_id] = entry.data
+    return before != entry.data
 
 
 async def async_load_tokens(

@@ -73,9 +73,11 @@ def courier_on(
 
 
 @asynccontextmanager
-async def running(courier: WatchedCourier) -> AsyncIterator[WatchedCourier]:
+async def running(
+    courier: WatchedCourier, *, signed_in_anew: bool = False
+) -> AsyncIterator[WatchedCourier]:
     """Start a courier, and stop it in the end."""
-    await courier.start()
+    await courier.start(signed_in_anew=signed_in_anew)
     try:
         yield courier
     finally:

@@ -57,7 +57,7 @@ async def test_after_a_start_what_is_too_old_has_one_more_try(
     standin: StandIn, queue: Queue, freezer: FrozenDateTimeFactory, again: str | None
 ) -> None:
     """A restart does not make a message younger, but the clock alone gives none up."""
-    standin.script = Script.for_row(ROWS["credentials_incorrect"])
+    standin.script = Script.for_row(ROWS["tenant_disabled"])
     async with running(courier_on(standin, queue, lifetime=DAY)):
         await add(queue, 1)
         await let_pass(freezer, queue, 20 * HOUR)

@@ -122,7 +122,7 @@ async def test_a_person_or_another_sign_in_ends_a_hold(
             await courier.flush()
             await all_done(queue)
     if way != "flush":
-        async with running(courier_on(standin, queue)) as courier:
+        async with running(courier_on(standin, queue), signed_in_anew=True) as courier:
             await all_done(queue)
     assert courier.hold is None
     assert numbers(standin) == [1]

@@ -1,5 +1,6 @@
 """The schedule: pace, back-off and holds."""
 
+import json
 from math import inf
 import time
 from typing import Any
@@ -23,6 +24,7 @@ from tests.promises import (
     FIRST_DELAY,
     JITTER,
     LAST_DELAY,
+    LOCK_HOURS,
     LONGEST_DELAY,
     LONGEST_HOLD,
     MAX_AUTH_FAILURES,
@@ -39,6 +41,9 @@ AUTH_FAILURE = Fault(Kind.TRANSIENT, Problem.TEMPORARY_AUTH_FAILURE, 451)
 WRONG_PASSWORD = Fault(Kind.CREDENTIALS, Problem.INVALID_CREDENTIALS, 535)
 SUSPENDED = Fault(Kind.ACCOUNT, Problem.SUSPENDED, 554)
 SETUP = Fault(Kind.SETUP, Problem.NOT_SMTP)
+PASSWORDS_OFF = Fault(Kind.ACCOUNT, Problem.BASIC_AUTH_DISABLED, 535)
+LOCKED = Fault(Kind.ACCOUNT, Problem.ACCOUNT_LOCKED, 535)
+GIVEN_UP = Fault(Kind.CREDENTIALS, Problem.TEMPORARY_AUTH_FAILURE, 451)
 REFUSED = Fault(Kind.MESSAGE, Problem.MESSAGE_REFUSED, 554)
 SENDING_QUOTA = Fault(Kind.QUOTA, Problem.SENDING_QUOTA, 554)
 DAILY_LIMIT = Fault(Kind.QUOTA, Problem.DAILY_LIMIT, 550, "5.1.90", "It is enough")
@@ -47,6 +52,7 @@ FAULTS = (
     BUSY,
     AUTH_FAILURE,
     WRONG_PASSWORD,
+    LOCKED,
     SUSPENDED,
     SETUP,
     REFUSED,
@@ -140,6 +146,8 @@ def test_no_pace_means_no_limit(schedule: Schedule) -> None:
     [
         (WRONG_PASSWORD, False, Hold(WRONG_PASSWORD)),
         (WRONG_PASSWORD, True, Hold(WRONG_PASSWORD)),
+        (LOCKED, False, Hold(LOCKED)),
+        (LOCKED, True, Hold(LOCKED)),
         (SETUP, False, Hold(SETUP)),
         (SETUP, True, Hold(SETUP)),
         (SUSPENDED, False, Hold(SUSPENDED)),
@@ -208,6 +216,75 @@ def test_being_let_in_forgets_what_the_sign_in_met(schedule: Schedule, fault: Fa
     else:
         schedule.succeed(NOW, by_mail=False)
     assert schedule.judge(AUTH_FAILURE, later) is AUTH_FAILURE
+
+
+def test_a_locked_account_is_left_alone_for_hours_twice_as_long_each_time(
+    schedule: Schedule,
+) -> None:
+    """Who asks for a try before does not lengthen it; being let in starts it anew."""
+    now, waits = NOW, []
+    for _ in range(5):
+        schedule.fail(LOCKED, now, by_mail=False)
+        waits.append((schedule.check_at - now) / 3600)
+        early = now + 60
+        schedule.fail(LOCKED, early, by_mail=False)
+        assert schedule.check_at - early == waits[-1] * 3600
+        now = schedule.check_at
+    assert waits == LOCK_HOURS
+    schedule.succeed(now, by_mail=False)
+    schedule.fail(LOCKED, now, by_mail=False)
+    assert schedule.check_at == now + LOCK_HOURS[0] * 3600
+
+
+@pytest.mark.parametrize("fault", [WRONG_PASSWORD, LOCKED, GIVEN_UP, PASSWORDS_OFF])
+@pytest.mark.parametrize("met", [BUSY, SETUP])
+def test_who_asks_for_a_try_of_what_was_refused_gets_one(
+    schedule: Schedule, fault: Fault, met: Fault
+) -> None:
+    """What was met on the way to the server proves nothing: it stays refused."""
+    schedule.fail(fault, NOW, by_mail=False)
+    check_at = schedule.check_at
+    assert check_at > NOW
+    schedule.flush()
+    assert schedule.due <= NOW
+    schedule.fail(met, NOW, by_mail=False)
+    assert (schedule.due, schedule.check_at) == (inf, check_at)
+    assert schedule.refusal == fault
+
+
+@pytest.mark.parametrize("fault", [WRONG_PASSWORD, LOCKED, SETUP, None])
+@pytest.mark.parametrize("quota", [DAILY_LIMIT, None])
+def test_what_was_refused_is_kept_for_after_a_restart(
+    schedule: Schedule, fault: Fault | None, quota: Fault | None
+) -> None:
+    """It is forgotten only when something else signs in; what ends by itself is kept beside it."""
+    now = time.monotonic()
+    if quota:
+        schedule.fail(quota, now, by_mail=True)
+    if fault:
+        schedule.fail(fault, now, by_mail=False)
+    again, anew = Schedule(), Schedule()
+    written = json.loads(json.dumps(schedule.write()))
+    again.read(written)
+    anew.read(written, signed_in_anew=True)
+    assert again.refusal == schedule.refusal
+    assert again.check_at == pytest.approx(schedule.check_at)
+    assert (again.mail_hold and again.mail_hold.fault) == quota
+    assert (anew.mail_hold and anew.mail_hold.fault) == quota
+    assert anew.sign_in_hold is None
+    if fault is LOCKED:
+        again.fail(LOCKED, again.check_at, by_mail=False)
+        assert again.check_at == pytest.approx(now + sum(LOCK_HOURS[:2]) * 3600, abs=1)
+
+
+@pytest.mark.parametrize("kept", [{"locks": "many"}, {"until": "never"}, None, [], "refused"])
+def test_what_is_no_refusal_keeps_nobody_from_a_try(schedule: Schedule, kept: Any) -> None:
+    """A file that somebody changed is as good as none, or as one that was written now."""
+    schedule.fail(LOCKED, time.monotonic(), by_mail=False)
+    written = schedule.write()
+    again = Schedule()
+    again.read({"sign_in": written["sign_in"] | kept if isinstance(kept, dict) else kept})
+    assert bool(again.refusal) is (kept == {"locks": "many"})
 
 
 @pytest.mark.parametrize(
@@ -295,7 +372,7 @@ class AnySequence(RuleBasedStateMachine):
         else:
             self.schedule.fail(self.schedule.judge(fault, self.now), self.now, by_mail=by_mail)
 
-    @rule(fault=st.sampled_from((AUTH_FAILURE, WRONG_PASSWORD, SUSPENDED, SETUP)))
+    @rule(fault=st.sampled_from((AUTH_FAILURE, WRONG_PASSWORD, LOCKED, SUSPENDED, SETUP)))
     def check_fails(self, fault: Fault) -> None:
         """Meet a fault at the sign-in of a check."""
         held = self.schedule.mail_hold
@@ -327,12 +404,22 @@ class AnySequence(RuleBasedStateMachine):
     @invariant()
     def no_wait_is_longer_than_it_may_be(self) -> None:
         """Only what somebody has to mend has no end."""
-        if self.schedule.sign_in_hold:
+        if self.schedule.hold and self.schedule.hold is self.schedule.sign_in_hold:
             assert self.schedule.due == inf
         elif self.schedule.mail_hold:
             assert self.schedule.due <= self.now + LONGEST_HOLD
         else:
             assert self.schedule.due <= self.now + LONGEST_DELAY
+
+    @invariant()
+    def no_check_signs_in_with_what_is_refused(self) -> None:
+        """What was refused waits for a person, what is locked for hours, all else for nothing."""
+        if self.schedule.refusal is None:
+            assert self.schedule.check_at == -inf
+        elif self.schedule.refusal in (LOCKED, GIVEN_UP):
+            assert self.schedule.check_at <= self.now + LONGEST_HOLD
+        else:
+            assert self.schedule.check_at == inf
 
     @invariant()
     def no_minute_sees_more_than_its_share(self) -> None:

@@ -19,15 +19,7 @@ from ..smtp.submission import Outcome
 from .item import Item
 from .queue import Queue
 from .record import DamagedError
-from .schedule import (
-    FIRST_DELAY,
-    LONGEST_DELAY,
-    Hold,
-    Schedule,
-    delay_after,
-    read_hold,
-    write_hold,
-)
+from .schedule import FIRST_DELAY, LONGEST_DELAY, Hold, Schedule, delay_after
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -86,7 +78,7 @@ class Courier:
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
         self._grace: asyncio.Timeout | None = None
-        self._saved_hold: Hold | None = None
+        self._saved: object = None
         self._present: tuple[Item, ...] = ()
         self._asked_again = False
         self._flushes = 0
@@ -102,14 +94,27 @@ class Courier:
         hold = self._schedule.hold
         return hold if hold and time.monotonic() < hold.until else None
 
+    @property
+    def refusal(self) -> Fault | None:
+        """Return why the sign-in was refused, while only a person may have it tried again."""
+        return self._schedule.refusal
+
     def due(self, item: Item) -> float:
         """Return when a message is tried next, on a clock that never jumps."""
         return max(self._schedule.due, item.not_before)
 
-    async def start(self) -> None:
-        """Begin, with the hold that was in force before a restart."""
-        kept = read_hold(await asyncio.to_thread(self._queue.spool.load_hold))
-        self._schedule.mail_hold = self._saved_hold = kept
+    async def start(self, *, signed_in_anew: bool = False) -> None:
+        """Begin, with the hold that was in force before a restart.
+
+        Args:
+            signed_in_anew: Whether what was refused then is no longer what signs in.
+
+        """
+        kept = await asyncio.to_thread(self._queue.spool.load_hold)
+        self._schedule.read(kept, signed_in_anew=signed_in_anew)
+        if signed_in_anew:
+            await self._save_hold()
+        self._saved = self._schedule.kept
         self._schedule.begin(time.monotonic())
         self._stopping = False
         self._queue.on_added = self._added
@@ -130,8 +135,12 @@ class Courier:
             self._queue.put_off(item)
         await self._queue.save_ages()
 
-    async def check(self) -> Report:
+    async def check(self, *, unless_refused: bool = False) -> Report | None:
         """Connect, encrypt, verify, sign in and take leave.
+
+        Args:
+            unless_refused: Whether nobody has asked for it, so that nothing is done about what
+                is known to be refused; the result is None then.
 
         Raises:
             SubmissionError: With the fault of the stage that failed.
@@ -140,6 +149,8 @@ class Courier:
         try:
             async with self._turn:
                 flushes = self._flushes
+                if unless_refused and time.monotonic() < self._schedule.check_at:
+                    return None
                 await self._sessions.close()  # One connection an account.
                 report = await probe(self._account)
         except SubmissionError as error:
@@ -153,7 +164,10 @@ class Courier:
         return report
 
     async def flush(self) -> None:
-        """Try now, whatever the back-off or a hold says, or a try that is under way will meet."""
+        """Try now, whatever the back-off or a hold says, or a try that is under way will meet.
+
+        What was refused is tried once.
+        """
         self._flushes += 1
         await self._release()
 
@@ -350,22 +364,21 @@ class Courier:
         Whoever asked for a try while one was under way gets another one, unless all are held.
         """
         self._schedule.fail(fault, time.monotonic(), by_mail=by_mail)
+        await self._save_hold()
         items = tuple(self._queue.items)
         if self._asked_again and not self.hold:
             self._schedule.hurry()
             items = self._present
         for item in items:
             self._queue.put_off(item, fault)
-        await self._save_hold()
 
     async def _save_hold(self) -> None:
-        """Keep a hold that ends by itself for after a restart."""
+        """Keep for after a restart a hold that ends by itself, and what was refused."""
         async with self._saving:
-            hold = self._schedule.mail_hold
-            if hold is self._saved_hold:
+            if (kept := self._schedule.kept) == self._saved:
                 return
-            self._saved_hold = hold
+            self._saved = kept
             try:
-                await asyncio.to_thread(self._queue.spool.save_hold, write_hold(hold))
+                await asyncio.to_thread(self._queue.spool.save_hold, self._schedule.write())
             except OSError as error:
                 _LOGGER.error("A hold cannot be kept for after a restart: %s", error.strerror)

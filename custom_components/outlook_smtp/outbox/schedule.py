@@ -41,6 +41,14 @@ AT_START: Final = frozenset(
 )
 # An answer of this kind may hide that the sign-in is refused for good.
 MAX_AUTH_FAILURES: Final = 10
+# How long what may end by itself is left alone: trying too often is what locks an account.
+LOCK_DELAY: Final = 14_400.0
+LONGEST_LOCK: Final = 86_400.0
+
+_SIGN_IN: Final = "sign_in"  # Where the file of a hold says what was refused.
+_LOCKS: Final = (Problem.ACCOUNT_LOCKED, Problem.TEMPORARY_AUTH_FAILURE)
+# With these it does not matter which password it is.
+_REFUSED_PASSWORDS: Final = (Problem.BASIC_AUTH_DISABLED, Problem.SECURITY_DEFAULTS)
 
 
 def delay_after(failures: int, first: float | None = None) -> float:
@@ -58,6 +66,17 @@ def hold_length(fault: Fault) -> float:
     if fault.kind is Kind.QUOTA:
         return QUOTA_HOLDS.get(fault.problem, LONGEST_HOLD)
     return PROBE_AFTER
+
+
+def delay_after_lock(locks: int) -> float:
+    """Return how long to leave a locked account alone after so many tries that found it locked."""
+    return min(LOCK_DELAY * 2.0 ** min(locks - 1, 16), LONGEST_LOCK)
+
+
+def is_refusal(fault: Fault) -> bool:
+    """Return whether the same sign-in would be refused again, and might lock the account."""
+    refusals = (*_REFUSED_PASSWORDS, Problem.ACCOUNT_LOCKED)
+    return fault.kind is Kind.CREDENTIALS or fault.problem in refusals
 
 
 class Pace:
@@ -100,6 +119,9 @@ class Schedule:
         self.sign_in_hold: Hold | None = None
         self.mail_hold: Hold | None = None
         self.retry_at = -inf
+        self.check_at = -inf  # Until then no check signs in by itself with what was refused.
+        self._locks = 0
+        self._asked = False
         self._pace = pace or Pace()
         self._failures = 0
         self._auth_failures = 0
@@ -110,12 +132,18 @@ class Schedule:
     @property
     def hold(self) -> Hold | None:
         """Return what holds the messages; what an account may do counts once it is let in."""
-        return self.sign_in_hold or self.mail_hold
+        return (None if self._asked else self.sign_in_hold) or self.mail_hold
+
+    @property
+    def refusal(self) -> Fault | None:
+        """Return why the sign-in was refused, if it would be refused again."""
+        hold = self.sign_in_hold
+        return hold.fault if hold and is_refusal(hold.fault) else None
 
     @property
     def due(self) -> float:
         """Return when the next message may be tried."""
-        holds = (self.sign_in_hold, self.mail_hold)
+        holds = (None if self._asked else self.sign_in_hold, self.mail_hold)
         held = max(hold.until if hold else -inf for hold in holds)
         return max(self.retry_at, self._pace.due(), held)
 
@@ -133,9 +161,15 @@ class Schedule:
         self.retry_at = -inf
 
     def flush(self) -> None:
-        """Forget the back-off and what holds the mail: somebody asks for a try now."""
+        """Forget the back-off and what holds the mail: somebody asks for a try now.
+
+        What was refused is tried once, and stays refused unless that goes well.
+        """
         self.hurry()
-        self.sign_in_hold = self.mail_hold = None
+        self.mail_hold = None
+        self._asked = self.refusal is not None
+        if not self._asked:
+            self.sign_in_hold = None
 
     def judge(self, fault: Fault, now: float) -> Fault:
         """Return what a fault is after those before it.
@@ -170,8 +204,12 @@ class Schedule:
 
     def fail(self, fault: Fault, now: float, *, by_mail: bool) -> None:
         """Note what stood in the way, and whether that was met when a message was handed in."""
+        self._asked = False
         if by_mail:
             self._let_in()
+        if is_refusal(fault):
+            self._refuse(fault, now)
+            return
         match fault.kind:
             case Kind.MESSAGE:
                 self.succeed(now, by_mail=False)
@@ -182,13 +220,58 @@ class Schedule:
                 self.retry_at = now + delay * uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
             case Kind.QUOTA | Kind.ACCOUNT if by_mail or fault.kind is Kind.QUOTA:
                 self.mail_hold = Hold(fault, now + hold_length(fault), by_mail=True)
+            case Kind.SETUP if self.refusal:
+                pass  # Met on the way to the server, it says nothing about what was refused.
             case _:
                 self.sign_in_hold = Hold(fault)
+                self.check_at = -inf
+
+    def _refuse(self, fault: Fault, now: float) -> None:
+        """Hold all until somebody acts, or until a lock may be over.
+
+        A try that somebody asked for before its time does not lengthen the wait.
+        """
+        if fault.problem not in _LOCKS:
+            self.check_at = inf
+        else:
+            self._locks += 1 if now >= self.check_at or not self._locks else 0
+            self.check_at = now + delay_after_lock(self._locks)
+        self.sign_in_hold = Hold(fault)
 
     def _let_in(self) -> None:
         """Note that the sign-in works."""
-        self._auth_failures = 0
+        self._auth_failures = self._locks = 0
+        self._asked = False
         self.sign_in_hold = None
+        self.check_at = -inf
+
+    @property
+    def kept(self) -> object:
+        """Return what is to be known after a restart; another one than before is to be written."""
+        return self.mail_hold, self.refusal, self.check_at if self.refusal else None
+
+    def write(self) -> dict[str, Any]:
+        """Return what is kept for after a restart: what ends by itself, and what was refused."""
+        values = write_hold(self.mail_hold)
+        if self.refusal:
+            until = time.time() + self.check_at - time.monotonic()
+            kept = {"until": until, "locks": self._locks}
+            values[_SIGN_IN] = write_hold(self.sign_in_hold) | kept
+        return values
+
+    def read(self, values: dict[str, Any], *, signed_in_anew: bool = False) -> None:
+        """Take up what was kept, except a refusal of what no longer signs in."""
+        self.mail_hold = read_hold(values)
+        if not signed_in_anew:
+            self._read_refusal(values.get(_SIGN_IN, {}))
+
+    def _read_refusal(self, values: dict[str, Any]) -> None:
+        """Take up what was refused before a restart, if anything was kept of it."""
+        if hold := read_hold(values, LONGEST_LOCK):
+            self.sign_in_hold = Hold(hold.fault)
+            self.check_at = inf if values["until"] == inf else hold.until
+            locks = values.get("locks")
+            self._locks = locks if isinstance(locks, int) else 1
 
 
 def write_hold(hold: Hold | None) -> dict[str, Any]:
@@ -206,8 +289,14 @@ def write_hold(hold: Hold | None) -> dict[str, Any]:
     }
 
 
-def read_hold(values: dict[str, Any]) -> Hold | None:
-    """Return the hold that was kept, even if it is over; no clock makes it longer than it was."""
+def read_hold(values: dict[str, Any], longest: float | None = None) -> Hold | None:
+    """Return the hold that was kept, even if it is over; no clock makes it longer than it was.
+
+    Args:
+        values: What `write_hold` returned.
+        longest: How long it may last at most, in seconds; by its fault when None.
+
+    """
     try:
         left = float(values["until"]) - time.time()
         fault = Fault(
@@ -221,4 +310,5 @@ def read_hold(values: dict[str, Any]) -> Hold | None:
         return None
     if isnan(left):
         return None
-    return Hold(fault, time.monotonic() + min(left, hold_length(fault)), by_mail=True)
+    left = min(left, hold_length(fault) if longest is None else longest)
+    return Hold(fault, time.monotonic() + left, by_mail=True)
