@@ -143,10 +143,8 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
             contact = Contact(hold.fault, contact.latency, submitting=True)
         fault = contact.fault
         kind = fault.kind if fault else None
-        if kind in (Kind.SETUP, Kind.TRANSIENT) and self.mailer.courier.refusal:
-            return self.data  # What was met on the way does not take the refusal's place.
         accepted = contact.submitting and fault is None
-        if self._waits_for_mail and not accepted and kind in (None, Kind.MESSAGE, Kind.TRANSIENT):
+        if self._proves_nothing(contact):
             return self.data
         if fault is None or kind is Kind.MESSAGE:
             if accepted or not self._suspects_mail:
@@ -160,6 +158,18 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
             if now < self._suspicion.since + REPEAT_AFTER.total_seconds():
                 return self.data
         return self._unhealthy(fault, contact)
+
+    def _proves_nothing(self, contact: Contact) -> bool:
+        """Return whether a contact leaves open what is known of the account.
+
+        What was met on the way to the server says nothing about a sign-in that was refused.
+        """
+        kind = contact.fault.kind if contact.fault else None
+        if self.mailer.courier.refusal and not contact.submitting:
+            return kind in (Kind.SETUP, Kind.TRANSIENT)
+        accepted = contact.submitting and kind is None
+        passing = kind in (None, Kind.MESSAGE, Kind.TRANSIENT)
+        return self._waits_for_mail and not accepted and passing
 
     @property
     def _waits_for_mail(self) -> bool:
