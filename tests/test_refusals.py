@@ -14,7 +14,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.outlook_smtp.const import DOMAIN
 
 from .conftest import ADDRESS, until
-from .helpers import act, letter, mailer_of, pass_time, put_off, settle, shut_down, state_of
+from .helpers import act, letter, pass_time, put_off, settle, shut_down, state_of
 from .promises import LOCK_HOURS
 from .repair_helpers import find_issue, script_of
 from .standin import Identity, Script, StandIn

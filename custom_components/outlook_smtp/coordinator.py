@@ -152,10 +152,8 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
         fault = contact.fault
         self._watch_clock(fault)
         kind = fault.kind if fault else None
-        if kind in (Kind.SETUP, Kind.TRANSIENT) and self.mailer.courier.refusal:
-            return self.data  # What was met on the way does not take the refusal's place.
         accepted = contact.submitting and fault is None
-        if self._waits_for_mail and not accepted and kind in (None, Kind.MESSAGE, Kind.TRANSIENT):
+        if self._proves_nothing(contact):
             return self.data
         if fault is None or kind is Kind.MESSAGE:
             if accepted or not self._suspects_mail:
@@ -170,6 +168,18 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
                 self._look_again(fault, left)
                 return self.data
         return self._unhealthy(fault, contact)
+
+    def _proves_nothing(self, contact: Contact) -> bool:
+        """Return whether a contact leaves open what is known of the account.
+
+        What was met on the way to the server says nothing about a sign-in that was refused.
+        """
+        kind = contact.fault.kind if contact.fault else None
+        if self.mailer.courier.refusal and not contact.submitting:
+            return kind in (Kind.SETUP, Kind.TRANSIENT)
+        accepted = contact.submitting and kind is None
+        passing = kind in (None, Kind.MESSAGE, Kind.TRANSIENT)
+        return self._waits_for_mail and not accepted and passing
 
     @property
     def _waits_for_mail(self) -> bool:

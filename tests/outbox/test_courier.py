@@ -111,6 +111,7 @@ async def test_a_check_tells_what_it_found(standin: StandIn, queue: Queue) -> No
     """It needs no message, and not even a courier that has started."""
     courier = courier_on(standin, queue)
     report = await courier.check()
+    assert report
     assert courier.server_info == report.server_info
     assert Stage.AUTH in report.timings
 
