@@ -85,7 +85,7 @@ async def call(hass: HomeAssistant, action: str, **data: Any) -> str:
 @pytest.mark.parametrize(
     ("action", "data", "expected"),
     [
-        ("outlook_smtp.send_message", {"to": "anna"}, ("invalid_address", [])),
+        ("outlook_smtp.send_message", {"to": "anna"}, ("missing_at", [])),
         ("outlook_smtp.send_message", {}, ("no_recipient", [])),
         ("outlook_smtp.send_message", {"to": "notify.gone"}, ("not_a_recipient", [])),
         ("outlook_smtp.send_message", {"entity_id": "notify.gone"}, ("not_a_recipient", [])),
@@ -94,8 +94,8 @@ async def call(hass: HomeAssistant, action: str, **data: Any) -> str:
             {"to": ANNA, "cc": BERT, "attachments": {"path": "/etc/passwd"}},
             ("path_not_allowed", [ANNA, BERT]),
         ),
-        ("notify.me_outlook_com", {"target": "anna"}, ("invalid_address", [])),
-        ("notify.me_outlook_com", {"data": {"cc": "b@"}}, ("invalid_address", [])),
+        ("notify.me_outlook_com", {"target": "anna"}, ("missing_at", [])),
+        ("notify.me_outlook_com", {"data": {"cc": "b@"}}, ("nothing_after_at", [])),
         (
             "notify.me_outlook_com",
             {"target": ANNA, "data": {"images": "/etc/passwd"}},
@@ -166,8 +166,8 @@ async def test_text_is_in_the_language_of_home_assistant(
     await async_get_translations(hass, "de", "exceptions", [DOMAIN])
     await call(hass, "outlook_smtp.send_message", to="anna")
     [turn] = traces.turns
-    assert turn.attributes["text"].startswith("to: „anna“ ist keine")
-    assert '"anna" is not an e' in traces.warnings[0]
+    assert turn.attributes["text"].startswith("to: „anna“ enthält kein @")
+    assert '"anna" has no @' in traces.warnings[0]
 
 
 async def test_account_that_is_not_found_is_in_the_log(hass: HomeAssistant, traces: Traces) -> None:
@@ -188,7 +188,7 @@ async def test_trace_names_no_blind_copy(
     """Neither one that is wrong, nor one beside another mistake."""
     await call(hass, "outlook_smtp.send_message", **data)
     trace = traces.only()
-    assert trace["problem"] == "invalid_address"
+    assert trace["problem"] == "nothing_after_at"
     assert "secret" not in f"{trace}{traces.warnings}"
 
 
