@@ -33,6 +33,7 @@ DEFAULT_TIMEOUT: Final = 30  # Seconds; Microsoft delays a refusal by about 5.
 SUBENTRY_RECIPIENT: Final = "recipient"
 
 ATTR_ATTACHMENTS: Final = "attachments"
+ATTR_ATTACHMENTS_REQUIRED: Final = "attachments_required"
 ATTR_BCC: Final = "bcc"
 ATTR_CC: Final = "cc"
 ATTR_CONFIG_ENTRY_ID: Final = "config_entry_id"

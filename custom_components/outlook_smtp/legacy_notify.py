@@ -26,6 +26,7 @@ import voluptuous as vol
 
 from .const import (
     ATTR_ATTACHMENTS,
+    ATTR_ATTACHMENTS_REQUIRED,
     ATTR_BCC,
     ATTR_CC,
     ATTR_CONTENT_ID,
@@ -87,6 +88,7 @@ _CHECKS: Final[dict[str, Callable[[Any], Any]]] = {
     ATTR_BCC: _text,
     ATTR_REPLY_TO: _text,
     ATTR_ATTACHMENTS: _attachment,
+    ATTR_ATTACHMENTS_REQUIRED: cv.boolean,
     ATTR_IMAGES: _path,
     ATTR_HTML: _text,
     ATTR_MARKDOWN: cv.boolean,

@@ -4,6 +4,7 @@ from base64 import encodebytes
 from collections.abc import Iterator
 from email.message import MIMEPart
 from email.policy import SMTP
+from html import escape
 import re
 from secrets import token_bytes
 from typing import Final
@@ -22,6 +23,7 @@ _BUILD: Final = SMTP.clone(cte_type="7bit")
 # Folding a structured header is where the library goes wrong; these are short enough without.
 _WRITE: Final = _BUILD.clone(max_line_length=MAX_LINE)
 
+_PAGE_END: Final = re.compile(r"</(body|html)\b", re.IGNORECASE)
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
 _MEDIA_TYPE: Final = re.compile(
     r"(?P<type>[a-z0-9][a-z0-9!#$&^_.+-]{0,63})/(?P<subtype>[a-z0-9][a-z0-9!#$&^_.+-]{0,99})"
@@ -42,7 +44,9 @@ def build_body(letter: Letter) -> Iterator[bytes | Base64]:
     # The library would have the whole message in memory several times over: it gets a few bytes
     # in place of each attachment, which nobody can guess.
     stub = token_bytes(30)
-    root = _nest(_plain_text(letter, html), html, inline, attached, stub)
+    note = _body_text(letter.note)
+    text = _with_note(_plain_text(letter, html), note)
+    root = _nest(text, _with_html_note(html, note), inline, attached, stub)
     frame = root.as_bytes(policy=_WRITE).split(encodebytes(stub).replace(b"\n", b"\r\n"))
     yield frame[0]
     for item, rest in zip(inline + attached, frame[1:], strict=True):
@@ -92,6 +96,22 @@ def _plain_text(letter: Letter, html: str) -> str:
     # A style may ask for a margin of 100,000 lines, and a malformed one is an error.
     config.attribute_handler.attribute_mapping = {}
     return _body_text(get_text(html, config))
+
+
+def _with_note(text: str, note: str) -> str:
+    """Return the text with a line for the reader at its end."""
+    if not note:
+        return text
+    return f"{text.rstrip()}\n\n{note}\n" if text.strip() else f"{note}\n"
+
+
+def _with_html_note(html: str, note: str) -> str:
+    """Return the HTML, if there is any, with a line for the reader at its end."""
+    if not note or not html.strip():
+        return html
+    ends = {match[1].lower(): match.start() for match in _PAGE_END.finditer(html)}
+    end = ends.get("body", ends.get("html", len(html)))
+    return f"{html[:end]}<p>{escape(note)}</p>{html[end:]}"
 
 
 def _nest(
