@@ -53,6 +53,9 @@ def images(hass: HomeAssistant, tmp_path: Path) -> Path:
         ),
         ({"data": {"to": CARL}}, (CARL,)),
         ({"data": {"cc": CARL}}, (ANNA, BERT, CARL)),
+        ({"data": {"bcc": CARL}}, (CARL,)),
+        ({"data": {"bcc": [CARL, ADDRESS], "cc": BERT}}, (BERT, CARL, ADDRESS)),
+        ({"data": {"bcc": ""}}, (ANNA, BERT)),
     ],
 )
 async def test_target_is_optional(
