@@ -141,6 +141,18 @@ async def test_file_is_attached_with_the_type_that_its_name_or_its_look_says(
     assert [look(part) for part in attached(standin)] == [(filename or name, mime_type, content)]
 
 
+@pytest.mark.usefixtures("account")
+async def test_invitation_can_be_given_its_method(
+    hass: HomeAssistant, standin: StandIn, files: Path
+) -> None:
+    """A type that is given wins over that of the name, which says nothing of methods."""
+    path = files / "allowed" / "invitation.txt"
+    path.write_text("BEGIN:VCALENDAR")
+    await send(hass, {"path": str(path), "mime_type": "text/calendar; method=REQUEST"})
+    [part] = attached(standin)
+    assert part["Content-Type"] == 'text/calendar; charset="utf-8"; method="REQUEST"'
+
+
 @pytest.mark.usefixtures("doorbell")
 @pytest.mark.parametrize(
     ("media", "expected"),

@@ -30,6 +30,7 @@ from .const import (
     ATTR_CONTENT_ID,
     ATTR_FILENAME,
     ATTR_MEDIA_SOURCE,
+    ATTR_MIME_TYPE,
     ATTR_PATH,
 )
 from .exceptions import input_error
@@ -125,7 +126,7 @@ def _attach(item: Mapping[str, Any], media: _Media) -> Attachment:
     return Attachment(
         content=media.content,
         filename=item.get(ATTR_FILENAME) or media.filename,
-        mime_type=_mime_type(media, item.get(ATTR_FILENAME) or ""),
+        mime_type=item.get(ATTR_MIME_TYPE) or _mime_type(media, item.get(ATTR_FILENAME) or ""),
         content_id=item.get(ATTR_CONTENT_ID),
     )
 

@@ -40,6 +40,7 @@ from .const import (
     ATTR_HTML,
     ATTR_MARKDOWN,
     ATTR_MEDIA_SOURCE,
+    ATTR_MIME_TYPE,
     ATTR_PATH,
     ATTR_PRIORITY,
     ATTR_REPLY_TO,
@@ -97,6 +98,7 @@ ATTACHMENT_FIELDS: Final[dict[vol.Marker, Any]] = {
     vol.Exclusive(ATTR_PATH, "source", msg=_ONE_SOURCE): cv.string,
     vol.Optional(ATTR_FILENAME): cv.string,
     vol.Optional(ATTR_CONTENT_ID): cv.string,
+    vol.Optional(ATTR_MIME_TYPE): cv.string,
 }
 ATTACHMENT_SCHEMA: Final = vol.All(
     vol.Schema(ATTACHMENT_FIELDS), cv.has_at_least_one_key(ATTR_MEDIA_SOURCE, ATTR_PATH)
