@@ -25,6 +25,8 @@ STOP_GRACE: Final = 5.0
 QUIT_TIMEOUT: Final = 2.0
 IDLE_TIME: Final = 90.0
 
+MEDIA_TIMEOUT: Final = 30.0  # For a camera or another source of an attachment.
+
 # How large things may be.
 MAX_RECIPIENTS: Final = 100
 MAX_TEXT: Final = 500  # Characters of a reply.

@@ -53,6 +53,9 @@ def images(hass: HomeAssistant, tmp_path: Path) -> Path:
         ),
         ({"data": {"to": CARL}}, (CARL,)),
         ({"data": {"cc": CARL}}, (ANNA, BERT, CARL)),
+        ({"data": {"bcc": CARL}}, (CARL,)),
+        ({"data": {"bcc": [CARL, ADDRESS], "cc": BERT}}, (BERT, CARL, ADDRESS)),
+        ({"data": {"bcc": ""}}, (ANNA, BERT)),
     ],
 )
 async def test_target_is_optional(
@@ -176,7 +179,10 @@ def ignored(caplog: pytest.LogCaptureFixture) -> list[str]:
         ({"images": "https://example.com/x.jpg"}, "images"),
         ({"attachments": {"url": "https://example.com/x.jpg"}}, "attachments"),
         ({"attachments": [{"filename": "a"}, 7, "https://example.com/x.jpg"]}, "attachments"),
-        ({"to": 4915112345678, "cc": {}, "bcc": [1], "reply_to": 17}, "bcc, cc, reply_to, to"),
+        (
+            {"to": 4915112345678, "cc": {"x": 1}, "bcc": [1], "reply_to": 17},
+            "bcc, cc, reply_to, to",
+        ),
     ],
 )
 async def test_what_is_for_other_notifiers_is_ignored(
@@ -292,7 +298,6 @@ async def test_message_may_be_empty_and_sequences_are_lists(
             {"images": "/nowhere/door.png"},
             'path_not_allowed: attachments: Home Assistant may not read "/nowhere/door.png"',
         ),
-        ({"images": "{images}/gone.png"}, "file_not_readable: attachments: the file "),
         ({"images": "{images}/", "html": "<b>!</b>"}, "file_not_readable: attachments: the file "),
         ({"bcc": "nobody"}, 'missing_at: bcc: "nobody" has no @.'),
     ],

@@ -13,6 +13,7 @@ from homeassistant.setup import async_setup_component
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.outlook_smtp import mailer
 from custom_components.outlook_smtp.const import DOMAIN
 from custom_components.outlook_smtp.message.mailbox import parse_mailboxes
 from custom_components.outlook_smtp.message.problems import LetterProblem
@@ -155,6 +156,24 @@ async def test_alert_that_reads_no_errors_leaves_a_trace(
     hass.states.async_set("cover.door", "closed")
     await hass.async_block_till_done()
     assert traces.only()["problem"] == "path_not_allowed"
+
+
+async def test_library_that_fails_leaves_a_trace(
+    hass: HomeAssistant, traces: Traces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its exception reaches nobody raw."""
+
+    def fail(*_: object, **__: object) -> None:
+        """Fail as a library may for some content."""
+        raise ValueError("Unicode strings with encoding declaration are not supported")
+
+    monkeypatch.setattr(mailer, "compose", fail)
+    assert await call(hass, "outlook_smtp.send_message", to=ANNA) == "unforeseen"
+    error, warning = traces.warnings
+    assert error == "An email could not be built: ValueError"
+    assert "was refused before it was in the outbox: Something unexpected went wrong." in warning
+    [turn] = traces.turns
+    assert turn.attributes["problem"] == "unforeseen"
 
 
 async def test_text_is_in_the_language_of_home_assistant(

@@ -326,6 +326,7 @@ async def test_response_tells_what_became_of_the_mail(
         "server_message_id": received.message_id_given,
         "accepted": [ANNA, BERT],
         "refused": [],
+        "missing_attachments": [],
     }
 
 

@@ -8,6 +8,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .coordinator import OutlookSmtpConfigEntry
 from .entity import OutlookSmtpEntity
+from .mailer import missing_attachments
 from .outbox.delivery import Delivery, Event
 
 PARALLEL_UPDATES = 0  # The outbox pushes what is shown.
@@ -53,6 +54,7 @@ class DeliveryEvent(OutlookSmtpEntity, EventEntity):
                 "problem": delivery.fault.problem if delivery.fault else delivery.problem,
                 "text": delivery.text,
                 "reply": delivery.shown_reply,
+                "missing_attachments": missing_attachments(delivery.missing),
             },
         )
         self.async_write_ha_state()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+import logging
 from typing import Final
 
 from homeassistant.components.notify import ATTR_TITLE
@@ -14,9 +15,11 @@ from .message.problems import LetterError
 from .outbox.item import OutboxFullError
 from .outbox.queue import Queue
 from .smtp.account import Server
-from .smtp.faults import Fault
+from .smtp.faults import Fault, Problem
 from .smtp.probe import right_host
 from .smtp.submission import Refusal
+
+_LOGGER = logging.getLogger(__name__)
 
 # Fields whose values neither the log nor an event repeats.
 _PRIVATE: Final = frozenset({ATTR_BCC, ATTR_TITLE})
@@ -84,11 +87,22 @@ def public_text(hass: HomeAssistant, error: HomeAssistantError, language: str) -
 
 @contextmanager
 def letter_errors() -> Iterator[None]:
-    """Raise what is wrong with a letter as a translated error of the action's field."""
+    """Raise what is wrong with a letter as a translated error of the action's field.
+
+    What a library raises of its own is a translated error as well.
+    """
     try:
         yield
     except LetterError as error:
         raise input_error(error.problem, error.field, error.value) from error
+    except HomeAssistantError:
+        raise
+    except Exception as error:
+        _LOGGER.error("An email could not be built: %s", type(error).__name__)
+        _LOGGER.debug("An email could not be built", exc_info=True)
+        raise HomeAssistantError(
+            translation_domain=DOMAIN, translation_key=Problem.UNFORESEEN
+        ) from error
 
 
 @contextmanager

@@ -26,6 +26,7 @@ import voluptuous as vol
 
 from .const import (
     ATTR_ATTACHMENTS,
+    ATTR_ATTACHMENTS_REQUIRED,
     ATTR_BCC,
     ATTR_CC,
     ATTR_CONTENT_ID,
@@ -87,6 +88,7 @@ _CHECKS: Final[dict[str, Callable[[Any], Any]]] = {
     ATTR_BCC: _text,
     ATTR_REPLY_TO: _text,
     ATTR_ATTACHMENTS: _attachment,
+    ATTR_ATTACHMENTS_REQUIRED: cv.boolean,
     ATTR_IMAGES: _path,
     ATTR_HTML: _text,
     ATTR_MARKDOWN: cv.boolean,
@@ -151,12 +153,13 @@ class MailNotificationService(BaseNotificationService):
 
     @override
     async def async_send_message(self, message: str, **kwargs: Any) -> None:
-        """Send one mail to the targets, else to all recipients, else to the account itself."""
+        """Send one email to those who are named, else to all recipients, else to the account."""
         mailer = self._entry.runtime_data.mailer
         fields, ignored = _read_data(message, kwargs.get(ATTR_DATA) or {})
         self._warn(ignored)
         to = [*(kwargs.get(ATTR_TARGET) or ()), *fields.get(ATTR_TO, ())]
-        to = to or self._default_recipients()
+        if not to and not fields.get(ATTR_BCC):
+            to = self._default_recipients()
         letter = await async_read_letter(
             self.hass,
             mailer,

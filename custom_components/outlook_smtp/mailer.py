@@ -55,7 +55,7 @@ class Receipt:
     """The word that a message was sent or is safe, for whom, and what the server said.
 
     `id` is the outbox's name of the message; `waiting` are those for whom it is tried again, and
-    `problem` is what stands in the way, where that is known.
+    `problem` is what stands in the way, where that is known. `missing` could not be attached.
     """
 
     id: str
@@ -66,6 +66,7 @@ class Receipt:
     waiting: tuple[str, ...]
     reply: str
     problem: Problem | None
+    missing: tuple[tuple[str, str], ...] = ()
 
     @property
     def status(self) -> Status:
@@ -89,6 +90,7 @@ class Receipt:
             "waiting": list(self.waiting),
             "problem": self.problem.value if self.problem else None,
             "reply": self.reply,
+            "missing_attachments": missing_attachments(self.missing),
         }
 
     def raise_for_refused(self) -> None:
@@ -229,6 +231,7 @@ class Mailer:
             title=letter.title,
             to=tuple(map(str, letter.to + letter.cc + letter.bcc)),
             hidden=letter.hidden,
+            missing=tuple((each.attachment, each.reason) for each in letter.missing),
             created=dt_util.utcnow(),
         )
         return record, composed.content
@@ -274,4 +277,10 @@ def _receipt(item: Item, verdict: Verdict) -> Receipt:
         waiting=verdict.waiting,
         reply=fault.reply if fault else verdict.reply,
         problem=fault.problem if fault else None,
+        missing=item.record.missing,
     )
+
+
+def missing_attachments(missing: tuple[tuple[str, str], ...]) -> list[dict[str, str]]:
+    """Return what could not be attached as a response and an event tell it."""
+    return [{"attachment": attachment, "reason": reason} for attachment, reason in missing]

@@ -31,6 +31,7 @@ import voluptuous as vol
 from .attachments import async_read_attachments
 from .const import (
     ATTR_ATTACHMENTS,
+    ATTR_ATTACHMENTS_REQUIRED,
     ATTR_BCC,
     ATTR_CC,
     ATTR_CONFIG_ENTRY_ID,
@@ -39,6 +40,7 @@ from .const import (
     ATTR_HTML,
     ATTR_MARKDOWN,
     ATTR_MEDIA_SOURCE,
+    ATTR_MIME_TYPE,
     ATTR_PATH,
     ATTR_PRIORITY,
     ATTR_REPLY_TO,
@@ -49,9 +51,10 @@ from .const import (
 from .coordinator import OutlookSmtpConfigEntry
 from .exceptions import input_error, letter_errors, public_text
 from .mailer import Mailer
-from .message.letter import Letter, Priority
+from .message.letter import Letter, MissingAttachment, Priority
 from .message.mailbox import Mailbox, parse_mailboxes
 from .notify import MailNotifyEntity
+from .texts import async_text
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -95,6 +98,7 @@ ATTACHMENT_FIELDS: Final[dict[vol.Marker, Any]] = {
     vol.Exclusive(ATTR_PATH, "source", msg=_ONE_SOURCE): cv.string,
     vol.Optional(ATTR_FILENAME): cv.string,
     vol.Optional(ATTR_CONTENT_ID): cv.string,
+    vol.Optional(ATTR_MIME_TYPE): cv.string,
 }
 ATTACHMENT_SCHEMA: Final = vol.All(
     vol.Schema(ATTACHMENT_FIELDS), cv.has_at_least_one_key(ATTR_MEDIA_SOURCE, ATTR_PATH)
@@ -109,6 +113,7 @@ LETTER_FIELDS: Final[dict[vol.Marker, Any]] = {
     vol.Optional(ATTR_HTML): cv.string,
     vol.Optional(ATTR_MARKDOWN): cv.boolean,
     vol.Optional(ATTR_ATTACHMENTS): vol.All(cv.ensure_list, [ATTACHMENT_SCHEMA]),
+    vol.Optional(ATTR_ATTACHMENTS_REQUIRED): cv.boolean,
     vol.Optional(ATTR_PRIORITY): PRIORITY,
     vol.Optional(ATTR_REPLY_TO): _ADDRESSES,
     vol.Optional(ATTR_SENDER_NAME): cv.string,
@@ -212,10 +217,20 @@ async def async_read_letter(
             sender_name=fields.get(ATTR_SENDER_NAME),
         )
     with mailer.noting_rejection(headers.to + headers.cc), letter_errors():
-        attachments = await async_read_attachments(
-            hass, fields.get(ATTR_ATTACHMENTS, ()), mailer.size_limit
+        attachments, missing = await async_read_attachments(
+            hass,
+            fields.get(ATTR_ATTACHMENTS, ()),
+            mailer.size_limit,
+            required=fields.get(ATTR_ATTACHMENTS_REQUIRED, False),
         )
-        return replace(headers, attachments=attachments)
+        note = await _async_note(hass, missing) if missing else ""
+        return replace(headers, attachments=attachments, missing=missing, note=note)
+
+
+async def _async_note(hass: HomeAssistant, missing: Iterable[MissingAttachment]) -> str:
+    """Return the line that tells recipients what is missing, and why."""
+    names = "; ".join(f"{each.label} ({each.reason})" for each in missing)
+    return await async_text(hass, "missing_attachments", attachments=names)
 
 
 def _check_content(fields: Mapping[str, Any]) -> None:

@@ -19,6 +19,7 @@ from custom_components.outlook_smtp.message.problems import LetterError
 NOW = datetime(2026, 11, 24, 18, 5, 9, tzinfo=timezone(timedelta(hours=-3)))
 ME = Mailbox("me@outlook.example", "Home")
 PNG = b"\x89PNG\r\n\x1a\n\x00\xff\n."
+CALENDAR = b"BEGIN:VCALENDAR\r\nVERSION:2.0\r\n%bEND:VCALENDAR\r\n"
 HEADERS = [
     *("From", "To", "Subject", "Date", "Message-ID", "X-Mailer"),
     *("Auto-Submitted", "X-Auto-Response-Suppress", "MIME-Version", "Content-Type"),
@@ -406,6 +407,54 @@ def test_attachments_arrive_byte_for_byte(given_type: str, sent_type: str) -> No
 
 
 @pytest.mark.parametrize(
+    ("given_type", "content", "sent_type"),
+    [
+        ("text/csv", "Tür;offen".encode(), 'text/csv; charset="utf-8"'),
+        ("text/csv", b"door;open", 'text/csv; charset="utf-8"'),
+        ("text/plain", ("x" * 65_535 + "ü").encode(), 'text/plain; charset="utf-8"'),
+        ("text/plain", "Tür".encode("utf-16"), 'text/plain; charset="utf-16"'),
+        ("text/plain", "Tür".encode("utf-32"), 'text/plain; charset="utf-32"'),
+        ("text/plain", "Tür".encode("latin-1"), "text/plain"),
+        ("text/plain", ("x" * 70_000).encode() + b"\xc3", "text/plain"),
+        ("text/plain", "日本".encode("iso-2022-jp"), "text/plain"),
+        ("text/plain", b"a\0b", "text/plain"),
+        (
+            "text/csv; Charset=ISO-8859-1",
+            "Tür".encode("latin-1"),
+            'text/csv; charset="ISO-8859-1"',
+        ),
+        ("text/csv; charset=base64", b"x", 'text/csv; charset="utf-8"'),
+        ("text/csv; charset=none", b"x", 'text/csv; charset="utf-8"'),
+        ("text/csv; charset=\r\nBcc:x@y.z; name=x", b"x", 'text/csv; charset="utf-8"'),
+        ("text/csv; method=REQUEST", b"x", 'text/csv; charset="utf-8"'),
+        ("text/calendar", CALENDAR % b"", 'text/calendar; charset="utf-8"'),
+        (
+            "text/calendar",
+            CALENDAR % b"METHOD:request\r\n",
+            'text/calendar; charset="utf-8"; method="REQUEST"',
+        ),
+        (
+            "text/calendar; method=CANCEL; charset=utf-8",
+            CALENDAR % b"",
+            'text/calendar; charset="utf-8"; method="CANCEL"',
+        ),
+        ("image/png; charset=utf-8", PNG, "image/png"),
+        ("application/json", b"{}", "application/json"),
+    ],
+)
+@pytest.mark.parametrize("content_id", [None, "door"])
+def test_texts_say_their_charset_and_calendars_their_method(
+    given_type: str, content: bytes, sent_type: str, content_id: str | None
+) -> None:
+    """Where the type or the bytes tell it; a reader that is told nothing guesses."""
+    item = picture(content=content, mime_type=given_type, content_id=content_id)
+    message = sent(html="x", attachments=(item,))
+    (part,) = [part for part in message.walk() if part.get_filename()]
+    assert part["Content-Type"] == sent_type
+    assert part.get_payload(decode=True) == content
+
+
+@pytest.mark.parametrize(
     ("filename", "seen"),
     [
         ("door.jpg", "door.jpg"),
@@ -413,10 +462,13 @@ def test_attachments_arrive_byte_for_byte(given_type: str, sent_type: str) -> No
         ("玄関🏠.jpg", "玄関🏠.jpg"),
         ("/config/www/door.jpg", "door.jpg"),
         ("..\\..\\door.jpg", "door.jpg"),
+        ("C:\\pictures\\door.jpg", "door.jpg"),
+        ("Report-Apr/2016.csv", "Report-Apr_2016.csv"),
+        ("1/2 door\\window.jpg", "1_2 door_window.jpg"),
         ('a"b<c>:d|e?*.jpg', "a_b_c_d_e_.jpg"),
         ("a\r\nBcc: eve@x.yz\0\u2028.jpg", "a_Bcc_ eve@x.yz_.jpg"),
         ("door\ud800.jpg", "door\ufffd.jpg"),
-        *((empty, "attachment") for empty in ("", "..", "a/", " . ")),
+        *((empty, "attachment") for empty in ("", "..", "/a/", " . ")),
         ("a" * 300 + ".jpg", "a" * 236 + ".jpg"),
         ("ü" * 300 + ".jpg", "ü" * 118 + ".jpg"),
         ("🏠" * 300, "🏠" * 60),

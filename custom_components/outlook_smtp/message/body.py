@@ -4,32 +4,31 @@ from base64 import encodebytes
 from collections.abc import Iterator
 from email.message import MIMEPart
 from email.policy import SMTP
+from html import escape
 import re
 from secrets import token_bytes
 from typing import Final
 
 from .content import Base64
 from .letter import Attachment, Letter
+from .media import media_type, parameters
 from .text import readable
 
 MAX_LINE: Final = 998  # RFC 5322, section 2.1.1.
 MAX_FILENAME: Final = 240  # Octets; common file systems take 255.
 DEFAULT_FILENAME: Final = "attachment"
-DEFAULT_TYPE: Final = ("application", "octet-stream")
 
 # Everything encoded to ASCII, so that no server on the way has to.
 _BUILD: Final = SMTP.clone(cte_type="7bit")
 # Folding a structured header is where the library goes wrong; these are short enough without.
 _WRITE: Final = _BUILD.clone(max_line_length=MAX_LINE)
 
+_PAGE_END: Final = re.compile(r"</(body|html)\b", re.IGNORECASE)
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
-_MEDIA_TYPE: Final = re.compile(
-    r"(?P<type>[a-z0-9][a-z0-9!#$&^_.+-]{0,63})/(?P<subtype>[a-z0-9][a-z0-9!#$&^_.+-]{0,99})"
-)
-# Composite types would have to be parsed, and would not arrive byte for byte.
-_COMPOSITE: Final = frozenset({"message", "multipart"})
 # What Windows refuses in a name, and what does not show in one.
-_UNSAFE: Final = re.compile(r'[\x00-\x1f\x7f-\x9f\u2028\u2029<>:"|?*]+')
+_UNSAFE: Final = re.compile(r'[\x00-\x1f\x7f-\x9f\u2028\u2029<>:"|?*/\\]+')
+# Only what begins as a path has folders: elsewhere a slash is one of a date or a fraction.
+_PATH: Final = re.compile(r"[/\\]|~[/\\]|\.{1,2}[/\\]|[A-Za-z]:[/\\]")
 
 
 def build_body(letter: Letter) -> Iterator[bytes | Base64]:
@@ -42,7 +41,9 @@ def build_body(letter: Letter) -> Iterator[bytes | Base64]:
     # The library would have the whole message in memory several times over: it gets a few bytes
     # in place of each attachment, which nobody can guess.
     stub = token_bytes(30)
-    root = _nest(_plain_text(letter, html), html, inline, attached, stub)
+    note = _body_text(letter.note)
+    text = _with_note(_plain_text(letter, html), note)
+    root = _nest(text, _with_html_note(html, note), inline, attached, stub)
     frame = root.as_bytes(policy=_WRITE).split(encodebytes(stub).replace(b"\n", b"\r\n"))
     yield frame[0]
     for item, rest in zip(inline + attached, frame[1:], strict=True):
@@ -52,21 +53,15 @@ def build_body(letter: Letter) -> Iterator[bytes | Base64]:
 
 def safe_filename(name: str) -> str:
     """Return a file name that has no folder, shows on one line and can be saved on any system."""
-    name = re.split(r"[/\\]", readable(name))[-1]
+    name = readable(name)
+    if _PATH.match(name):
+        name = re.split(r"[/\\]", name)[-1]
     name = " ".join(_UNSAFE.sub("_", name).split()).strip(" .") or DEFAULT_FILENAME
     stem, dot, suffix = name.rpartition(".")
     room = MAX_FILENAME - len((dot + suffix).encode())
     if not stem or room <= 0:
         return _cut(name, MAX_FILENAME)
     return _cut(stem, room) + dot + suffix
-
-
-def media_type(text: str) -> tuple[str, str]:
-    """Return the halves of a media type (RFC 6838), or of arbitrary bytes where it is none."""
-    match = _MEDIA_TYPE.fullmatch(text.partition(";")[0].strip().lower())
-    if match is None or match["type"] in _COMPOSITE:
-        return DEFAULT_TYPE
-    return match["type"], match["subtype"]
 
 
 def _html(letter: Letter) -> str:
@@ -90,6 +85,22 @@ def _plain_text(letter: Letter, html: str) -> str:
     return _body_text(plain_text(html))
 
 
+def _with_note(text: str, note: str) -> str:
+    """Return the text with a line for the reader at its end."""
+    if not note:
+        return text
+    return f"{text.rstrip()}\n\n{note}\n" if text.strip() else f"{note}\n"
+
+
+def _with_html_note(html: str, note: str) -> str:
+    """Return the HTML, if there is any, with a line for the reader at its end."""
+    if not note or not html.strip():
+        return html
+    ends = {match[1].lower(): match.start() for match in _PAGE_END.finditer(html)}
+    end = ends.get("body", ends.get("html", len(html)))
+    return f"{html[:end]}<p>{escape(note)}</p>{html[end:]}"
+
+
 def _nest(
     text: str, html: str, inline: list[Attachment], attached: list[Attachment], stub: bytes
 ) -> MIMEPart:
@@ -105,7 +116,10 @@ def _nest(
         root.attach(_page(html, inline, stub))
     for item in attached:
         root.add_attachment(
-            stub, *media_type(item.mime_type), filename=safe_filename(item.filename)
+            stub,
+            *media_type(item.mime_type),
+            filename=safe_filename(item.filename),
+            params=parameters(item),
         )
     return root
 
@@ -121,6 +135,7 @@ def _page(html: str, inline: list[Attachment], stub: bytes) -> MIMEPart:
             filename=safe_filename(item.filename),
             cid=f"<{item.content_id}>",
             disposition="inline",
+            params=parameters(item),
         )
     if inline:
         page.set_param("type", "text/html")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 import re
-from typing import Final
+from typing import Final, NamedTuple
 
 from .mailbox import Mailbox, check_mailbox
 from .problems import LetterError, LetterProblem
@@ -38,12 +38,20 @@ class Attachment:
     content_id: str | None = None
 
 
+class MissingAttachment(NamedTuple):
+    """What should go with a letter and cannot be had: what the caller named, its name, and why."""
+
+    attachment: str
+    label: str
+    reason: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
     """One letter to one or many recipients; there is none that has not passed its checks.
 
     Without `text`, the text is made from `html`; with `markdown`, the HTML is made from `text`.
-    `sender_name` replaces the account's own.
+    `sender_name` replaces the account's own. `note` is a line for the reader, at the end of both.
 
     Raises `LetterError` when a part of it cannot be sent.
     """
@@ -56,6 +64,8 @@ class Letter:
     html: str | None = None
     markdown: bool = False
     attachments: tuple[Attachment, ...] = ()
+    missing: tuple[MissingAttachment, ...] = ()
+    note: str = ""
     priority: Priority | None = None
     reply_to: tuple[Mailbox, ...] = ()
     sender_name: str | None = None

@@ -31,7 +31,8 @@ class Delivery:
     `id` is the spool's name of the message, `reply` the server's last words, cleaned. A refusal
     is the server's; what fails cannot be sent at all, as when its file is damaged. What fails
     before it is in the outbox has no `id`; `problem` and `text` say why. `hidden` are the
-    recipients of blind copies, among others.
+    recipients of blind copies, among others, and `missing` are attachments that could not be had,
+    each with the reason.
     """
 
     event: Event
@@ -43,6 +44,7 @@ class Delivery:
     fault: Fault | None = None
     problem: str | None = None
     text: str | None = None
+    missing: tuple[tuple[str, str], ...] = ()
 
     @property
     def shown_recipients(self) -> tuple[str, ...]:

@@ -342,6 +342,7 @@ class Queue:
             message_id=item.record.message_id,
             recipients=tuple(recipients),
             hidden=item.record.hidden,
+            missing=item.record.missing,
             reply=fault.reply if fault else reply,
             fault=fault,
         )

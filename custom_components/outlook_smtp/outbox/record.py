@@ -17,6 +17,7 @@ MAX_PIECE: Final = 65_536  # Bytes of a content that are read at once.
 MARK: Final = b"outlook_smtp message 1 "
 MAX_LINE: Final = 1_000_000  # Bytes; a hundred recipients with names take less than a tenth.
 MAX_SHOWN: Final = 200  # Characters that are kept of a title and of a recipient, to be listed.
+MAX_MISSING: Final = 100  # Missing attachments that are kept.
 _NO_DIGEST: Final = "0" * 64
 
 
@@ -28,9 +29,9 @@ class DamagedError(Exception):
 class Record:
     """What is kept of a message beside its content.
 
-    `to` and `title` are for people to recognize it by, and `hidden` are the recipients of blind
-    copies; `size` is that of the content in bytes, and `digest` its SHA-256, which is known when
-    the content is written.
+    `to` and `title` are for people to recognize it by, `hidden` are the recipients of blind copies,
+    and `missing` what could not be attached, each with the reason. `size` is that of the content
+    in bytes, and `digest` its SHA-256, which is known when the content is written.
     """
 
     envelope: Envelope
@@ -41,6 +42,7 @@ class Record:
     size: int
     digest: str = ""
     hidden: tuple[str, ...] = ()
+    missing: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def of(
@@ -53,6 +55,7 @@ class Record:
         to: tuple[str, ...],
         created: datetime,
         hidden: tuple[str, ...] = (),
+        missing: tuple[tuple[str, str], ...] = (),
     ) -> Record:
         """Describe a content that is yet to be written."""
         return cls(
@@ -63,6 +66,9 @@ class Record:
             created=created.astimezone(UTC),
             size=size,
             hidden=hidden,
+            missing=tuple(
+                (name[:MAX_SHOWN], why[:MAX_SHOWN]) for name, why in missing[:MAX_MISSING]
+            ),
         )
 
 
@@ -77,6 +83,7 @@ def write_head(record: Record) -> bytes:
             "title": record.title,
             "to": record.to,
             "hidden": record.hidden,
+            "missing": record.missing,
             "created": record.created.isoformat(),
             "size": record.size,
             "digest": record.digest,
@@ -152,4 +159,5 @@ def _build(values: dict[str, Any]) -> Record:
         size=int(values["size"]),
         digest=str(values["digest"]),
         hidden=tuple(map(str, values.get("hidden", ()))),
+        missing=tuple((str(name), str(why)) for name, why in values.get("missing", ())),
     )
