@@ -16,6 +16,7 @@ class Event(StrEnum):
     REFUSED = "refused"
     EXPIRED = "expired"
     FAILED = "failed"
+    DISCARDED = "discarded"
 
     @classmethod
     def of_refusal(cls, fault: Fault) -> Self:
@@ -28,7 +29,8 @@ class Delivery:
     """One turn of a message's way, for the recipients whom it concerns.
 
     `id` is the spool's name of the message, `reply` the server's last words, cleaned. A refusal
-    is the server's; what fails cannot be sent at all, as when its file is damaged.
+    is the server's; what fails cannot be sent at all, as when its file is damaged. What is
+    discarded has failed before, and was deleted early to make room for another.
     """
 
     event: Event
