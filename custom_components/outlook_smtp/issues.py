@@ -14,8 +14,7 @@ from .const import DOMAIN
 from .coordinator import Health, OutlookSmtpConfigEntry
 from .exceptions import fault_error
 from .outbox.delivery import Delivery
-from .outbox.item import FailedItem
-from .outbox.spool import SET_ASIDE
+from .outbox.spool import SET_ASIDE, Failure
 from .smtp.faults import Fault, Kind, Problem
 
 # Problems that have a text of their own, by which their issues go.
@@ -34,10 +33,17 @@ PROBLEMS: Final[tuple[Problem, ...]] = (
 SETUP_PROBLEM: Final = "setup_problem"
 OUTBOX_FULL: Final = "outbox_full"
 MESSAGES_FAILED: Final = "messages_failed"
+MESSAGES_DISCARDED: Final = "discarded"
 FILES_SET_ASIDE: Final = "set_aside"
 
 HEALTH_ISSUES: Final = (*(problem.value for problem in PROBLEMS), SETUP_PROBLEM)
-ACCOUNT_ISSUES: Final = (*HEALTH_ISSUES, OUTBOX_FULL, MESSAGES_FAILED, FILES_SET_ASIDE)
+ACCOUNT_ISSUES: Final = (
+    *HEALTH_ISSUES,
+    OUTBOX_FULL,
+    MESSAGES_FAILED,
+    MESSAGES_DISCARDED,
+    FILES_SET_ASIDE,
+)
 MOST_LISTED: Final = 10  # Messages or files.
 MOST_NAMED: Final = 5  # Recipients of each.
 MOST_TITLE: Final = 100  # Characters.
@@ -78,12 +84,15 @@ class AccountIssues:
 
     @callback
     def _async_on_delivery(self, _: Delivery | None = None) -> None:
-        """Raise that the outbox is full, that messages failed, or that files were set aside."""
+        """Raise what a person should know of the outbox, while it is so."""
         entry = self._entry
         queue = entry.runtime_data.mailer.queue
         warning = ir.IssueSeverity.WARNING
         self._raise_while(queue.is_full, OUTBOX_FULL, self._describe_full)
         self._raise_while(queue.failed, MESSAGES_FAILED, partial(describe_failed, entry), warning)
+        self._raise_while(
+            queue.discarded, MESSAGES_DISCARDED, partial(describe_discarded, entry), warning
+        )
         self._raise_while(
             queue.set_aside, FILES_SET_ASIDE, partial(describe_set_aside, entry), warning
         )
@@ -198,8 +207,20 @@ def describe_failed(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
     return {
         **describe_account(entry),
         "count": str(len(failed)),
-        "messages": "\n".join(map(_describe_message, latest[:MOST_LISTED])),
+        "messages": _list_messages([item.failure for item in latest]),
         "more": str(len(failed) - MOST_LISTED),
+    }
+
+
+def describe_discarded(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
+    """Return what the texts may tell of failed messages that were deleted early, latest first."""
+    queue = entry.runtime_data.mailer.queue
+    return {
+        **describe_account(entry),
+        "count": str(len(queue.discarded)),
+        "messages": _list_messages(list(reversed(queue.discarded))),
+        "max_count": str(queue.limits.messages),
+        "max_size": f"{queue.limits.size / 1e6:.0f}",
     }
 
 
@@ -225,9 +246,13 @@ def quote(text: str) -> str:
     return _MARKUP.sub(r"\\\g<0>", text)
 
 
-def _describe_message(item: FailedItem) -> str:
+def _list_messages(failures: Sequence[Failure]) -> str:
+    """Return a line about each of the first messages."""
+    return "\n".join(map(_describe_message, failures[:MOST_LISTED]))
+
+
+def _describe_message(failure: Failure) -> str:
     """Return a line about a message: its title, its recipients, when it failed, and why."""
-    failure = item.failure
     record = failure.spooled.record
     recipients = quote(_name_some(record.envelope.recipients))
     failed = tell_time(dt_util.utc_from_timestamp(failure.failed_at))

@@ -19,7 +19,8 @@ import voluptuous as vol
 from .const import ATTR_CONFIG_ENTRY_ID, ATTR_ID, DOMAIN
 from .exceptions import input_error, outbox_errors
 from .mailer import Mailer
-from .outbox.item import FailedItem, Item, UnderWayError, UnknownMessageError
+from .outbox.item import Item, UnderWayError, UnknownMessageError
+from .outbox.spool import Failure
 from .services import find_mailer
 
 SERVICE_FLUSH_OUTBOX: Final = "flush_outbox"
@@ -67,9 +68,9 @@ async def _async_list(call: ServiceCall) -> ServiceResponse:
     """Return what waits and what has failed, without what the messages say."""
     mailer = find_mailer(call)
     hold = mailer.courier.hold
-    return {
+    response: dict[str, Any] = {
         "waiting": [_describe_waiting(mailer, item) for item in mailer.queue.items],
-        "failed": [_describe_failed(item) for item in mailer.queue.failed],
+        "failed": [_describe_failure(item.failure) for item in mailer.queue.failed],
         "hold": {
             "problem": hold.fault.problem.value,
             "reply": hold.fault.reply,
@@ -78,6 +79,9 @@ async def _async_list(call: ServiceCall) -> ServiceResponse:
         if hold
         else None,
     }
+    if discarded := mailer.queue.discarded:
+        response["discarded"] = [_describe_failure(failure) for failure in discarded]
+    return response
 
 
 async def _async_cancel(call: ServiceCall) -> None:
@@ -122,9 +126,8 @@ def _describe_waiting(mailer: Mailer, item: Item) -> dict[str, Any]:
     }
 
 
-def _describe_failed(item: FailedItem) -> dict[str, Any]:
+def _describe_failure(failure: Failure) -> dict[str, Any]:
     """Return what is to be known of a message that has failed."""
-    failure = item.failure
     record = failure.spooled.record
     return {
         "id": failure.spooled.id,

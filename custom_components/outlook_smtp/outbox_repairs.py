@@ -8,6 +8,7 @@ from .account_repair import AccountRepair
 from .issues import (
     MOST_LISTED,
     describe_account,
+    describe_discarded,
     describe_failed,
     describe_outbox,
     describe_set_aside,
@@ -102,6 +103,21 @@ class FailedRepair(AccountRepair):
             with suppress(UnknownMessageError):
                 await self._queue.cancel(message_id)
         return await self.async_step_init()
+
+
+class DiscardedRepair(AccountRepair):
+    """Shows which failed messages were deleted early, until a person has seen it."""
+
+    async def async_step_init(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
+        """Show the messages, and why there was no room for them."""
+        return self._show_form("confirm", describe_discarded(self._entry))
+
+    async def async_step_confirm(
+        self, user_input: dict[str, str] | None = None
+    ) -> RepairsFlowResult:
+        """Forget them."""
+        self._queue.discarded.clear()
+        return self.async_create_entry(data={})
 
 
 class SetAsideRepair(AccountRepair):

@@ -82,6 +82,14 @@ def _warn_of_failure(account: str, delivery: Delivery | None) -> None:
     """Say once that a message is not sent for good; what is lost was said already."""
     if delivery is None or delivery.event in (Event.SENT, Event.QUEUED):
         return
+    if delivery.event is Event.DISCARDED:
+        _LOGGER.warning(
+            "The failed message %s of %s was deleted before a week was over: %s",
+            delivery.id,
+            account,
+            "newer failed messages needed the room",
+        )
+        return
     fault, expired = delivery.fault, delivery.event is Event.EXPIRED
     if fault or expired:
         _LOGGER.warning(

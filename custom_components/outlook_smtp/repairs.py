@@ -11,13 +11,14 @@ from .account_repair import AccountRepair
 from .const import DOMAIN
 from .issues import (
     FILES_SET_ASIDE,
+    MESSAGES_DISCARDED,
     MESSAGES_FAILED,
     OUTBOX_FULL,
     describe_account,
     describe_health,
     quote,
 )
-from .outbox_repairs import FailedRepair, OutboxRepair, SetAsideRepair
+from .outbox_repairs import DiscardedRepair, FailedRepair, OutboxRepair, SetAsideRepair
 from .smtp.faults import Problem
 from .smtp_import import (
     BUILT_IN_SMTP,
@@ -162,6 +163,7 @@ class SmtpRepair(AccountRepair):
 _FLOWS: Final[dict[str, type[AccountRepair]]] = {
     BUILT_IN_SMTP: SmtpRepair,
     FILES_SET_ASIDE: SetAsideRepair,
+    MESSAGES_DISCARDED: DiscardedRepair,
     MESSAGES_FAILED: FailedRepair,
     OUTBOX_FULL: OutboxRepair,
     Problem.BASIC_AUTH_DISABLED: PasswordRepair,

@@ -49,6 +49,8 @@ class Count:
     kept: int
     by_drop: int = 0
     by_kill: int = 0
+    wrong_clocks: int = 0
+    jumps: int = 0
     phases: Counter[str] = field(default_factory=Counter)
     lost: list[str] = field(default_factory=list)
     unexplained: list[str] = field(default_factory=list)
@@ -76,7 +78,8 @@ class Count:
             f"{self.acknowledged} acknowledged ({self.queued} of them before they were sent); "
             f"lost: {len(self.lost)}; duplicates: {self.by_drop} where the answer was dropped, "
             f"{self.by_kill} where it came to a killed process, {len(self.unexplained)} others; "
-            f"{self.passed} let others pass, {len(self.disordered)} out of order otherwise"
+            f"{self.passed} let others pass, {len(self.disordered)} out of order otherwise; "
+            f"{self.wrong_clocks} starts with a wrong clock, {self.jumps} of them saw it set"
         )
 
 
@@ -99,6 +102,8 @@ def count(rounds: Sequence[Round]) -> Count:
         kept=sum(bool(life.found) for life in lives),
         phases=Counter(round_.life.phase for round_ in rounds if round_.killed),
         passed=len(passed),
+        wrong_clocks=sum(bool(life.order.clock) for life in lives),
+        jumps=sum(bool(life.clock) for life in lives),
     )
     _count_copies(result, copies)
     _find_lost(result, copies, acknowledged)

@@ -3,7 +3,8 @@
 The moments of the kills are random; `CRASH_SEED` repeats those of another run as far as time
 allows it, and `CRASH_KILLS` sets how many there are: 50 in each run, 200 in the nightly one. A
 killed process leaves what it wrote to the operating system: what a power cut leaves is another
-matter.
+matter. Two of three victims start with a clock that is days or decades wrong, and some see it set:
+nothing expires for that.
 """
 
 from collections.abc import Callable
@@ -22,6 +23,9 @@ from .victim import Order, outbox_of
 from .ward import Life, Ward
 
 KILLS: Final = int(os.environ.get("CRASH_KILLS") or 50)
+DAY: Final = 86_400.0
+# By how much the clock of a victim is wrong, in seconds; without a battery some start in 1970.
+CLOCKS: Final = (0.0, 0.0, 0.0, -3 * DAY, -30 * DAY, -56 * 365 * DAY, 3 * DAY, 30 * DAY, 3650 * DAY)
 TROUBLE: Final = (0.0, 0.2, 0.4, 0.6)  # Of all connections, in a round.
 
 
@@ -54,7 +58,14 @@ class Story:
     def _live(self, moment: Moment | None) -> Life:
         """Let one victim live, and note what the server received meanwhile."""
         seed = self._chances.getrandbits(32)
-        order = Order(number=self._number, step=self._step, seed=seed, finish=moment is None)
+        order = Order(
+            number=self._number,
+            step=self._step,
+            seed=seed,
+            finish=moment is None,
+            clock=self._chances.choice(CLOCKS) if moment else 0.0,
+            set_after=self._chances.choice((None, 0, 1, 3)),
+        )
         before = len(self._server.received)
         life = self._ward.run(order, moment)
         self._server.wait_for_silence()

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import count
 import json
 import logging
 import os
@@ -47,13 +48,16 @@ class Order:
     """What one victim does: from which number on it counts, its chances, and whether to finish.
 
     Letters of one step are sent at once, steps one after another. Who is to finish sends a few
-    letters more and ends by itself when the outbox is empty.
+    letters more and ends by itself when the outbox is empty. `clock` is by how many seconds the
+    time of day is wrong at the start, and `set_after` after how many steps it is set right.
     """
 
     number: int
     step: int
     seed: int
     finish: bool
+    clock: float = 0.0
+    set_after: int | None = None
 
     @classmethod
     def read(cls, line: bytes) -> Self:
@@ -79,6 +83,26 @@ def letter_of(number: int) -> dict[str, Any]:
 def tell(*words: object) -> None:
     """Tell an event at once; a pipe takes a line of this length whole or not at all."""
     os.write(sys.stdout.fileno(), f"{' '.join(map(str, words))}\n".encode())
+
+
+class WrongClock:
+    """The time of day, wrong by some seconds until it is set; no other clock learns of it."""
+
+    def __init__(self, wrong_by: float) -> None:
+        """Take the place of the right one in this process."""
+        self._right = time.time
+        self._wrong_by = wrong_by
+        time.time = self.now
+
+    def now(self) -> float:
+        """Return the time of day as this machine believes it."""
+        return self._right() + self._wrong_by
+
+    def set_right(self, step: int) -> None:
+        """Jump to the right time before a step."""
+        if self._wrong_by:
+            tell("clock", step)
+        self._wrong_by = 0.0
 
 
 # What happens inside the integration is told by what is put around its functions.
@@ -208,11 +232,15 @@ class Sender:
 
 async def live(folder: Path, order: Order) -> None:
     """Send letters until killed, or until all is sent."""
+    clock = WrongClock(order.clock)
     hass = await home.start(folder, DOMAIN)
     queue: Queue = home.entry_of(hass, DOMAIN).runtime_data.mailer.queue
     tell("ready", len(queue.items))
     sender = Sender(hass, order)
+    steps = count()
     while not order.finish:
+        if (step := next(steps)) == order.set_after:
+            clock.set_right(step)
         await sender.send_step()
     for _ in range(3):
         await sender.send_step()

@@ -45,6 +45,7 @@ class Life:
     errors: list[str] = field(default_factory=list)
     passed: set[int] = field(default_factory=set)
     settled: set[int] = field(default_factory=set)
+    clock: set[int] = field(default_factory=set)  # The step before which the clock was set right.
 
     @property
     def phase(self) -> str:
@@ -69,7 +70,7 @@ class Life:
                 self.acknowledged[int(number)] = message_id
             case ["error", number, text]:
                 self.errors.append(f"letter {number}: {text}")
-            case ["passed" | "settled" as turn, number]:
+            case ["passed" | "settled" | "clock" as turn, number]:
                 getattr(self, turn).add(int(number))
             case ["dead", status, _]:
                 self.status = int(status)

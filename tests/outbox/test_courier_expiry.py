@@ -56,23 +56,38 @@ async def test_a_message_expires_while_it_is_held_or_backing_off(
 async def test_after_a_start_what_is_too_old_has_one_more_try(
     standin: StandIn, queue: Queue, freezer: FrozenDateTimeFactory, again: str | None
 ) -> None:
-    """A restart does not make a message younger, but the clock alone gives none up."""
+    """A restart does not make a message younger, but gives it another chance."""
     standin.script = Script.for_row(ROWS["tenant_disabled"])
     async with running(courier_on(standin, queue, lifetime=DAY)):
         await add(queue, 1)
         await let_pass(freezer, queue, 20 * HOUR)
         await add(queue, 2)
         await all_done(queue)
-    freezer.tick(5 * HOUR)
     standin.script = Script.for_row(ROWS[again]) if again else Script()
     connections = standin.connections
     queue = await queue_in(queue)
-    async with running(courier_on(standin, queue, lifetime=DAY)):
+    async with running(courier_on(standin, queue, lifetime=20 * HOUR)):
         await all_done(queue)
     assert standin.connections > connections
     assert numbers(standin) == ([] if again else [1, 2])
     assert [kept.failure.event for kept in queue.failed] == [Event.EXPIRED][: bool(again)]
     assert titles(queue) == ["Alarm 2"][: bool(again)]
+
+
+@pytest.mark.parametrize("name", ["server_busy", "credentials_incorrect"])
+async def test_a_try_that_fails_gives_up_nothing_that_only_the_clock_says_is_old(
+    standin: StandIn, queue: Queue, freezer: FrozenDateTimeFactory, name: str
+) -> None:
+    """The clock may have been behind when the message was written."""
+    await add(queue)
+    freezer.tick(30 * DAY)
+    standin.script = Script.for_row(ROWS[name])
+    queue = await queue_in(queue)
+    async with running(courier_on(standin, queue, lifetime=DAY)):
+        await let_pass(freezer, queue, DAY - 10)
+        assert titles(queue) == ["Alarm 1"]
+        await let_pass(freezer, queue, 11)
+        assert [kept.failure.event for kept in queue.failed] == [Event.EXPIRED]
 
 
 @pytest.mark.parametrize("behind", [3 * DAY, 30 * DAY])

@@ -54,10 +54,9 @@ def restore(contents: Contents, ages: Mapping[str, Any]) -> tuple[list[Item], li
 
 
 def _restore_waiting(spooled: Spooled, ages: Mapping[str, Any]) -> Item:
-    """Return a message that waits."""
+    """Return a message that waits: the clock may have been wrong when it was written, or be now."""
     known = _known(f"{WAITING}/{spooled.name}", ages)
-    by_clock = born(spooled.queued_at)
-    return Item(spooled, time.monotonic(), told_queued=True, known=known, by_clock=by_clock)
+    return Item(spooled, time.monotonic(), told_queued=True, known=known)
 
 
 def _restore_failed(failure: Failure, ages: Mapping[str, Any]) -> FailedItem:

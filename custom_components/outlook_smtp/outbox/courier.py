@@ -272,12 +272,12 @@ class Courier:
         except SubmissionError as error:
             obstacle = self._schedule.judge(error.fault, time.monotonic())
             self._tell(obstacle, started, handed_in=error.handed_in)
-            item.note_try(met=error.handed_in or obstacle.code is not None)
+            item.note_try()
             await self._settle_fault(item, obstacle, handed_in=error.handed_in)
         else:
             obstacle = outcome.obstacle
             self._tell(obstacle, started, handed_in=True)
-            item.note_try(met=True)
+            item.note_try()
             await self._settle(item, outcome)
         if obstacle and obstacle.kind is not Kind.MESSAGE:
             # Who is not well signs in anew.

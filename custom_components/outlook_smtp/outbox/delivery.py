@@ -17,6 +17,7 @@ class Event(StrEnum):
     REFUSED = "refused"
     EXPIRED = "expired"
     FAILED = "failed"
+    DISCARDED = "discarded"
 
     @classmethod
     def of_refusal(cls, fault: Fault) -> Self:
@@ -30,9 +31,10 @@ class Delivery:
 
     `id` is the spool's name of the message, `reply` the server's last words, cleaned. A refusal
     is the server's; what fails cannot be sent at all, as when its file is damaged. What fails
-    before it is in the outbox has no `id`; `problem` and `text` say why. `hidden` are the
-    recipients of blind copies, among others, and `missing` are attachments that could not be had,
-    each with the reason.
+    before it is in the outbox has no `id`; `problem` and `text` say why. What is discarded has
+    failed before, and was deleted early to make room for another. `hidden` are the recipients of
+    blind copies, among others, and `missing` are attachments that could not be had, each with the
+    reason.
     """
 
     event: Event

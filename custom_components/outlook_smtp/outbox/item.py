@@ -40,14 +40,12 @@ class Limits:
 class Item:
     """A message that waits.
 
-    `born` is when its lifetime began; for a message from before the start `known` is when it
-    began as far as is known for sure, and `by_clock` as the time of day says. `not_before` is
-    when it may be tried at the earliest. All are on a clock that never jumps.
-
-    `tries` counts those that the account's sign-in did not prevent,
-    `setbacks` those in a row that the server took in hand and put off, and `lost_answers` those
-    after which it may have arrived. `accepted` and `refused` say what became of recipients in
-    earlier transactions, where the server takes only some at a time.
+    `born` is when its lifetime began; for a message from before the start `known` is when that
+    was as far as is known for sure. `not_before` is when it may be tried at the earliest. All
+    are on a clock that never jumps. `tries` counts those that the account's sign-in did not
+    prevent, `setbacks` those in a row that the server took in hand and put off, and
+    `lost_answers` those after which it may have arrived. `accepted` and `refused` say what
+    became of recipients in earlier transactions, where the server takes only some at a time.
     """
 
     spooled: Spooled
@@ -62,15 +60,10 @@ class Item:
     accepted: tuple[str, ...] = ()
     refused: tuple[Refusal, ...] = ()
     known: float = inf
-    by_clock: float = inf
 
-    def note_try(self, *, met: bool) -> None:
-        """Let count what it has waited before the start, now that it was tried since.
-
-        The time of day may have been wrong when the message was written, or be wrong now: it
-        counts when the server itself was met and has not taken the message.
-        """
-        self.born = min(self.born, self.known, self.by_clock if met else inf)
+    def note_try(self) -> None:
+        """Let count what it has waited before the start, now that it was tried since."""
+        self.born = min(self.born, self.known)
 
     @property
     def record(self) -> Record:

@@ -5,9 +5,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 import logging
 from math import inf
 import time
+from typing import Final
 
 from ..smtp.faults import Fault, Kind
 from ..smtp.submission import Outcome, Refusal
@@ -27,6 +29,8 @@ from .spool import Contents, Failure, Spool
 
 _LOGGER = logging.getLogger(__name__)
 
+MOST_DISCARDED: Final = 100  # Messages that are remembered after they made room for others.
+
 type Listener = Callable[[Delivery | None], None]
 
 
@@ -43,6 +47,7 @@ class Queue:
     failed: list[FailedItem] = field(default_factory=list)
     set_aside: list[str] = field(default_factory=list)
     rejected: deque[float] = field(default_factory=lambda: deque(maxlen=10_000))  # When each was.
+    discarded: deque[Failure] = field(default_factory=partial(deque, maxlen=MOST_DISCARDED))
     under_way: Item | None = None
     on_added: Callable[[Item], None] | None = None
     _listeners: set[Listener] = field(default_factory=set)
@@ -297,12 +302,28 @@ class Queue:
         if kept := await self._on_disk(self.spool.fail, failure, recipients):
             self.failed.append(FailedItem(kept, time.monotonic()))
         while len(self.failed) > self.limits.messages or self._failed_size() > self.limits.size:
-            await self._discard(self.failed[0])
+            await self._make_room(self.failed[0])
         return (kept.spooled if kept else item.spooled).id
 
     def _failed_size(self) -> int:
         """Return the bytes of all that is kept aside."""
         return sum(failed.failure.spooled.record.size for failed in self.failed)
+
+    async def _make_room(self, failed: FailedItem) -> None:
+        """Forget a failed message before its week is over, and say so."""
+        failure = failed.failure
+        record = failure.spooled.record
+        self.discarded.append(failure)
+        await self._discard(failed)
+        self._changed(
+            Delivery(
+                event=Event.DISCARDED,
+                id=failure.spooled.id,
+                message_id=record.message_id,
+                recipients=record.envelope.recipients,
+                reply=failure.reply,
+            )
+        )
 
     async def _discard(self, failed: FailedItem) -> None:
         """Forget a message that was kept aside."""

@@ -1,0 +1,89 @@
+"""A failed message that is deleted before its week is over is told of: which, and why."""
+
+import logging
+import re
+
+from homeassistant.const import EVENT_STATE_CHANGED
+from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import issue_registry as ir
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+
+from .conftest import ADDRESS
+from .helpers import ANNA, ask, letter, mailer_of, state_of
+from .repair_helpers import Repair, find_issue, raised
+from .standin import Script, StandIn, Step
+
+REFUSING = Script(replies={Step.FINAL: "554 5.6.0 Not like this"})
+DELIVERY = "event.me_outlook_com_delivery"
+
+
+async def test_failed_messages_that_made_room_for_others_are_told(
+    hass: HomeAssistant,
+    account: MockConfigEntry,
+    standin: StandIn,
+    hass_client: ClientSessionGenerator,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """By the event, the log, list_outbox and a repair, until a person has seen it."""
+    hass.config_entries.async_update_entry(account, options={"max_messages": 2, "max_size": 1})
+    await hass.async_block_till_done(wait_background_tasks=True)
+    standin.mailboxes[ADDRESS].script = REFUSING
+    ids: list[str] = []
+    for title in ("Door", "Gate", "Smoke"):
+        assert raised(hass) == (["messages_failed"] if ids else [])
+        with pytest.raises(HomeAssistantError, match="Not like this"):
+            await mailer_of(account).send(letter(title))
+        ids.append(mailer_of(account).queue.failed[-1].failure.spooled.id)
+
+    assert raised(hass) == ["discarded", "messages_failed"]
+    listed = await ask(hass, "list_outbox")
+    assert [item["title"] for item in listed["failed"]] == ["Gate", "Smoke"]
+    assert [(item["id"], item["title"]) for item in listed["discarded"]] == [(ids[0], "Door")]
+    lines = [record for record in caplog.records if "before a week" in record.getMessage()]
+    assert [record.levelno for record in lines] == [logging.WARNING]
+    assert ids[0] in lines[0].getMessage()
+
+    issue = find_issue(hass, "discarded", account)
+    assert issue
+    assert issue.severity is ir.IssueSeverity.WARNING
+    repair = Repair(hass, hass_client)
+    await repair.open("discarded", account)
+    assert "2 messages or 1 MB" in repair.text
+    assert re.search(rf"- \*\*Door\*\* → {ANNA} · 20.* · 554 5.6.0 Not like this", repair.text)
+    await repair.submit()
+    assert repair.result["type"] == "create_entry"
+    standin.mailboxes[ADDRESS].script = Script()
+    await mailer_of(account).send(letter("Bell"))
+    assert raised(hass) == ["messages_failed"]
+    assert "discarded" not in await ask(hass, "list_outbox")
+
+
+async def test_event_tells_what_was_deleted_early(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+) -> None:
+    """After the one of the message that needed the room, or before: each is an event of its own."""
+    hass.config_entries.async_update_entry(account, options={"max_messages": 1, "max_size": 1})
+    await hass.async_block_till_done(wait_background_tasks=True)
+    turns: list[tuple[str, list[str]]] = []
+
+    @callback
+    def note(event: Event[EventStateChangedData]) -> None:
+        """Keep what is told of a message."""
+        if (new := event.data["new_state"]) and new.entity_id == DELIVERY:
+            turns.append((new.attributes["event_type"], new.attributes["recipients"]))
+
+    hass.bus.async_listen(EVENT_STATE_CHANGED, note)
+    standin.mailboxes[ADDRESS].script = REFUSING
+    for name in ("a", "b"):
+        with pytest.raises(HomeAssistantError, match="Not like this"):
+            await mailer_of(account).send(letter("Door", f"{name}@example.com"))
+    await hass.async_block_till_done()
+    assert sorted(turns) == [
+        ("discarded", ["a@example.com"]),
+        ("refused", ["a@example.com"]),
+        ("refused", ["b@example.com"]),
+    ]
+    assert state_of(hass, DELIVERY).attributes["event_type"] == "refused"
