@@ -81,6 +81,7 @@ MENUS = {
     *(f"config.{step}" for step in ("passwords_refused", "reauth_sign_in", "reconfigure", "user")),
     *("basic_auth_disabled.init", "messages_failed.init", "messages_failed.many"),
     *("outbox_full.init", "security_defaults.init"),
+    *("basic_auth_disabled.still_refused", "security_defaults.still_refused"),
 }
 
 
