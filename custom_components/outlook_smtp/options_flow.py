@@ -20,6 +20,7 @@ from .const import (
     CONF_MAX_MESSAGES,
     CONF_MAX_SIZE,
     CONF_REPLY_TO,
+    CONF_SENDER_ADDRESS,
     CONF_SENDER_NAME,
     DEFAULT_CHECK_INTERVAL,
     DEFAULT_LIFETIME,
@@ -27,7 +28,7 @@ from .const import (
     DEFAULT_MAX_SIZE,
     DEFAULT_TIMEOUT,
 )
-from .message.mailbox import parse_mailboxes
+from .message.mailbox import Mailbox, check_mailbox, parse_mailboxes
 from .message.problems import LetterError, check_line
 
 
@@ -42,6 +43,9 @@ def _whole_number(minimum: int, maximum: int, unit: str | None = None) -> Any:
 FORM: Final = vol.Schema(
     {
         vol.Optional(CONF_SENDER_NAME): TextSelector(),
+        vol.Optional(CONF_SENDER_ADDRESS): TextSelector(
+            TextSelectorConfig(type=TextSelectorType.EMAIL)
+        ),
         vol.Optional(CONF_REPLY_TO): TextSelector(TextSelectorConfig(type=TextSelectorType.TEXT)),
         vol.Required(CONF_TIMEOUT, default=DEFAULT_TIMEOUT): _whole_number(
             5, 300, UnitOfTime.SECONDS
@@ -89,9 +93,19 @@ def _tidy(options: dict[str, Any]) -> dict[str, Any]:
 def _errors(options: dict[str, Any]) -> dict[str, str]:
     """Return what is wrong with the options, by field."""
     errors: dict[str, str] = {}
-    for field, check in ((CONF_SENDER_NAME, check_line), (CONF_REPLY_TO, parse_mailboxes)):
+    for field, check in (
+        (CONF_SENDER_NAME, check_line),
+        (CONF_SENDER_ADDRESS, _check_address),
+        (CONF_REPLY_TO, parse_mailboxes),
+    ):
         try:
             check(options.get(field, ""), field)
         except LetterError as error:
             errors[field] = error.problem
     return errors
+
+
+def _check_address(address: str, field: str) -> None:
+    """Refuse what is not one bare address; none at all is right."""
+    if address:
+        check_mailbox(Mailbox(address), field)
