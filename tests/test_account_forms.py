@@ -12,9 +12,9 @@ from custom_components import outlook_smtp
 from custom_components.outlook_smtp import options_flow, recipient_flow, sign_in_flow
 from custom_components.outlook_smtp.account_forms import (
     CHANGE_PASSWORD_FORM,
+    OTHER_SERVER_FORM,
     PASSWORD_FORM,
     REAUTH_FORM,
-    SERVER_FORM,
 )
 from custom_components.outlook_smtp.exceptions import fault_placeholders
 from custom_components.outlook_smtp.message.problems import LetterProblem
@@ -27,7 +27,7 @@ FORMS = {
     "config.step.reauth_confirm": REAUTH_FORM,
     "config.step.change_password": CHANGE_PASSWORD_FORM,
     "config.step.browser": sign_in_flow.BROWSER_FORM,
-    "config.step.server": SERVER_FORM,
+    "config.step.server": OTHER_SERVER_FORM,
     "config_subentries.recipient.step.reconfigure": recipient_flow.FORM,
     "config_subentries.recipient.step.user": recipient_flow.FORM,
     "options.step.init": options_flow.FORM,
@@ -56,6 +56,7 @@ KEYS = {
         "invalid_email",
         "invalid_host",
         "invalid_tenant",
+        "line_break",
         "no_password",
         "wrong_account",
         "wrong_mailbox",
@@ -79,6 +80,7 @@ MENUS = {
     *(f"config.{step}" for step in ("passwords_refused", "reauth_sign_in", "reconfigure", "user")),
     *("basic_auth_disabled.init", "messages_failed.init", "messages_failed.many"),
     *("outbox_full.init", "security_defaults.init"),
+    *("basic_auth_disabled.still_refused", "security_defaults.still_refused"),
 }
 
 

@@ -12,6 +12,7 @@ from .account import async_build_account
 from .const import (
     CONF_LIFETIME,
     CONF_REPLY_TO,
+    CONF_SENDER_ADDRESS,
     CONF_SENDER_NAME,
     DEFAULT_LIFETIME,
     DOMAIN,
@@ -65,6 +66,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) 
         await async_build_account(hass, entry.data, entry.options, tokens),
         queue,
         lifetime=entry.options.get(CONF_LIFETIME, DEFAULT_LIFETIME) * 3600.0,
+        sender_address=entry.options.get(CONF_SENDER_ADDRESS, ""),
         sender_name=entry.options.get(CONF_SENDER_NAME, ""),
         reply_to=parse_mailboxes(entry.options.get(CONF_REPLY_TO, ""), CONF_REPLY_TO),
     )

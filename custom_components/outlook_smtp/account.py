@@ -4,7 +4,14 @@ from collections.abc import Mapping
 import ssl
 from typing import Any
 
-from homeassistant.const import CONF_EMAIL, CONF_HOST, CONF_PASSWORD, CONF_PORT, CONF_TIMEOUT
+from homeassistant.const import (
+    CONF_EMAIL,
+    CONF_HOST,
+    CONF_PASSWORD,
+    CONF_PORT,
+    CONF_TIMEOUT,
+    CONF_USERNAME,
+)
 from homeassistant.core import HomeAssistant
 from homeassistant.util.ssl import create_client_context
 
@@ -34,7 +41,9 @@ async def async_build_account(
         address=address,
         server=Server(data[CONF_HOST], data[CONF_PORT], Security(data[CONF_SECURITY])),
         credentials=(
-            BearerToken(address, tokens) if tokens else Password(address, data[CONF_PASSWORD])
+            BearerToken(address, tokens)
+            if tokens
+            else Password(data.get(CONF_USERNAME, address), data[CONF_PASSWORD])
         ),
         tls_context=await hass.async_add_executor_job(_create_tls_context),
         timeout=options.get(CONF_TIMEOUT, DEFAULT_TIMEOUT),

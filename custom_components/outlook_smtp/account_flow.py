@@ -6,16 +6,17 @@ import logging
 from typing import Any, Final, override
 
 from homeassistant.config_entries import SOURCE_REAUTH, SOURCE_USER, ConfigFlowResult
-from homeassistant.const import CONF_EMAIL, CONF_HOST, CONF_PASSWORD, CONF_PORT
+from homeassistant.const import CONF_EMAIL, CONF_HOST, CONF_PASSWORD, CONF_PORT, CONF_USERNAME
 from homeassistant.core import callback
 from homeassistant.helpers.config_entry_oauth2_flow import AbstractOAuth2FlowHandler
 from homeassistant.util.network import is_host_valid
 import voluptuous as vol
 
-from .account_forms import SERVER_FORM
+from .account_forms import OTHER_SERVER_FORM, SERVER_FORM
 from .const import CONF_ACCOUNT_KIND, CONF_SECURITY, DOMAIN
 from .coordinator import OutlookSmtpConfigEntry
 from .exceptions import fault_placeholders
+from .message.problems import LetterError, check_line
 from .sign_in import async_note_sign_in
 from .smtp.account import PORTS, SERVERS, AccountKind, Security, Server
 from .smtp.faults import Fault, Kind, Problem
@@ -32,7 +33,8 @@ _PROBLEM_FIELDS: Final[dict[Problem, str]] = {
 class AccountFlow(AbstractOAuth2FlowHandler):
     """Checks an account against its server, and keeps it only when it was found to work.
 
-    `_data` is the data of the config entry in the making, and `_fault` what the last attempt met.
+    `_data` is the data of the config entry in the making, `_options` what it has of options from
+    the start, and `_fault` what the last attempt met.
     """
 
     DOMAIN = DOMAIN
@@ -41,6 +43,7 @@ class AccountFlow(AbstractOAuth2FlowHandler):
         """Start with nothing typed and nothing checked."""
         super().__init__()
         self._data: dict[str, Any] = {}
+        self._options: dict[str, Any] = {}
         self._check: StagedCheck | None = None
         self._checked: Server | None = None
         self._fault: Fault | None = None
@@ -53,13 +56,14 @@ class AccountFlow(AbstractOAuth2FlowHandler):
 
     async def async_step_server(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask where to connect to, and how the line is encrypted."""
-        errors = self._fault_errors(SERVER_FORM)
+        is_other = self._data[CONF_ACCOUNT_KIND] == AccountKind.OTHER
+        form = OTHER_SERVER_FORM if is_other and CONF_PASSWORD in self._data else SERVER_FORM
+        errors = self._fault_errors(form)
         if user_input is not None:
-            self._data |= user_input | {CONF_HOST: user_input[CONF_HOST].strip()}
-            if is_host_valid(self._data[CONF_HOST]):
+            errors = self._take_typed_server(user_input)
+            if not errors:
                 return await self.async_step_check()
-            errors = {CONF_HOST: "invalid_host"}
-        return self._show_form("server", SERVER_FORM, {}, errors)
+        return self._show_form("server", form, {}, errors)
 
     async def async_step_check(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Check the account, and show the stage that the check has reached."""
@@ -82,12 +86,15 @@ class AccountFlow(AbstractOAuth2FlowHandler):
     async def async_step_save(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Keep the account that was found to work."""
         if self.source == SOURCE_USER:
-            return self.async_create_entry(title=self._data[CONF_EMAIL], data=self._data)
+            return self.async_create_entry(
+                title=self._data[CONF_EMAIL], data=self._data, options=self._options
+            )
         async_note_sign_in(self.hass, self._entry)
         if self._data == self._entry.data:
             # Without a change nothing else tells the account that it works again.
             self.hass.config_entries.async_schedule_reload(self._entry.entry_id)
-        return self.async_update_and_abort(self._entry, data=self._data)
+        options = self._options | self._entry.options
+        return self.async_update_and_abort(self._entry, data=self._data, options=options)
 
     @callback
     @override
@@ -131,6 +138,18 @@ class AccountFlow(AbstractOAuth2FlowHandler):
             # A dialog forgotten in another window must not keep anybody from this one.
             await self.async_set_unique_id(address.lower(), raise_on_progress=False)
             self._abort_if_unique_id_configured()
+
+    def _take_typed_server(self, user_input: dict[str, Any]) -> dict[str, str]:
+        """Take over what was typed of the server, or return what is wrong with it."""
+        host, username = user_input[CONF_HOST].strip(), user_input.get(CONF_USERNAME, "").strip()
+        self._data |= user_input | {CONF_HOST: host, CONF_USERNAME: username}
+        if not username:
+            del self._data[CONF_USERNAME]
+        try:
+            check_line(username, CONF_USERNAME)
+        except LetterError as error:
+            return {CONF_USERNAME: error.problem}
+        return {} if is_host_valid(host) else {CONF_HOST: "invalid_host"}
 
     def _take_server(self, server: Server) -> None:
         """Take over a server."""

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from homeassistant.const import CONF_EMAIL, CONF_HOST, CONF_PASSWORD, CONF_PORT
+from homeassistant.const import CONF_EMAIL, CONF_HOST, CONF_PASSWORD, CONF_PORT, CONF_USERNAME
 from homeassistant.helpers.selector import (
     NumberSelector,
     NumberSelectorConfig,
@@ -67,4 +67,7 @@ SERVER_FORM: Final = vol.Schema(
             )
         ),
     }
+)
+OTHER_SERVER_FORM: Final = SERVER_FORM.extend(
+    {vol.Optional(CONF_USERNAME): TextSelector(TextSelectorConfig(autocomplete="username"))}
 )

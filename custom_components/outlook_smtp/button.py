@@ -55,7 +55,7 @@ class TestMailButton(AccountButton):
     async def async_press(self) -> None:
         """Send the mail, and say why if it is not sent now."""
         letter = Letter(
-            to=(Mailbox(self._mailer.account.address),),
+            to=(Mailbox(self._mailer.sender.address),),
             title=await async_text(self.hass, "test_mail_title"),
             text=await async_text(self.hass, "test_mail_text"),
         )

@@ -13,6 +13,7 @@ CONF_MAX_SIZE: Final = "max_size"
 CONF_RECIPIENTS: Final = "recipients"
 CONF_REPLY_TO: Final = "reply_to"
 CONF_SECURITY: Final = "security"
+CONF_SENDER_ADDRESS: Final = "sender_address"
 CONF_SENDER_NAME: Final = "sender_name"
 CONF_TENANT: Final = "tenant"
 

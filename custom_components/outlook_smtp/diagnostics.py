@@ -15,6 +15,7 @@ from homeassistant.const import (
     CONF_EMAIL,
     CONF_PASSWORD,
     CONF_TOKEN,
+    CONF_USERNAME,
     __version__,
 )
 from homeassistant.core import HomeAssistant
@@ -24,6 +25,7 @@ from .const import (
     CONF_ACCOUNT_KIND,
     CONF_IMPLEMENTATION,
     CONF_REPLY_TO,
+    CONF_SENDER_ADDRESS,
     CONF_SENDER_NAME,
     CONF_TENANT,
     DOMAIN,
@@ -41,9 +43,11 @@ TO_REDACT: Final = {
     CONF_IMPLEMENTATION,
     CONF_PASSWORD,
     CONF_REPLY_TO,
+    CONF_SENDER_ADDRESS,
     CONF_SENDER_NAME,
     CONF_TENANT,
     CONF_TOKEN,
+    CONF_USERNAME,
 }
 
 # Mail addresses, and the IP address under which a server sees the house.

@@ -109,6 +109,7 @@ class Mailer:
         queue: Queue,
         *,
         lifetime: float,
+        sender_address: str = "",
         sender_name: str,
         reply_to: tuple[Mailbox, ...],
     ) -> None:
@@ -119,12 +120,13 @@ class Mailer:
             account: Who sends.
             queue: Where messages wait.
             lifetime: How long they may, in seconds.
+            sender_address: Who mail is from, if not the address that signs in.
             sender_name: What recipients see beside the address.
             reply_to: Where answers go.
 
         """
         self.account = account
-        self.sender = Mailbox(account.address, sender_name)
+        self.sender = Mailbox(sender_address or account.address, sender_name)
         self.reply_to = reply_to
         self.queue = queue
         self.courier = Courier(account, queue, lifetime=lifetime, on_contact=self._async_tell)

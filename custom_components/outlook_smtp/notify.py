@@ -51,7 +51,7 @@ class MailNotifyEntity(OutlookSmtpEntity, NotifyEntity):
         self.mailboxes: tuple[Mailbox, ...] = (
             parse_mailboxes(subentry.data[CONF_RECIPIENTS], CONF_RECIPIENTS)
             if subentry
-            else (Mailbox(self.mailer.account.address),)
+            else (Mailbox(self.mailer.sender.address),)
         )
 
     @override

@@ -20,6 +20,7 @@ from .const import (
     CONF_MAX_MESSAGES,
     CONF_MAX_SIZE,
     CONF_REPLY_TO,
+    CONF_SENDER_ADDRESS,
     CONF_SENDER_NAME,
     DEFAULT_CHECK_INTERVAL,
     DEFAULT_LIFETIME,
@@ -27,7 +28,7 @@ from .const import (
     DEFAULT_MAX_SIZE,
     DEFAULT_TIMEOUT,
 )
-from .message.mailbox import parse_mailboxes
+from .message.mailbox import Mailbox, check_mailbox, parse_mailboxes
 from .message.problems import LetterError
 from .message.text import one_line
 
@@ -43,6 +44,9 @@ def _whole_number(minimum: int, maximum: int, unit: str | None = None) -> Any:
 FORM: Final = vol.Schema(
     {
         vol.Optional(CONF_SENDER_NAME): TextSelector(),
+        vol.Optional(CONF_SENDER_ADDRESS): TextSelector(
+            TextSelectorConfig(type=TextSelectorType.EMAIL)
+        ),
         vol.Optional(CONF_REPLY_TO): TextSelector(TextSelectorConfig(type=TextSelectorType.TEXT)),
         vol.Required(CONF_TIMEOUT, default=DEFAULT_TIMEOUT): _whole_number(
             5, 300, UnitOfTime.SECONDS
@@ -87,10 +91,13 @@ class OutlookSmtpOptionsFlow(OptionsFlow):
 def _tidy(options: dict[str, Any]) -> dict[str, Any]:
     """Return the options with their texts as they go into headers, and without blank ones.
 
-    Raises `LetterError` if answers cannot go where they should.
+    Raises `LetterError` if an address is not one.
     """
+    if sender := options.get(CONF_SENDER_ADDRESS, "").strip():
+        check_mailbox(Mailbox(sender), CONF_SENDER_ADDRESS)
     reply_to = parse_mailboxes(options.get(CONF_REPLY_TO, ""), CONF_REPLY_TO)
     texts = {
+        CONF_SENDER_ADDRESS: sender,
         CONF_SENDER_NAME: one_line(options.get(CONF_SENDER_NAME, "")),
         CONF_REPLY_TO: ", ".join(map(str, reply_to)),
     }

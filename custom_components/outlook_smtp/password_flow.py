@@ -8,7 +8,13 @@ from homeassistant.config_entries import (
     SOURCE_USER,
     ConfigFlowResult,
 )
-from homeassistant.const import CONF_CLIENT_ID, CONF_EMAIL, CONF_PASSWORD, CONF_TOKEN
+from homeassistant.const import (
+    CONF_CLIENT_ID,
+    CONF_EMAIL,
+    CONF_PASSWORD,
+    CONF_TOKEN,
+    CONF_USERNAME,
+)
 import voluptuous as vol
 
 from .account_flow import AccountFlow
@@ -80,6 +86,8 @@ class PasswordFlow(AccountFlow):
         for key in _SIGN_IN_KEYS:
             self._data.pop(key, None)
         kind = AccountKind(self._data[CONF_ACCOUNT_KIND])
+        if kind is not AccountKind.OTHER:
+            self._data.pop(CONF_USERNAME, None)
         if kind != kind_before and kind in SERVERS:
             self._take_server(SERVERS[kind])
         return {}

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final, override
 
 from homeassistant.config_entries import SOURCE_USER, ConfigFlowResult
@@ -22,15 +23,18 @@ from .application_credentials import MicrosoftImplementation
 from .auth.application import DEFAULT_TENANT, is_client_id, is_tenant
 from .auth.device_code import DeviceCode, await_sign_in, request_code
 from .auth.errors import AuthError, read_error
-from .auth.tokens import Token, is_personal, read_address
+from .auth.tokens import Token, is_personal, read_address, read_sender
 from .const import (
     CONF_ACCOUNT_KIND,
     CONF_IMPLEMENTATION,
     CONF_SECURITY,
+    CONF_SENDER_ADDRESS,
     CONF_TENANT,
     DEFAULT_CLIENT_ID,
     SIGN_IN_DOCS,
 )
+from .message.mailbox import parse_mailbox
+from .message.problems import LetterError
 from .sign_in import build_application, read_auth_error
 from .smtp.account import SERVERS, AccountKind
 from .smtp.faults import Problem
@@ -226,6 +230,7 @@ class SignInFlow(AccountFlow):
                 await self._async_claim(address)
                 kind = AccountKind.PERSONAL if is_personal(answer) else AccountKind.WORK
                 self._keep_sign_in(kind, address, token, registration)
+                self._take_sender(read_sender(answer))
                 return await self.async_step_check()
             self._stranger = address
         if CONF_IMPLEMENTATION in registration:
@@ -247,6 +252,14 @@ class SignInFlow(AccountFlow):
             CONF_TENANT: self._tenant,
             CONF_TOKEN: token.as_dict(),
         }
+
+    def _take_sender(self, address: str) -> None:
+        """Send from the mailbox's own address, unless the account has signed in before."""
+        if self.source != SOURCE_USER and CONF_TOKEN in self._entry.data:
+            return
+        with suppress(LetterError):
+            mailbox = parse_mailbox(address, CONF_SENDER_ADDRESS)
+            self._options = {CONF_SENDER_ADDRESS: mailbox.address}
 
     @staticmethod
     async def _async_news(sign_in: asyncio.Task[Any]) -> None:

@@ -18,7 +18,14 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
 
-from .const import CONF_RECIPIENTS, CONF_REPLY_TO, CONF_SENDER_NAME, DOMAIN, SUBENTRY_RECIPIENT
+from .const import (
+    CONF_RECIPIENTS,
+    CONF_REPLY_TO,
+    CONF_SENDER_ADDRESS,
+    CONF_SENDER_NAME,
+    DOMAIN,
+    SUBENTRY_RECIPIENT,
+)
 from .coordinator import OutlookSmtpConfigEntry
 from .issues import issue_id_of, quote
 from .message.letter import Letter
@@ -203,8 +210,13 @@ def _free_title(account: OutlookSmtpConfigEntry, recipient: Recipient) -> str:
 
 
 def _sender_options(smtp: ConfigEntry) -> dict[str, Any]:
-    """Return the sender's name and where answers go, as far as a built-in entry has them right."""
+    """Return who mail is from and where answers go, as far as a built-in entry has them right."""
     options: dict[str, Any] = {}
+    with suppress(LetterError):
+        address = str(smtp.data.get(_SENDER) or "").strip()
+        check_mailbox(Mailbox(address), CONF_SENDER_ADDRESS)
+        if address.lower() != mailbox_of(smtp):
+            options[CONF_SENDER_ADDRESS] = address
     if name := one_line(str(smtp.data.get(_SENDER_NAME) or "")):
         options[CONF_SENDER_NAME] = name
     with suppress(LetterError):

@@ -99,6 +99,13 @@ def read_address(answer: Mapping[str, Any]) -> str:
     raise AuthError(AuthProblem.NO_ADDRESS)
 
 
+def read_sender(answer: Mapping[str, Any]) -> str:
+    """Return the mailbox's own address where it is not the name that signs in, else nothing."""
+    address = _claims(answer).get("email")
+    is_own = isinstance(address, str) and address.casefold() != read_address(answer).casefold()
+    return str(address) if is_own else ""
+
+
 def is_personal(answer: Mapping[str, Any]) -> bool:
     """Return whether it was a personal account that signed in, and not one of a directory."""
     return _claims(answer).get("tid") == PERSONAL_TENANT
