@@ -99,7 +99,7 @@ async def test_account_that_is_not_loaded_gets_them_too(
     hass: HomeAssistant, account: MockConfigEntry, repair: Repair
 ) -> None:
     """It stays as it is, and has them when it is loaded."""
-    smtp = built_in(CARL, sender_name="Line\nbreak")
+    smtp = built_in(CARL, sender_name=" \n")
     await add_built_in(hass, smtp)
     assert await hass.config_entries.async_unload(account.entry_id)
     await repair.open(BUILT_IN_SMTP, smtp)
