@@ -6,6 +6,7 @@ from functools import partial
 import re
 from typing import Final
 
+from homeassistant.const import CONF_HOST, CONF_PASSWORD
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.util import dt as dt_util
@@ -35,9 +36,19 @@ SETUP_PROBLEM: Final = "setup_problem"
 OUTBOX_FULL: Final = "outbox_full"
 MESSAGES_FAILED: Final = "messages_failed"
 FILES_SET_ASIDE: Final = "set_aside"
+PASSWORDS_END: Final = "passwords_end"
 
 HEALTH_ISSUES: Final = (*(problem.value for problem in PROBLEMS), SETUP_PROBLEM)
-ACCOUNT_ISSUES: Final = (*HEALTH_ISSUES, OUTBOX_FULL, MESSAGES_FAILED, FILES_SET_ASIDE)
+ACCOUNT_ISSUES: Final = (
+    *HEALTH_ISSUES,
+    OUTBOX_FULL,
+    MESSAGES_FAILED,
+    FILES_SET_ASIDE,
+    PASSWORDS_END,
+)
+# Where work accounts lose passwords by default at the end of December 2026.
+# https://learn.microsoft.com/exchange/clients-and-mobile-in-exchange-online/deprecation-of-basic-authentication-exchange-online
+PASSWORDS_END_AT: Final = "smtp.office365.com"
 MOST_LISTED: Final = 10  # Messages or files.
 MOST_NAMED: Final = 5  # Recipients of each.
 MOST_TITLE: Final = 100  # Characters.
@@ -64,6 +75,12 @@ class AccountIssues:
     def _async_on_health(self) -> None:
         """Raise what stands in the way of all mail; a passing fault changes nothing."""
         health = self._entry.runtime_data.data
+        self._raise_while(
+            _is_losing_password(self._entry, health),
+            PASSWORDS_END,
+            partial(describe_passwords_end, self._entry),
+            ir.IssueSeverity.WARNING,
+        )
         if health.connected is None or health.kind is Kind.TRANSIENT:
             return
         current = _issue_of(health)
@@ -172,6 +189,11 @@ def describe_health(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
     }
 
 
+def describe_passwords_end(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
+    """Return what the texts may tell of an account whose password is soon refused."""
+    return describe_account(entry) | {"host": PASSWORDS_END_AT}
+
+
 def describe_outbox(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
     """Return what the texts may tell of an outbox: how much waits, and what stands in the way."""
     queue = entry.runtime_data.mailer.queue
@@ -237,6 +259,13 @@ def _name_some(recipients: Sequence[str]) -> str:
     named = ", ".join(recipients[:MOST_NAMED])
     more = len(recipients) - MOST_NAMED
     return f"{named}, +{more}" if more > 0 else named
+
+
+def _is_losing_password(entry: OutlookSmtpConfigEntry, health: Health) -> bool:
+    """Return whether an account has a password that works, but not for long."""
+    is_there = entry.data[CONF_HOST].lower().rstrip(".") == PASSWORDS_END_AT
+    is_refused = health.problem in (Problem.BASIC_AUTH_DISABLED, Problem.SECURITY_DEFAULTS)
+    return is_there and CONF_PASSWORD in entry.data and not is_refused
 
 
 def _issue_of(health: Health) -> str | None:
