@@ -16,6 +16,7 @@ from custom_components.outlook_smtp.account_forms import (
     PASSWORD_FORM,
     REAUTH_FORM,
 )
+from custom_components.outlook_smtp.auth.errors import AuthProblem
 from custom_components.outlook_smtp.exceptions import fault_placeholders
 from custom_components.outlook_smtp.message.problems import LetterProblem
 from custom_components.outlook_smtp.password_flow import PASSWORD_STEPS
@@ -157,3 +158,12 @@ def test_a_check_and_its_end_have_words(english: dict[str, Any]) -> None:
     """The progress has a title, and the end says how to go on."""
     assert look_up(english, "config.step.check.title")
     assert look_up(english, "config.create_entry.default")
+
+
+@pytest.mark.parametrize("problem", AuthProblem)
+def test_what_microsoft_says_to_a_stranger_needs_no_address(
+    english: dict[str, Any], problem: AuthProblem
+) -> None:
+    """While an account is added nobody knows whose it is: the text would have a hole."""
+    named = set(re.findall(r"{(\w+)}", look_up(english, f"config.error.{problem}")))
+    assert named <= {"reply"}

@@ -153,6 +153,12 @@ async def test_no_more_than_the_last_outcomes(account: MockConfigEntry, standin:
         "anna=40x@example.com;bert@example.com",
         "banned sending IP [10.11.12.13]",
         "banned 2001:db8:0:0:0:0:0:1 and fe80::1 (see https://aka.ms/postmaster)",
+        "AADSTS50020: User account 'Anna Odd' does not exist in tenant 'Bert Ltd'.",
+        "AADSTS700016: Application with identifier '2001aaaa-0000-4000-8000-00000000fe80'",
+        "AADSTS90002: Tenant 2001aaaa-0000-4000-8000-00000000fe80 not found",
+        "SendAsDenied; /o=ExchangeLabs/ou=Exchange Group (FY)/cn=Recipients/cn=2001-anna; no",
+        "TERRL; bert.onmicrosoft.com has exceeded it",
+        "relayed by bert-com.mail.protection.outlook.com",
     ],
 )
 def test_every_address_in_a_reply_is_hidden(reply: str) -> None:
@@ -164,5 +170,30 @@ def test_every_address_in_a_reply_is_hidden(reply: str) -> None:
 
 def test_what_is_no_address_is_left() -> None:
     """Codes, times and versions help whoever reads them."""
-    reply = "451 4.7.500 Server busy at 18:01:54 (15.20.9412.5), see https://aka.ms/a_b"
-    assert diagnostics._redacted(reply) == reply
+    for reply in (
+        "451 4.7.500 Server busy at 18:01:54 (15.20.9412.5), see https://aka.ms/a_b",
+        "550 5.1.90 Your message can't be sent because you've reached your daily limit",
+        "535 5.7.139 smtp-mail.outlook.com says it isn't so",
+    ):
+        assert diagnostics._redacted(reply) == reply
+
+
+async def test_words_of_the_account_are_hidden_in_those_of_microsoft(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    standin: StandIn,
+    hass_client: ClientSessionGenerator,
+) -> None:
+    """The name that signs in, the sender and their domains; an outlook.com stays readable."""
+    names = {"username": r"CONTOSO\olga", "tenant": "contoso.example"}
+    hass.config_entries.async_update_entry(
+        entry, data={**entry.data, **names}, options={"sender_address": "alarms@fabrikam.example"}
+    )
+    reply = r"535 5.7.3 Contoso\Olga (contoso.example, FABRIKAM.example) at outlook.com is unknown"
+    standin.script = Script(replies={Step.AUTH: reply})
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert await async_setup_component(hass, "diagnostics", {})
+    told: Any = await get_diagnostics_for_config_entry(hass, hass_client, entry)
+    assert told["health"]["reply"] == "535 5.7.3 *** (***, ***) at outlook.com is unknown"
+    assert not re.search("olga|contoso|fabrikam", str(told), re.IGNORECASE)

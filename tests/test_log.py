@@ -69,10 +69,10 @@ async def test_one_line_when_checks_fail(
     reply = "535 5.7.139 Authentication unsuccessful"
     standin.mailboxes[ADDRESS].script = Script(replies={Step.AUTH: reply})
     for _ in range(3):
-        await account.runtime_data.async_refresh()
+        await account.runtime_data.async_check_now()
     standin.mailboxes[ADDRESS].script = Script()
     for _ in range(3):
-        await account.runtime_data.async_refresh()
+        await account.runtime_data.async_check_now()
     assert lines == [
         f"INFO {ADDRESS} cannot send mail: auth_refused ({reply})",
         f"INFO {ADDRESS} can send mail again",
@@ -126,12 +126,26 @@ async def test_a_lost_message_is_one_line(
     assert [line.partition(" ")[0] for line in lines if receipt.id in line] == ["ERROR"]
 
 
+async def test_a_renamed_account_has_its_new_name(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, lines: list[str]
+) -> None:
+    """From the moment that it is renamed."""
+    hass.config_entries.async_update_entry(account, title="Alarms")
+    await hass.async_block_till_done(wait_background_tasks=True)
+    standin.script = Script(refuse_recipients={ANNA: "550 5.1.1 User unknown"})
+    with pytest.raises(HomeAssistantError):
+        await mailer_of(account).send(letter())
+    [line] = lines
+    assert " of Alarms has failed: " in line
+
+
 def test_a_message_that_expired_without_a_try(caplog: pytest.LogCaptureFixture) -> None:
     """Where nothing is known of the reason, that is said; numbers that change are no news."""
-    queues._warn_of_failure(ADDRESS, None)
+    entry = MockConfigEntry(title=ADDRESS)
+    queues._warn_of_failure(entry, None)
     assert not caplog.messages
     queues._warn_of_failure(
-        ADDRESS, Delivery(event=Event.EXPIRED, id="3f2a", message_id="<1@x>", recipients=(ANNA,))
+        entry, Delivery(event=Event.EXPIRED, id="3f2a", message_id="<1@x>", recipients=(ANNA,))
     )
     (line,) = caplog.messages
     assert line == f"The message 3f2a of {ADDRESS} has expired: it could not be tried"

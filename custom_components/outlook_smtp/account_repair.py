@@ -2,15 +2,17 @@
 
 import asyncio
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
-from homeassistant.components.repairs import RepairsFlow, RepairsFlowResult
+from homeassistant.components.repairs import FlowType, RepairsFlow, RepairsFlowResult
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import callback
 from homeassistant.data_entry_flow import AbortFlow
 import voluptuous as vol
 
+from .const import DOMAIN
 from .coordinator import HealthCoordinator, OutlookSmtpConfigEntry
+from .issues import describe_account
 from .outbox.courier import Contact
 from .outbox.delivery import Delivery
 from .outbox.queue import Queue
@@ -76,6 +78,29 @@ class AccountRepair(RepairsFlow):
         finally:
             for end in ends:
                 end()
+
+    async def _async_lead_to(
+        self, source: str, data: dict[str, Any] | None = None
+    ) -> RepairsFlowResult:
+        """Go on to a dialog of the account; the issue stays until that has helped."""
+        entry = self._entry
+        flow = next(entry.async_get_active_flows(self.hass, {source}), None)
+        if flow is None:
+            flow = await self.hass.config_entries.flow.async_init(
+                DOMAIN,
+                context={
+                    "source": source,
+                    "entry_id": entry.entry_id,
+                    "title_placeholders": {"name": entry.title},
+                    "unique_id": entry.unique_id,
+                },
+                data=data,
+            )
+        return self.async_abort(
+            reason="sign_in_started",
+            description_placeholders=describe_account(entry),
+            next_flow=(FlowType.CONFIG_FLOW, flow["flow_id"]),
+        )
 
     def _show_form(
         self, step_id: str, texts: dict[str, str], errors: dict[str, str] | None = None

@@ -1,5 +1,6 @@
 """What a bug report needs to know of an account, without its secrets and addresses."""
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime
 from math import isfinite
@@ -21,6 +22,7 @@ from homeassistant.const import (
 from homeassistant.core import HomeAssistant
 from homeassistant.loader import async_get_integration
 
+from .auth.application import TENANT_GROUPS
 from .const import (
     CONF_ACCOUNT_KIND,
     CONF_IMPLEMENTATION,
@@ -57,6 +59,19 @@ _ADDRESS: Final = re.compile(
     r"|(?<![\w:.])(?=[0-9a-f:]*::|([0-9a-f]{1,4}:){7})[0-9a-f:]{3,39}",
     re.IGNORECASE,
 )
+# What else Microsoft names people and organizations by: ids of applications and directories,
+# names in quotes, Exchange's own names of mailboxes, and domains that it gives to organizations.
+_NAME: Final = re.compile(
+    r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"
+    r"|(?<!\w)'[^']*'(?!\w)"
+    r"|/o=[^;,]*/cn=[^\s;,]*"
+    r"|\b[\w.-]+\.(onmicrosoft|mail\.protection\.outlook)\.com\b",
+    re.IGNORECASE,
+)
+# What an account signs in with and sends from, beside the password and the token.
+_OWN: Final = (CONF_EMAIL, CONF_SENDER_ADDRESS, CONF_REPLY_TO, CONF_TENANT, CONF_USERNAME)
+# Domains of mailboxes that name nobody.
+_PUBLIC: Final = ("hotmail.com", "live.com", "msn.com", "outlook.com")
 
 
 async def async_get_config_entry_diagnostics(
@@ -78,7 +93,7 @@ async def async_get_config_entry_diagnostics(
         "data": async_redact_data(dict(entry.data), TO_REDACT),
         "options": async_redact_data(dict(entry.options), TO_REDACT),
         "recipients": len(entry.subentries),
-        "health": _health(coordinator.data),
+        "health": _health(coordinator.data, _own_words(entry)),
         "server": _server(info) if (info := mailer.courier.server_info) else None,
         "stage_seconds": _rounded(report.timings) if report else None,
         "last_outcomes": [_outcome(when, contact) for when, contact in coordinator.contacts],
@@ -86,9 +101,18 @@ async def async_get_config_entry_diagnostics(
     }
 
 
-def _health(health: Health) -> dict[str, Any]:
-    """Return the health, with no address in the server's words."""
-    return asdict(health) | {"reply": _redacted(health.reply) if health.reply else None}
+def _health(health: Health, own_words: list[str]) -> dict[str, Any]:
+    """Return the health, with nothing in Microsoft's words that tells whose it is."""
+    reply = _redacted(health.reply, own_words) if health.reply else None
+    return asdict(health) | {"reply": reply}
+
+
+def _own_words(entry: OutlookSmtpConfigEntry) -> list[str]:
+    """Return what tells whose account it is: the names that it signs in with, and its domains."""
+    known = {**entry.data, **entry.options}
+    words = {known[key] for key in _OWN if known.get(key)} - {*TENANT_GROUPS}
+    domains = {match[2] for match in _ADDRESS.finditer(" ".join(words)) if match[2]}
+    return [*words, *(name for name in domains if name.lower() not in _PUBLIC)]
 
 
 def _server(info: ServerInfo) -> dict[str, Any]:
@@ -172,9 +196,12 @@ def _failed(item: FailedItem, now: float) -> dict[str, Any]:
     }
 
 
-def _redacted(text: str) -> str:
-    """Return a text of the server's without addresses."""
-    return _ADDRESS.sub("***", text)
+def _redacted(text: str, own_words: Iterable[str] = ()) -> str:
+    """Return a text of the server's without addresses, names and words of the account's own."""
+    text = _NAME.sub("***", _ADDRESS.sub("***", text))
+    for word in own_words:
+        text = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", "***", text, flags=re.IGNORECASE)
+    return text
 
 
 def _seconds(left: float) -> int | None:

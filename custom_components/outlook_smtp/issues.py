@@ -6,6 +6,7 @@ from functools import partial
 import re
 from typing import Final
 
+from homeassistant.const import CONF_HOST, CONF_PASSWORD
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.util import dt as dt_util
@@ -35,6 +36,7 @@ OUTBOX_FULL: Final = "outbox_full"
 MESSAGES_FAILED: Final = "messages_failed"
 MESSAGES_DISCARDED: Final = "discarded"
 FILES_SET_ASIDE: Final = "set_aside"
+PASSWORDS_END: Final = "passwords_end"
 
 HEALTH_ISSUES: Final = (*(problem.value for problem in PROBLEMS), SETUP_PROBLEM)
 ACCOUNT_ISSUES: Final = (
@@ -43,7 +45,11 @@ ACCOUNT_ISSUES: Final = (
     MESSAGES_FAILED,
     MESSAGES_DISCARDED,
     FILES_SET_ASIDE,
+    PASSWORDS_END,
 )
+# Where work accounts lose passwords by default at the end of December 2026.
+# https://learn.microsoft.com/exchange/clients-and-mobile-in-exchange-online/deprecation-of-basic-authentication-exchange-online
+PASSWORDS_END_AT: Final = "smtp.office365.com"
 MOST_LISTED: Final = 10  # Messages or files.
 MOST_NAMED: Final = 5  # Recipients of each.
 MOST_TITLE: Final = 100  # Characters.
@@ -73,6 +79,12 @@ class AccountIssues:
         A clock that is still wrong when it has turned the health off is a matter for a person.
         """
         health = self._entry.runtime_data.data
+        self._raise_while(
+            _is_losing_password(self._entry, health),
+            PASSWORDS_END,
+            partial(describe_passwords_end, self._entry),
+            ir.IssueSeverity.WARNING,
+        )
         current = _issue_of(health)
         if health.connected is None or (health.kind is Kind.TRANSIENT and current is None):
             return
@@ -184,6 +196,11 @@ def describe_health(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
     }
 
 
+def describe_passwords_end(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
+    """Return what the texts may tell of an account whose password is soon refused."""
+    return describe_account(entry) | {"host": PASSWORDS_END_AT}
+
+
 def describe_outbox(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
     """Return what the texts may tell of an outbox: how much waits, and what stands in the way."""
     queue = entry.runtime_data.mailer.queue
@@ -265,6 +282,13 @@ def _name_some(recipients: Sequence[str]) -> str:
     named = ", ".join(recipients[:MOST_NAMED])
     more = len(recipients) - MOST_NAMED
     return f"{named}, +{more}" if more > 0 else named
+
+
+def _is_losing_password(entry: OutlookSmtpConfigEntry, health: Health) -> bool:
+    """Return whether an account has a password that works, but not for long."""
+    is_there = entry.data[CONF_HOST].lower().rstrip(".") == PASSWORDS_END_AT
+    is_refused = health.problem in (Problem.BASIC_AUTH_DISABLED, Problem.SECURITY_DEFAULTS)
+    return is_there and CONF_PASSWORD in entry.data and not is_refused
 
 
 def _issue_of(health: Health) -> str | None:

@@ -49,7 +49,7 @@ async def async_open_queue(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -
     else:
         queue = Queue(Spool(_folder(hass, entry)), limits)
         await queue.open()
-        queue.subscribe(partial(_warn_of_failure, entry.title))
+        queue.subscribe(partial(_warn_of_failure, entry))
         queues[entry.entry_id] = queue
 
     async def async_save(_: datetime) -> None:
@@ -78,7 +78,7 @@ async def async_remove_queue(hass: HomeAssistant, entry: OutlookSmtpConfigEntry)
 
 
 @callback
-def _warn_of_failure(account: str, delivery: Delivery | None) -> None:
+def _warn_of_failure(entry: OutlookSmtpConfigEntry, delivery: Delivery | None) -> None:
     """Say once that a message is not sent for good; what is lost was said already."""
     if delivery is None or delivery.event in (Event.SENT, Event.QUEUED):
         return
@@ -95,7 +95,7 @@ def _warn_of_failure(account: str, delivery: Delivery | None) -> None:
         _LOGGER.warning(
             "The message %s of %s has %s: %s",
             delivery.id,
-            account,
+            entry.title,  # The queue outlives a change of it.
             "expired" if expired else "failed",
             f"{fault.problem} ({delivery.shown_reply or '-'})"
             if fault

@@ -3,7 +3,12 @@
 from typing import Any, Final
 
 from homeassistant.components.repairs import FlowType, RepairsFlow, RepairsFlowResult
-from homeassistant.config_entries import SOURCE_REAUTH, SOURCE_USER, ConfigEntry
+from homeassistant.config_entries import (
+    SOURCE_REAUTH,
+    SOURCE_RECONFIGURE,
+    SOURCE_USER,
+    ConfigEntry,
+)
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import AbortFlow
 
@@ -14,8 +19,9 @@ from .issues import (
     MESSAGES_DISCARDED,
     MESSAGES_FAILED,
     OUTBOX_FULL,
-    describe_account,
+    PASSWORDS_END,
     describe_health,
+    describe_passwords_end,
     quote,
 )
 from .outbox_repairs import DiscardedRepair, FailedRepair, OutboxRepair, SetAsideRepair
@@ -88,29 +94,26 @@ class PasswordRepair(HealthRepair):
     async def async_step_sign_in(
         self, user_input: dict[str, str] | None = None
     ) -> RepairsFlowResult:
-        """Go on to the sign-in; the issue stays until mail works."""
-        entry = self._entry
-        flow = next(entry.async_get_active_flows(self.hass, {SOURCE_REAUTH}), None)
-        if flow is None:
-            told = {
-                "problem": Problem.BASIC_AUTH_DISABLED,
-                "reply": entry.runtime_data.data.reply or "-",
-            }
-            flow = await self.hass.config_entries.flow.async_init(
-                DOMAIN,
-                context={
-                    "source": SOURCE_REAUTH,
-                    "entry_id": entry.entry_id,
-                    "title_placeholders": {"name": entry.title},
-                    "unique_id": entry.unique_id,
-                },
-                data={**entry.data, **told},
-            )
-        return self.async_abort(
-            reason="sign_in_started",
-            description_placeholders=describe_account(entry),
-            next_flow=(FlowType.CONFIG_FLOW, flow["flow_id"]),
-        )
+        """Go on to the sign-in."""
+        told = {
+            "problem": Problem.BASIC_AUTH_DISABLED,
+            "reply": self._coordinator.data.reply or "-",
+        }
+        return await self._async_lead_to(SOURCE_REAUTH, {**self._entry.data, **told})
+
+
+class PasswordsEndRepair(AccountRepair):
+    """Leads an account whose password still works to the sign-in before that ends."""
+
+    async def async_step_init(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
+        """Tell when it ends."""
+        return self._show_form("sign_in", describe_passwords_end(self._entry))
+
+    async def async_step_sign_in(
+        self, user_input: dict[str, str] | None = None
+    ) -> RepairsFlowResult:
+        """Go on to the choice of how to sign in."""
+        return await self._async_lead_to(SOURCE_RECONFIGURE)
 
 
 class SmtpRepair(AccountRepair):
@@ -166,6 +169,7 @@ _FLOWS: Final[dict[str, type[AccountRepair]]] = {
     MESSAGES_DISCARDED: DiscardedRepair,
     MESSAGES_FAILED: FailedRepair,
     OUTBOX_FULL: OutboxRepair,
+    PASSWORDS_END: PasswordsEndRepair,
     Problem.BASIC_AUTH_DISABLED: PasswordRepair,
     Problem.SECURITY_DEFAULTS: PasswordRepair,
 }
