@@ -86,7 +86,7 @@ def _warn_of_failure(entry: OutlookSmtpConfigEntry, delivery: Delivery | None) -
         _LOGGER.warning(
             "The failed message %s of %s was deleted before a week was over: %s",
             delivery.id,
-            account,
+            entry.title,
             "newer failed messages needed the room",
         )
         return
