@@ -13,7 +13,7 @@ from homeassistant.config_entries import (
     ConfigFlowContext,
     ConfigFlowResult,
 )
-from homeassistant.const import CONF_EMAIL, CONF_HOST, CONF_PASSWORD, CONF_PORT
+from homeassistant.const import CONF_EMAIL, CONF_HOST, CONF_PASSWORD, CONF_PORT, CONF_USERNAME
 from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.data_entry_flow import (
     EVENT_DATA_ENTRY_FLOW_PROGRESSED,
@@ -288,7 +288,8 @@ async def test_a_browser_understands_every_step(
     assert [field["name"] for field in step["data_schema"]] == list(TYPED)
     step = await ask(flow, **TYPED | {CONF_ACCOUNT_KIND: "other"})
     defaults = {field["name"]: field.get("default") for field in step["data_schema"]}
-    assert defaults == {CONF_HOST: None, CONF_PORT: 587, CONF_SECURITY: "starttls"}
+    server = {CONF_HOST: None, CONF_PORT: 587, CONF_SECURITY: "starttls"}
+    assert defaults == server | {CONF_USERNAME: None}
     step = await ask(flow, host=LOCAL, port=standin.port, security="starttls")
     while step["type"] == "progress":
         await told.wait()

@@ -129,14 +129,16 @@ async def use(
         await send(hass)
         await ear.hear_outbox()
         ear.hear_account(entry)
-        # A refusal is remembered until the account starts over.
+        # A refusal is remembered until the account starts over and somebody asks for a try.
         await hass.config_entries.async_reload(entry.entry_id)
         await hass.async_block_till_done(wait_background_tasks=True)
+        await entry.runtime_data.async_check_now()
     for each in ("identity_refused", "mailbox_disabled"):
         standin.mailboxes[ADDRESS].script = Script.for_row(ROWS[each])
         await send(hass)
         await ear.hear_outbox()
-    standin.mailboxes[ADDRESS].script = Script()
+        standin.mailboxes[ADDRESS].script = Script()
+        await entry.runtime_data.async_check_now()
     identity.revoke(ADDRESS)
     await entry.runtime_data.async_refresh()
     ear.hear_account(entry)
