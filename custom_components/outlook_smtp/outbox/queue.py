@@ -10,7 +10,7 @@ from typing import Final
 
 from ..smtp.faults import Fault, Kind
 from ..smtp.submission import Outcome, Refusal
-from .delivery import Delivery, Event, Verdict
+from .delivery import Delivery, Event, Listener, Listeners, Verdict
 from .item import (
     FailedItem,
     Item,
@@ -27,15 +27,9 @@ _LOGGER = logging.getLogger(__name__)
 
 KEEP_FAILED: Final = 7 * 86_400.0  # Seconds.
 
-type Listener = Callable[[Delivery | None], None]
-
-
 @dataclass(eq=False)
 class Queue:
-    """The outbox of one account; it outlives what takes its messages to the server.
-
-    Listeners hear every turn of a message, and None when only the numbers have changed.
-    """
+    """The outbox of one account; it outlives what takes its messages to the server."""
 
     spool: Spool
     limits: Limits
@@ -44,7 +38,7 @@ class Queue:
     set_aside: list[str] = field(default_factory=list)
     under_way: Item | None = None
     on_added: Callable[[Item], None] | None = None
-    _listeners: set[Listener] = field(default_factory=set)
+    _listeners: Listeners = field(default_factory=Listeners)
     _order: asyncio.Lock = field(default_factory=asyncio.Lock)
     _turned_away: int | None = None  # The bytes of the last message that found no room.
 
@@ -62,8 +56,7 @@ class Queue:
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call a listener at every turn; return what ends that."""
-        self._listeners.add(listener)
-        return lambda: self._listeners.discard(listener)
+        return self._listeners.add(listener)
 
     @property
     def size(self) -> int:
@@ -76,7 +69,7 @@ class Queue:
             return
         if size <= self.limits.size:
             self._turned_away = size
-            self._changed()
+            self._listeners.tell()
         raise OutboxFullError
 
     @property
@@ -213,7 +206,7 @@ class Queue:
             self.items.insert(place, item)
             raise
         item.resolve(Verdict())
-        self._changed()
+        self._listeners.tell()
 
     async def retry(self, message_id: str | None = None) -> int:
         """Let a failed message wait again, or all of them; return how many.
@@ -246,7 +239,7 @@ class Queue:
     def _append(self, item: Item) -> None:
         """Put a message at the end, and have it tried."""
         self.items.append(item)
-        self._changed()
+        self._listeners.tell()
         if self.on_added:
             self.on_added(item)
         else:
@@ -300,7 +293,7 @@ class Queue:
             return
         self.failed.remove(failed)
         await self._on_disk(self.spool.discard, failed.failure)
-        self._changed()
+        self._listeners.tell()
 
     async def _on_disk[**P, T](
         self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
@@ -334,15 +327,7 @@ class Queue:
             reply=fault.reply if fault else reply,
             fault=fault,
         )
-        self._changed(delivery)
-
-    def _changed(self, delivery: Delivery | None = None) -> None:
-        """Tell every listener that something has changed."""
-        for listener in tuple(self._listeners):
-            try:
-                listener(delivery)
-            except Exception:
-                _LOGGER.exception("A listener of the outbox failed")
+        self._listeners.tell(delivery)
 
 
 def _names(refused: Sequence[Refusal]) -> tuple[str, ...]:
