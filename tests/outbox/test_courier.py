@@ -6,7 +6,7 @@ import time
 from freezegun.api import FrozenDateTimeFactory
 import pytest
 
-from custom_components.outlook_smtp.outbox import courier as courier_module
+from custom_components.outlook_smtp.outbox import courier as courier_module, grace as grace_module
 from custom_components.outlook_smtp.outbox.courier import Contact
 from custom_components.outlook_smtp.outbox.delivery import Delivery, Event
 from custom_components.outlook_smtp.outbox.item import Item, Limits
@@ -315,7 +315,7 @@ async def test_an_end_between_two_transactions_repeats_nothing(
         standin.script.stall = Step.MAIL
 
     monkeypatch.setattr(queue, "settle", settle_once)
-    monkeypatch.setattr(courier_module, "STOP_GRACE", 0.05)
+    monkeypatch.setattr(grace_module, "STOP_GRACE", 0.05)
     async with running(courier_on(standin, queue, schedule=unpaced())):
         item = await add(queue, 1, ANNA, BERT)
         await settled.wait()

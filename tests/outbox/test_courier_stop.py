@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 import pytest
 
-from custom_components.outlook_smtp.outbox import courier as courier_module
+from custom_components.outlook_smtp.outbox import grace as grace_module
 from custom_components.outlook_smtp.outbox.delivery import Delivery, Event
 from custom_components.outlook_smtp.outbox.queue import Queue
 from custom_components.outlook_smtp.outbox.spool import Spooled
@@ -30,12 +30,12 @@ WAITS = [step for step in Step if step is not Step.IDLE]
 @pytest.fixture
 def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give what is under way a moment only."""
-    monkeypatch.setattr(courier_module, "STOP_GRACE", SHORT)
+    monkeypatch.setattr(grace_module, "STOP_GRACE", SHORT)
 
 
 def test_the_end_comes_within_ten_seconds() -> None:
     """A moment of grace and a farewell are all that a stop waits for."""
-    assert courier_module.STOP_GRACE == STOP_GRACE
+    assert grace_module.STOP_GRACE == STOP_GRACE
     assert session_module.QUIT_TIMEOUT == QUIT_TIMEOUT
     assert STOP_GRACE + QUIT_TIMEOUT < 10
 
@@ -50,7 +50,8 @@ async def test_a_server_that_stalls_is_left_and_the_message_is_sent_after_the_ne
     courier = courier_on(standin, queue)
     await courier.start()
     item = await add(queue)
-    await until(lambda: standin.connections)
+    # The moment is for what stalls, not for what comes before it.
+    await until(lambda: standin.received if step is Step.QUIT else standin.connections)
     started = RealTime.now()
     await courier.stop()
     assert RealTime.now() - started < SHORT + QUIT_TIMEOUT + 0.5

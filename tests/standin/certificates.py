@@ -9,6 +9,10 @@ import ssl
 from tempfile import TemporaryDirectory
 import warnings
 
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 import trustme
 
 NAMES = ("localhost", "127.0.0.1", "::1")
@@ -25,6 +29,8 @@ class Certificate(StrEnum):
     WRONG_HOST = "wrong_host"
     UNTRUSTED = "untrusted"
     OLD_TLS = "old_tls"
+    NO_KEY_IDENTIFIER = "no_key_identifier"
+    UNCRITICAL_CONSTRAINTS = "uncritical_constraints"
 
 
 class OutspokenTLS(ssl.SSLObject):
@@ -56,7 +62,8 @@ class Authority:
         """Build the server's side of TLS."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.sslobject_class = OutspokenTLS
-        self._issue(certificate).configure_cert(context)
+        with self._issue(certificate).tempfile() as file:
+            context.load_cert_chain(file)
         if certificate is Certificate.OLD_TLS:
             # OpenSSL 3 refuses the hashes of TLS 1.0 and 1.1 at any higher security level.
             context.set_ciphers("DEFAULT:@SECLEVEL=0")
@@ -69,20 +76,63 @@ class Authority:
         """Build a client's side of TLS that trusts this authority and nobody else."""
         return ssl.create_default_context(cafile=self.file)
 
-    def _issue(self, certificate: Certificate) -> trustme.LeafCert:
-        """Sign the certificate asked for."""
+    def _issue(self, certificate: Certificate) -> trustme.Blob:
+        """Return the key and the signed certificate asked for."""
         if certificate is Certificate.EXPIRED:
             not_before, not_after = LONG_AGO
-            return self._ca.issue_cert(*NAMES, not_before=not_before, not_after=not_after)
-        if certificate is Certificate.NOT_YET_VALID:
+            leaf = self._ca.issue_cert(*NAMES, not_before=not_before, not_after=not_after)
+        elif certificate is Certificate.NOT_YET_VALID:
             tomorrow = datetime.now(UTC) + timedelta(days=1)
             year = timedelta(days=365)
-            return self._ca.issue_cert(*NAMES, not_before=tomorrow, not_after=tomorrow + year)
-        if certificate is Certificate.WRONG_HOST:
-            return self._ca.issue_cert(OTHER_NAME)
-        if certificate is Certificate.UNTRUSTED:
-            return trustme.CA().issue_cert(*NAMES)
-        return self._ca.issue_cert(*NAMES)
+            leaf = self._ca.issue_cert(*NAMES, not_before=tomorrow, not_after=tomorrow + year)
+        elif certificate is Certificate.WRONG_HOST:
+            leaf = self._ca.issue_cert(OTHER_NAME)
+        elif certificate is Certificate.UNTRUSTED:
+            leaf = trustme.CA().issue_cert(*NAMES)
+        elif certificate is Certificate.UNCRITICAL_CONSTRAINTS:
+            return self._issue_below_careless_authority()
+        else:
+            leaf = self._ca.issue_cert(*NAMES)
+        if certificate is Certificate.NO_KEY_IDENTIFIER:
+            [own] = leaf.cert_chain_pems
+            signed = _resigned(own, self._ca, without=x509.AuthorityKeyIdentifier)
+            return trustme.Blob(leaf.private_key_pem.bytes() + signed)
+        return leaf.private_key_and_cert_chain_pem
+
+    def _issue_below_careless_authority(self) -> trustme.Blob:
+        """Sign a certificate by an authority whose own does not insist on being one's."""
+        careless = self._ca.create_child_ca()
+        leaf = careless.issue_cert(*NAMES)
+        signed = _resigned(careless.cert_pem, self._ca, uncritical=x509.BasicConstraints)
+        return trustme.Blob(leaf.private_key_pem.bytes() + leaf.cert_chain_pems[0].bytes() + signed)
+
+
+def _resigned(
+    certificate: trustme.Blob,
+    authority: trustme.CA,
+    *,
+    without: type[x509.ExtensionType] | None = None,
+    uncritical: type[x509.ExtensionType] | None = None,
+) -> bytes:
+    """Sign a certificate anew that breaks a rule of RFC 5280, as old programs do."""
+    old = x509.load_pem_x509_certificate(certificate.bytes())
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(old.subject)
+        .issuer_name(old.issuer)
+        .public_key(old.public_key())
+        .serial_number(old.serial_number)
+        .not_valid_before(old.not_valid_before_utc)
+        .not_valid_after(old.not_valid_after_utc)
+    )
+    for extension in old.extensions:
+        kind = type(extension.value)
+        if kind is not without:
+            critical = extension.critical and kind is not uncritical
+            builder = builder.add_extension(extension.value, critical=critical)
+    key = load_pem_private_key(authority.private_key_pem.bytes(), None)
+    assert isinstance(key, EllipticCurvePrivateKey)
+    return builder.sign(key, SHA256()).public_bytes(Encoding.PEM)
 
 
 @cache

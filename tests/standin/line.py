@@ -67,6 +67,7 @@ class Line(SMTP):
         self._pipelining = False
         self._unsent = bytearray()
         self._errors = 0
+        self._refusals = 0
 
     # The connection
 
@@ -171,6 +172,9 @@ class Line(SMTP):
     async def _obey(self, line: str) -> None:
         """Carry out one command."""
         self._reset_timeout()
+        if unknown := self._scripts()[-1].unknown_reply(line):
+            await self.say(unknown)
+            return
         verb, _, argument = line.partition(" ")
         verb = verb.upper()
         method = self._method(verb)
@@ -229,7 +233,7 @@ class Line(SMTP):
             text = long_winded(text)
         lines = text.splitlines()
         self.transcript.extend(("S", line) for line in lines)
-        self._unsent += "".join(f"{line}\r\n" for line in lines).encode()
+        self._unsent += "".join(f"{line}\r\n" for line in lines).encode("utf-8", "surrogateescape")
 
     async def _flush(self) -> None:
         """Send what was got ready."""
@@ -249,6 +253,9 @@ class Line(SMTP):
             await self._flush()
         if text.startswith("421"):
             raise HangUpError
+        self._refusals += text.startswith(("4", "5"))
+        if self._refusals == self._scripts()[-1].max_errors:
+            await self.dismiss(wording.TOO_MANY_ERRORS)
 
     async def push(self, status: Any) -> None:
         """Give a reply that aiosmtpd composed."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -75,13 +76,18 @@ class Script:
     limit_recipients: the recipients of one transaction.
     let_begin: let DATA begin though nobody gets the message (RFC 2920, section 3.1).
     hold: say nothing about a message before its last chunk comes.
+    max_errors: after so many refusals of one session the server says 421 and hangs up (at Postfix
+        20).
+    unknown: answers to commands that match a regular expression from their beginning; nothing
+        that belongs to such a command is read, so that its content is taken for commands, too.
     without: the extensions neither offered nor understood, by their EHLO keyword; without CHUNKING
         or 8BITMIME there is no BINARYMIME, and without PIPELINING who does not wait is sent away.
+    pretends: the extensions that are offered all the same, as a proxy does that passes on an EHLO.
     manner: how replies are written: byte by byte, those to one flight of commands at once when all
         of it has been read, or with some twenty long lines before what matters.
 
-    Of a mailbox's script offer_starttls, auth_offered, let_begin, hold, without and manner do not
-    count.
+    Of a mailbox's script offer_starttls, auth_offered, let_begin, hold, max_errors, unknown,
+    without, pretends and manner do not count.
     """
 
     replies: dict[Step, str] = field(default_factory=dict)
@@ -101,7 +107,10 @@ class Script:
     limit_recipients: int | None = None
     let_begin: bool = False
     hold: bool = False
+    max_errors: int | None = None
+    unknown: dict[str, str] = field(default_factory=dict)
     without: tuple[str, ...] = ()
+    pretends: tuple[str, ...] = ()
     manner: Manner = Manner.PROMPT
 
     @classmethod
@@ -110,8 +119,17 @@ class Script:
         return cls(replies={row.step: row.reply}, times=times)
 
     def extends(self, keyword: str) -> bool:
-        """Tell whether an extension is offered and understood."""
-        return NEEDS.get(keyword, set()).union({keyword}).isdisjoint(self.without)
+        """Tell whether an extension is understood."""
+        missing = {*self.without, *self.pretends}
+        return NEEDS.get(keyword, set()).union({keyword}).isdisjoint(missing)
+
+    def offers(self, keyword: str) -> bool:
+        """Tell whether an extension is offered."""
+        return self.extends(keyword) or keyword in self.pretends
+
+    def unknown_reply(self, line: str) -> str | None:
+        """Return the answer to a command that is not known."""
+        return next((self.unknown[form] for form in self.unknown if re.match(form, line)), None)
 
     def stalls_at(self, step: Step) -> bool:
         """Tell whether the server falls silent at this step."""

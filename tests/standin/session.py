@@ -24,13 +24,13 @@ class Conversation(Intake):
         offers = [self._hello_line(), *self._offers()]
         lines = [f"250-{offer}" for offer in offers[:-1]] + [f"250 {offers[-1]}"]
         reply = self._words or "\n".join(lines)
-        self._pipelining = "PIPELINING" in reply
+        self._pipelining = "PIPELINING" in reply and self._extends("PIPELINING")
         await self.say(reply)
 
     def _offers(self) -> list[str]:
         """Return what the server can do, in Microsoft's order."""
         script = self._scripts()[-1]
-        offers = [keyword for keyword in EXTENSIONS if script.extends(keyword)]
+        offers = [keyword for keyword in EXTENSIONS if script.offers(keyword)]
         place = sum(keyword in offers for keyword in EXTENSIONS[:4])
         if self._tls_version and script.auth_offered:
             offers.insert(place, " ".join(("AUTH", *script.auth_offered)))
@@ -97,6 +97,7 @@ class Conversation(Intake):
         scripted = await self._spoil(Step.AUTH)
         if not scripted and self._words and self._words.startswith("334"):
             await self._ask(self._words)
+            self._words = None
         refusal = signin.refusal(credentials, mailbox, self._server.access_tokens)
         if scripted:
             await self.say(scripted)

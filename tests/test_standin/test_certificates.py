@@ -17,6 +17,8 @@ TROUBLE = {
     Certificate.WRONG_HOST: "mismatch|not valid for",
     Certificate.UNTRUSTED: "unable to get local issuer certificate",
     Certificate.OLD_TLS: "protocol version|unsupported protocol",
+    Certificate.NO_KEY_IDENTIFIER: "missing authority key identifier",
+    Certificate.UNCRITICAL_CONSTRAINTS: "basic constraints of ca cert not marked critical",
 }
 
 

@@ -1,8 +1,8 @@
 """Takes the messages of one account to the server: in order, in pace, until each is settled."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 import logging
 from math import inf
@@ -16,6 +16,7 @@ from ..smtp.keeper import SessionKeeper
 from ..smtp.probe import Report, probe
 from ..smtp.session import ServerInfo
 from ..smtp.submission import Outcome
+from .grace import CutOffError, Grace
 from .item import Item
 from .queue import Queue
 from .record import DamagedError
@@ -23,7 +24,6 @@ from .schedule import FIRST_DELAY, LONGEST_DELAY, Hold, Schedule, delay_after
 
 _LOGGER = logging.getLogger(__name__)
 
-STOP_GRACE: Final = 5.0  # Seconds for a submission that is under way when all has to end.
 MAX_LOST_ANSWERS: Final = 5  # After each the message may have arrived; then it is kept aside.
 MAX_SETBACKS: Final = 3  # In a row; then a message lets the others pass.
 
@@ -38,10 +38,6 @@ class Contact:
     fault: Fault | None
     latency: float
     submitting: bool = False
-
-
-class CutOffError(Exception):
-    """All has to end, and the server has not answered within the moment of grace."""
 
 
 class Courier:
@@ -75,9 +71,8 @@ class Courier:
         self._turn = asyncio.Lock()
         self._saving = asyncio.Lock()
         self._wake = asyncio.Event()
-        self._stopping = False
+        self._grace = Grace()
         self._task: asyncio.Task[None] | None = None
-        self._grace: asyncio.Timeout | None = None
         self._saved: object = None
         self._present: tuple[Item, ...] = ()
         self._asked_again = False
@@ -116,7 +111,7 @@ class Courier:
             await self._save_hold()
         self._saved = self._schedule.kept
         self._schedule.begin(time.monotonic())
-        self._stopping = False
+        self._grace.begin()
         self._queue.on_added = self._added
         self._task = asyncio.create_task(self._run(), name="outlook_smtp courier")
 
@@ -124,9 +119,7 @@ class Courier:
         """End: what is under way is finished, or cleanly interrupted after a moment of grace."""
         if self._task is None:
             return
-        if self._grace and not self._stopping:
-            self._grace.reschedule(asyncio.get_running_loop().time() + STOP_GRACE)
-        self._stopping = True
+        self._grace.end()
         self._wake.set()
         await asyncio.wait((self._task,))
         await self._sessions.close()
@@ -195,7 +188,7 @@ class Courier:
 
     async def _run(self) -> None:
         """Go on until all has to end, whatever happens."""
-        while not self._stopping:
+        while not self._grace.is_over:
             self._wake.clear()
             try:
                 await self._take_turn()
@@ -248,12 +241,12 @@ class Courier:
             await self._queue.lose(item)
             return
         with file:
-            async with self._until_cut_off():
+            async with self._grace.until_cut_off():
                 await self._turn.acquire()
             flushes = self._flushes
             try:
                 # A check may have had its turn before, and may have met what holds all messages.
-                if not self._stopping and self._schedule.due <= time.monotonic():
+                if not self._grace.is_over and self._schedule.due <= time.monotonic():
                     await self._deliver(item, Content(file, item.record.size))
             finally:
                 self._turn.release()
@@ -265,7 +258,7 @@ class Courier:
         self._schedule.start(started)
         obstacle: Fault | None
         try:
-            async with self._until_cut_off():
+            async with self._grace.until_cut_off():
                 # What was put off before may have arrived.
                 envelope, careful = item.record.envelope, item.setbacks > 0
                 outcome = await self._sessions.submit(envelope, content, careful=careful)
@@ -282,27 +275,6 @@ class Courier:
         if obstacle and obstacle.kind is not Kind.MESSAGE:
             # Who is not well signs in anew.
             await self._sessions.close()
-
-    @asynccontextmanager
-    async def _until_cut_off(self) -> AsyncIterator[None]:
-        """Do what may be broken off when all has to end.
-
-        Raises:
-            CutOffError: If it was broken off, or not even begun.
-
-        """
-        if self._stopping:
-            raise CutOffError
-        try:
-            async with asyncio.timeout(None) as grace:
-                self._grace = grace
-                yield
-        except TimeoutError as error:
-            if grace.expired():
-                raise CutOffError from error
-            raise
-        finally:
-            self._grace = None
 
     def _tell(self, fault: Fault | None, started: float, *, handed_in: bool) -> None:
         """Tell how a meeting with the server went; who hears it must not keep the messages."""

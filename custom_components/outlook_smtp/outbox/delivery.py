@@ -1,12 +1,16 @@
 """What becomes of a message, as everybody who wants to know is told."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+import logging
 import re
 from typing import Self
 
 from ..smtp.faults import Fault
 from ..smtp.submission import Refusal
+
+_LOGGER = logging.getLogger(__name__)
 
 
 class Event(StrEnum):
@@ -75,3 +79,27 @@ class Verdict:
     fault: Fault | None = None
     reply: str = ""
     message_id: str | None = None
+
+
+type Listener = Callable[[Delivery | None], None]
+
+
+class Listeners:
+    """Who hears every turn of a message, and None when only the numbers have changed."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._listeners: set[Listener] = set()
+
+    def add(self, listener: Listener) -> Callable[[], None]:
+        """Call a listener from now on; return what ends that."""
+        self._listeners.add(listener)
+        return lambda: self._listeners.discard(listener)
+
+    def tell(self, delivery: Delivery | None = None) -> None:
+        """Call every listener; one that fails keeps nothing from the others."""
+        for listener in tuple(self._listeners):
+            try:
+                listener(delivery)
+            except Exception:
+                _LOGGER.exception("A listener of the outbox failed")

@@ -15,7 +15,7 @@ from ..smtp.faults import Fault, Kind
 from ..smtp.submission import Outcome, Refusal
 from . import ages
 from .ages import KEEP_FAILED
-from .delivery import Delivery, Event, Verdict
+from .delivery import Delivery, Event, Listener, Listeners, Verdict
 from .item import (
     FailedItem,
     Item,
@@ -31,15 +31,10 @@ _LOGGER = logging.getLogger(__name__)
 
 MOST_DISCARDED: Final = 100  # Messages that are remembered after they made room for others.
 
-type Listener = Callable[[Delivery | None], None]
-
 
 @dataclass(eq=False)
 class Queue:
-    """The outbox of one account; it outlives what takes its messages to the server.
-
-    Listeners hear every turn of a message, and None when only the numbers have changed.
-    """
+    """The outbox of one account; it outlives what takes its messages to the server."""
 
     spool: Spool
     limits: Limits
@@ -50,7 +45,7 @@ class Queue:
     discarded: deque[Failure] = field(default_factory=partial(deque, maxlen=MOST_DISCARDED))
     under_way: Item | None = None
     on_added: Callable[[Item], None] | None = None
-    _listeners: set[Listener] = field(default_factory=set)
+    _listeners: Listeners = field(default_factory=Listeners)
     _order: asyncio.Lock = field(default_factory=asyncio.Lock)
     _turned_away: int | None = None  # The bytes of the last message that found no room.
 
@@ -72,8 +67,7 @@ class Queue:
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call a listener at every turn; return what ends that."""
-        self._listeners.add(listener)
-        return lambda: self._listeners.discard(listener)
+        return self._listeners.add(listener)
 
     @property
     def size(self) -> int:
@@ -86,7 +80,7 @@ class Queue:
             return
         if size <= self.limits.size:
             self._turned_away = size
-            self._changed()
+            self._listeners.tell()
         raise OutboxFullError
 
     @property
@@ -120,7 +114,7 @@ class Queue:
     def reject(self, delivery: Delivery) -> None:
         """Count a message that is refused before it is kept, and tell every listener."""
         self.rejected.append(time.monotonic())
-        self._changed(delivery)
+        self._listeners.tell(delivery)
 
     def put_off(self, item: Item, fault: Fault | None = None) -> None:
         """Note that a message has to wait, and tell so the first time."""
@@ -228,7 +222,7 @@ class Queue:
             self.items.insert(place, item)
             raise
         item.resolve(Verdict())
-        self._changed()
+        self._listeners.tell()
 
     async def retry(self, message_id: str | None = None) -> int:
         """Let a failed message wait again, or all of them; return how many.
@@ -261,7 +255,7 @@ class Queue:
     def _append(self, item: Item) -> None:
         """Put a message at the end, and have it tried."""
         self.items.append(item)
-        self._changed()
+        self._listeners.tell()
         if self.on_added:
             self.on_added(item)
         else:
@@ -315,7 +309,7 @@ class Queue:
         record = failure.spooled.record
         self.discarded.append(failure)
         await self._discard(failed)
-        self._changed(
+        self._listeners.tell(
             Delivery(
                 event=Event.DISCARDED,
                 id=failure.spooled.id,
@@ -331,7 +325,7 @@ class Queue:
             return
         self.failed.remove(failed)
         await self._on_disk(self.spool.discard, failed.failure)
-        self._changed()
+        self._listeners.tell()
 
     async def _on_disk[**P, T](
         self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
@@ -367,15 +361,7 @@ class Queue:
             reply=fault.reply if fault else reply,
             fault=fault,
         )
-        self._changed(delivery)
-
-    def _changed(self, delivery: Delivery | None = None) -> None:
-        """Tell every listener that something has changed."""
-        for listener in tuple(self._listeners):
-            try:
-                listener(delivery)
-            except Exception:
-                _LOGGER.exception("A listener of the outbox failed")
+        self._listeners.tell(delivery)
 
 
 def _names(refused: Sequence[Refusal]) -> tuple[str, ...]:
