@@ -35,6 +35,8 @@ _LOGGER = logging.getLogger(__name__)
 MAX_LOST_ANSWERS: Final = 5  # After each the message may have arrived; then it is kept aside.
 MAX_SETBACKS: Final = 3  # In a row; then a message lets the others pass.
 
+_SIGN_IN_FAILURES: Final = (Problem.FEDERATION_UNREACHABLE, Problem.TEMPORARY_AUTH_FAILURE)
+
 
 @dataclass(frozen=True, slots=True)
 class Contact:
@@ -276,7 +278,7 @@ class Courier:
     async def _put_off(self, item: Item, fault: Fault, *, handed_in: bool) -> None:
         """Let a message wait, and those behind it."""
         passing = fault.kind is Kind.TRANSIENT
-        if passing and fault.problem is not Problem.TEMPORARY_AUTH_FAILURE:
+        if passing and fault.problem not in _SIGN_IN_FAILURES:
             item.tries += 1
         if passing and handed_in:
             item.setbacks += 1

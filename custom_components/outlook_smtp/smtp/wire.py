@@ -11,6 +11,7 @@ from aiosmtplib import SMTPResponseException, SMTPStatus
 from .connection import Client
 from .dialogue import Dialogue
 from .errors import MALFORMED
+from .replies import decode
 
 FAREWELL: Final = 421
 MAX_REPLY: Final = 256 * 1024  # Bytes of one reply, which no server with good intentions needs.
@@ -60,12 +61,12 @@ class ReplyParser:
         """Add a line to the reply under way, and return the reply if it was the last one."""
         code, separator = line[:3], line[3:4]
         if not (len(code) == 3 and code.isdigit() and separator in (b"", b" ", b"-")):
-            raise _malformed(line.decode("utf-8", "replace"))
+            raise _malformed(decode(line))
         self._lines.append(line[4:].strip())
         self._size += len(line)
         if separator == b"-":
             return None
-        text = b"\n".join(self._lines).decode("utf-8", "replace")
+        text = decode(b"\n".join(self._lines))
         self._lines = []
         self._size = 0
         return Reply(int(code), text)
