@@ -79,7 +79,7 @@ REFUSALS = {
     "criteria_not_met": Problem.CONDITIONAL_ACCESS,
     "federation_unreachable": Problem.FEDERATION_UNREACHABLE,
     "federation_without_https": Problem.FEDERATION_UNREACHABLE,
-    "identity_refused": Problem.IDENTITY_REFUSED,
+    "identity_refused": Problem.PASSWORD_REFUSED,
     "invalid_xoauth2": Problem.MALFORMED_AUTH,
     "mailbox_disabled": Problem.SMTP_DISABLED_MAILBOX,
     "old_tls": Problem.TLS_TOO_OLD,
