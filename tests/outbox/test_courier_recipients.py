@@ -172,7 +172,7 @@ async def test_a_hundred_bad_recipients(standin: StandIn, queue: Queue) -> None:
 
 
 @every_way
-async def test_a_server_that_hangs_up_over_recipients_whom_it_puts_off(
+async def test_a_server_that_hangs_up_over_deferred_recipients(
     standin: StandIn, queue: Queue, freezer: FrozenDateTimeFactory, without: tuple[str, ...]
 ) -> None:
     """They are not named again before the others have got the message."""

@@ -221,7 +221,7 @@ async def test_a_recipient_who_comes_at_the_wrong_time_in_a_flight(standin: Stan
     assert transaction.unsupported == {"pipelining"}
 
 
-async def test_a_recipient_whom_a_server_does_not_understand(standin: StandIn) -> None:
+async def test_a_recipient_that_a_server_does_not_understand(standin: StandIn) -> None:
     """Said after every answer, it is the address that it does not understand."""
     standin.script = Script(without=("PIPELINING",), refuse_recipients={ANNA: "500 What?"})
     [refusal] = (await send(standin, ANNA)).refused

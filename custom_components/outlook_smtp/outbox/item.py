@@ -44,8 +44,8 @@ class Item:
     on a clock that never jumps; `tries` counts those that the account's sign-in did not prevent,
     `setbacks` those in a row that the server took in hand and put off, and `lost_answers` those
     after which it may have arrived. `accepted` and `refused` say what became of recipients in
-    earlier transactions, where the server takes only some at a time, and `deferred` are those
-    whom it put off there: they are not tried again before all others were.
+    earlier transactions, where the server takes only some at a time, and `deferred` are the
+    recipients that it deferred there: they are not tried again before all others were.
     """
 
     spooled: Spooled

@@ -11,7 +11,7 @@ from .replies import is_about_command
 if TYPE_CHECKING:
     from .sasl import SignIn
 
-# What the refusal of an access token is, in whatever words.
+# An access token is refused, however the server puts it.
 _TOKEN_REFUSED: Final = (Problem.AUTH_REFUSED, Problem.INVALID_CREDENTIALS)
 
 

@@ -29,9 +29,9 @@ class SessionKeeper:
     ) -> Outcome:
         """Submit a message over the session that is open, or over a new one.
 
-        A session that has died in the meantime is replaced, and nobody hears of it. So is one
-        whose identity was refused, once that is renewed, and one whose server turned out not to
-        take what it offers.
+        A session that has died in the meantime is replaced without an error. So is one whose
+        identity was refused, once that is renewed, and one whose server turned out not to accept
+        what it offers.
 
         Args:
             envelope: The addresses that the server is told.

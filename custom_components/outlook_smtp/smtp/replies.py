@@ -45,7 +45,7 @@ CATALOGUE: Final[tuple[tuple[str, Kind, Problem], ...]] = (
     ("did not meet the criteria", Kind.ACCOUNT, Problem.CONDITIONAL_ACCESS),
     ("security defaults policy", Kind.ACCOUNT, Problem.SECURITY_DEFAULTS),
     ("account locked", Kind.ACCOUNT, Problem.ACCOUNT_LOCKED),
-    # An organization's own sign-in server, which Microsoft asks in vain.
+    # Microsoft cannot reach the organization's own sign-in server.
     ("federated", Kind.TRANSIENT, Problem.FEDERATION_UNREACHABLE),
     ("STS service", Kind.TRANSIENT, Problem.FEDERATION_UNREACHABLE),
     ("5.7.139 Authentication unsuccessful", Kind.CREDENTIALS, Problem.AUTH_REFUSED),

@@ -63,7 +63,7 @@ class Session:
         """Connect, encrypt, verify and sign in.
 
         An identity that is refused on the fresh connection may have expired on the server's
-        side, in whatever words it is refused: it is renewed once and tried once more.
+        side, however the server puts it: it is renewed once and tried once more.
 
         Args:
             account: Whose session it is.
