@@ -76,7 +76,9 @@ REFUSALS = {
     "basic_auth_not_supported": Problem.BASIC_AUTH_DISABLED,
     "credentials_incorrect": Problem.INVALID_CREDENTIALS,
     "criteria_not_met": Problem.CONDITIONAL_ACCESS,
-    "identity_refused": Problem.IDENTITY_REFUSED,
+    "federation_unreachable": Problem.FEDERATION_UNREACHABLE,
+    "federation_without_https": Problem.FEDERATION_UNREACHABLE,
+    "identity_refused": Problem.PASSWORD_REFUSED,
     "invalid_xoauth2": Problem.MALFORMED_AUTH,
     "mailbox_disabled": Problem.SMTP_DISABLED_MAILBOX,
     "old_tls": Problem.TLS_TOO_OLD,
@@ -87,7 +89,11 @@ REFUSALS = {
     "unrecognized_mechanism": Problem.MECHANISM_NOT_OFFERED,
     "unsuccessful": Problem.AUTH_REFUSED,
 }
-AT_THE_PASSWORD = {Problem.AUTH_REFUSED, Problem.INVALID_CREDENTIALS}
+AT_THE_PASSWORD = {
+    Problem.AUTH_REFUSED,
+    Problem.INVALID_CREDENTIALS,
+    Problem.PASSWORD_REFUSED,
+}
 
 
 class Dialog:
@@ -488,6 +494,7 @@ async def test_the_other_port_is_offered_when_it_answers(
     [
         (Certificate.EXPIRED, "certificate_expired"),
         (Certificate.NOT_YET_VALID, "clock_wrong"),
+        (Certificate.NO_KEY_IDENTIFIER, "certificate_noncompliant"),
         (Certificate.UNTRUSTED, "certificate_untrusted"),
         (Certificate.WRONG_HOST, "certificate_wrong_host"),
         (Certificate.OLD_TLS, "tls_too_old"),

@@ -215,6 +215,43 @@ async def test_refused_message_says_nothing_about_the_connection(
     assert connection(hass).state == STATE_ON
 
 
+async def test_recipient_who_is_put_off_says_nothing_about_the_connection(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, pass_time: Pass
+) -> None:
+    """However often it happens: the server takes mail for others."""
+    standin.mailboxes[ADDRESS].script = Script(
+        refuse_recipients={ADDRESS: "450 4.2.1 The mailbox is busy"}
+    )
+    await send(hass)
+    [item] = account.runtime_data.mailer.queue.items
+    for tries in range(1, 5):
+        await until(lambda tries=tries: item.setbacks == tries)  # type: ignore[misc]
+        assert connection(hass).state == STATE_ON
+        assert connection(hass).attributes["problem"] is None
+        await pass_time(minutes=31)
+    assert item.fault.problem == "try_again_later"
+    assert standin.received == []
+
+
+async def test_recipient_who_is_put_off_does_not_prove_that_mail_works(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, pass_time: Pass
+) -> None:
+    """After a server was busy only a mail that is accepted turns the sensor on."""
+    standin.mailboxes[ADDRESS].script = Script(replies={Step.MAIL: "451 4.7.500 Server busy"})
+    await send(hass)
+    await pass_time(seconds=62)
+    await until(lambda: connection(hass).state == STATE_OFF)
+    standin.mailboxes[ADDRESS].script = Script(refuse_recipients={ADDRESS: "450 4.2.1 Busy"})
+    await pass_time(minutes=2)
+    [item] = account.runtime_data.mailer.queue.items
+    await until(lambda: item.fault.problem == "try_again_later")
+    assert connection(hass).state == STATE_OFF
+    standin.mailboxes[ADDRESS].script = Script()
+    await pass_time(minutes=2)
+    await until(lambda: hass.states.is_state(SENSOR, STATE_ON))
+    assert len(standin.received) == 1
+
+
 @pytest.mark.parametrize(
     ("replies", "problem", "held"),
     [

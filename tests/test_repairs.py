@@ -37,6 +37,7 @@ AT_SIGN_IN: Final = {
 BY_MAIL: Final = {
     "mailbox_full": "mailbox_full",
     "sender_blocked": "bad_outbound_sender",
+    "sender_throttled": "throttled_send_as_denied",
     "suspended": "suspended",
     "verification_required": "hip_notify",
 }

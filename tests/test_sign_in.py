@@ -25,6 +25,7 @@ from .standin import (
     Misstep,
     Script,
     StandIn,
+    Step,
     identity_script as script,
     identity_wording as wording,
 )
@@ -122,16 +123,24 @@ async def test_the_check_alone_keeps_the_sign_in_alive(
     assert not reauths(hass)
 
 
+@pytest.mark.parametrize(
+    "refused",
+    [
+        REFUSED,
+        Script.for_row(ROWS["credentials_incorrect"]),
+        Script(replies={Step.AUTH: "535 5.7.8 Error: authentication failed: token expired"}),
+        Script.for_row(ROWS["identity_expired"]),
+        Script.for_row(ROWS["sign_in_expired"]),
+    ],
+    ids=["AUTH", "other words", "others still", "MAIL", "DATA"],
+)
+@pytest.mark.usefixtures("signed_in_account")
 async def test_a_refused_token_is_renewed_once_and_tried_once_more(
-    hass: HomeAssistant,
-    signed_in_account: Account,
-    identity: Identity,
-    standin: StandIn,
-    states: set[str],
+    hass: HomeAssistant, identity: Identity, standin: StandIn, states: set[str], refused: Script
 ) -> None:
-    """A first refusal is healed without a word."""
+    """A first refusal is healed without a word, whatever the server's, and wherever."""
     connections = standin.connections
-    standin.script_next(REFUSED)
+    standin.script_next(refused)
     await send(hass)
     assert len(standin.received) == 1
     assert standin.connections == connections + 2

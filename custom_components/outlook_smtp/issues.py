@@ -26,6 +26,7 @@ PROBLEMS: Final[tuple[Problem, ...]] = (
     Problem.MAILBOX_FULL,
     Problem.SECURITY_DEFAULTS,
     Problem.SENDER_BLOCKED,
+    Problem.SENDER_THROTTLED,
     Problem.SMTP_DISABLED_MAILBOX,
     Problem.SMTP_DISABLED_TENANT,
     Problem.SUSPENDED,

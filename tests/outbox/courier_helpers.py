@@ -26,6 +26,7 @@ YEAR: Final = 365 * DAY
 # Longer than the longest first delay.
 NEXT_TRY: Final = 18.5
 
+BUSY = "451 4.7.500 Server busy. Please try again later"
 PUT_OFF = "450 4.2.1 The mailbox is busy"
 REFUSED = "550 5.1.1 User unknown"
 

@@ -16,6 +16,7 @@ from tests.promises import MAX_LOST_ANSWERS, MAX_SETBACKS
 from tests.standin import CATALOGUE, Row, Script, StandIn, Step
 
 from .courier_helpers import (
+    BUSY,
     DAY,
     NEXT_TRY,
     PUT_OFF,
@@ -89,7 +90,10 @@ async def test_a_message_that_is_put_off_goes_later(
     assert verdict.fault
     assert verdict.fault.kind is Kind.TRANSIENT
     assert [delivery.event for delivery in told] == [Event.QUEUED, Event.SENT]
-    assert [contact.fault for contact in contacts] == [verdict.fault, None]
+    assert [contact.fault and contact.fault.problem for contact in contacts] == [
+        verdict.fault.problem,
+        None,
+    ]
 
 
 @pytest.mark.parametrize("step", [*Step], ids=str)
@@ -169,7 +173,7 @@ async def test_a_message_that_is_put_off_again_and_again_lets_the_others_pass(
 ) -> None:
     """After the third time in a row the others go first, and it is tried again later."""
     monkeypatch.setattr(schedule_module, "uniform", lambda *_: jitter)
-    standin.script = Script(refuse_recipients={BERT: PUT_OFF})
+    standin.script = Script(refuse_recipients={BERT: BUSY})
     stuck = await add(queue, 1, BERT)
     await add(queue, 2)
     await add(queue, 3)

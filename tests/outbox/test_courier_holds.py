@@ -36,9 +36,12 @@ PROBED = [row for row in HOLDING if row not in ENDLESS]
 QUOTAS = {
     "quota_refused": 4 * HOUR,
     "quota_refused_upgrade": 4 * HOUR,
+    "unknown_verdict": 4 * HOUR,
     "submission_quota_store": DAY,
     "submission_quota": DAY,
     "daily_limit": DAY,
+    "tenant_external_limit": DAY,
+    "onmicrosoft_limit": DAY,
 }
 LASTING = {row.name: HOUR for row in PROBED} | QUOTAS
 

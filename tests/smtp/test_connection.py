@@ -118,6 +118,16 @@ async def test_the_address_over_ipv6(socket_enabled: None) -> None:
         (Certificate.WRONG_HOST, Problem.CERTIFICATE_WRONG_HOST, "mismatch"),
         (Certificate.UNTRUSTED, Problem.CERTIFICATE_UNTRUSTED, "unable to get local issuer"),
         (Certificate.OLD_TLS, Problem.TLS_TOO_OLD, "ALERT_PROTOCOL_VERSION"),
+        (
+            Certificate.NO_KEY_IDENTIFIER,
+            Problem.CERTIFICATE_NONCOMPLIANT,
+            "Missing Authority Key Identifier",
+        ),
+        (
+            Certificate.UNCRITICAL_CONSTRAINTS,
+            Problem.CERTIFICATE_NONCOMPLIANT,
+            "Basic Constraints of CA cert not marked critical",
+        ),
     ],
 )
 async def test_certificates(

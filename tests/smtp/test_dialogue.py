@@ -195,14 +195,13 @@ async def test_debug_that_begins_in_the_middle_of_a_sign_in_shows_no_secret(
     """The answer to a challenge is one, whoever listened when the challenge came."""
     standin.mailboxes[ADDRESS].password = SECRET
     logging.getLogger(LOGGER).setLevel(logging.INFO)  # And `caplog` puts it back.
-    hear = dialogue.TalkingSMTP._hear
+    hear = dialogue.Dialogue.hear
 
-    async def turn_on(self: dialogue.TalkingSMTP, *args: object) -> object:
-        response = await hear(self, *args)  # type: ignore[arg-type]
-        if response.code == 334:
+    def turn_on(self: dialogue.Dialogue, answer: str) -> None:
+        hear(self, answer)
+        if answer.startswith("334"):
             logging.getLogger(LOGGER).setLevel(logging.DEBUG)
-        return response
 
-    monkeypatch.setattr(dialogue.TalkingSMTP, "_hear", turn_on)
+    monkeypatch.setattr(dialogue.Dialogue, "hear", turn_on)
     await probe(account_on(standin, credentials=Password(ADDRESS, SECRET)))
     assert "client: ***" in heard()

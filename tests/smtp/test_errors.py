@@ -72,6 +72,8 @@ def test_passing_faults(stage: Stage, error: Exception, problem: Problem) -> Non
     [
         (verify_error(9), Problem.CERTIFICATE_EXPIRED, "certificate is not acceptable"),
         (verify_error(62), Problem.CERTIFICATE_WRONG_HOST, "certificate is not acceptable"),
+        (verify_error(66), Problem.CERTIFICATE_NONCOMPLIANT, "certificate is not acceptable"),
+        (verify_error(92), Problem.CERTIFICATE_NONCOMPLIANT, "certificate is not acceptable"),
         (verify_error(18), Problem.CERTIFICATE_UNTRUSTED, "certificate is not acceptable"),
         (tls_error("UNSUPPORTED_PROTOCOL"), Problem.TLS_TOO_OLD, "UNSUPPORTED_PROTOCOL"),
         (tls_error("NO_PROTOCOLS_AVAILABLE"), Problem.TLS_TOO_OLD, "NO_PROTOCOLS_AVAILABLE"),

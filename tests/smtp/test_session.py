@@ -11,6 +11,7 @@ from custom_components.outlook_smtp.smtp import session as session_module
 from custom_components.outlook_smtp.smtp.account import Account
 from custom_components.outlook_smtp.smtp.content import PIECE, Content
 from custom_components.outlook_smtp.smtp.faults import Fault, Kind, Problem, SubmissionError
+from custom_components.outlook_smtp.smtp.sasl import SignIn
 from custom_components.outlook_smtp.smtp.session import Session
 from custom_components.outlook_smtp.smtp.submission import Outcome
 from custom_components.outlook_smtp.smtp.wire import Wire
@@ -112,8 +113,9 @@ async def test_flights(standin: StandIn, way: str, monkeypatch: pytest.MonkeyPat
         flights.append(tuple(line.partition(b" ")[0] for line in lines))
         say(wire, *lines, content=content)
 
-    monkeypatch.setattr(Wire, "say", note)
-    await send(standin, ANNA, BERT)
+    async with await Session.open(account_on(standin)) as session:
+        monkeypatch.setattr(Wire, "say", note)
+        await session.submit(envelope_to(ANNA, BERT), Content.of(CONTENT))
     assert (
         flights
         == {
@@ -417,9 +419,9 @@ async def test_lost_right_after_signing_in(standin: StandIn) -> None:
     class Unlucky:
         """Credentials whose connection breaks once they were accepted."""
 
-        async def authenticate(self, client: Any) -> None:
+        async def authenticate(self, sign_in: SignIn) -> None:
             """Lose the connection."""
-            client.close()
+            sign_in._wire.close()
 
     fault = await probe_fault(standin, credentials=Unlucky())
     assert (fault.kind, fault.problem) == (Kind.TRANSIENT, Problem.CONNECTION_LOST)

@@ -32,12 +32,22 @@ FAREWELL = "421 4.3.2 Service not available"
 
 
 @asynccontextmanager
-async def line_to(replies: Iterable[str], *, after: int) -> AsyncIterator[Wire]:
-    """Lend a line to a server that reads so many bytes, says all its replies and hangs up."""
+async def line_to(
+    replies: Iterable[str], *, after: int, then: Iterable[str] = ()
+) -> AsyncIterator[Wire]:
+    """Lend a line to a server that reads so many bytes, says all its replies and hangs up.
+
+    What it says `then` answers the next lines, one by one.
+    """
 
     async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readexactly(after)
         writer.write("".join(f"{reply}\r\n" for reply in replies).encode())
+        if then:
+            await reader.readline()
+        for reply in then:
+            await reader.readline()
+            writer.write(f"{reply}\r\n".encode())
         writer.write_eof()
         await reader.read()
         writer.close()
@@ -94,12 +104,40 @@ async def test_a_refused_sender(standin: StandIn, end: list[str]) -> None:
     assert caught.value.fault.kind is Kind.MESSAGE
 
 
-@pytest.mark.parametrize("end", [[], [FAREWELL]], ids=len)
+@pytest.mark.parametrize("end", [[], [FAREWELL], ["354 Start mail input"], ["hello?"]], ids=str)
 async def test_refused_recipients(standin: StandIn, end: list[str]) -> None:
     """Nobody gets it, and each reason is told."""
     outcome = await hand_in(standin, TAKEN, UNKNOWN, UNKNOWN, *end)
     assert outcome.accepted == ()
     assert [refusal.recipient for refusal in outcome.refused] == [ANNA, BERT]
+
+
+@pytest.mark.parametrize("end", [[], [FAREWELL]], ids=len)
+async def test_some_refused_recipients(standin: StandIn, end: list[str]) -> None:
+    """They are settled, and whoever was not heard of, or not for good, is left for another try."""
+    outcome = await hand_in(standin, TAKEN, UNKNOWN, *end)
+    assert (outcome.accepted, outcome.left, outcome.lost) == ((), (BERT,), None)
+    assert [refusal.recipient for refusal in outcome.refused] == [ANNA]
+    outcome = await hand_in(standin, TAKEN, TAKEN_TO, UNKNOWN, FAREWELL)
+    assert (outcome.left, outcome.lost) == ((ANNA,), None)
+
+
+@pytest.mark.parametrize("busy", ["451 4.7.500 Server busy", "452 4.5.3 Too many recipients"])
+async def test_what_a_recipient_hears_of_the_server_settles_nothing(
+    standin: StandIn, busy: str
+) -> None:
+    """The end of the line is told as what it is."""
+    with pytest.raises(SubmissionError, match=FAREWELL):
+        await hand_in(standin, TAKEN, busy, FAREWELL)
+
+
+async def test_a_refused_recipient_and_a_lost_answer(standin: StandIn) -> None:
+    """Only the other one may have got the message."""
+    outcome = await hand_in(standin, TAKEN, UNKNOWN, TAKEN_TO)
+    assert (outcome.accepted, outcome.left) == ((), (BERT,))
+    assert outcome.lost
+    assert outcome.lost.problem is Problem.ANSWER_LOST
+    assert outcome.obstacle is outcome.lost
 
 
 @pytest.mark.parametrize("after", [1, PIECE, 2 * PIECE])
@@ -136,6 +174,10 @@ async def test_accepted_before_the_line_breaks(standin: StandIn, end: list[str])
         (["500 5.3.3 Unrecognized command", TAKEN, TAKEN], Problem.UNEXPECTED_REPLY),
         (["354 Start mail input", TAKEN, TAKEN, TAKEN], Problem.UNEXPECTED_REPLY),
         ([TAKEN, "354 Start mail input", TAKEN, TAKEN, TAKEN], Problem.UNEXPECTED_REPLY),
+        ([TAKEN, TAKEN, UNKNOWN, "354 Start mail input", TAKEN], Problem.UNEXPECTED_REPLY),
+        ([TAKEN, TAKEN, UNKNOWN, "hello?"], Problem.UNEXPECTED_REPLY),
+        ([TAKEN, TAKEN, TAKEN, UNKNOWN, "hello?"], Problem.ANSWER_LOST),
+        ([TAKEN, TAKEN, TAKEN, UNKNOWN, TAKEN_TO], Problem.ANSWER_LOST),
         ([TAKEN, TAKEN, TAKEN, TAKEN, TAKEN_TO], Problem.ANSWER_LOST),
         ([TAKEN, TAKEN, TAKEN, TAKEN, TAKEN_TO, ACCEPTED], Problem.ANSWER_LOST),
     ],
@@ -185,7 +227,7 @@ async def test_a_line_that_was_cut(standin: StandIn) -> None:
     async with line_to([], after=1) as wire:
         wire.close()
         with pytest.raises(SubmissionError, match=Problem.CONNECTION_LOST):
-            await transaction_over(wire, standin, ANNA).run(reset=False)
+            await transaction_over(wire, standin, ANNA, extensions={}).run(reset=False)
 
 
 async def test_a_line_that_breaks_before_it_is_taken_over(standin: StandIn) -> None:

@@ -1,40 +1,12 @@
 """Every refusal Microsoft's servers are known to give, in full."""
 
-from dataclasses import dataclass
-
+from .row import BACK, CHINA, FRONT, OLDER, Row
+from .rows_sender import SENDER, STORE
 from .script import Step
-from .wording import diagnostics
-
-FRONT = "[LO2P265CA0356.GBRP265.PROD.OUTLOOK.COM 2025-01-26T18:54:30.055Z 08DD3DD7D75D7743]"
-BACK = "[Hostname=PS2PR06MB3510.apcprd06.prod.outlook.com]"
 
 UNSUCCESSFUL = "535 5.7.139 Authentication unsuccessful"
 DISABLED = "SmtpClientAuthentication is disabled for the"
 MORE = "Visit https://aka.ms/smtp_auth_disabled for more information."
-STORE = "STOREDRV.Submission.Exception:"
-FAILED = "Failed to process message due to a permanent exception with message"
-DENIED = f"{STORE}SendAsDeniedException.MapiExceptionSendAsDenied; {FAILED}"
-CANNOT_SUBMIT = diagnostics("Cannot submit message.")
-
-
-@dataclass(frozen=True)
-class Row:
-    """One refusal: where it comes, what it says, and what kind of trouble it is."""
-
-    name: str
-    step: Step
-    reply: str
-    kind: str
-
-
-def _spam(verdict: str) -> str:
-    """Return the refusal of the outbound spam filter with its verdict."""
-    reason = f"WASCL UserAction verdict is not None. Actual verdict is {verdict}."
-    return (
-        f"554 5.2.0 {STORE}OutboundSpamException; {FAILED} "
-        f"[BeginDiagnosticData]{reason} OutboundSpamException: {reason}[EndDiagnosticData] {BACK}"
-    )
-
 
 SIGN_IN = (
     Row(
@@ -76,6 +48,18 @@ SIGN_IN = (
         "account",
     ),
     Row("account_locked", Step.AUTH, f"{UNSUCCESSFUL}, account locked {FRONT}", "account"),
+    Row(
+        "federation_unreachable",
+        Step.AUTH,
+        f"{UNSUCCESSFUL}, federated STS service was unreachable. {FRONT}",
+        "transient",
+    ),
+    Row(
+        "federation_without_https",
+        Step.AUTH,
+        f"{UNSUCCESSFUL}, the federated STS URL does not support HTTPS. {FRONT}",
+        "transient",
+    ),
     Row("unsuccessful", Step.AUTH, f"{UNSUCCESSFUL} {FRONT}", "credentials"),
     Row(
         "identity_refused",
@@ -138,6 +122,34 @@ CONNECTION = (
         f"{UNSUCCESSFUL}, the user credentials were incorrect. {FRONT}",
         "credentials",
     ),
+    Row(
+        "not_authenticated_older",
+        Step.MAIL,
+        "530 5.7.57 SMTP; Client was not authenticated to send anonymous mail during MAIL FROM "
+        + OLDER,
+        "setup",
+    ),
+    Row(
+        "not_authenticated_identity",
+        Step.MAIL,
+        "530 5.7.57 Client not authenticated to send mail. Error: "
+        f"535 5.7.3 Authentication unsuccessful {FRONT}",
+        "credentials",
+    ),
+    Row("sign_in_needed", Step.RCPT, f"530 5.7.0 Authentication needed {FRONT}", "setup"),
+    Row(
+        "identity_expired",
+        Step.MAIL,
+        f"535 5.7.3 Authentication unsuccessful {OLDER}",
+        "credentials",
+    ),
+    Row(
+        "sign_in_expired",
+        Step.DATA,
+        f"535 5.7.8 The access token has expired {FRONT}",
+        "credentials",
+    ),
+    Row("not_implemented", Step.DATA, f"502 5.3.3 Command not implemented {FRONT}", "setup"),
     Row(
         "starttls_first",
         Step.MAIL,
@@ -202,115 +214,10 @@ CONNECTION = (
     ),
     Row("timed_out", Step.FINAL, f"421 4.4.1 Connection timed out {FRONT}", "transient"),
     Row("too_many_recipients", Step.RCPT, f"452 4.5.3 Too many recipients {FRONT}", "transient"),
+    Row("mailbox_busy", Step.RCPT, f"450 4.2.1 The mailbox is busy {FRONT}", "transient"),
+    Row("mailbox_over_quota", Step.RCPT, f"452 4.2.2 Mailbox full {FRONT}", "transient"),
+    Row("greylisted", Step.RCPT, f"451 4.7.1 Greylisted, try again {FRONT}", "transient"),
     Row("other_4xx", Step.FINAL, f"451 4.9.99 Something else for now {BACK}", "transient"),
-)
-
-SENDER = (
-    Row(
-        "send_as_denied",
-        Step.FINAL,
-        "554 5.2.252 SendAsDenied; alice@outlook.com not allowed to send as bob@example.com; "
-        f"{DENIED} {CANNOT_SUBMIT} {BACK}",
-        "message",
-    ),
-    Row(
-        "send_as_denied_store",
-        Step.FINAL,
-        f"554 5.2.0 {DENIED} {CANNOT_SUBMIT} {BACK}",
-        "message",
-    ),
-    Row(
-        "send_as_no_permission",
-        Step.FINAL,
-        "550 5.7.60 SMTP; Client does not have permissions to send as this sender " + FRONT,
-        "message",
-    ),
-    Row(
-        "send_as_denied_nested",
-        Step.FINAL,
-        f"550 5.3.4 554 5.2.0 {DENIED} {CANNOT_SUBMIT} {BACK}",
-        "message",
-    ),
-    Row("quota_refused", Step.FINAL, _spam("RefuseQuota"), "quota"),
-    Row("quota_refused_upgrade", Step.FINAL, _spam("RefuseQuota, ShowTierUpgrade"), "quota"),
-    Row("hip_notify", Step.FINAL, _spam("HipNotify"), "account"),
-    Row("hip_notify_upgrade", Step.FINAL, _spam("HipNotify, ShowTierUpgrade"), "account"),
-    Row("hip_send", Step.FINAL, _spam("HipSend"), "account"),
-    Row("suspended", Step.FINAL, _spam("Suspend"), "account"),
-    Row("suspended_upgrade", Step.FINAL, _spam("Suspend, ShowTierUpgrade"), "account"),
-    Row(
-        "submission_quota_store",
-        Step.FINAL,
-        f"554 5.2.0 {STORE}SubmissionQuotaExceededException; {FAILED} "
-        "[BeginDiagnosticData]The message can't be submitted because the sender's submission "
-        f"quota was exceeded.[EndDiagnosticData] {BACK}",
-        "quota",
-    ),
-    Row("submission_quota", Step.FINAL, f"550 5.2.2 Submission quota exceeded {BACK}", "quota"),
-    Row(
-        "daily_limit",
-        Step.FINAL,
-        "550 5.1.90 Your message can't be sent because you've reached your daily limit for "
-        f"message recipients {BACK}",
-        "quota",
-    ),
-    Row(
-        "mailbox_full",
-        Step.FINAL,
-        f"554 5.2.2 mailbox full; {STORE}QuotaExceededException.MapiExceptionQuotaExceeded; "
-        f"{FAILED} {CANNOT_SUBMIT} {BACK}",
-        "account",
-    ),
-    Row(
-        "mailbox_full_visit",
-        Step.FINAL,
-        "554 5.2.2 Mailbox full. Visit https://aka.ms/mailboxfull for more information.; "
-        f"{STORE}QuotaExceededException.MapiExceptionQuotaExceeded; {FAILED} {CANNOT_SUBMIT} "
-        f"{BACK}",
-        "account",
-    ),
-    Row(
-        "bad_outbound_sender",
-        Step.FINAL,
-        f"550 5.1.8 Access denied, bad outbound sender AS(42004) {BACK}",
-        "account",
-    ),
-    Row(
-        "spam_abuse",
-        Step.FINAL,
-        f"550 5.7.501 Access denied, spam abuse detected {BACK}",
-        "account",
-    ),
-    Row(
-        "banned_sender_502",
-        Step.FINAL,
-        f"550 5.7.502 Access denied, banned sender {BACK}",
-        "account",
-    ),
-    Row(
-        "banned_sender_503",
-        Step.FINAL,
-        f"550 5.7.503 Access denied, banned sender {BACK}",
-        "account",
-    ),
-    Row(
-        "banned_sender_511",
-        Step.FINAL,
-        f"550 5.7.511 Access denied, banned sender {BACK}",
-        "account",
-    ),
-    Row(
-        "tenant_threshold",
-        Step.FINAL,
-        f"550 5.7.705 Access denied, tenant has exceeded threshold {BACK}",
-        "account",
-    ),
-    Row(
-        "traffic_not_accepted",
-        Step.FINAL,
-        f"550 5.7.708 Access denied, traffic not accepted from this IP {BACK}",
-        "account",
-    ),
 )
 
 MESSAGE = (
@@ -342,6 +249,7 @@ MESSAGE = (
         f"cannot be sent via DATA and receiving system does not support BDAT {BACK}",
         "message",
     ),
+    Row("other_5xx_in_china", Step.FINAL, f"554 5.9.98 Something else {CHINA}", "message"),
     Row("other_5xx", Step.FINAL, f"554 5.9.99 Something else for good {BACK}", "message"),
 )
 

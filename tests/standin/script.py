@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .catalogue import Row
+    from .row import Row
 
 IMAP_GREETING = "* OK The Microsoft Exchange IMAP4 service is ready."
 POP_GREETING = "+OK The Microsoft Exchange POP3 service is ready."

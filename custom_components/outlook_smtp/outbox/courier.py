@@ -27,6 +27,8 @@ _LOGGER = logging.getLogger(__name__)
 MAX_LOST_ANSWERS: Final = 5  # After each the message may have arrived; then it is kept aside.
 MAX_SETBACKS: Final = 3  # In a row; then a message lets the others pass.
 
+_SIGN_IN_FAILURES: Final = (Problem.FEDERATION_UNREACHABLE, Problem.TEMPORARY_AUTH_FAILURE)
+
 
 @dataclass(frozen=True, slots=True)
 class Contact:
@@ -260,8 +262,8 @@ class Courier:
         try:
             async with self._grace.until_cut_off():
                 # What was put off before may have arrived.
-                envelope, careful = item.record.envelope, item.setbacks > 0
-                outcome = await self._sessions.submit(envelope, content, careful=careful)
+                careful = item.setbacks > 0
+                outcome = await self._sessions.submit(item.envelope, content, careful=careful)
         except SubmissionError as error:
             obstacle = self._schedule.judge(error.fault, time.monotonic())
             self._tell(obstacle, started, handed_in=error.handed_in)
@@ -289,10 +291,17 @@ class Courier:
         trouble = outcome.trouble
         if outcome.accepted or trouble is None:
             await self._succeed(by_mail=bool(outcome.accepted))
-        if trouble and outcome.is_well:
-            self._set_back(item)
-        elif trouble:
-            await self._put_off(item, trouble, handed_in=True)
+        if trouble and not outcome.is_well:
+            await self._settle_fault(item, trouble, handed_in=True)
+        elif item in self._queue.items and not outcome.left:
+            self._defer(item)
+
+    def _defer(self, item: Item) -> None:
+        """Let a message wait for some of its recipients; the others go on."""
+        item.tries += 1
+        item.setbacks += 1
+        self._queue.put_off(item, item.fault)
+        self._set_back(item)
 
     async def _settle_fault(self, item: Item, fault: Fault, *, handed_in: bool) -> None:
         """Settle a message that nobody gets now."""
@@ -309,7 +318,7 @@ class Courier:
     async def _put_off(self, item: Item, fault: Fault, *, handed_in: bool) -> None:
         """Let a message wait, and those behind it."""
         passing = fault.kind is Kind.TRANSIENT
-        if passing and fault.problem is not Problem.TEMPORARY_AUTH_FAILURE:
+        if passing and fault.problem not in _SIGN_IN_FAILURES:
             item.tries += 1
         if passing and handed_in:
             item.setbacks += 1

@@ -7,7 +7,7 @@ import time
 from typing import Final
 
 from ..smtp.faults import Fault
-from ..smtp.submission import Refusal
+from ..smtp.submission import Envelope, Outcome, Refusal
 from .delivery import Verdict
 from .record import Record
 from .spool import Failure, Spooled
@@ -45,7 +45,9 @@ class Item:
     are on a clock that never jumps. `tries` counts those that the account's sign-in did not
     prevent, `setbacks` those in a row that the server took in hand and put off, and
     `lost_answers` those after which it may have arrived. `accepted` and `refused` say what
-    became of recipients in earlier transactions, where the server takes only some at a time.
+    became of recipients in earlier transactions, where the server takes only some at a time, and
+    `deferred` are the recipients that it deferred there: they are not tried again before all
+    others were.
     """
 
     spooled: Spooled
@@ -60,6 +62,7 @@ class Item:
     accepted: tuple[str, ...] = ()
     refused: tuple[Refusal, ...] = ()
     known: float = inf
+    deferred: frozenset[str] = frozenset()
 
     def note_try(self) -> None:
         """Let count what it has waited before the start, now that it was tried since."""
@@ -74,6 +77,44 @@ class Item:
     def recipients(self) -> tuple[str, ...]:
         """Return who has not got the message yet."""
         return self.record.envelope.recipients
+
+    @property
+    def envelope(self) -> Envelope:
+        """Return the addresses for the next try."""
+        envelope = self.record.envelope
+        others = tuple(name for name in envelope.recipients if name not in self.deferred)
+        return replace(envelope, recipients=others or envelope.recipients)
+
+    def take_in(self, outcome: Outcome) -> tuple[str, ...]:
+        """Note who of those who wait on is not to be tried next; return all of them, in order."""
+        gone = (refusal.recipient for refusal in outcome.gone)
+        kept = (refusal.recipient for refusal in outcome.kept)
+        deferred = self.deferred.difference(self.envelope.recipients, gone).union(kept)
+        self.deferred = deferred if outcome.left else frozenset()
+        wait_on = deferred.union(outcome.left)
+        return tuple(recipient for recipient in self.recipients if recipient in wait_on)
+
+    def conclude(self, outcome: Outcome, waiting: tuple[str, ...]) -> None:
+        """Answer the caller, unless some recipients have a transaction of their own at once."""
+        if outcome.kept:
+            self.fault = outcome.kept[-1].fault
+        elif not waiting or (outcome.left and not self.deferred):
+            self.fault = None  # Else it is what an earlier transaction has met.
+        if outcome.left:
+            self.accepted += outcome.accepted
+            self.refused += outcome.gone
+        elif outcome.accepted or outcome.gone:
+            self.told_queued = True
+            self.resolve(
+                Verdict(
+                    accepted=outcome.accepted,
+                    refused=outcome.gone,
+                    waiting=waiting,
+                    fault=self.fault,
+                    reply=outcome.reply,
+                    message_id=outcome.message_id,
+                ),
+            )
 
     def resolve(self, verdict: Verdict) -> None:
         """Give the caller who waits his answer, earlier transactions of the message included."""

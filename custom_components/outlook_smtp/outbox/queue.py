@@ -11,7 +11,7 @@ from math import inf
 import time
 from typing import Final
 
-from ..smtp.faults import Fault, Kind
+from ..smtp.faults import Fault
 from ..smtp.submission import Outcome, Refusal
 from . import ages
 from .ages import KEEP_FAILED
@@ -128,41 +128,23 @@ class Queue:
 
     async def settle(self, item: Item, outcome: Outcome) -> None:
         """Note for whom a message was accepted, who is refused for good, and who waits on."""
-        gone = [refusal for refusal in outcome.refused if refusal.fault.kind is Kind.MESSAGE]
-        kept = [refusal for refusal in outcome.refused if refusal.fault.kind is not Kind.MESSAGE]
-        everybody = item.recipients
-        wait_on = {*_names(kept), *outcome.left}
-        waiting = tuple(recipient for recipient in everybody if recipient in wait_on)
+        gone, everybody = _names(outcome.gone), item.recipients
+        waiting = item.take_in(outcome)
         if gone:
-            event = Event.of_refusal(gone[-1].fault)
-            kept_as = await self._keep_aside(item, event, _names(gone), gone[-1].fault)
+            fault = outcome.gone[-1].fault
+            event = Event.of_refusal(fault)
+            kept_as = await self._keep_aside(item, event, gone, fault)
         if waiting and waiting != everybody:
             await self._narrow(item, waiting)
         elif not waiting:
             self._drop(item)
-            if _names(gone) != everybody:
+            if gone != everybody:
                 await self._on_disk(self.spool.delete, item.spooled)
         if outcome.accepted:
             self._tell(Event.SENT, item, outcome.accepted, reply=outcome.reply)
         if gone:
-            self._tell(event, item, _names(gone), gone[-1].fault, kept_as=kept_as)
-        fault = kept[-1].fault if kept else None
-        item.fault = fault
-        if outcome.left:
-            item.accepted += outcome.accepted
-            item.refused += tuple(gone)
-        elif outcome.accepted or gone:
-            item.told_queued = True
-            item.resolve(
-                Verdict(
-                    accepted=outcome.accepted,
-                    refused=tuple(gone),
-                    waiting=waiting,
-                    fault=fault,
-                    reply=outcome.reply,
-                    message_id=outcome.message_id,
-                ),
-            )
+            self._tell(event, item, gone, fault, kept_as=kept_as)
+        item.conclude(outcome, waiting)
 
     async def refuse(self, item: Item, fault: Fault) -> None:
         """Note that a message is refused for everybody, for good."""

@@ -50,6 +50,8 @@ class Account:
     that for half a megabyte of content, which takes as long as the line is narrow, and
     `final_timeout` that for the word whether a message is accepted, which is worth waiting for:
     without it the message has to be sent again and may arrive twice (RFC 5321, section 4.5.3.2).
+    `unsupported` are the extensions that the server offers and turned out not to take, as when a
+    proxy passes on what it does not know itself: they are not tried again.
     """
 
     address: str
@@ -59,3 +61,4 @@ class Account:
     timeout: float
     content_timeout: float = 180.0
     final_timeout: float = 600.0
+    unsupported: set[str] = field(default_factory=set, repr=False, compare=False)

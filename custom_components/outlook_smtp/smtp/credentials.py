@@ -1,20 +1,27 @@
 """The ways to prove to a submission server who is sending."""
 
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final, Protocol
 
-from aiosmtplib import SMTP
+from aiosmtplib.auth import auth_login_encode, auth_plain_encode, auth_xoauth2_encode
 
 from .faults import Fault, Kind, Problem, SubmissionError
+from .replies import is_about_command
+
+if TYPE_CHECKING:
+    from .sasl import SignIn
+
+# An access token is refused, however the server puts it.
+_TOKEN_REFUSED: Final = (Problem.AUTH_REFUSED, Problem.INVALID_CREDENTIALS)
 
 
 class Credentials(Protocol):
     """Something that can sign a connection in."""
 
-    async def authenticate(self, client: SMTP) -> None:
-        """Run one AUTH exchange on an encrypted connection that has been greeted by EHLO.
+    async def authenticate(self, sign_in: SignIn) -> None:
+        """Run the AUTH exchange.
 
-        Raises `aiosmtplib.SMTPAuthenticationError` with the server's reply when it is refused.
+        Raises `SubmissionError` with the server's reply when it is refused.
         """
 
     async def renew(self) -> bool:
@@ -22,6 +29,9 @@ class Credentials(Protocol):
 
         Raises `SubmissionError` when it cannot be had now.
         """
+
+    def name(self, fault: Fault) -> Fault:
+        """Return a refusal by the server as the problem that it is with these credentials."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,22 +41,35 @@ class Password:
     username: str
     secret: str = field(repr=False)
 
-    async def authenticate(self, client: SMTP) -> None:
-        """Sign in with the one mechanism of LOGIN and PLAIN that the server prefers.
+    async def authenticate(self, sign_in: SignIn) -> None:
+        """Sign in with the one mechanism of LOGIN and PLAIN that the server prefers and knows.
 
-        A refusal is not tried again with another mechanism: Microsoft delays every refusal by
-        about 5 seconds, and counts it.
+        A refused password is not tried again with another mechanism: Microsoft delays every
+        refusal by about 5 seconds, and counts it.
         """
-        ways = {"login": client.auth_login, "plain": client.auth_plain}
-        for mechanism in client.server_auth_methods:
-            if way := ways.get(mechanism):
-                await way(self.username, self.secret)
-                return
-        raise _not_offered(client)
+        ways = {
+            "login": auth_login_encode(self.username, self.secret),
+            "plain": (auth_plain_encode(self.username, self.secret),),
+        }
+        error = _not_offered(sign_in)
+        for mechanism in filter(ways.__contains__, sign_in.mechanisms):
+            try:
+                return await sign_in.run(mechanism, *ways[mechanism])
+            except SubmissionError as refusal:
+                if not _is_unknown(refusal.fault):
+                    raise
+                error = refusal
+        raise error
 
     async def renew(self) -> bool:
         """Return False: only the person knows another password."""
         return False
+
+    def name(self, fault: Fault) -> Fault:
+        """Tell a refused identity as what it is where there is no sign-in with Microsoft."""
+        if fault.problem is Problem.IDENTITY_REFUSED:
+            return replace(fault, problem=Problem.PASSWORD_REFUSED)
+        return fault
 
 
 class AccessTokens(Protocol):
@@ -71,20 +94,31 @@ class BearerToken:
         self._username = username
         self._used = ""
 
-    async def authenticate(self, client: SMTP) -> None:
-        """Sign in with XOAUTH2, the token in the initial response."""
-        if "xoauth2" not in client.server_auth_methods:
-            raise _not_offered(client)
+    async def authenticate(self, sign_in: SignIn) -> None:
+        """Sign in with XOAUTH2."""
+        if "xoauth2" not in sign_in.mechanisms:
+            raise _not_offered(sign_in)
         self._used = await self.tokens.get()
-        await client.auth_xoauth2(self._username, self._used)
+        await sign_in.run("xoauth2", auth_xoauth2_encode(self._username, self._used))
 
     async def renew(self) -> bool:
         """Renew the access token that was refused."""
         await self.tokens.replace(self._used)
         return True
 
+    def name(self, fault: Fault) -> Fault:
+        """Tell every refusal of a token as one: nobody has typed anything wrong."""
+        if fault.problem in _TOKEN_REFUSED:
+            return replace(fault, problem=Problem.IDENTITY_REFUSED)
+        return fault
 
-def _not_offered(client: SMTP) -> SubmissionError:
+
+def _is_unknown(fault: Fault) -> bool:
+    """Return whether a mechanism is refused as such, though it is offered."""
+    return fault.problem is Problem.MECHANISM_NOT_OFFERED or is_about_command(fault)
+
+
+def _not_offered(sign_in: SignIn) -> SubmissionError:
     """Return the fault of a server that offers no way to sign in with what there is."""
-    offered = ", ".join(client.server_auth_methods).upper()
+    offered = ", ".join(sign_in.mechanisms).upper()
     return SubmissionError(Fault(Kind.SETUP, Problem.MECHANISM_NOT_OFFERED, text=offered))

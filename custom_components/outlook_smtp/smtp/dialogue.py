@@ -7,6 +7,8 @@ from typing import Any, Final, override
 
 from aiosmtplib import SMTP, SMTPException, SMTPResponse, SMTPResponseException
 
+from .replies import legible
+
 _LOGGER = logging.getLogger(__name__)
 
 MAX_LINE: Final = 500  # Characters.
@@ -21,37 +23,41 @@ class Dialogue:
     def __init__(self) -> None:
         """Take the next number."""
         self._number = next(_NUMBERS)
+        self._secrets: tuple[str, ...] = ()
 
-    @property
-    def is_followed(self) -> bool:
-        """Return whether anybody reads it."""
-        return _LOGGER.isEnabledFor(logging.DEBUG)
+    def hide(self, *secrets: bytes) -> None:
+        """Show these from now on to nobody, whoever says them."""
+        self._secrets += tuple(secret.decode("ascii") for secret in secrets if secret)
+
+    def without_secrets(self, text: str) -> str:
+        """Return a text without what is hidden."""
+        for secret in self._secrets:
+            text = text.replace(secret, HIDDEN)
+        return text
 
     def say(self, line: str) -> None:
         """Write down what this side says."""
-        _LOGGER.debug("Connection %d, client: %s", self._number, _shown(line))
+        self._write("client", line)
 
-    def hear(self, answer: str, hidden: tuple[bytes, ...] = ()) -> None:
-        """Write down what the server says, line by line, but for what it repeats of a secret."""
-        if not self.is_followed:
-            return
-        for secret in filter(None, hidden):
-            answer = answer.replace(secret.decode("utf-8", "replace"), HIDDEN)
+    def hear(self, answer: str) -> None:
+        """Write down what the server says, line by line."""
         for line in answer.split("\n"):
-            _LOGGER.debug("Connection %d, server: %s", self._number, _shown(line))
+            self._write("server", line)
+
+    def _write(self, speaker: str, line: str) -> None:
+        """Write down one line, if anybody reads it."""
+        if _LOGGER.isEnabledFor(logging.DEBUG):
+            shown = _shown(self.without_secrets(line))
+            _LOGGER.debug("Connection %d, %s: %s", self._number, speaker, shown)
 
 
 class TalkingSMTP(SMTP):
-    """An SMTP client whose dialogue can be followed.
-
-    While it signs in, nothing that this side says is shown, nor what the server repeats of it.
-    """
+    """An SMTP client whose dialogue can be followed, up to the sign-in."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Begin a dialogue."""
         super().__init__(*args, **kwargs)
         self.dialogue = Dialogue()
-        self._asked_for_secret = False
 
     @override
     async def connect(self, **kwargs: Any) -> SMTPResponse:
@@ -67,30 +73,20 @@ class TalkingSMTP(SMTP):
     @override
     async def execute_command(self, *args: bytes, **kwargs: Any) -> SMTPResponse:
         """Say a command, and hear the answer."""
-        continues = self._asked_for_secret
-        signs_in = args[0].upper() == b"AUTH"
-        hidden = args if continues else args[2:] if signs_in else ()
-        if self.dialogue.is_followed:
-            shown = [HIDDEN if arg in hidden else arg.decode("utf-8", "replace") for arg in args]
-            self.dialogue.say(" ".join(shown))
-        self._asked_for_secret = False
-        response = await self._hear(super().execute_command(*args, **kwargs), hidden)
-        self._asked_for_secret = response.code == 334 and (signs_in or continues)
-        return response
+        self.dialogue.say(b" ".join(args).decode("utf-8", "replace"))
+        return await self._hear(super().execute_command(*args, **kwargs))
 
-    async def _hear(
-        self, answer: Awaitable[SMTPResponse], hidden: tuple[bytes, ...] = ()
-    ) -> SMTPResponse:
+    async def _hear(self, answer: Awaitable[SMTPResponse]) -> SMTPResponse:
         """Wait for an answer, and write it down."""
         try:
             response = await answer
         except SMTPResponseException as error:
-            self.dialogue.hear(f"{error.code} {error.message}", hidden)
+            self.dialogue.hear(f"{error.code} {legible(error.message)}")
             raise
         except (SMTPException, OSError) as error:
-            self.dialogue.hear(f"({type(error).__name__}: {error})", hidden)
+            self.dialogue.hear(f"({type(error).__name__}: {error})")
             raise
-        self.dialogue.hear(f"{response.code} {response.message}", hidden)
+        self.dialogue.hear(f"{response.code} {legible(response.message)}")
         return response
 
 

@@ -43,8 +43,10 @@ class Problem(StrEnum):
     NOT_SMTP = "not_smtp"
     WRONG_SECURITY = "wrong_security"
     # Encryption.
+    EHLO_REFUSED = "ehlo_refused"
     STARTTLS_NOT_OFFERED = "starttls_not_offered"
     CERTIFICATE_EXPIRED = "certificate_expired"
+    CERTIFICATE_NONCOMPLIANT = "certificate_noncompliant"
     CERTIFICATE_UNTRUSTED = "certificate_untrusted"
     CERTIFICATE_WRONG_HOST = "certificate_wrong_host"
     CLOCK_WRONG = "clock_wrong"
@@ -56,11 +58,13 @@ class Problem(StrEnum):
     AUTH_REFUSED = "auth_refused"
     BASIC_AUTH_DISABLED = "basic_auth_disabled"
     CONDITIONAL_ACCESS = "conditional_access"
+    FEDERATION_UNREACHABLE = "federation_unreachable"
     IDENTITY_REFUSED = "identity_refused"
     INVALID_CREDENTIALS = "invalid_credentials"
     MALFORMED_AUTH = "malformed_auth"
     MECHANISM_NOT_OFFERED = "mechanism_not_offered"
     NOT_AUTHENTICATED = "not_authenticated"
+    PASSWORD_REFUSED = "password_refused"  # noqa: S105 - The name of a problem.
     SECURITY_DEFAULTS = "security_defaults"
     SMTP_DISABLED_MAILBOX = "smtp_disabled_mailbox"
     SMTP_DISABLED_TENANT = "smtp_disabled_tenant"
@@ -86,6 +90,7 @@ class Problem(StrEnum):
     DAILY_LIMIT = "daily_limit"
     MAILBOX_FULL = "mailbox_full"
     SENDER_BLOCKED = "sender_blocked"
+    SENDER_THROTTLED = "sender_throttled"
     SENDING_QUOTA = "sending_quota"
     SUSPENDED = "suspended"
     VERIFICATION_REQUIRED = "verification_required"
@@ -110,6 +115,7 @@ class Fault:
     `code` and `enhanced` are the server's reply code (RFC 5321) and enhanced status code
     (RFC 3463), where there was a reply; `text` is its cleaned text, or a library's words for a
     fault on the way. `hint` names the remedy's variable part: the other port, the right host.
+    `recipient_only` says that a recipient is put off, and nothing else.
     """
 
     kind: Kind
@@ -118,11 +124,22 @@ class Fault:
     enhanced: str | None = None
     text: str = ""
     hint: str = ""
+    recipient_only: bool = False
 
     @property
     def reply(self) -> str:
         """The server's words on one line, as a person would quote them."""
         return " ".join(str(part) for part in (self.code, self.enhanced, self.text) if part)
+
+    @property
+    def is_recipients_own(self) -> bool:
+        """Return whether it says nothing about other recipients, messages or the account."""
+        return self.kind is Kind.MESSAGE or self.recipient_only
+
+    @property
+    def is_refused_identity(self) -> bool:
+        """Return whether the server itself does not accept who signed in."""
+        return self.kind is Kind.CREDENTIALS and self.code is not None
 
 
 class SubmissionError(Exception):

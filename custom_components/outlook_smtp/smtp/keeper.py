@@ -5,7 +5,7 @@ from typing import Final
 
 from .account import Account
 from .content import Content
-from .faults import SubmissionError
+from .faults import Fault, Problem, SubmissionError
 from .session import ServerInfo, Session
 from .submission import Envelope, Outcome
 
@@ -29,7 +29,9 @@ class SessionKeeper:
     ) -> Outcome:
         """Submit a message over the session that is open, or over a new one.
 
-        A session that has died in the meantime is replaced, and nobody hears of it.
+        A session that has died in the meantime is replaced without an error. So is one whose
+        identity was refused, once that is renewed, and one whose server turned out not to accept
+        what it offers.
 
         Args:
             envelope: The addresses that the server is told.
@@ -41,19 +43,39 @@ class SessionKeeper:
             OSError: If the content cannot be read.
 
         """
-        session = self._take()
-        if session and session.is_usable:
+        session = await self._take_usable()
+        renewed = False
+        while True:
+            kept = session is not None
+            if session is None:
+                session = await Session.open(self._account, may_renew=not renewed)
+                self.server_info = session.server_info
+                renewed = renewed or session.is_renewed
             try:
                 return await self._submit(session, envelope, content, careful=careful)
-            except SubmissionError:
-                if session.was_answered or session.is_open:
+            except SubmissionError as error:
+                died = not (session.was_answered or session.is_open)
+                if not renewed and await self._renew(error.fault):
+                    renewed = True
+                elif not (session.has_fallen_back or (kept and (died or _is_forgotten(error)))):
                     raise
-                careful = True
-        elif session:
-            await session.close()
-        session = await Session.open(self._account)
-        self.server_info = session.server_info
-        return await self._submit(session, envelope, content, careful=careful)
+                careful = careful or (died and not session.has_fallen_back)
+            await self.close()
+            session = None
+
+    async def _renew(self, fault: Fault) -> bool:
+        """Renew an identity that was refused, if it was and can be."""
+        if not (fault.is_refused_identity or fault.problem is Problem.NOT_AUTHENTICATED):
+            return False
+        return await self._account.credentials.renew()
+
+    async def _take_usable(self) -> Session | None:
+        """Return the session that was kept, if a message may be handed in."""
+        session = self._take()
+        if session is None or session.is_usable:
+            return session
+        await session.close()
+        return None
 
     async def close(self) -> None:
         """Take leave of the server, if there is a session."""
@@ -94,3 +116,8 @@ class SessionKeeper:
     def _forget_leaving(self, _: asyncio.Task[None]) -> None:
         """Note that leave was taken."""
         self._leaving = None
+
+
+def _is_forgotten(error: SubmissionError) -> bool:
+    """Return whether a server no longer knows that the session is signed in."""
+    return error.fault.problem is Problem.NOT_AUTHENTICATED

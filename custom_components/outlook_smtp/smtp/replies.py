@@ -13,13 +13,19 @@ MAX_TEXT: Final = 500  # Characters of a reply that are kept; some carry pages o
 
 # Every line of a reply begins with it (RFC 2034, section 4).
 _ENHANCED: Final = re.compile(r"^([245]\.[0-9]{1,3}\.[0-9]{1,3})(?:[ \t]+|$)", re.MULTILINE)
-_NOISE: Final = re.compile(
-    r"\[BeginDiagnosticData\].*?(?:\[EndDiagnosticData\]|$)"
-    r"|\[Hostname=[^\]]*\]"
-    r"|\[[0-9A-F]{16}\]"
-    r"|\[[A-Z0-9]+\.[A-Z0-9]+\.PROD\.OUTLOOK\.COM [^\]]*\]",
-    re.DOTALL | re.IGNORECASE,
+_DIAGNOSTICS: Final = re.compile(
+    r"\[BeginDiagnosticData\](.*?)(?:\[EndDiagnosticData\]|$)", re.DOTALL | re.IGNORECASE
 )
+# What the spam filter has found is somewhere in the diagnostics, and all that a person can act on.
+_VERDICT: Final = re.compile(r"Actual verdict is \w+(?:, \w+)*", re.IGNORECASE)
+_TRACE: Final = re.compile(
+    r"\[Hostname=[^\]]*\]"
+    r"|\[[0-9A-F]{16}\]"
+    r"|\[[A-Z0-9-]+(?:\.[A-Z0-9-]+)*\.(?:OUTLOOK\.COM|PARTNER\.OUTLOOK\.CN|OFFICE365\.(?:COM|US))"
+    r"(?:\s[^\]]*)?\]",
+    re.IGNORECASE,
+)
+_NOT_UTF8: Final = re.compile("[\udc80-\udcff]+")  # What `surrogateescape` makes of such bytes.
 
 CATALOGUE: Final[tuple[tuple[str, Kind, Problem], ...]] = (
     # Signing in: https://aka.ms/smtp_auth_disabled and the pages that it leads to.
@@ -39,10 +45,15 @@ CATALOGUE: Final[tuple[tuple[str, Kind, Problem], ...]] = (
     ("did not meet the criteria", Kind.ACCOUNT, Problem.CONDITIONAL_ACCESS),
     ("security defaults policy", Kind.ACCOUNT, Problem.SECURITY_DEFAULTS),
     ("account locked", Kind.ACCOUNT, Problem.ACCOUNT_LOCKED),
+    # Microsoft cannot reach the organization's own sign-in server.
+    ("federated", Kind.TRANSIENT, Problem.FEDERATION_UNREACHABLE),
+    ("STS service", Kind.TRANSIENT, Problem.FEDERATION_UNREACHABLE),
     ("5.7.139 Authentication unsuccessful", Kind.CREDENTIALS, Problem.AUTH_REFUSED),
     ("5.7.3 Authentication unsuccessful", Kind.CREDENTIALS, Problem.IDENTITY_REFUSED),
     ("Unrecognized authentication type", Kind.SETUP, Problem.MECHANISM_NOT_OFFERED),
+    ("504 5.7.4 ", Kind.SETUP, Problem.MECHANISM_NOT_OFFERED),
     ("Client not authenticated", Kind.SETUP, Problem.NOT_AUTHENTICATED),
+    ("Client was not authenticated", Kind.SETUP, Problem.NOT_AUTHENTICATED),
     ("issue a STARTTLS command first", Kind.SETUP, Problem.TLS_REQUIRED),
     ("451 5.7.3 ", Kind.SETUP, Problem.TLS_REQUIRED),
     ("Invalid XOAUTH2 auth data", Kind.SETUP, Problem.MALFORMED_AUTH),
@@ -56,14 +67,26 @@ CATALOGUE: Final[tuple[tuple[str, Kind, Problem], ...]] = (
     ("Server busy", Kind.TRANSIENT, Problem.SERVER_BUSY),
     ("Organization queue quota exceeded", Kind.TRANSIENT, Problem.SERVER_BUSY),
     ("Temporary server error", Kind.TRANSIENT, Problem.TEMPORARY_SERVER_ERROR),
-    ("Insufficient system resources", Kind.TRANSIENT, Problem.TEMPORARY_SERVER_ERROR),
+    ("Insufficient system", Kind.TRANSIENT, Problem.TEMPORARY_SERVER_ERROR),
     ("452 4.5.3 ", Kind.TRANSIENT, Problem.RECIPIENT_LIMIT),
+    ("452 Too many recipients", Kind.TRANSIENT, Problem.RECIPIENT_LIMIT),
     ("Connection dropped due to", Kind.TRANSIENT, Problem.CONNECTION_LOST),
     ("Connection timed out", Kind.TRANSIENT, Problem.TIMEOUT),
     # The account: https://support.microsoft.com/office/279ee200-594c-40f0-9ec8-bb6af7735c2e
-    ("verdict is RefuseQuota", Kind.QUOTA, Problem.SENDING_QUOTA),
     ("verdict is Hip", Kind.ACCOUNT, Problem.VERIFICATION_REQUIRED),
     ("verdict is Suspend", Kind.ACCOUNT, Problem.SUSPENDED),
+    ("verdict is Throttle", Kind.TRANSIENT, Problem.SENDER_THROTTLED),
+    ("OutboundSpamException", Kind.QUOTA, Problem.SENDING_QUOTA),
+    ("Actual verdict is", Kind.QUOTA, Problem.SENDING_QUOTA),
+    # https://learn.microsoft.com/exchange/mail-flow-best-practices/continuous-error-throttling-smtp-auth-submissions
+    ("continuous mailbox full errors", Kind.ACCOUNT, Problem.MAILBOX_FULL),
+    ("Sender throttled", Kind.ACCOUNT, Problem.SENDER_THROTTLED),
+    *(
+        (f"550 5.2.{detail} ", Kind.ACCOUNT, Problem.SENDER_THROTTLED)
+        for detail in (251, 253, 254, 255)
+    ),
+    # External recipients of a tenant, and of its onmicrosoft.com addresses, in 24 hours.
+    *((f"5.7.{detail} ", Kind.QUOTA, Problem.DAILY_LIMIT) for detail in (232, 233, 236)),
     ("SubmissionQuotaExceeded", Kind.QUOTA, Problem.DAILY_LIMIT),
     ("Submission quota exceeded", Kind.QUOTA, Problem.DAILY_LIMIT),
     ("daily limit", Kind.QUOTA, Problem.DAILY_LIMIT),
@@ -88,13 +111,80 @@ CATALOGUE: Final[tuple[tuple[str, Kind, Problem], ...]] = (
 # As the answer to a sign-in they may hide that it is refused for good.
 _PASSING_AT_SIGN_IN: Final = (Problem.TEMPORARY_SERVER_ERROR, Problem.TRY_AGAIN_LATER)
 
+_SUBMITTING: Final = (Stage.MAIL, Stage.RCPT, Stage.DATA)
+_GREETED: Final = (Stage.GREETING, Stage.STARTTLS)
+# What a code says where the sentence is unknown: first of the command itself, then of the stage.
+_BY_CODE: Final[dict[tuple[Stage, int], tuple[Kind, Problem]]] = {
+    **{
+        (stage, code): (Kind.CREDENTIALS, Problem.AUTH_REFUSED)
+        for stage in (Stage.AUTH, *_SUBMITTING)
+        for code in (530, 534, 535, 538)
+    },
+    **{(stage, 530): (Kind.SETUP, Problem.NOT_AUTHENTICATED) for stage in _SUBMITTING},
+    **{
+        (stage, code): (Kind.SETUP, Problem.UNEXPECTED_REPLY)
+        for stage in _SUBMITTING
+        for code in (500, 502, 503)
+    },
+    **{
+        (stage, code): (Kind.SETUP, Problem.EHLO_REFUSED)
+        for stage in _GREETED
+        for code in (500, 502, 503)
+    },
+    **{
+        (stage, code): (Kind.SETUP, Problem.INVALID_CLIENT_NAME)
+        for stage in _GREETED
+        for code in (501, 504)
+    },
+    **{
+        (Stage.CERTIFICATE, code): (Kind.SETUP, Problem.STARTTLS_NOT_OFFERED)
+        for code in range(500, 505)
+    },
+}
+_BY_STAGE: Final = {
+    Stage.MAIL: (Kind.MESSAGE, Problem.MESSAGE_REFUSED),
+    Stage.RCPT: (Kind.MESSAGE, Problem.RECIPIENT_REFUSED),
+    Stage.DATA: (Kind.MESSAGE, Problem.MESSAGE_REFUSED),
+}
+# Limits and blocks of a sender (https://learn.microsoft.com/exchange/troubleshoot/email-delivery/).
+_OF_THE_ACCOUNT: Final = re.compile(r" 5\.7\.[27][0-9]{2} ")
+# A 4xx that answers a recipient and is not about it: the server is out of order or busy, has had
+# too many, or would not like any from this sender.
+_OF_THE_SERVER: Final = re.compile(
+    r"421 |4[0-9]{2} 4\.(?:[35]\.|7\.[0-9]{3} )"
+    r"|.*(?:client host|helo command|sender address) rejected",
+    re.IGNORECASE,
+)
+# Addresses, mailboxes, contents and policies (RFC 3463, section 3), whatever the command.
+_OF_ITS_WORDS: Final = re.compile(r"5\.[1267]\.")
+_COMMAND_CODES: Final = (500, 501, 502, 503, 504, 555)  # RFC 5321, sections 4.2.4 and 4.1.1.11.
+_COMMAND_DETAILS: Final = ("5.5.1", "5.5.2", "5.5.4")  # RFC 3463, section 3.6.
+
+
+def decode(data: bytes) -> str:
+    """Return what a server says: UTF-8 (RFC 6531), and Windows-1252 where it is not."""
+    return legible(data.decode("utf-8", "surrogateescape"))
+
+
+def legible(text: str) -> str:
+    """Return a text of UTF-8 in which the bytes that are none have become letters."""
+    return _NOT_UTF8.sub(
+        lambda match: match[0].encode("utf-8", "surrogateescape").decode("cp1252", "replace"), text
+    )
+
 
 def clean(text: str) -> str:
     """Return the reply's sentence: on one line, without the server's own trace, cut to length.
 
-    Microsoft ends every reply in the name of the server, a time and a trace identifier.
+    Microsoft ends every reply in the name of the server, a time and a trace identifier. The
+    verdict of its spam filter is kept, wherever it stands.
     """
-    return _on_one_line(_NOISE.sub("", text))[:MAX_TEXT].rstrip()
+    text = legible(text)
+    sentence = _on_one_line(_TRACE.sub("", _DIAGNOSTICS.sub("", text)))
+    verdict = match[0] if (match := _VERDICT.search(_on_one_line(text))) else ""
+    if verdict in sentence[:MAX_TEXT]:
+        return sentence[:MAX_TEXT].rstrip()
+    return f"{sentence[: MAX_TEXT - len(verdict) - 2].rstrip()} {verdict}.".strip()
 
 
 def read_reply(stage: Stage, code: int, text: str) -> Fault:
@@ -106,13 +196,29 @@ def read_reply(stage: Stage, code: int, text: str) -> Fault:
         text: The reply's text, its lines joined by line feeds, enhanced status code included.
 
     """
-    kind, problem = _look_up(stage, code, f"{code} {_on_one_line(text)} ")
+    enhanced = match[1] if (match := _ENHANCED.match(text)) else None
+    line = f"{code} {_on_one_line(text)} "
+    kind, problem = _look_up(line) or _by_code(stage, code, enhanced, line)
     if stage is Stage.MAIL and problem is Problem.RECIPIENT_REFUSED:
         problem = Problem.SENDER_NOT_ALLOWED
     if stage is Stage.AUTH and problem in _PASSING_AT_SIGN_IN:
         problem = Problem.TEMPORARY_AUTH_FAILURE
-    enhanced = match[1] if (match := _ENHANCED.match(text)) else None
-    return Fault(kind, problem, code, enhanced, clean(_ENHANCED.sub("", text)))
+    recipient_only = (
+        stage is Stage.RCPT
+        and problem is Problem.TRY_AGAIN_LATER
+        and not _OF_THE_SERVER.match(line)
+    )
+    text = clean(_ENHANCED.sub("", text))
+    return Fault(kind, problem, code, enhanced, text, recipient_only=recipient_only)
+
+
+def is_about_command(fault: Fault) -> bool:
+    """Return whether a refusal says that the command is not understood, whatever it is about."""
+    return (
+        fault.problem in (Problem.MESSAGE_REFUSED, Problem.UNEXPECTED_REPLY)
+        and (fault.code in _COMMAND_CODES or fault.enhanced in _COMMAND_DETAILS)
+        and not _OF_ITS_WORDS.match(fault.enhanced or "")
+    )
 
 
 def _on_one_line(text: str) -> str:
@@ -120,18 +226,22 @@ def _on_one_line(text: str) -> str:
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
-def _look_up(stage: Stage, code: int, line: str) -> tuple[Kind, Problem]:
-    """Return what the catalogue says of a whole reply, else what its code says at this stage."""
+def _look_up(line: str) -> tuple[Kind, Problem] | None:
+    """Return what the catalogue says of a whole reply."""
     line = line.casefold()
     for pattern, kind, problem in CATALOGUE:
         if pattern.casefold() in line:
             return kind, problem
+    return None
+
+
+def _by_code(stage: Stage, code: int, enhanced: str | None, line: str) -> tuple[Kind, Problem]:
+    """Return what a reply's codes say at this stage."""
     if 400 <= code < 500:
         return Kind.TRANSIENT, Problem.TRY_AGAIN_LATER
-    if stage is Stage.AUTH and code in (530, 534, 535, 538):
-        return Kind.CREDENTIALS, Problem.AUTH_REFUSED
-    if stage is Stage.RCPT:
-        return Kind.MESSAGE, Problem.RECIPIENT_REFUSED
-    if stage in (Stage.MAIL, Stage.DATA):
-        return Kind.MESSAGE, Problem.MESSAGE_REFUSED
-    return Kind.SETUP, Problem.UNEXPECTED_REPLY
+    if stage in _SUBMITTING and _OF_THE_ACCOUNT.search(line):
+        return Kind.ACCOUNT, Problem.SENDER_BLOCKED
+    by_stage = _BY_STAGE.get(stage, (Kind.SETUP, Problem.UNEXPECTED_REPLY))
+    if code < 530 and _OF_ITS_WORDS.match(enhanced or ""):
+        return by_stage
+    return _BY_CODE.get((stage, code), by_stage)

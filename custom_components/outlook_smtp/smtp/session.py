@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
+import logging
 import re
 import ssl
 from typing import Final, Self
@@ -13,9 +14,12 @@ from .account import Account
 from .connection import Client, Watch, connect
 from .content import Content
 from .faults import Fault, Kind, Problem, Stage, SubmissionError
+from .sasl import SignIn
 from .submission import Envelope, Outcome
 from .transaction import Transaction
 from .wire import Wire
+
+_LOGGER = logging.getLogger(__name__)
 
 QUIT_TIMEOUT: Final = 2.0  # Seconds; the message is safe by then and nobody should wait longer.
 MAX_AGE: Final = 480.0  # Seconds; Microsoft ends whole sessions after 10 to 20 minutes.
@@ -41,25 +45,30 @@ class ServerInfo:
 class Session:
     """An encrypted, signed-in connection of one account."""
 
-    def __init__(self, account: Account, client: Client) -> None:
-        """Take over from a client that is signed in; use `open` to get a session."""
+    def __init__(self, account: Account, client: Client, wire: Wire) -> None:
+        """Take over from a client, on a line that is signed in; use `open` to get a session."""
         self._account = account
         self.server_info = _server_info(client)
-        self._wire = Wire.take_over(client)
+        self._wire = wire
         self._best_before = asyncio.get_running_loop().time() + MAX_AGE
         self._unfinished = False
         self.was_answered = True
+        self.is_renewed = False
+        self.has_fallen_back = False
 
     @classmethod
-    async def open(cls, account: Account, watch: Watch | None = None) -> Self:
+    async def open(
+        cls, account: Account, watch: Watch | None = None, *, may_renew: bool = True
+    ) -> Self:
         """Connect, encrypt, verify and sign in.
 
         An identity that is refused on the fresh connection may have expired on the server's
-        side: it is renewed once and tried once more.
+        side, however the server puts it: it is renewed once and tried once more.
 
         Args:
             account: Whose session it is.
             watch: Is told of every stage.
+            may_renew: Whether a refused identity may be renewed.
 
         Raises:
             SubmissionError: With the fault of the stage that failed; nothing is left open.
@@ -69,11 +78,13 @@ class Session:
         try:
             return await cls._open(account, watch)
         except SubmissionError as error:
-            if error.fault.problem is not Problem.IDENTITY_REFUSED:
-                raise
-            if not await account.credentials.renew():
-                raise
-        return await cls._open(account, watch)
+            fault = _name(account, error.fault)
+            renew = may_renew and fault.is_refused_identity
+            if not (renew and await account.credentials.renew()):
+                raise SubmissionError(fault) from error.__cause__
+        session = await cls.open(account, watch, may_renew=False)
+        session.is_renewed = True
+        return session
 
     @classmethod
     async def _open(cls, account: Account, watch: Watch) -> Self:
@@ -81,8 +92,12 @@ class Session:
         client = await connect(account.server, account.tls_context, account.timeout, watch)
         try:
             with watch.stage(Stage.AUTH):
-                await account.credentials.authenticate(client)
-                return cls(account, client)
+                wire = Wire.take_over(client)
+                mechanisms = client.server_auth_methods
+                await account.credentials.authenticate(
+                    SignIn(wire, mechanisms, account.timeout, account.unsupported)
+                )
+                return cls(account, client, wire)
         except BaseException:
             client.close()
             raise
@@ -135,25 +150,52 @@ class Session:
             OSError: If the content cannot be read.
 
         """
-        extensions = self.server_info.extensions
+        extensions = self._extensions(careful=careful)
         if envelope.utf8 and "smtputf8" not in extensions:
             fault = Fault(Kind.MESSAGE, Problem.UTF8_NOT_SUPPORTED)
             raise SubmissionError(fault, handed_in=True)
         if not self._wire.is_in_step:
             self.was_answered = False
             raise SubmissionError(Fault(Kind.TRANSIENT, Problem.CONNECTION_LOST), handed_in=True)
-        if careful:
-            extensions = {name: extensions[name] for name in extensions.keys() - _FLIGHTS}
         transaction = Transaction(self._wire, self._account, extensions, envelope, content)
         try:
             return await transaction.run(reset=self._unfinished)
         except SubmissionError as error:
-            error.handed_in = True
-            raise
+            fault = _name(self._account, error.fault)
+            raise SubmissionError(fault, handed_in=True) from error.__cause__
         finally:
             self.was_answered = transaction.is_answered
             self._unfinished = not transaction.is_complete
+            self._note_unsupported(transaction.unsupported)
             self._wire.close_if_out_of_step()
+
+    def _extensions(self, *, careful: bool) -> dict[str, str]:
+        """Return the extensions to make use of, with their parameters."""
+        without = self._account.unsupported | (_FLIGHTS if careful else set())
+        offered = self.server_info.extensions
+        return {name: offered[name] for name in offered.keys() - without}
+
+    def _note_unsupported(self, unsupported: frozenset[str]) -> None:
+        """Do without some extensions from now on.
+
+        What went with them may still be taken for commands, one after the other: nothing more is
+        said on this line.
+        """
+        if unsupported:
+            names = ", ".join(sorted(unsupported)).upper()
+            _LOGGER.info(
+                "%s offers %s but does not accept it, so it is no longer used",
+                self._account.server.host,
+                names,
+            )
+            self._account.unsupported.update(unsupported)
+            self.has_fallen_back = True
+            self._wire.close()
+
+
+def _name(account: Account, fault: Fault) -> Fault:
+    """Return a refused identity as the problem that it is with an account's credentials."""
+    return account.credentials.name(fault) if fault.is_refused_identity else fault
 
 
 def _server_info(client: Client) -> ServerInfo:

@@ -1,6 +1,6 @@
 """A submission: who sends to whom, and what comes of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .faults import Fault, Kind
 
@@ -26,8 +26,10 @@ class Refusal:
 class Outcome:
     """Who gets the message and who does not.
 
-    `left` are those who were too many for one transaction and are to get it in another one.
-    `reply` is the server's last answer, cleaned, and `message_id` the one it gave, if any.
+    `left` are those who are to get it in another transaction: they were too many for this one,
+    or it ended before they had their turn. `reply` is the server's last answer, cleaned, and
+    `message_id` the one it gave, if any. `lost` says that they may have got it, and why nobody
+    knows.
     """
 
     accepted: tuple[str, ...]
@@ -35,12 +37,25 @@ class Outcome:
     reply: str = ""
     message_id: str | None = None
     left: tuple[str, ...] = ()
+    lost: Fault | None = None
+
+    @property
+    def gone(self) -> tuple[Refusal, ...]:
+        """Return who is refused for good."""
+        return tuple(item for item in self.refused if item.fault.kind is Kind.MESSAGE)
+
+    @property
+    def kept(self) -> tuple[Refusal, ...]:
+        """Return who is refused for now."""
+        return tuple(item for item in self.refused if item.fault.kind is not Kind.MESSAGE)
 
     @property
     def trouble(self) -> Fault | None:
-        """Return what keeps some recipients waiting."""
-        faults = [refusal.fault for refusal in self.refused]
-        return next((fault for fault in reversed(faults) if fault.kind is not Kind.MESSAGE), None)
+        """Return what keeps some recipients waiting and is not a matter of theirs alone."""
+        if self.lost:
+            return self.lost
+        faults = [item.fault for item in self.refused if not item.fault.is_recipients_own]
+        return faults[-1] if faults else None
 
     @property
     def is_well(self) -> bool:
@@ -50,7 +65,10 @@ class Outcome:
 
     @property
     def obstacle(self) -> Fault | None:
-        """Return what stood in the way of the message."""
+        """Return what stood in the way of the message.
+
+        What a recipient waits for says no more about the account than a refusal.
+        """
         if not self.is_well:
             return self.trouble
-        return None if self.accepted else self.refused[-1].fault
+        return None if self.accepted else replace(self.refused[-1].fault, kind=Kind.MESSAGE)

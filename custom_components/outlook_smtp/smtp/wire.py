@@ -1,4 +1,4 @@
-"""The signed-in line to a server: commands and content go out, replies come in, in order."""
+"""The encrypted line to a server: commands and content go out, replies come in, in order."""
 
 import asyncio
 from collections import deque
@@ -8,9 +8,9 @@ from typing import Final, Self, override
 
 from aiosmtplib import SMTPResponseException, SMTPStatus
 
-from .connection import Client
-from .dialogue import Dialogue
+from .dialogue import Dialogue, TalkingSMTP
 from .errors import MALFORMED
+from .replies import decode
 
 FAREWELL: Final = 421
 MAX_REPLY: Final = 256 * 1024  # Bytes of one reply, which no server with good intentions needs.
@@ -60,28 +60,28 @@ class ReplyParser:
         """Add a line to the reply under way, and return the reply if it was the last one."""
         code, separator = line[:3], line[3:4]
         if not (len(code) == 3 and code.isdigit() and separator in (b"", b" ", b"-")):
-            raise _malformed(line.decode("utf-8", "replace"))
+            raise _malformed(decode(line))
         self._lines.append(line[4:].strip())
         self._size += len(line)
         if separator == b"-":
             return None
-        text = b"\n".join(self._lines).decode("utf-8", "replace")
+        text = decode(b"\n".join(self._lines))
         self._lines = []
         self._size = 0
         return Reply(int(code), text)
 
 
 class Wire(asyncio.Protocol):
-    """Takes an encrypted line over from the client that has signed in.
+    """Takes an encrypted line over from the client that has opened it.
 
-    That client waits for the answer to every command; here commands may go out in one flight
-    (RFC 2920). Replies belong to commands in the order of both.
+    That client waits for the answer to every command, and reads none that is long; here commands
+    may go out in one flight (RFC 2920). Replies belong to commands in the order of both.
     """
 
     def __init__(self, transport: asyncio.Transport, dialogue: Dialogue) -> None:
         """Speak over a transport; use `take_over` to get one."""
+        self.dialogue = dialogue
         self._transport = transport
-        self._dialogue = dialogue
         self._parser = ReplyParser()
         self._replies: deque[Reply] = deque()
         self._awaited = 0
@@ -91,7 +91,7 @@ class Wire(asyncio.Protocol):
         self._writable.set()
 
     @classmethod
-    def take_over(cls, client: Client) -> Self:
+    def take_over(cls, client: TalkingSMTP) -> Self:
         """Go on where a client has come to.
 
         Raises:
@@ -130,13 +130,13 @@ class Wire(asyncio.Protocol):
 
         """
         for command in commands:
-            self._dialogue.say(command.decode("utf-8", "replace"))
+            self.dialogue.say(command.decode("utf-8", "replace"))
         self._awaited += len(commands)
         self.send(b"".join(command + b"\r\n" for command in commands), content)
 
     def begin_content(self, size: int) -> None:
         """Note that content follows in pieces, whose end will be answered."""
-        self._dialogue.say(f"<{size} bytes of content>")
+        self.dialogue.say(f"<{size} bytes of content>")
         self._awaited += 1
 
     def send(self, *data: bytes) -> None:
@@ -198,7 +198,7 @@ class Wire(asyncio.Protocol):
         """Note what has ended the line, and wake who waits for it."""
         if self._end is None:
             self._end = error
-            self._dialogue.hear(f"({type(error).__name__}: {error})")
+            self.dialogue.hear(f"({type(error).__name__}: {error})")
         self._heard.set()
         self._writable.set()
 
@@ -207,7 +207,7 @@ class Wire(asyncio.Protocol):
         """Take in what the server says."""
         try:
             for reply in self._parser.feed(data):
-                self._dialogue.hear(f"{reply.code} {reply.text}")
+                self.dialogue.hear(f"{reply.code} {reply.text}")
                 # Only a farewell may come unasked (RFC 5321, section 3.8).
                 if len(self._replies) >= self._awaited and reply.code != FAREWELL:
                     raise _malformed(f"{reply.code} {reply.text}")

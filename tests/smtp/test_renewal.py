@@ -1,0 +1,234 @@
+"""An access token that is refused is renewed once, wherever and in whatever words it is refused."""
+
+import pytest
+
+from custom_components.outlook_smtp.smtp.content import Content
+from custom_components.outlook_smtp.smtp.credentials import BearerToken
+from custom_components.outlook_smtp.smtp.faults import (
+    Fault,
+    Kind,
+    Problem,
+    SubmissionError,
+)
+from custom_components.outlook_smtp.smtp.keeper import SessionKeeper
+from custom_components.outlook_smtp.smtp.probe import probe
+from custom_components.outlook_smtp.smtp.submission import Outcome
+from tests.conftest import ADDRESS
+from tests.standin import CATALOGUE, Row, Script, StandIn, Step
+
+from .helpers import ANNA, CONTENT, account_on, envelope_to
+from .test_sasl import CHALLENGE
+
+ROWS = {row.name: row for row in CATALOGUE}
+REFUSALS = [
+    "535 5.7.3 Authentication unsuccessful",
+    "535 5.7.139 Authentication unsuccessful",
+    "535 5.7.139 Authentication unsuccessful, the user credentials were incorrect.",
+    "535 5.7.8 Error: authentication failed: token expired",
+    "535 Go away",
+    "534 5.7.9 Please sign in anew",
+]
+
+
+class Tokens:
+    """Has tokens for a mailbox, each in its turn, and counts how often it was asked for another."""
+
+    def __init__(self, standin: StandIn) -> None:
+        """Begin with the first."""
+        self.renewals = 0
+        self._standin = standin
+        self._issue()
+
+    def _issue(self) -> None:
+        """Let the server know the token that is used now."""
+        self._standin.access_tokens[self._token] = ADDRESS
+
+    @property
+    def _token(self) -> str:
+        """Return the token that is used now."""
+        return f"token {self.renewals}"
+
+    async def get(self) -> str:
+        """Return the token of now."""
+        return self._token
+
+    async def replace(self, refused: str) -> None:
+        """Take another one."""
+        assert refused == self._token
+        self.renewals += 1
+        self._issue()
+
+
+@pytest.fixture
+def tokens(standin: StandIn) -> Tokens:
+    """Return the tokens of the mailbox."""
+    return Tokens(standin)
+
+
+@pytest.fixture
+def keeper(standin: StandIn, tokens: Tokens) -> SessionKeeper:
+    """Return what keeps the session of an account that has signed in with Microsoft."""
+    return SessionKeeper(account_on(standin, credentials=BearerToken(ADDRESS, tokens)))
+
+
+async def submit(keeper: SessionKeeper) -> Outcome:
+    """Submit a message, and leave the server if that fails."""
+    try:
+        return await keeper.submit(envelope_to(ANNA), Content.of(CONTENT))
+    except SubmissionError:
+        await keeper.close()
+        raise
+
+
+@pytest.mark.parametrize("words", [*REFUSALS, CHALLENGE])
+async def test_refused_at_the_sign_in(
+    standin: StandIn, keeper: SessionKeeper, tokens: Tokens, words: str
+) -> None:
+    """The message goes with the next token, and nobody hears of it."""
+    if words is CHALLENGE:
+        standin.access_tokens.clear()
+    standin.script_next(Script(replies={Step.AUTH: words}))
+    assert (await submit(keeper)).accepted == (ANNA,)
+    assert (tokens.renewals, standin.connections) == (1, 2)
+    await keeper.close()
+
+
+@pytest.mark.parametrize("words", REFUSALS)
+async def test_the_fresh_token_is_refused_too(
+    standin: StandIn, keeper: SessionKeeper, tokens: Tokens, words: str
+) -> None:
+    """Then a person has to sign in, and is sent to no password."""
+    standin.script = Script(replies={Step.AUTH: words})
+    with pytest.raises(SubmissionError) as caught:
+        await submit(keeper)
+    fault = caught.value.fault
+    assert (fault.kind, fault.problem) == (Kind.CREDENTIALS, Problem.IDENTITY_REFUSED)
+    assert fault.reply == words
+    assert (tokens.renewals, standin.connections) == (1, 2)
+
+
+@pytest.mark.parametrize("kept", [False, True])
+@pytest.mark.parametrize("step", [Step.MAIL, Step.RCPT, Step.DATA, Step.FINAL])
+@pytest.mark.parametrize(
+    "words",
+    [
+        *REFUSALS,
+        "530 5.7.57 Client not authenticated to send mail. Error: " + REFUSALS[0],
+        "530 5.7.57 SMTP; Client was not authenticated to send anonymous mail during MAIL FROM",
+        "530 5.7.0 Authentication needed",
+    ],
+)
+async def test_refused_in_the_middle_of_a_session(
+    standin: StandIn, keeper: SessionKeeper, tokens: Tokens, words: str, step: Step, *, kept: bool
+) -> None:
+    """The message goes over another session, signed in with the next token."""
+    if kept:
+        await submit(keeper)
+    standin.script = Script(replies={step: words}, times=1)
+    assert (await submit(keeper)).accepted == (ANNA,)
+    assert (tokens.renewals, standin.connections) == (1, 2)
+    assert len(standin.received) == 1 + kept
+    await keeper.close()
+
+
+@pytest.mark.parametrize("step", [Step.MAIL, Step.DATA])
+async def test_the_fresh_token_is_refused_in_the_middle_of_a_session(
+    standin: StandIn, keeper: SessionKeeper, tokens: Tokens, step: Step
+) -> None:
+    """One renewal is enough, wherever it was: there is no third try."""
+    standin.script = Script(replies={step: REFUSALS[0]})
+    with pytest.raises(SubmissionError) as caught:
+        await submit(keeper)
+    assert caught.value.handed_in
+    fault = caught.value.fault
+    assert (fault.kind, fault.problem) == (Kind.CREDENTIALS, Problem.IDENTITY_REFUSED)
+    assert (tokens.renewals, standin.connections) == (1, 2)
+
+
+async def test_refused_at_the_sign_in_and_in_the_middle(
+    standin: StandIn, keeper: SessionKeeper, tokens: Tokens
+) -> None:
+    """It is the fresh token that is refused the second time."""
+    standin.script_next(Script(replies={Step.AUTH: REFUSALS[0]}))
+    standin.script = Script(replies={Step.MAIL: REFUSALS[1]})
+    with pytest.raises(SubmissionError, match=REFUSALS[1]):
+        await submit(keeper)
+    assert (tokens.renewals, standin.connections) == (1, 2)
+
+
+async def test_refused_in_the_middle_and_at_the_sign_in(
+    standin: StandIn, keeper: SessionKeeper, tokens: Tokens
+) -> None:
+    """Neither is it tried a third time the other way round."""
+    await submit(keeper)
+    standin.script = Script(replies={Step.MAIL: REFUSALS[1], Step.AUTH: REFUSALS[0]})
+    with pytest.raises(SubmissionError, match=REFUSALS[0]) as caught:
+        await submit(keeper)
+    assert not caught.value.handed_in
+    assert (tokens.renewals, standin.connections) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [row for row in CATALOGUE if row.step is Step.AUTH and row.kind != "credentials"],
+    ids=lambda row: row.name,
+)
+async def test_what_no_other_token_would_change(
+    standin: StandIn, keeper: SessionKeeper, tokens: Tokens, row: Row
+) -> None:
+    """An account that may not send, and a server that is out of order, ask for no renewal."""
+    standin.script = Script.for_row(row)
+    with pytest.raises(SubmissionError):
+        await submit(keeper)
+    assert (tokens.renewals, standin.connections) == (0, 1)
+
+
+async def test_a_token_that_cannot_be_renewed(
+    standin: StandIn, keeper: SessionKeeper, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stands in the way of the renewal is told, for it is what has to be done."""
+    ended = Fault(Kind.CREDENTIALS, Problem.SIGN_IN_REQUIRED, text="invalid_grant")
+
+    async def fail(refused: str) -> None:
+        raise SubmissionError(ended)
+
+    monkeypatch.setattr(tokens, "replace", fail)
+    standin.script = Script(replies={Step.MAIL: REFUSALS[0]})
+    with pytest.raises(SubmissionError) as caught:
+        await submit(keeper)
+    assert caught.value.fault == ended
+    assert standin.connections == 1
+
+
+async def test_checks_renew_too(standin: StandIn, tokens: Tokens) -> None:
+    """A check that meets a refused token ends well."""
+    account = account_on(standin, credentials=BearerToken(ADDRESS, tokens))
+    standin.script_next(Script(replies={Step.AUTH: REFUSALS[3]}))
+    await probe(account)
+    assert tokens.renewals == 1
+
+
+async def test_a_server_that_forgets_a_password(standin: StandIn) -> None:
+    """A session that was kept is replaced once; what is said of a new one is told."""
+    keeper = SessionKeeper(account_on(standin))
+    await submit(keeper)
+    standin.script = Script.for_row(ROWS["not_authenticated"], times=1)
+    assert (await submit(keeper)).accepted == (ANNA,)
+    assert standin.connections == 2
+    standin.script = Script.for_row(ROWS["not_authenticated"])
+    with pytest.raises(SubmissionError) as caught:
+        await submit(keeper)
+    assert caught.value.fault.problem is Problem.NOT_AUTHENTICATED
+    assert standin.connections == 3
+
+
+@pytest.mark.parametrize("step", [Step.AUTH, Step.MAIL])
+async def test_a_refused_password_is_not_said_again(standin: StandIn, step: Step) -> None:
+    """Microsoft counts refusals; the text is about a password, and about SMTP switched off."""
+    keeper = SessionKeeper(account_on(standin))
+    standin.script = Script(replies={step: REFUSALS[0]})
+    with pytest.raises(SubmissionError) as caught:
+        await submit(keeper)
+    fault = caught.value.fault
+    assert (fault.kind, fault.problem) == (Kind.CREDENTIALS, Problem.PASSWORD_REFUSED)
+    assert standin.connections == 1

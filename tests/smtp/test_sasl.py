@@ -1,0 +1,190 @@
+"""A sign-in comes through where it honestly can, and whatever is said of it is read."""
+
+import asyncio
+from base64 import b64encode
+import json
+
+import pytest
+
+from custom_components.outlook_smtp.smtp.credentials import BearerToken, Credentials, Password
+from custom_components.outlook_smtp.smtp.dialogue import HIDDEN
+from custom_components.outlook_smtp.smtp.faults import Kind, Problem, SubmissionError
+from custom_components.outlook_smtp.smtp.probe import probe
+from custom_components.outlook_smtp.smtp.replies import MAX_TEXT
+from custom_components.outlook_smtp.smtp.sasl import INITIAL_RESPONSE, SignIn
+from tests.conftest import ADDRESS, PASSWORD
+from tests.standin import Script, StandIn, Step
+
+from .helpers import LONG, account_on, commands, probe_fault
+from .test_dialogue import TOKEN, OneToken
+from .test_transaction import line_to
+
+WITH_ANSWER = r"AUTH \S+ \S"
+CHALLENGE = "334 " + b64encode(json.dumps({"status": "401", "schemes": "bearer"}).encode()).decode()
+
+
+@pytest.fixture(params=["LOGIN", "PLAIN", "XOAUTH2"])
+def credentials(request: pytest.FixtureRequest, standin: StandIn) -> Credentials:
+    """Return what opens the mailbox with one mechanism, the only one that is offered."""
+    standin.script = Script(auth_offered=(request.param,))
+    standin.access_tokens[TOKEN] = ADDRESS
+    if request.param == "XOAUTH2":
+        return BearerToken(ADDRESS, OneToken())
+    return Password(ADDRESS, PASSWORD)
+
+
+def auth_lines(standin: StandIn) -> list[str]:
+    """Return how AUTH was said in the last session."""
+    return [line for line in commands(standin) if line.startswith("AUTH")]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "500 5.5.6 Authentication exchange line is too long",
+        "501 5.5.4 Syntax: AUTH mechanism",
+        "502 5.5.1 Command not implemented",
+        "504 5.5.4 Command parameter not implemented",
+    ],
+)
+async def test_an_answer_that_may_not_go_with_the_command(
+    standin: StandIn, credentials: Credentials, reply: str
+) -> None:
+    """It waits to be asked for, over the same connection, and from then on."""
+    standin.script.unknown = {WITH_ANSWER: reply}
+    account = account_on(standin, credentials=credentials)
+    [mechanism] = standin.script.auth_offered
+    await probe(account)
+    assert auth_lines(standin) == [f"AUTH {mechanism} ***", f"AUTH {mechanism}"]
+    await probe(account)
+    assert auth_lines(standin) == [f"AUTH {mechanism}"]
+    assert standin.connections == 2
+
+
+async def test_a_server_that_hangs_up_over_a_long_line(
+    standin: StandIn, credentials: Credentials
+) -> None:
+    """It is known all the same what was wrong, and the next try comes through."""
+    standin.script.unknown = {WITH_ANSWER: "500 Line too long"}
+    standin.script.max_errors = 1
+    account = account_on(standin, credentials=credentials)
+    with pytest.raises(SubmissionError) as caught:
+        await probe(account)
+    assert caught.value.fault.kind is Kind.TRANSIENT
+    await probe(account)
+
+
+async def test_a_mechanism_that_is_only_offered(standin: StandIn) -> None:
+    """A password goes by the other one; it has not been said yet, let alone refused."""
+    unknown = {"AUTH LOGIN": "504 5.7.4 Unrecognized authentication type"}
+    standin.script = Script(auth_offered=("LOGIN", "PLAIN"), unknown=unknown)
+    await probe(account_on(standin))
+    assert auth_lines(standin) == ["AUTH LOGIN ***", "AUTH PLAIN ***"]
+
+
+@pytest.mark.parametrize(
+    ("reply", "problem"),
+    [
+        ("502 5.5.1 Command not implemented", Problem.UNEXPECTED_REPLY),
+        ("504 5.5.4 Unrecognized authentication type", Problem.MECHANISM_NOT_OFFERED),
+    ],
+)
+async def test_no_way_to_sign_in_is_known(
+    standin: StandIn, credentials: Credentials, reply: str, problem: Problem
+) -> None:
+    """The server's words are told, and the next try begins as usual."""
+    standin.script.unknown = {"AUTH": reply}
+    account = account_on(standin, credentials=credentials)
+    with pytest.raises(SubmissionError) as caught:
+        await probe(account)
+    fault = caught.value.fault
+    assert (fault.kind, fault.problem, fault.reply) == (Kind.SETUP, problem, reply)
+    assert not account.unsupported
+
+
+@pytest.mark.parametrize("credentials", ["XOAUTH2"], indirect=True)
+async def test_a_challenge_that_asks_for_nothing_is_answered(
+    standin: StandIn, credentials: Credentials
+) -> None:
+    """With an empty line, and the server may still agree."""
+    standin.script.replies[Step.AUTH] = CHALLENGE
+    await probe(account_on(standin, credentials=credentials))
+    said = commands(standin)
+    assert said[said.index("AUTH XOAUTH2 ***") + 1] == HIDDEN
+
+
+@pytest.mark.parametrize(
+    "ends", [[], ["501 5.5.2 Cannot decode response"], ["334 Again?"]], ids=str
+)
+async def test_a_challenge_that_tells_of_a_refusal(ends: list[str], socket_enabled: None) -> None:
+    """It counts where the server has no better word for it, or hangs up."""
+    async with line_to([CHALLENGE], after=1, then=ends) as wire:
+        sign_in = SignIn(wire, ["xoauth2"], LONG, set())
+        with pytest.raises(SubmissionError) as caught:
+            await sign_in.run("xoauth2", b"bm90aGluZw==")
+    fault = caught.value.fault
+    assert fault.is_refused_identity
+    assert fault.reply == '334 {"status": "401", "schemes": "bearer"}'
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind", "problem"),
+    [
+        ("535 5.7.3 Authentication unsuccessful", Kind.CREDENTIALS, Problem.IDENTITY_REFUSED),
+        ("454 4.7.0 Try later", Kind.TRANSIENT, Problem.TEMPORARY_AUTH_FAILURE),
+        (
+            "535 5.7.139 SmtpClientAuthentication is disabled for the Tenant.",
+            Kind.ACCOUNT,
+            Problem.SMTP_DISABLED_TENANT,
+        ),
+    ],
+)
+async def test_a_final_word_after_a_challenge(
+    socket_enabled: None, reply: str, kind: Kind, problem: Problem
+) -> None:
+    """It tells more than the challenge."""
+    async with line_to([CHALLENGE], after=1, then=[reply]) as wire:
+        with pytest.raises(SubmissionError) as caught:
+            await SignIn(wire, ["xoauth2"], LONG, set()).run("xoauth2", b"bm90aGluZw==")
+    assert (caught.value.fault.kind, caught.value.fault.problem) == (kind, problem)
+
+
+async def test_what_cannot_be_decoded_is_quoted(socket_enabled: None) -> None:
+    """A challenge may be plain words."""
+    async with line_to(["334 Token expired"], after=1) as wire:
+        with pytest.raises(SubmissionError, match="334 Token expired"):
+            await SignIn(wire, ["xoauth2"], LONG, set()).run("xoauth2", b"bm90aGluZw==")
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        f"535 5.7.139 Basic authentication is disabled. {'x' * 100_000}",
+        "\n".join([*(f"535-5.7.139 {'y' * 4000}" for _ in range(40)), "535 5.7.139 is disabled"]),
+    ],
+    ids=["one line", "many lines"],
+)
+async def test_a_refusal_that_is_longer_than_a_buffer(standin: StandIn, reply: str) -> None:
+    """It is read to its end, and quoted from its beginning."""
+    standin.script = Script(replies={Step.AUTH: reply})
+    fault = await probe_fault(standin)
+    assert (fault.code, fault.enhanced) == (535, "5.7.139")
+    assert len(fault.text) == MAX_TEXT
+
+
+async def test_a_refusal_that_repeats_the_secret(standin: StandIn) -> None:
+    """Nobody who reads what the server said reads that."""
+    secret = b64encode(f"\0{ADDRESS}\0{PASSWORD}".encode()).decode()
+    standin.script = Script(
+        auth_offered=("PLAIN",), replies={Step.AUTH: f"535 5.7.8 Not {secret}!"}
+    )
+    assert (await probe_fault(standin)).text == f"Not {HIDDEN}!"
+
+
+async def test_two_sign_ins_at_once_share_nothing(standin: StandIn) -> None:
+    """What one account's server does not take, another's may."""
+    standin.script = Script(unknown={WITH_ANSWER: "500 Line too long"})
+    one, other = account_on(standin), account_on(standin)
+    await asyncio.gather(probe(one), probe(other))
+    assert one.unsupported == other.unsupported == {INITIAL_RESPONSE}
+    assert one.unsupported is not other.unsupported
