@@ -2,7 +2,7 @@
 
 from homeassistant.components.notify import ATTR_TITLE_DEFAULT
 from homeassistant.core import HomeAssistant
-from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -60,10 +60,12 @@ async def test_entity_names_a_refused_recipient(
     assert not hass.states.is_state("notify.family", "unknown")
 
 
-async def test_entity_refuses_a_title_of_two_lines(
+async def test_title_of_two_lines_is_written_on_one(
     hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
 ) -> None:
     """Nothing in a title starts a header."""
-    with pytest.raises(ServiceValidationError, match=r"title: .* contains a line break"):
-        await notify(hass, "notify.family", message="Hello", title="Hi\r\nBcc: x@y.example")
-    assert standin.received == []
+    await notify(hass, "notify.family", message="Hello", title="Hi\r\nBcc: x@y.example")
+    [mail] = standin.received
+    assert mail.message["Subject"] == "Hi Bcc: x@y.example"
+    assert mail.message["Bcc"] is None
+    assert mail.recipients == ("anna@example.com", "bert@example.com")

@@ -57,6 +57,7 @@ def tls_error(reason: str) -> ssl.SSLError:
         (Stage.MAIL, aiosmtplib.SMTPServerDisconnected("Lost"), Problem.CONNECTION_LOST),
         (Stage.MAIL, aiosmtplib.SMTPException("Anything else"), Problem.CONNECTION_LOST),
         (Stage.CERTIFICATE, tls_error("SSLV3_ALERT_HANDSHAKE_FAILURE"), Problem.TLS_FAILED),
+        (Stage.CERTIFICATE, verify_error(9), Problem.CLOCK_WRONG),
         (Stage.MAIL, ssl.SSLError(1, "No reason"), Problem.TLS_FAILED),
     ],
     ids=repr,
@@ -70,7 +71,7 @@ def test_passing_faults(stage: Stage, error: Exception, problem: Problem) -> Non
 @pytest.mark.parametrize(
     ("error", "problem", "text"),
     [
-        (verify_error(9), Problem.CERTIFICATE_EXPIRED, "certificate is not acceptable"),
+        (verify_error(10), Problem.CERTIFICATE_EXPIRED, "certificate is not acceptable"),
         (verify_error(62), Problem.CERTIFICATE_WRONG_HOST, "certificate is not acceptable"),
         (verify_error(66), Problem.CERTIFICATE_NONCOMPLIANT, "certificate is not acceptable"),
         (verify_error(92), Problem.CERTIFICATE_NONCOMPLIANT, "certificate is not acceptable"),
