@@ -15,7 +15,7 @@ from pytest_homeassistant_custom_component.components.diagnostics import (
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.outlook_smtp import diagnostics
-from custom_components.outlook_smtp.outbox.courier import Contact
+from custom_components.outlook_smtp.outbox.delivery import Contact
 
 from .conftest import ADDRESS, PASSWORD
 from .helpers import ANNA, letter, mailer_of, put_off

@@ -14,7 +14,8 @@ from custom_components.outlook_smtp.mailer import Mailer
 from custom_components.outlook_smtp.message.compose import Composed, compose
 from custom_components.outlook_smtp.message.letter import Letter
 from custom_components.outlook_smtp.message.mailbox import Mailbox
-from custom_components.outlook_smtp.outbox.courier import Contact, Courier
+from custom_components.outlook_smtp.outbox.courier import Courier
+from custom_components.outlook_smtp.outbox.delivery import Contact
 from custom_components.outlook_smtp.outbox.item import Limits
 
 from .conftest import ADDRESS, until

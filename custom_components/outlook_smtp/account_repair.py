@@ -13,8 +13,7 @@ import voluptuous as vol
 from .const import DOMAIN
 from .coordinator import HealthCoordinator, OutlookSmtpConfigEntry
 from .issues import describe_account
-from .outbox.courier import Contact
-from .outbox.delivery import Delivery
+from .outbox.delivery import Contact, Delivery
 from .outbox.queue import Queue
 from .smtp.faults import Kind
 

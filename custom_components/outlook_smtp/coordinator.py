@@ -16,7 +16,7 @@ from homeassistant.util import dt as dt_util
 from .clock import ClockWatch
 from .const import CONF_CHECK_INTERVAL, DEFAULT_CHECK_INTERVAL, DOMAIN
 from .mailer import Mailer
-from .outbox.courier import Contact
+from .outbox.delivery import Contact
 from .outbox.schedule import EARLY_LOOK, is_soon_over
 from .smtp.faults import Fault, Kind, Problem, SubmissionError
 from .smtp.probe import Report

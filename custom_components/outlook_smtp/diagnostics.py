@@ -34,7 +34,7 @@ from .const import (
 )
 from .coordinator import Health, OutlookSmtpConfigEntry
 from .mailer import Mailer
-from .outbox.courier import Contact
+from .outbox.delivery import Contact
 from .outbox.item import FailedItem, Item
 from .outbox.schedule import Hold
 from .smtp.session import ServerInfo

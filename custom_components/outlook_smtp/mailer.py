@@ -26,8 +26,8 @@ from .message.compose import compose
 from .message.content import Content
 from .message.letter import Letter
 from .message.mailbox import Mailbox
-from .outbox.courier import Contact, Courier
-from .outbox.delivery import Delivery, Event, Verdict
+from .outbox.courier import Courier
+from .outbox.delivery import Contact, Delivery, Event, Verdict
 from .outbox.item import Item
 from .outbox.queue import Queue
 from .outbox.record import Record

@@ -9,7 +9,8 @@ from weakref import WeakKeyDictionary
 
 from freezegun.api import FrozenDateTimeFactory
 
-from custom_components.outlook_smtp.outbox.courier import Contact, Courier
+from custom_components.outlook_smtp.outbox.courier import Courier
+from custom_components.outlook_smtp.outbox.delivery import Contact
 from custom_components.outlook_smtp.outbox.item import Limits
 from custom_components.outlook_smtp.outbox.queue import Queue
 from custom_components.outlook_smtp.outbox.schedule import Pace, Schedule

@@ -7,8 +7,7 @@ from freezegun.api import FrozenDateTimeFactory
 import pytest
 
 from custom_components.outlook_smtp.outbox import schedule as schedule_module
-from custom_components.outlook_smtp.outbox.courier import Contact
-from custom_components.outlook_smtp.outbox.delivery import Delivery, Event
+from custom_components.outlook_smtp.outbox.delivery import Contact, Delivery, Event
 from custom_components.outlook_smtp.outbox.queue import Queue
 from custom_components.outlook_smtp.smtp.faults import Kind, Problem
 from tests.conftest import until

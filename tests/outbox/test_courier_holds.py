@@ -6,7 +6,7 @@ import time
 from freezegun.api import FrozenDateTimeFactory
 import pytest
 
-from custom_components.outlook_smtp.outbox.courier import Contact
+from custom_components.outlook_smtp.outbox.delivery import Contact
 from custom_components.outlook_smtp.outbox.item import Item
 from custom_components.outlook_smtp.outbox.queue import Queue
 from custom_components.outlook_smtp.outbox.schedule import Hold

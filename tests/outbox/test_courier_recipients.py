@@ -6,8 +6,7 @@ from typing import Any
 from freezegun.api import FrozenDateTimeFactory
 import pytest
 
-from custom_components.outlook_smtp.outbox.courier import Contact
-from custom_components.outlook_smtp.outbox.delivery import Delivery, Event
+from custom_components.outlook_smtp.outbox.delivery import Contact, Delivery, Event
 from custom_components.outlook_smtp.outbox.item import Item
 from custom_components.outlook_smtp.outbox.queue import Queue
 from custom_components.outlook_smtp.smtp.faults import Kind, Problem

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 import logging
 from math import inf
 import time
@@ -16,6 +16,7 @@ from ..smtp.keeper import SessionKeeper
 from ..smtp.probe import Report, probe
 from ..smtp.session import ServerInfo
 from ..smtp.submission import Outcome
+from .delivery import Contact
 from .grace import CutOffError, Grace
 from .item import Item
 from .queue import Queue
@@ -28,18 +29,6 @@ MAX_LOST_ANSWERS: Final = 5  # After each the message may have arrived; then it 
 MAX_SETBACKS: Final = 3  # In a row; then a message lets the others pass.
 
 _SIGN_IN_FAILURES: Final = (Problem.FEDERATION_UNREACHABLE, Problem.TEMPORARY_AUTH_FAILURE)
-
-
-@dataclass(frozen=True, slots=True)
-class Contact:
-    """One meeting with the server: `fault` is None when it went well; `latency` in seconds.
-
-    `submitting` says that the account was let in and handed in a message: a check proves less.
-    """
-
-    fault: Fault | None
-    latency: float
-    submitting: bool = False
 
 
 class Courier:
@@ -131,7 +120,7 @@ class Courier:
         await self._queue.save_ages()
 
     async def check(self, *, unless_refused: bool = False) -> Report | None:
-        """Connect, encrypt, verify, sign in and take leave.
+        """Connect, encrypt, verify, sign in and disconnect.
 
         Args:
             unless_refused: Whether nobody has asked for it, so that nothing is done about what
@@ -206,12 +195,8 @@ class Courier:
         if item and self._schedule.due <= now:
             await self._try(item)
         else:
-            await self._sleep(self._next_turn() - now)
-
-    def _next_turn(self) -> float:
-        """Return when there is something to do again."""
-        turn = min(map(self.due, self._queue.items), default=inf)
-        return min(turn, self._queue.next_expiry(self._lifetime))
+            turn = min(map(self.due, self._queue.items), default=inf)
+            await self._sleep(min(turn, self._queue.next_expiry(self._lifetime)) - now)
 
     async def _sleep(self, duration: float) -> None:
         """Wait for a time, or until somebody wakes the courier."""
@@ -275,7 +260,7 @@ class Courier:
             item.note_try()
             await self._settle(item, outcome)
         if obstacle and obstacle.kind is not Kind.MESSAGE:
-            # Who is not well signs in anew.
+            # The next try signs in anew.
             await self._sessions.close()
 
     def _tell(self, fault: Fault | None, started: float, *, handed_in: bool) -> None:

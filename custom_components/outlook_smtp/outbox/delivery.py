@@ -81,6 +81,18 @@ class Verdict:
     message_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """One meeting with the server: `fault` is None when it went well; `latency` in seconds.
+
+    `submitting` says that the account was let in and handed in a message: a check proves less.
+    """
+
+    fault: Fault | None
+    latency: float
+    submitting: bool = False
+
+
 type Listener = Callable[[Delivery | None], None]
 
 

@@ -16,14 +16,7 @@ from ..smtp.submission import Outcome, Refusal
 from . import ages
 from .ages import KEEP_FAILED
 from .delivery import Delivery, Event, Listener, Listeners, Verdict
-from .item import (
-    FailedItem,
-    Item,
-    Limits,
-    OutboxFullError,
-    UnderWayError,
-    UnknownMessageError,
-)
+from .item import FailedItem, Item, Limits, OutboxFullError, UnderWayError, UnknownMessageError
 from .record import DamagedError, Record
 from .spool import Contents, Failure, Spool
 
