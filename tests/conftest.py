@@ -51,6 +51,28 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 @pytest.fixture(autouse=True)
+async def enable_event_loop_debug(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep of asyncio's debug mode, which the plugin turns on, the check of the thread.
+
+    The rest takes a stack trace for each future and callback: half of the time of all tests.
+    """
+    loop = asyncio.get_running_loop()
+
+    def checked[**P, T](plan: Callable[P, T]) -> Callable[P, T]:
+        """Refuse to plan anything from another thread than the loop's."""
+
+        def call(*args: P.args, **kwargs: P.kwargs) -> T:
+            """Plan something."""
+            loop._check_thread()  # type: ignore[attr-defined] # What debug mode calls, too.
+            return plan(*args, **kwargs)
+
+        return call
+
+    for name in ("call_soon", "call_at"):
+        monkeypatch.setattr(loop, name, checked(getattr(loop, name)))
+
+
+@pytest.fixture(autouse=True)
 def _custom_integrations(enable_custom_integrations: None) -> None:
     """Let Home Assistant load the integration."""
 

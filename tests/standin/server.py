@@ -65,6 +65,7 @@ class StandIn(ThreadedServer):
             await asyncio.sleep(0)
         server.close()
         await self._hang_up(None)
+        server.abort_clients()  # Those that have not answered the end of TLS.
         await server.wait_closed()
 
     # What tests and people do with it
