@@ -55,7 +55,7 @@ class AccountRepair(RepairsFlow):
 
         @callback
         def async_on_contact(contact: Contact) -> None:
-            """Note what stands in the way of a message."""
+            """Note a fault that keeps a message from being sent."""
             if contact.fault and contact.fault.kind is not Kind.MESSAGE:
                 tried.set()
 

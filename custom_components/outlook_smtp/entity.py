@@ -64,5 +64,5 @@ def _recipient_device(entry: OutlookSmtpConfigEntry, subentry: ConfigSubentry) -
 
 
 def _owner(entry: OutlookSmtpConfigEntry, subentry: ConfigSubentry) -> str:
-    """Return by what a recipient is told apart from those of all accounts."""
+    """Return the identifier of a recipient, which is unique across all accounts."""
     return f"{entry.entry_id}_{subentry.subentry_id}"

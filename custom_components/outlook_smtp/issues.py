@@ -75,7 +75,7 @@ class AccountIssues:
 
     @callback
     def _async_on_health(self) -> None:
-        """Raise what stands in the way of all mail; a passing fault changes nothing.
+        """Raise what keeps all email from being sent; a temporary fault changes nothing.
 
         A clock that is still wrong when it has turned the health off is a matter for a person.
         """

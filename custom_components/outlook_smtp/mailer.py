@@ -55,7 +55,7 @@ class Receipt:
     """The word that a message was sent or is safe, for whom, and what the server said.
 
     `id` is the outbox's name of the message; `waiting` are those for whom it is tried again, and
-    `problem` is what stands in the way, where that is known. `missing` could not be attached.
+    `problem` is what blocks delivery, where known. `missing` could not be attached.
     """
 
     id: str
@@ -163,7 +163,7 @@ class Mailer:
         """Log, count and announce why a message is not sent.
 
         Args:
-            error: What its caller is told.
+            error: What the caller gets.
             recipients: Who would have got it, if that is known, without those of blind copies.
 
         """

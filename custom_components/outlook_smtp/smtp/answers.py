@@ -73,7 +73,7 @@ class Answers:
             raise SubmissionError(self._no_sender)
         if not self.taken:
             for refusal in self._refused:
-                # It is the account that is refused, whoever the recipient.
+                # The account is refused, regardless of the recipient.
                 if refusal.fault.kind not in (Kind.MESSAGE, Kind.TRANSIENT):
                     raise SubmissionError(refusal.fault)
             return Outcome((), tuple(self._refused))

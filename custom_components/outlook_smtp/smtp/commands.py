@@ -54,7 +54,7 @@ async def stuffed(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 
 def _parameters(envelope: Envelope, size: int, extensions: Container[str]) -> Iterable[bytes]:
-    """Yield what the server is told of the message in advance (RFC 1870, 6152 and 6531)."""
+    """Yield the parameters of MAIL FROM (RFC 1870, 6152 and 6531)."""
     if "size" in extensions:
         yield b"SIZE=%d" % size
     if "8bitmime" in extensions:

@@ -26,7 +26,7 @@ class Dialogue:
         self._secrets: tuple[str, ...] = ()
 
     def hide(self, *secrets: bytes) -> None:
-        """Show these from now on to nobody, whoever says them."""
+        """Redact these secrets from now on, in both directions."""
         self._secrets += tuple(secret.decode("ascii") for secret in secrets if secret)
 
     def without_secrets(self, text: str) -> str:
