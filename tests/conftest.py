@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+import os
 from pathlib import Path
 import time
 from types import MappingProxyType
@@ -41,6 +42,11 @@ ADDRESS = "me@outlook.com"
 PASSWORD = "right-password"
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Start half again as many workers as there are processors: a third of the time tests wait."""
+    return (os.process_cpu_count() or 1) * 3 // 2
+
+
 async def until(condition: Callable[[], object]) -> None:
     """Wait in real time for what the network or a thread brings about, and leave it room for it."""
     for _ in range(10_000):
@@ -73,8 +79,10 @@ async def enable_event_loop_debug(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _custom_integrations(enable_custom_integrations: None) -> None:
-    """Let Home Assistant load the integration."""
+def _custom_integrations(request: pytest.FixtureRequest) -> None:
+    """Let Home Assistant load the integration, where a test has one."""
+    if "hass" in request.fixturenames:
+        request.getfixturevalue("enable_custom_integrations")
 
 
 @pytest.fixture

@@ -18,11 +18,6 @@ from tests.standin import Identity, StandIn
 CALLERS = 20
 
 
-@pytest.fixture(autouse=True)
-def _custom_integrations() -> None:
-    """Leave Home Assistant out: this room knows nothing of it."""
-
-
 @pytest.fixture
 def standin(socket_enabled: None) -> Iterator[StandIn]:
     """Run a stand-in with one mailbox."""

@@ -23,11 +23,6 @@ from .moods import MoodyStandIn
 SEED: Final = int(os.environ.get("CRASH_SEED") or randbelow(1_000_000))
 
 
-@pytest.fixture(autouse=True)
-def _custom_integrations() -> None:
-    """Leave Home Assistant out: here it runs in processes of its own."""
-
-
 @pytest.fixture
 def chances() -> Random:
     """Return what all that is random is drawn from."""

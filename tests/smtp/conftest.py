@@ -8,11 +8,6 @@ from tests.conftest import ADDRESS, PASSWORD
 from tests.standin import StandIn
 
 
-@pytest.fixture(autouse=True)
-def _custom_integrations() -> None:
-    """Leave Home Assistant out: this room knows nothing of it."""
-
-
 @pytest.fixture
 def standin(socket_enabled: None) -> Iterator[StandIn]:
     """Run a stand-in with one mailbox."""
