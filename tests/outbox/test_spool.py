@@ -131,11 +131,11 @@ def test_kept_aside_for_all(spool: Spool) -> None:
 
 
 def test_kept_aside_for_some(spool: Spool) -> None:
-    """It is another message with an id of its own; the first waits until it is narrowed."""
+    """It is another message with an id of its own; the first waits for the others."""
     spooled = write(spool, 1, ANNA, BERT, CARL)
     kept = fail(spool, spooled, ANNA, CARL)
     contents = reopened(spool.folder)
-    assert contents.waiting == [spooled]
+    assert contents.waiting == [spool.narrow(spooled, (BERT,))]
     assert contents.failed == [kept]
     assert kept.spooled.id != spooled.id
     assert kept.spooled.record.envelope.recipients == (ANNA, CARL)

@@ -21,11 +21,18 @@ WORKS: dict[str, Work] = {
     "narrow": lambda spool, spooled, _failure: spool.narrow(spooled, (BERT,)),
     "fail": lambda spool, spooled, _failure: fail(spool, spooled),
     "fail for some": lambda spool, spooled, _failure: fail(spool, spooled, ANNA),
+    "split": lambda spool, spooled, _failure: split(spool, spooled),
     "requeue": lambda spool, _spooled, failure: spool.requeue(failure, 0.0),
     "delete": lambda spool, spooled, _failure: spool.delete(spooled),
     "discard": lambda spool, _spooled, failure: spool.discard(failure),
     "save a hold": lambda spool, _spooled, _failure: spool.save_hold({"until": 2.0}),
 }
+
+
+def split(spool: Spool, spooled: Spooled) -> None:
+    """Keep a message aside for one recipient, and let it wait for the other."""
+    fail(spool, spooled, ANNA)
+    spool.narrow(spooled, (BERT,))
 
 
 class PowerCutError(BaseException):

@@ -121,12 +121,13 @@ class Queue:
 
     async def settle(self, item: Item, outcome: Outcome) -> None:
         """Note for whom a message was accepted, who is refused for good, and who waits on."""
-        gone, everybody = _names(outcome.gone), item.recipients
+        gone = tuple(refusal.recipient for refusal in outcome.gone)
+        everybody = item.recipients
         waiting = item.take_in(outcome)
         if gone:
             fault = outcome.gone[-1].fault
             event = Event.of_refusal(fault)
-            kept_as = await self._keep_aside(item, event, gone, fault)
+            kept = await self._keep_aside(item, event, gone, fault)
         if waiting and waiting != everybody:
             await self._narrow(item, waiting)
         elif not waiting:
@@ -136,7 +137,9 @@ class Queue:
         if outcome.accepted:
             self._tell(Event.SENT, item, outcome.accepted, reply=outcome.reply)
         if gone:
-            self._tell(event, item, gone, fault, kept_as=kept_as)
+            # Only now: what is canceled before the message is narrowed would come back in a crash.
+            await self._add_failed(kept)
+            self._tell(event, item, gone, fault, kept_as=kept.spooled.id if kept else None)
         item.conclude(outcome, waiting)
 
     async def refuse(self, item: Item, fault: Fault) -> None:
@@ -149,7 +152,8 @@ class Queue:
         for item in [item for item in self.items if item.born + lifetime <= now]:
             if item is not self.under_way and item in self.items:
                 self._drop(item)
-                await self._keep_aside(item, Event.EXPIRED, item.recipients, item.fault)
+                kept = await self._keep_aside(item, Event.EXPIRED, item.recipients, item.fault)
+                await self._add_failed(kept)
                 self._tell(Event.EXPIRED, item, item.recipients, item.fault)
                 item.resolve(Verdict(fault=item.fault))
         for failed in [failed for failed in self.failed if failed.born + KEEP_FAILED <= now]:
@@ -259,8 +263,8 @@ class Queue:
 
     async def _keep_aside(
         self, item: Item, event: Event, recipients: Sequence[str], fault: Fault | None
-    ) -> str:
-        """Keep a message that cannot be sent to some of its recipients, and return its id there."""
+    ) -> Failure | None:
+        """Keep a message that cannot be sent to some of its recipients, if the disk does so."""
         failure = Failure(
             spooled=item.spooled,
             event=event,
@@ -268,11 +272,14 @@ class Queue:
             reply=fault.reply if fault else "",
             failed_at=time.time(),
         )
-        if kept := await self._on_disk(self.spool.fail, failure, recipients):
+        return await self._on_disk(self.spool.fail, failure, recipients)
+
+    async def _add_failed(self, kept: Failure | None) -> None:
+        """Note what was kept aside, and make room for it."""
+        if kept:
             self.failed.append(FailedItem(kept, time.monotonic()))
         while len(self.failed) > self.limits.messages or self._failed_size() > self.limits.size:
             await self._make_room(self.failed[0])
-        return (kept.spooled if kept else item.spooled).id
 
     def _failed_size(self) -> int:
         """Return the bytes of all that is kept aside."""
@@ -337,8 +344,3 @@ class Queue:
             fault=fault,
         )
         self._listeners.tell(delivery)
-
-
-def _names(refused: Sequence[Refusal]) -> tuple[str, ...]:
-    """Return the addresses of those who are refused."""
-    return tuple(refusal.recipient for refusal in refused)

@@ -31,7 +31,8 @@ class Record:
 
     `to` and `title` are for people to recognize it by, `hidden` are the recipients of blind copies,
     and `missing` what could not be attached, each with the reason. `size` is that of the content
-    in bytes, and `digest` its SHA-256, which is known when the content is written.
+    in bytes, and `digest` its SHA-256, which is known when the content is written. `split_from` is
+    the id of the message from which this one took over its recipients, if any.
     """
 
     envelope: Envelope
@@ -43,6 +44,7 @@ class Record:
     digest: str = ""
     hidden: tuple[str, ...] = ()
     missing: tuple[tuple[str, str], ...] = ()
+    split_from: str = ""
 
     @classmethod
     def of(
@@ -84,6 +86,7 @@ def write_head(record: Record) -> bytes:
             "to": record.to,
             "hidden": record.hidden,
             "missing": record.missing,
+            "split_from": record.split_from,
             "created": record.created.isoformat(),
             "size": record.size,
             "digest": record.digest,
@@ -160,4 +163,5 @@ def _build(values: dict[str, Any]) -> Record:
         digest=str(values["digest"]),
         hidden=tuple(map(str, values.get("hidden", ()))),
         missing=tuple((str(name), str(why)) for name, why in values.get("missing", ())),
+        split_from=str(values.get("split_from", "")),
     )

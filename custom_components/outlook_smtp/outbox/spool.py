@@ -5,6 +5,7 @@ happens in between, there is the whole message or none. All methods block, and r
 where the disk does not do what is asked.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
@@ -98,7 +99,7 @@ class Spool:
         self._sweep_reasons()
         known = (*waiting, *(failure.spooled for failure in failed))
         self._sequence = count(max((item.sequence for item in known), default=0) + 1)
-        return Contents(waiting, failed, set_aside)
+        return Contents(list(self._finish_splits(waiting, known)), failed, set_aside)
 
     def write(self, record: Record, content: Iterable[bytes], queued_at: float) -> Spooled:
         """Put a message at the end of the order; it is safe when this returns.
@@ -144,12 +145,13 @@ class Spool:
     def fail(self, failure: Failure, recipients: Sequence[str]) -> Failure:
         """Keep a waiting message aside, for all of its recipients or some.
 
-        For all it no longer waits; for some it still waits for all, until it is narrowed.
+        For all it no longer waits; for some it still waits for all, until it is narrowed, by the
+        next start at the latest.
         """
         spooled = failure.spooled
         whole = tuple(recipients) == spooled.record.envelope.recipients
         if not whole:
-            record = _narrow(spooled.record, recipients)
+            record = replace(_narrow(spooled.record, recipients), split_from=spooled.id)
             spooled = Spooled(next(self._sequence), spooled.queued_at, token_hex(6), record)
         kept = replace(failure, spooled=spooled)
         self._write_reason(kept)
@@ -193,6 +195,30 @@ class Spool:
         """Delete everything."""
         with suppress(FileNotFoundError):
             shutil.rmtree(self.folder)
+
+    def _finish_splits(
+        self, waiting: Iterable[Spooled], known: Iterable[Spooled]
+    ) -> Iterator[Spooled]:
+        """Yield what waits, but not for recipients whom a message already has that was split off.
+
+        A crash came after they were kept aside, and before the message was narrowed.
+        """
+        split_off: defaultdict[str, set[str]] = defaultdict(set)
+        for other in known:
+            split_off[other.record.split_from].update(other.record.envelope.recipients)
+        for spooled in waiting:
+            old = spooled.record.envelope.recipients
+            rest = tuple(name for name in old if name not in split_off[spooled.id])
+            if rest == old:
+                yield spooled
+                continue
+            try:
+                self.narrow(spooled, rest) if rest else self.delete(spooled)
+            except (DamagedError, OSError) as error:
+                reason = getattr(error, "strerror", None) or error
+                _LOGGER.error("%s still names recipients of another: %s", spooled.name, reason)
+            if rest:
+                yield replace(spooled, record=_narrow(spooled.record, rest))
 
     def _path(self, folder: str, name: str) -> Path:
         """Return the path of a file."""

@@ -1,0 +1,184 @@
+"""Whatever cuts off the settling of a message: nobody is forgotten, and nobody kept aside twice."""
+
+import errno
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from custom_components.outlook_smtp.outbox.item import Item, Limits
+from custom_components.outlook_smtp.outbox.queue import Queue
+from custom_components.outlook_smtp.outbox.spool import Spool
+from custom_components.outlook_smtp.smtp.submission import Outcome, Refusal
+
+from .helpers import (
+    ANNA,
+    BERT,
+    BUSY,
+    CARL,
+    REFUSED,
+    add,
+    content_of,
+    fail,
+    failed_content,
+    read,
+    reopened,
+    write,
+)
+from .test_spool_crashes import Disk, PowerCutError
+
+EVERYBODY = (ANNA, BERT, CARL)
+# Whom the server accepts; then whom it refuses for good, in the order in which it says so. All
+# others are deferred.
+SPLITS = {
+    "each another way": ((ANNA,), (BERT,)),
+    "nobody deferred": ((ANNA,), (BERT, CARL)),
+    "nobody accepted": ((), (ANNA, CARL)),
+    "nobody refused": ((ANNA, BERT), ()),
+    "everybody refused": ((), EVERYBODY),
+    "refused in another order": ((), (CARL, BERT, ANNA)),
+}
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    """Return a disk that can be spoiled."""
+    return Disk(monkeypatch)
+
+
+async def start(folder: Path) -> Queue:
+    """Return the queue of a folder after a start."""
+    queue = Queue(Spool(folder), Limits(1000, 500_000_000))
+    await queue.open()
+    return queue
+
+
+async def settle(
+    queue: Queue, item: Item, accepted: tuple[str, ...], gone: tuple[str, ...]
+) -> None:
+    """Settle a message as the server does, for those whom it still waits for."""
+    here = item.recipients
+    refused = [Refusal(name, REFUSED) for name in gone if name in here]
+    refused += [Refusal(name, BUSY) for name in here if name not in accepted + gone]
+    taken = tuple(name for name in accepted if name in here)
+    await queue.settle(item, Outcome(taken, tuple(refused)))
+
+
+async def fates(folder: Path) -> tuple[list[str], list[str]]:
+    """Return who waits and who is kept aside after a start, whole to the last byte."""
+    queue = await start(folder)
+    assert not queue.set_aside
+    waiting, aside = [], []
+    for item in queue.items:
+        assert read(queue.spool, item.spooled) == content_of(1)
+        waiting += item.recipients
+    for entry in queue.failed:
+        assert failed_content(queue.spool, entry.failure) == content_of(1)
+        aside += entry.failure.spooled.record.envelope.recipients
+    return waiting, sorted(aside)
+
+
+@pytest.mark.parametrize(("accepted", "gone"), SPLITS.values(), ids=SPLITS)
+async def test_a_message_cut_off_while_it_is_settled(
+    disk: Disk, tmp_path: Path, accepted: tuple[str, ...], gone: tuple[str, ...]
+) -> None:
+    """Who was refused is kept aside once; after the next try it is as if nothing had happened."""
+    rest = [name for name in EVERYBODY if name not in accepted + gone]
+    for step in count(1):
+        folder = tmp_path / str(step)
+        queue = await start(folder)
+        item = await add(queue, 1, *EVERYBODY)
+        disk.spoil(step, PowerCutError())
+        try:
+            await settle(queue, item, accepted, gone)
+        except PowerCutError:
+            cut_off = True
+        else:
+            cut_off = False
+        disk.spoil(0, PowerCutError())
+        waiting, aside = await fates(folder)
+        assert not set(waiting).intersection(aside)
+        assert {*waiting, *aside} >= {*gone, *rest}
+        assert aside in ([[], sorted(gone)] if cut_off else [sorted(gone)])
+        again = await start(folder)
+        for item in tuple(again.items):
+            await settle(again, item, accepted, gone)
+        assert await fates(folder) == (rest, sorted(gone))
+        if not cut_off:
+            break
+    assert step > 2
+
+
+@pytest.mark.parametrize("refused", [(ANNA,), EVERYBODY[::-1]], ids=["some", "everybody"])
+async def test_a_start_that_is_cut_off_as_well(
+    disk: Disk, tmp_path: Path, refused: tuple[str, ...]
+) -> None:
+    """However often a start is cut off while it sets things right, another one does so."""
+    for step in count(1):
+        folder = tmp_path / str(step)
+        queue = await start(folder)
+        fail(queue.spool, (await add(queue, 1, *EVERYBODY)).spooled, *refused)
+        disk.spoil(step, PowerCutError())
+        try:
+            Spool(folder).open()
+        except PowerCutError:
+            cut_off = True
+        else:
+            cut_off = False
+        disk.spoil(0, PowerCutError())
+        rest = [name for name in EVERYBODY if name not in refused]
+        assert await fates(folder) == (rest, sorted(refused))
+        if not cut_off:
+            break
+    assert step > 2
+
+
+@pytest.mark.parametrize(("refused", "rest"), [((ANNA,), (BERT,)), ((BERT, ANNA), ())])
+def test_a_start_on_a_broken_disk(
+    spool: Spool,
+    refused: tuple[str, ...],
+    rest: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Nobody is kept aside twice, even if the file goes on naming them among those who wait."""
+    kept = fail(spool, write(spool, 1, ANNA, BERT), *refused)
+
+    def broken(*_: object) -> None:
+        """Fail as a broken disk does."""
+        raise OSError(errno.EIO, "I/O error")
+
+    for work in ("narrow", "delete"):
+        monkeypatch.setattr(Spool, work, broken)
+    contents = reopened(spool.folder)
+    waiting = [one.record.envelope.recipients for one in contents.waiting]
+    assert waiting == ([rest] if rest else [])
+    assert contents.failed == [kept]
+    assert "still names recipients of another: I/O error" in caplog.text
+
+
+def test_tried_again_before_the_disk_has_caught_up(spool: Spool) -> None:
+    """A refused recipient who waits again gets the message once, though two files name him."""
+    spooled = write(spool, 1, ANNA, BERT)
+    retried = spool.requeue(fail(spool, spooled, ANNA), 0.0)
+    waiting = [(one.id, one.record.envelope.recipients) for one in reopened(spool.folder).waiting]
+    assert waiting == [(spooled.id, (BERT,)), (retried.id, (ANNA,))]
+
+
+async def test_canceled_while_the_message_is_narrowed(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was kept aside is offered once no crash can bring it back to those who wait."""
+    item = await add(queue, 1, ANNA, BERT)
+    offered: list[int] = []
+    narrow = queue.spool.narrow
+
+    def narrowed(*args: object) -> object:
+        """Note how many failed messages anybody could cancel."""
+        offered.append(len(queue.failed))
+        return narrow(*args)
+
+    monkeypatch.setattr(queue.spool, "narrow", narrowed)
+    await settle(queue, item, (), (ANNA,))
+    assert offered == [0]
+    assert len(queue.failed) == 1
