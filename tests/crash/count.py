@@ -1,14 +1,15 @@
 """Counts at the server what became of every letter."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.standin import Received
 
+from .ledger import Ledger, shown
 from .victim import letter_of
-from .ward import Life
+from .ward import Life, Share
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,11 @@ class Round:
         """Tell whether the victim was killed, whose answer may have come to nobody."""
         return not self.life.order.finish
 
+    @property
+    def shares(self) -> list[Share]:
+        """Return who got which letter."""
+        return [(number_of(mail), name) for mail in self.received for name in mail.recipients]
+
 
 @dataclass(frozen=True)
 class Copy:
@@ -33,7 +39,12 @@ class Copy:
     number: int
     position: int
     dropped: bool
-    killed: bool
+    unsettled: frozenset[str]  # Those for whom the sender was killed before it had noted it.
+
+    @property
+    def shares(self) -> list[Share]:
+        """Return who got it."""
+        return [(self.number, recipient) for recipient in self.mail.recipients]
 
 
 @dataclass
@@ -51,8 +62,14 @@ class Count:
     by_kill: int = 0
     wrong_clocks: int = 0
     jumps: int = 0
+    canceled: int = 0
+    perhaps_canceled: int = 0
+    retried: int = 0
+    split: int = 0
     phases: Counter[str] = field(default_factory=Counter)
     lost: list[str] = field(default_factory=list)
+    twice: list[str] = field(default_factory=list)
+    back: list[str] = field(default_factory=list)
     unexplained: list[str] = field(default_factory=list)
     altered: list[str] = field(default_factory=list)
     disordered: list[str] = field(default_factory=list)
@@ -63,6 +80,8 @@ class Count:
         """Return what should not be, by its name."""
         named = {
             "lost": self.lost,
+            "in two messages": self.twice,
+            "sent though canceled": self.back,
             "unexplained copies": self.unexplained,
             "altered": self.altered,
             "out of order": self.disordered,
@@ -76,7 +95,10 @@ class Count:
             f"{self.kills} kills ({phases}), {self.torn} left a half-written file, "
             f"{self.kept} starts found mail in the outbox; {self.letters} letters begun, "
             f"{self.acknowledged} acknowledged ({self.queued} of them before they were sent); "
-            f"lost: {len(self.lost)}; duplicates: {self.by_drop} where the answer was dropped, "
+            f"{self.split} found split, {self.canceled} canceled, {self.perhaps_canceled} perhaps, "
+            f"{self.retried} retried; lost: {len(self.lost)}; in two messages: {len(self.twice)}; "
+            f"back though canceled: {len(self.back)}; "
+            f"duplicates: {self.by_drop} where the answer was dropped, "
             f"{self.by_kill} where it came to a killed process, {len(self.unexplained)} others; "
             f"{self.passed} let others pass, {len(self.disordered)} out of order otherwise; "
             f"{self.wrong_clocks} starts with a wrong clock, {self.jumps} of them saw it set"
@@ -87,28 +109,36 @@ def count(rounds: Sequence[Round]) -> Count:
     """Count what became of the letters of all rounds."""
     lives = [round_.life for round_ in rounds]
     copies = list(_copies(rounds))
-    acknowledged = {
+    message_ids = {
         number: message_id for life in lives for number, message_id in life.acknowledged.items()
     }
     steps = {number: step for life in lives for number, step in life.calls.items()}
     passed = {number for life in lives for number in life.passed}
+    retried = {number for life in lives for number, _ in life.retry}
+    ledger = Ledger.of((round_.life, round_.shares) for round_ in rounds)
     result = Count(
         kills=sum(round_.killed for round_ in rounds),
         letters=len(steps),
-        acknowledged=len(acknowledged),
+        acknowledged=len(ledger.answered),
         queued=sum(life.statuses.count("queued") for life in lives),
         copies=len(copies),
         torn=sum(round_.torn for round_ in rounds),
         kept=sum(bool(life.found) for life in lives),
+        canceled=len(ledger.is_canceled),
+        perhaps_canceled=len(ledger.canceled - ledger.is_canceled),
+        retried=sum(life.retried for life in lives),
+        split=sum(life.splits for life in lives),
         phases=Counter(round_.life.phase for round_ in rounds if round_.killed),
+        lost=shown(ledger.lost),
+        twice=shown(ledger.twice),
+        back=shown(ledger.back),
         passed=len(passed),
         wrong_clocks=sum(bool(life.order.clock) for life in lives),
         jumps=sum(bool(life.clock) for life in lives),
     )
     _count_copies(result, copies)
-    _find_lost(result, copies, acknowledged)
-    _find_altered(result, copies, acknowledged)
-    _find_disordered(result, copies, steps, passed)
+    _find_altered(result, copies, message_ids)
+    _find_disordered(result, copies, steps, passed | retried)
     return result
 
 
@@ -124,49 +154,48 @@ def complaints(log: Path) -> list[str]:
     return [line for line in errors if "libturbojpeg" not in line]
 
 
+def number_of(mail: Received) -> int:
+    """Return the number of a letter that was received."""
+    return int(str(mail.message["Subject"]).rpartition(" ")[2])
+
+
 def _copies(rounds: Iterable[Round]) -> Iterator[Copy]:
     """Yield everything that was received."""
     position = 0
     for round_ in rounds:
         for mail in round_.received:
-            number = int(str(mail.message["Subject"]).rpartition(" ")[2])
+            number = number_of(mail)
             last = mail is round_.received[-1]
+            settled = {name for other, name in round_.life.settled if other == number}
             yield Copy(
                 mail,
                 number,
                 position,
                 # The server names a Message-ID in its answer, unless there was none.
                 dropped=mail.message_id_given is None,
-                killed=round_.killed and last and number not in round_.life.settled,
+                unsettled=frozenset(mail.recipients) - settled
+                if round_.killed and last
+                else frozenset(),
             )
             position += 1
 
 
 def _count_copies(result: Count, copies: Iterable[Copy]) -> None:
     """Explain every copy after the first that a recipient got, by the one before it."""
-    last: dict[tuple[int, str], Copy] = {}
+    last: dict[Share, Copy] = {}
     for copy in copies:
-        keys = [(copy.number, recipient) for recipient in copy.mail.recipients]
-        earlier = [last[key] for key in keys if key in last]
-        last |= dict.fromkeys(keys, copy)
+        earlier = [
+            (name, last[number, name]) for number, name in copy.shares if (number, name) in last
+        ]
+        last |= dict.fromkeys(copy.shares, copy)
         if not earlier:
             continue
-        if any(not (one.dropped or one.killed) for one in earlier):
+        if any(not (one.dropped or name in one.unsettled) for name, one in earlier):
             result.unexplained.append(f"letter {copy.number}: copy {copy.position}")
-        elif any(one.dropped for one in earlier):
+        elif any(one.dropped for _, one in earlier):
             result.by_drop += 1
         else:
             result.by_kill += 1
-
-
-def _find_lost(result: Count, copies: Iterable[Copy], acknowledged: Iterable[int]) -> None:
-    """Find the letters that were acknowledged and not received, for all or some."""
-    received: defaultdict[int, set[str]] = defaultdict(set)
-    for copy in copies:
-        received[copy.number] |= set(copy.mail.recipients)
-    for number in acknowledged:
-        if received[number] != set(letter_of(number)["to"]):
-            result.lost.append(f"letter {number}: got by {sorted(received[number]) or 'nobody'}")
 
 
 def _find_altered(result: Count, copies: Iterable[Copy], acknowledged: dict[int, str]) -> None:

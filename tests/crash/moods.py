@@ -1,4 +1,4 @@
-"""A stand-in that drops connections and puts mail off, at random."""
+"""A stand-in that drops connections, puts mail off and refuses it, at random."""
 
 from collections.abc import Callable
 from random import Random
@@ -7,10 +7,14 @@ from typing import Final
 from tests.standin import Script, StandIn, Step
 from tests.standin.line import Line
 
-from .victim import LATE
+from .victim import GONE, LATE
 from .ward import wait_until
 
 TRY_LATER: Final = "451 4.7.0 Temporary server error. Please try again later. PRX4"
+NO_USER: Final = "550 5.1.1 User unknown"
+BUSY: Final = "450 4.2.1 Mailbox busy"
+SPLIT: Final[dict[str, str]] = {GONE: NO_USER, LATE: BUSY}
+UNWANTED: Final = "554 5.9.98 Something else"
 _BEFORE: Final = tuple(step for step in Step if step not in (Step.FINAL, Step.QUIT, Step.IDLE))
 
 type Mood = Callable[[Random], Script]
@@ -24,6 +28,11 @@ _MOODS: Final[tuple[tuple[Mood, int], ...]] = (
     (lambda chances: Script(replies={chances.choice((Step.MAIL, Step.FINAL)): TRY_LATER}), 2),
     (lambda _: Script(refuse_recipients={LATE: TRY_LATER}), 3),
 )
+# Those in which it refuses for good, some recipients or all.
+_REFUSALS: Final[tuple[tuple[Mood, int], ...]] = (
+    (lambda _: Script(refuse_recipients=SPLIT, drop=Step.FINAL, keep=True), 3),
+    (lambda _: Script(replies={Step.FINAL: UNWANTED}, times=2), 4),
+)
 
 
 class MoodyStandIn(StandIn):
@@ -33,6 +42,7 @@ class MoodyStandIn(StandIn):
         """Begin in a good mood."""
         super().__init__()
         self.trouble = 0.0  # The part of all connections that something goes wrong with.
+        self.refuses: dict[str, str] | None = None  # Recipients, if it refuses anything for good.
         self._chances = chances
 
     def wait_for_silence(self) -> None:
@@ -43,7 +53,7 @@ class MoodyStandIn(StandIn):
         """Note a new conversation, and return the script that is meant for it alone."""
         planned: Script | None = super().welcome(conversation)
         if planned or self._chances.random() >= self.trouble:
-            return planned
-        weights = [weight for _, weight in _MOODS]
-        ((mood, _),) = self._chances.choices(_MOODS, weights)
+            return planned or Script(refuse_recipients=self.refuses or {})
+        moods = _MOODS if self.refuses is None else _MOODS + _REFUSALS
+        ((mood, _),) = self._chances.choices(moods, [weight for _, weight in moods])
         return mood(self._chances)

@@ -4,7 +4,8 @@ The moments of the kills are random; `CRASH_SEED` repeats those of another run a
 allows it, and `CRASH_KILLS` sets how many there are: 50 in each run, 200 in the nightly one. A
 killed process leaves what it wrote to the operating system: what a power cut leaves is another
 matter. Two of three victims start with a clock that is days or decades wrong, and some see it set:
-nothing expires for that.
+nothing expires for that. A victim says what it is about to do before it does so: a cancel whose
+answer a kill has swallowed may have been heard or not, and nothing else may be unaccounted for.
 """
 
 from collections.abc import Callable
@@ -18,8 +19,8 @@ import pytest
 
 from .count import Count, Round, complaints, count, left_behind
 from .moments import Moment
-from .moods import MoodyStandIn
-from .victim import Order, outbox_of
+from .moods import NO_USER, SPLIT, MoodyStandIn
+from .victim import GONE, Order, outbox_of
 from .ward import Life, Ward
 
 KILLS: Final = int(os.environ.get("CRASH_KILLS") or 50)
@@ -27,6 +28,9 @@ DAY: Final = 86_400.0
 # By how much the clock of a victim is wrong, in seconds; without a battery some start in 1970.
 CLOCKS: Final = (0.0, 0.0, 0.0, -3 * DAY, -30 * DAY, -56 * 365 * DAY, 3 * DAY, 30 * DAY, 3650 * DAY)
 TROUBLE: Final = (0.0, 0.2, 0.4, 0.6)  # Of all connections, in a round.
+
+# The recipients that the server refuses in a round, for good or for now.
+REFUSED: Final[tuple[dict[str, str], ...]] = ({}, {GONE: NO_USER}, SPLIT, SPLIT)
 
 
 class Story:
@@ -44,18 +48,27 @@ class Story:
     def kill(self) -> None:
         """Let a victim send until a random moment, while the server drops connections."""
         self._server.trouble = self._chances.choice(TROUBLE)
+        self._server.refuses = self._chances.choice(REFUSED)
         life = self._live(Moment.draw(self._chances))
         assert life.status == -signal.SIGKILL, self._ward.log.read_text(errors="replace")
         assert life.errors == []
 
+    def halt(self, phase: str, letter: int) -> None:
+        """Kill a victim that stands still before a phase of the first letter like this one."""
+        self._number += (letter - self._number) % 6
+        self._server.refuses = SPLIT
+        life = self._live(Moment(f"+{phase}", 1, 0.0), halt=phase)
+        assert life.phase == phase
+
     def finish(self) -> None:
         """Let one send what is left, with nothing in its way."""
         self._server.trouble = 0.0
+        self._server.refuses = None
         life = self._live(None)
         assert life.status == 0, self._ward.log.read_text(errors="replace")
         assert life.errors == []
 
-    def _live(self, moment: Moment | None) -> Life:
+    def _live(self, moment: Moment | None, halt: str = "") -> Life:
         """Let one victim live, and note what the server received meanwhile."""
         seed = self._chances.getrandbits(32)
         order = Order(
@@ -63,8 +76,10 @@ class Story:
             step=self._step,
             seed=seed,
             finish=moment is None,
-            clock=self._chances.choice(CLOCKS) if moment else 0.0,
+            clock=self._chances.choice(CLOCKS) if moment and not halt else 0.0,
             set_after=self._chances.choice((None, 0, 1, 3)),
+            meddle=bool(moment and not halt),
+            halt=halt,
         )
         before = len(self._server.received)
         life = self._ward.run(order, moment)
@@ -83,7 +98,11 @@ def test_nothing_is_lost_and_only_lost_answers_make_duplicates(
     chances: Random,
     report: Callable[[Count], str],
 ) -> None:
-    """Killed again and again in the middle of sending, Home Assistant keeps its word."""
+    """Killed again and again in the middle of sending, Home Assistant keeps its word.
+
+    The server drops connections, defers some recipients and refuses others for good, while
+    messages are canceled and retried at random.
+    """
     log = folder / "victim.log"
     outbox = outbox_of(folder)
     with Ward(folder, log, server.ca_file) as ward:
@@ -96,3 +115,22 @@ def test_nothing_is_lost_and_only_lost_answers_make_duplicates(
     assert result.wrongs == {}, summary
     assert left_behind(outbox) == [], summary
     assert complaints(log) == [], summary
+
+
+def test_a_refused_recipient_is_kept_aside_once(
+    server: MoodyStandIn, folder: Path, chances: Random, report: Callable[[Count], str]
+) -> None:
+    """Killed between the steps in which it splits a message, Home Assistant goes on with the rest.
+
+    Letter 6 is accepted for one, refused for one and deferred for one, letter 2 the first two.
+    """
+    outbox = outbox_of(folder)
+    with Ward(folder, folder / "victim.log", server.ca_file) as ward:
+        story = Story(ward, server, outbox, chances)
+        for phase, letter in (("keep_aside", 6), ("narrow", 6), ("delete", 2)):
+            story.halt(phase, letter)
+            story.finish()
+    result = count(story.rounds)
+    summary = report(result)
+    assert result.wrongs == {}, summary
+    assert left_behind(outbox) == [], summary

@@ -1,4 +1,4 @@
-"""The program that is killed: Home Assistant with the integration and one account, sending letters.
+"""The program that is killed: Home Assistant with one account, sending letters.
 
 Run as `python -m tests.crash.victim FOLDER`, it imports everything once. For each order, one line
 of JSON on its standard input, it makes a new process that brings Home Assistant up in the folder,
@@ -8,6 +8,7 @@ happens on the standard output, one line an event, written at once.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import count
@@ -23,6 +24,7 @@ import time
 from typing import Any, Final, Self
 
 from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers.storage import STORAGE_DIR
 
 from custom_components.outlook_smtp import mailer
@@ -30,7 +32,8 @@ from custom_components.outlook_smtp.const import DOMAIN
 from custom_components.outlook_smtp.outbox import schedule
 from custom_components.outlook_smtp.outbox.item import Item
 from custom_components.outlook_smtp.outbox.queue import Queue
-from custom_components.outlook_smtp.outbox.spool import Spool
+from custom_components.outlook_smtp.outbox.record import Record
+from custom_components.outlook_smtp.outbox.spool import Spool, Spooled
 from custom_components.outlook_smtp.smtp.session import Session
 from custom_components.outlook_smtp.smtp.submission import Outcome
 from tests import home
@@ -38,8 +41,11 @@ from tests import home
 _LOGGER = logging.getLogger("victim")  # The module itself goes by another name here.
 
 LATE: Final = "late@example.com"  # A recipient whom the server may put off.
+GONE: Final = "gone@example.com"  # One whom it may refuse for good.
+REFUSALS: Final = ("all_recipients_refused", "message_refused")  # Errors that say so.
 PLATFORMS: Final = ("binary_sensor", "button", "event", "notify", "sensor")
 LONGEST_PAUSE: Final = 0.03  # Seconds between two steps.
+_halt_at = ""  # The phase at whose beginning this process stands still.
 BIG: Final = 120_000  # Characters; enough for a write and a submission to take a while.
 
 
@@ -48,8 +54,10 @@ class Order:
     """What one victim does: from which number on it counts, its chances, and whether to finish.
 
     Letters of one step are sent at once, steps one after another. Who is to finish sends a few
-    letters more and ends by itself when the outbox is empty. `clock` is by how many seconds the
-    time of day is wrong at the start, and `set_after` after how many steps it is set right.
+    letters more, retries what has failed, and ends by itself when the outbox is empty. `clock` is
+    by how many seconds the time of day is wrong at the start, and `set_after` after how many steps
+    it is set right. `meddle` says whether it cancels and retries messages at random, and at the
+    beginning of the phase `halt` the whole process stands still.
     """
 
     number: int
@@ -58,6 +66,8 @@ class Order:
     finish: bool
     clock: float = 0.0
     set_after: int | None = None
+    meddle: bool = False
+    halt: str = ""
 
     @classmethod
     def read(cls, line: bytes) -> Self:
@@ -71,10 +81,11 @@ def outbox_of(folder: Path) -> Path:
 
 
 def letter_of(number: int) -> dict[str, Any]:
-    """Return a letter; every third has two recipients, and every eighth is big."""
+    """Return a letter; some have two or three recipients, and every eighth is big."""
     line = f"This is letter {number}.\n"
+    others = [*([GONE] if number % 2 == 0 else []), *([LATE] if number % 3 == 0 else [])]
     return {
-        "to": [f"n{number}@example.com", *([LATE] if number % 3 == 0 else [])],
+        "to": [f"n{number}@example.com", *others],
         "title": f"Letter {number}",
         "message": line * (BIG // len(line) if number % 8 == 0 else 1),
     }
@@ -108,12 +119,19 @@ class WrongClock:
 # What happens inside the integration is told by what is put around its functions.
 
 
+def _begin(phase: str) -> None:
+    """Tell that a phase begins, and stand still there if the order says so."""
+    tell(f"+{phase}")
+    if phase == _halt_at:
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+
 def _told[**P, T](name: str, work: Callable[P, T]) -> Callable[P, T]:
     """Tell when a function begins and ends."""
 
     def told(*args: P.args, **kwargs: P.kwargs) -> T:
         """Do the work."""
-        tell(f"+{name}")
+        _begin(name)
         try:
             return work(*args, **kwargs)
         finally:
@@ -129,7 +147,7 @@ def _told_awaitable[**P, T](
 
     async def told(*args: P.args, **kwargs: P.kwargs) -> T:
         """Do the work."""
-        tell(f"+{name}")
+        _begin(name)
         try:
             return await work(*args, **kwargs)
         finally:
@@ -148,27 +166,74 @@ def _tell_passed(work: Callable[[Queue, float], Item | None]) -> Any:
             if chosen is None or item is chosen:
                 break
             if item.not_before > now:
-                tell("passed", _number_of(item))
+                tell("passed", _number_of(item.record))
         return chosen
 
     return first
 
 
 def _tell_settled(work: Callable[[Queue, Item, Outcome], Awaitable[None]]) -> Any:
-    """Tell which messages are gone from the disk, so that nothing may send them again."""
+    """Tell for whom messages are gone from the disk, so that nothing may send them again."""
 
     async def settle(queue: Queue, item: Item, outcome: Outcome) -> None:
         """Settle a message."""
         await work(queue, item, outcome)
-        if item not in queue.items:
-            tell("settled", _number_of(item))
+        for recipient in outcome.accepted:
+            tell("settled", _number_of(item.record), recipient)
 
     return settle
 
 
-def _number_of(item: Item) -> str:
-    """Return the number of a letter that waits."""
-    return item.record.title.rpartition(" ")[2]
+def _tell_canceled(work: Callable[[Queue, str], Awaitable[None]]) -> Any:
+    """Tell for whom a message is canceled, before it is and after."""
+
+    async def cancel(queue: Queue, message_id: str) -> None:
+        """Cancel a message."""
+        known = (*_waiting(queue), *_failed(queue))
+        spooled = next((one for one in known if one.id == message_id), None)
+        if spooled is None or (queue.under_way and queue.under_way.spooled == spooled):
+            await work(queue, message_id)
+            return
+        tell("cancel", *_named(spooled))
+        await work(queue, message_id)
+        tell("canceled", *_named(spooled))
+
+    return cancel
+
+
+def _tell_retried(work: Callable[[Queue, str | None], Awaitable[int]]) -> Any:
+    """Tell which failed messages wait again, before they do and after."""
+
+    async def retry(queue: Queue, message_id: str | None = None) -> int:
+        """Let failed messages wait again."""
+        for spooled in _failed(queue):
+            if message_id in (None, spooled.id):
+                tell("retry", *_named(spooled))
+        count = await work(queue, message_id)
+        tell("retried", count)
+        return count
+
+    return retry
+
+
+def _waiting(queue: Queue) -> list[Spooled]:
+    """Return the messages that wait."""
+    return [item.spooled for item in queue.items]
+
+
+def _failed(queue: Queue) -> list[Spooled]:
+    """Return the messages that are kept aside."""
+    return [entry.failure.spooled for entry in queue.failed]
+
+
+def _named(spooled: Spooled) -> tuple[str, ...]:
+    """Return the number of a letter and for whom it is there."""
+    return _number_of(spooled.record), *spooled.record.envelope.recipients
+
+
+def _number_of(record: Record) -> str:
+    """Return the number of a letter."""
+    return record.title.rpartition(" ")[2]
 
 
 def instrument() -> None:
@@ -180,6 +245,11 @@ def instrument() -> None:
         (Session, "open", "connect", _told_awaitable),
         (Session, "submit", "submit", _told_awaitable),
         (Queue, "settle", "settle", _told_awaitable),
+        (Spool, "fail", "keep_aside", _told),
+        (Spool, "narrow", "narrow", _told),
+        (Spool, "delete", "delete", _told),
+        (Queue, "cancel", "cancel", _told_awaitable),
+        (Queue, "retry", "retry", _told_awaitable),
     ):
         work = getattr(owner, name)
         told: Any = wrap(phase, work)
@@ -188,6 +258,8 @@ def instrument() -> None:
     for owner, name, value in (
         (Queue, "first", _tell_passed(Queue.first)),
         (Queue, "settle", _tell_settled(Queue.settle)),
+        (Queue, "cancel", _tell_canceled(Queue.cancel)),
+        (Queue, "retry", _tell_retried(Queue.retry)),
         (schedule, "Pace", lambda: pace(per_minute=0)),
         (schedule, "FIRST_DELAY", 0.02),
         (schedule, "LAST_DELAY", 0.1),
@@ -197,19 +269,23 @@ def instrument() -> None:
 
 
 class Sender:
-    """Sends numbered letters, and acknowledges each whose sending succeeded."""
+    """Sends numbered letters, and tells what it is answered."""
 
     def __init__(self, hass: HomeAssistant, order: Order) -> None:
         """Begin where the order says."""
         self._hass = hass
         self._number = order.number
         self._step = order.step
+        self._meddle = order.meddle
         self._random = Random(order.seed)  # noqa: S311
 
     async def send_step(self) -> None:
         """Send the letters of a step at once, then perhaps pause."""
         count = self._random.choice((1, 1, 1, 2, 4))
-        await asyncio.gather(*(self._send(self._number + index) for index in range(count)))
+        works = [self._send(self._number + index) for index in range(count)]
+        if self._meddle:
+            works += [self._cancel(), self._retry()]
+        await asyncio.gather(*works)
         self._number += count
         self._step += 1
         if self._random.random() < 0.4:
@@ -221,20 +297,58 @@ class Sender:
         """Send a letter with the action, as an automation does."""
         tell("call", number, self._step)
         try:
-            receipt: Any = await self._hass.services.async_call(
-                DOMAIN, "send_message", letter_of(number), blocking=True, return_response=True
-            )
+            receipt = await self._act("send_message", **letter_of(number))
+        except HomeAssistantError as error:
+            if error.translation_key in REFUSALS:
+                tell("refused", number)
+            elif error.translation_key != "message_cancelled":
+                tell("error", number, repr(error))
         except Exception as error:  # noqa: BLE001 - Whatever it is, the test is told of it.
             tell("error", number, repr(error))
         else:
             tell("ack", number, receipt["status"], receipt["message_id"])
 
+    async def _cancel(self) -> None:
+        """Cancel, every third time, one of the messages that wait or have failed."""
+        listed = await self._act("list_outbox")
+        messages = listed["waiting"] + listed["failed"]
+        if messages and self._random.random() < 0.3:
+            with suppress(ServiceValidationError):  # It is under way, or somebody was faster.
+                await self._act("cancel_message", id=self._random.choice(messages)["id"])
+
+    async def _retry(self) -> None:
+        """Have, every third time, one of the failed messages sent again, or all."""
+        failed = (await self._act("list_outbox"))["failed"]
+        if failed and self._random.random() < 0.3:
+            chosen = self._random.choice((*failed, None))
+            with suppress(ServiceValidationError):  # Somebody was faster.
+                await self._act("retry_failed", **({"id": chosen["id"]} if chosen else {}))
+
+    async def _act(self, action: str, **data: Any) -> dict[str, Any]:
+        """Call an action, as an automation does."""
+        response: Any = await self._hass.services.async_call(
+            DOMAIN, action, data, blocking=True, return_response=action != "cancel_message"
+        )
+        return response or {}
+
+    async def finish(self, queue: Queue) -> None:
+        """Send a few letters more, have all sent again that failed, and wait until all is sent."""
+        for _ in range(3):
+            await self.send_step()
+        await self._act("retry_failed")
+        while queue.items or queue.under_way:  # noqa: ASYNC110 - It has no event for that.
+            await asyncio.sleep(0.01)
+
 
 async def live(folder: Path, order: Order) -> None:
     """Send letters until killed, or until all is sent."""
+    global _halt_at  # noqa: PLW0603 - Each victim is a process of its own.
+    _halt_at = order.halt
     clock = WrongClock(order.clock)
     hass = await home.start(folder, DOMAIN)
     queue: Queue = home.entry_of(hass, DOMAIN).runtime_data.mailer.queue
+    for spooled in (*_waiting(queue), *_failed(queue)):
+        tell("found", *_named(spooled))
     tell("ready", len(queue.items))
     sender = Sender(hass, order)
     steps = count()
@@ -242,10 +356,7 @@ async def live(folder: Path, order: Order) -> None:
         if (step := next(steps)) == order.set_after:
             clock.set_right(step)
         await sender.send_step()
-    for _ in range(3):
-        await sender.send_step()
-    while queue.items or queue.under_way:  # noqa: ASYNC110 - It has no event for that.
-        await asyncio.sleep(0.01)
+    await sender.finish(queue)
     await hass.async_stop(force=True)
 
 

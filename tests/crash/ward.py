@@ -1,6 +1,7 @@
 """The test's side of the victims: starts them, hears what they tell, kills them."""
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 import json
@@ -21,6 +22,12 @@ PROJECT: Final = Path(__file__).parents[2]
 PATIENCE: Final = 20.0  # Seconds until something has to be heard.
 GRACE: Final = 1.0  # Seconds after which a victim is killed though its moment has not come.
 
+# What a victim can be doing, what matters more first.
+PHASES: Final = (
+    *("cancel", "retry", "delete", "narrow", "keep_aside", "settle"),
+    *("submit", "write", "compose", "connect"),
+)
+
 
 def wait_until(condition: Callable[[], bool], limit: float = 60.0) -> None:
     """Wait for what another process or thread brings about, for so many seconds at most."""
@@ -28,6 +35,9 @@ def wait_until(condition: Callable[[], bool], limit: float = 60.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it never happens"
         time.sleep(0.002)
+
+
+type Share = tuple[int, str]  # The number of a letter, and one of its recipients.
 
 
 @dataclass
@@ -43,17 +53,30 @@ class Life:
     acknowledged: dict[int, str] = field(default_factory=dict)  # The Message-ID by the number.
     statuses: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    refused: set[int] = field(default_factory=set)
     passed: set[int] = field(default_factory=set)
-    settled: set[int] = field(default_factory=set)
     clock: set[int] = field(default_factory=set)  # The step before which the clock was set right.
+    # Recipients of letters: those found at the start, in each of the messages on disk; those for
+    # whom it knew the letter to be sent; those for whom it was about to cancel it, and did.
+    found_shares: list[list[Share]] = field(default_factory=list)
+    settled: set[Share] = field(default_factory=set)
+    cancel: set[Share] = field(default_factory=set)
+    canceled: set[Share] = field(default_factory=set)
+    retry: set[Share] = field(default_factory=set)
+    retried: int = 0
 
     @property
     def phase(self) -> str:
         """Return what it was doing when it died, in the order of a message's way."""
         if self.found is None:
             return "start" if "open" not in self.open else "read"
-        phases = ("settle", "submit", "write", "compose", "connect")
-        return next((phase for phase in phases if phase in self.open), "idle")
+        return next((phase for phase in PHASES if phase in self.open), "idle")
+
+    @property
+    def splits(self) -> int:
+        """Return how many letters it found in several messages, for some recipients each."""
+        numbers = Counter(shares[0][0] for shares in self.found_shares)
+        return sum(messages > 1 for messages in numbers.values())
 
     def hear(self, event: str) -> None:
         """Note an event."""
@@ -62,24 +85,39 @@ class Life:
                 self.pid = int(pid)
             case ["ready", found]:
                 self.found = int(found)
-            case ["call", number, step]:
-                self.calls[int(number)] = int(step)
-            case ["ack", number, rest]:
-                status, message_id = rest.split()
-                self.statuses.append(status)
-                self.acknowledged[int(number)] = message_id
-            case ["error", number, text]:
-                self.errors.append(f"letter {number}: {text}")
-            case ["passed" | "settled" | "clock" as turn, number]:
-                getattr(self, turn).add(int(number))
             case ["dead", status, _]:
                 self.status = int(status)
+            case ["retried", count]:
+                self.retried += int(count)
+            case ["passed" | "refused" | "clock" as turn, number]:
+                getattr(self, turn).add(int(number))
+            case ["call" | "ack" | "error" as turn, number, rest]:
+                self._hear_of_call(turn, int(number), rest)
+            case ["found" | "settled" | "cancel" | "canceled" | "retry" as turn, number, names]:
+                self._hear_of_shares(turn, [(int(number), name) for name in names.split()])
             case [phase] if phase[0] == "+":
                 self.open.append(phase[1:])
             case [phase] if phase[0] == "-":
                 self.open.remove(phase[1:])
             case _:
                 raise AssertionError(f"unknown event: {event}")
+
+    def _hear_of_call(self, turn: str, number: int, rest: str) -> None:
+        """Note that a letter is about to be sent, or what the caller was answered."""
+        if turn == "call":
+            self.calls[number] = int(rest)
+        elif turn == "ack":
+            status, self.acknowledged[number] = rest.split()
+            self.statuses.append(status)
+        else:
+            self.errors.append(f"letter {number}: {rest}")
+
+    def _hear_of_shares(self, turn: str, shares: list[Share]) -> None:
+        """Note what is or was done about some recipients of a letter."""
+        if turn == "found":
+            self.found_shares.append(shares)
+        else:
+            getattr(self, turn).update(shares)
 
 
 class Ward:
@@ -106,7 +144,7 @@ class Ward:
                 start_new_session=True,
             )
         try:
-            first = next(self._events(time.monotonic() + PATIENCE))
+            first = self._hear(time.monotonic() + PATIENCE)
             assert first == "prepared", first
         except BaseException:
             self._end()
@@ -140,35 +178,37 @@ class Ward:
         life = Life(order)
         self._maker.stdin.write(f"{json.dumps(asdict(order))}\n".encode())
         deadline = time.monotonic() + PATIENCE
+        while moment and (event := self._hear(deadline)):
+            life.hear(event)
+            if event.startswith("dead"):
+                return life
+            if event.startswith("ready"):
+                deadline = time.monotonic() + GRACE
+            if moment.has_come(event):
+                break
         if moment:
-            for event in self._events(deadline):
-                life.hear(event)
-                if event.startswith("dead"):
-                    return life
-                if event.startswith("ready"):
-                    deadline = time.monotonic() + GRACE
-                if moment.has_come(event):
-                    break
             time.sleep(moment.delay)
             with suppress(ProcessLookupError):  # It died of itself, which its status tells.
                 os.kill(life.pid, signal.SIGKILL)
-        for event in self._events(time.monotonic() + PATIENCE):
+        deadline = time.monotonic() + PATIENCE
+        while event := self._hear(deadline):
             life.hear(event)
             if event.startswith("dead"):
                 return life
         raise TimeoutError(f"the victim did not end; last heard: {life}")
 
-    def _events(self, deadline: float) -> Iterator[str]:
-        """Yield what is told, until a time."""
-        while True:
-            while b"\n" in self._heard:
-                line, _, self._heard = self._heard.partition(b"\n")
-                yield line.decode()
+    def _hear(self, deadline: float) -> str | None:
+        """Return what is told next, or nothing after a time."""
+        while b"\n" not in self._heard:
             assert self._maker.stdout
-            wait = deadline - time.monotonic()
-            if wait <= 0 or not select.select([self._maker.stdout], [], [], wait)[0]:
-                return
+            wait = max(deadline - time.monotonic(), 0.0)
+            if not select.select([self._maker.stdout], [], [], wait)[0]:
+                return None
             piece = os.read(self._maker.stdout.fileno(), 2**16)
             if not piece:
                 raise EOFError(f"The program that makes victims has ended. Its log: {self.log}")
             self._heard += piece
+        if time.monotonic() >= deadline:
+            return None
+        line, _, self._heard = self._heard.partition(b"\n")
+        return line.decode()

@@ -1,5 +1,6 @@
 """Whatever cuts off the settling of a message: nobody is forgotten, and nobody kept aside twice."""
 
+from collections.abc import Sequence
 import errno
 from itertools import count
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from custom_components.outlook_smtp.outbox.item import Item, Limits
 from custom_components.outlook_smtp.outbox.queue import Queue
-from custom_components.outlook_smtp.outbox.spool import Spool
+from custom_components.outlook_smtp.outbox.spool import Spool, Spooled
 from custom_components.outlook_smtp.smtp.submission import Outcome, Refusal
 
 from .helpers import (
@@ -68,7 +69,8 @@ async def fates(folder: Path) -> tuple[list[str], list[str]]:
     """Return who waits and who is kept aside after a start, whole to the last byte."""
     queue = await start(folder)
     assert not queue.set_aside
-    waiting, aside = [], []
+    waiting: list[str] = []
+    aside: list[str] = []
     for item in queue.items:
         assert read(queue.spool, item.spooled) == content_of(1)
         waiting += item.recipients
@@ -173,10 +175,10 @@ async def test_canceled_while_the_message_is_narrowed(
     offered: list[int] = []
     narrow = queue.spool.narrow
 
-    def narrowed(*args: object) -> object:
+    def narrowed(spooled: Spooled, recipients: Sequence[str]) -> Spooled:
         """Note how many failed messages anybody could cancel."""
         offered.append(len(queue.failed))
-        return narrow(*args)
+        return narrow(spooled, recipients)
 
     monkeypatch.setattr(queue.spool, "narrow", narrowed)
     await settle(queue, item, (), (ANNA,))
