@@ -1,5 +1,7 @@
 """The account of all letters finds what is missing, what is there twice, and what came back."""
 
+from collections.abc import Iterable
+
 import pytest
 
 from .ledger import Ledger
@@ -10,9 +12,15 @@ ANSWERED = Life(Order(number=1, step=1, seed=1, finish=False), found=0, refused=
 HERS, GONES = (2, "n2@example.com"), (2, GONE)
 
 
-def life(*found: list[Share], **known: set[Share]) -> Life:
+def life(*found: list[Share], cancel: Iterable[Share] = (), canceled: Iterable[Share] = ()) -> Life:
     """Return a life that found messages at its start, and what it told of recipients."""
-    return Life(ANSWERED.order, found=len(found), found_shares=list(found), **known)
+    return Life(
+        ANSWERED.order,
+        found=len(found),
+        found_shares=list(found),
+        cancel=set(cancel),
+        canceled=set(canceled),
+    )
 
 
 @pytest.mark.parametrize(

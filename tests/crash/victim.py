@@ -23,7 +23,7 @@ import sys
 import time
 from typing import Any, Final, Self
 
-from homeassistant.core import HomeAssistant
+from homeassistant.core import HomeAssistant, SupportsResponse
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers.storage import STORAGE_DIR
 
@@ -282,52 +282,63 @@ class Sender:
     async def send_step(self) -> None:
         """Send the letters of a step at once, then perhaps pause."""
         count = self._random.choice((1, 1, 1, 2, 4))
-        works = [self._send(self._number + index) for index in range(count)]
+        works = [self._send(self._number + index, self._step) for index in range(count)]
+        self._number += count
+        self._step += 1
         if self._meddle:
             works += [self._cancel(), self._retry()]
         await asyncio.gather(*works)
-        self._number += count
-        self._step += 1
         if self._random.random() < 0.4:
             tell("+idle")
             await asyncio.sleep(self._random.uniform(0, LONGEST_PAUSE))
             tell("-idle")
 
-    async def _send(self, number: int) -> None:
+    async def _send(self, number: int, step: int) -> None:
         """Send a letter with the action, as an automation does."""
-        tell("call", number, self._step)
+        tell("call", number, step)
         try:
-            receipt = await self._act("send_message", **letter_of(number))
-        except HomeAssistantError as error:
-            if error.translation_key in REFUSALS:
-                tell("refused", number)
-            elif error.translation_key != "message_cancelled":
-                tell("error", number, repr(error))
+            receipt = await self.act("send_message", **self.letter(number))
         except Exception as error:  # noqa: BLE001 - Whatever it is, the test is told of it.
-            tell("error", number, repr(error))
+            self.tell_error(number, error)
         else:
             tell("ack", number, receipt["status"], receipt["message_id"])
 
+    def letter(self, number: int) -> dict[str, Any]:
+        """Return a letter."""
+        return letter_of(number)
+
+    def tell_error(self, number: int, error: Exception) -> None:
+        """Tell what became of a letter instead of being sent."""
+        match error:
+            case HomeAssistantError(translation_key=key) if key in REFUSALS:
+                tell("refused", number)
+            case HomeAssistantError(translation_key="message_cancelled"):
+                pass  # Whoever canceled it tells so.
+            case _:
+                tell("error", number, repr(error))
+
     async def _cancel(self) -> None:
         """Cancel, every third time, one of the messages that wait or have failed."""
-        listed = await self._act("list_outbox")
+        listed = await self.act("list_outbox")
         messages = listed["waiting"] + listed["failed"]
         if messages and self._random.random() < 0.3:
             with suppress(ServiceValidationError):  # It is under way, or somebody was faster.
-                await self._act("cancel_message", id=self._random.choice(messages)["id"])
+                await self.act("cancel_message", id=self._random.choice(messages)["id"])
 
     async def _retry(self) -> None:
         """Have, every third time, one of the failed messages sent again, or all."""
-        failed = (await self._act("list_outbox"))["failed"]
+        failed = (await self.act("list_outbox"))["failed"]
         if failed and self._random.random() < 0.3:
             chosen = self._random.choice((*failed, None))
             with suppress(ServiceValidationError):  # Somebody was faster.
-                await self._act("retry_failed", **({"id": chosen["id"]} if chosen else {}))
+                await self.act("retry_failed", **({"id": chosen["id"]} if chosen else {}))
 
-    async def _act(self, action: str, **data: Any) -> dict[str, Any]:
+    async def act(self, action: str, **data: Any) -> dict[str, Any]:
         """Call an action, as an automation does."""
-        response: Any = await self._hass.services.async_call(
-            DOMAIN, action, data, blocking=True, return_response=action != "cancel_message"
+        services = self._hass.services
+        answers = services.supports_response(DOMAIN, action) is not SupportsResponse.NONE
+        response: Any = await services.async_call(
+            DOMAIN, action, data, blocking=True, return_response=answers
         )
         return response or {}
 
@@ -335,7 +346,7 @@ class Sender:
         """Send a few letters more, have all sent again that failed, and wait until all is sent."""
         for _ in range(3):
             await self.send_step()
-        await self._act("retry_failed")
+        await self.act("retry_failed")
         while queue.items or queue.under_way:  # noqa: ASYNC110 - It has no event for that.
             await asyncio.sleep(0.01)
 

@@ -1,0 +1,199 @@
+"""The program that is watched: Home Assistant with one account, whose automations never rest.
+
+Run as `python -m tests.soak.subject FOLDER SEED`. It tells what it does on its standard output, one
+line an event, and every second how it is. A line on its standard input ends the sending: what
+has failed is sent again, and when the outbox is empty the program ends.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+import json
+import logging
+from pathlib import Path
+from random import Random
+import resource
+import sys
+import threading
+import time
+from typing import Any, Final
+
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+
+from custom_components.outlook_smtp.const import DOMAIN
+from custom_components.outlook_smtp.outbox.queue import Queue
+from tests import home
+from tests.crash.victim import PLATFORMS, REFUSALS, Order, Sender, instrument, letter_of, tell
+
+_LOGGER = logging.getLogger("subject")
+
+SENDERS: Final = 3
+LONGEST_PAUSE: Final = 0.6  # Seconds between two steps of a sender.
+FLUSHES: Final = (0.5, 5.0)  # Seconds between two of them.
+RELOADS: Final = (5.0, 20.0)
+SIZES: Final = {"note.txt": 2_000, "picture.jpg": 300_000, "film.mp4": 3_000_000}  # Bytes.
+TICK: Final = 0.005  # Seconds between two looks at the event loop.
+LAST_WAIT: Final = 90.0  # Seconds until all that waits is sent, once the server is well.
+
+
+@contextmanager
+def unless_reloading() -> Iterator[None]:
+    """Pass over an action that finds no account, since it is being reloaded."""
+    try:
+        yield
+    except ServiceValidationError as error:
+        if error.translation_key != "no_account":
+            raise
+
+
+class Automations(Sender):
+    """Sends numbered letters, some with attachments, and takes no refusal for an error."""
+
+    def letter(self, number: int) -> dict[str, Any]:
+        """Return a letter, every fourth with attachments."""
+        letter = letter_of(number)
+        if number % 4 == 0:
+            names = self._random.sample(tuple(SIZES), counts=(6, 3, 1), k=2)
+            letter["attachments"] = [{"path": self.config_path(name)} for name in set(names)]
+        return letter
+
+    def config_path(self, name: str) -> str:
+        """Return the path of a file beside Home Assistant's configuration."""
+        return self._hass.config.path(name)
+
+    async def send_step(self) -> None:
+        """Send the letters of a step; while the account is reloaded its outbox cannot be listed."""
+        with unless_reloading():
+            await super().send_step()
+
+    def tell_error(self, number: int, error: Exception) -> None:
+        """Tell what became of a letter; one that is turned away with a clear error is no loss."""
+        if isinstance(error, HomeAssistantError) and error.translation_key not in REFUSALS:
+            tell("turned_away", error.translation_key or repr(error))
+        else:
+            super().tell_error(number, error)
+
+
+class Pulse:
+    """Notes how late the event loop is at most, and how long it computed without a pause."""
+
+    def __init__(self) -> None:
+        """Begin well."""
+        self.wait = self.work = 0.0
+
+    async def beat(self) -> None:
+        """Look at the loop again and again."""
+        while True:
+            began, worked = time.perf_counter(), time.thread_time()
+            await asyncio.sleep(TICK)
+            self.wait = max(self.wait, time.perf_counter() - began - TICK)
+            self.work = max(self.work, time.thread_time() - worked)
+
+    def take(self) -> dict[str, float]:
+        """Return the worst since the last time."""
+        worst = {"wait": round(self.wait, 4), "work": round(self.work, 4)}
+        self.wait = self.work = 0.0
+        return worst
+
+
+def measure(pulse: Pulse) -> dict[str, float]:
+    """Return how the process is: memory in MB, the rest in numbers, the loop in seconds."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return {
+        "memory": round(pages * resource.getpagesize() / 1e6, 1),
+        "descriptors": sum(1 for _ in Path("/proc/self/fd").iterdir()),
+        "tasks": len(asyncio.all_tasks()),
+        "threads": threading.active_count(),
+        **pulse.take(),
+    }
+
+
+async def tell_samples(pulse: Pulse) -> None:
+    """Tell every second how the process is."""
+    while True:
+        await asyncio.sleep(1)
+        tell("sample", json.dumps(measure(pulse)))
+
+
+async def keep_sending(sender: Automations, chances: Random) -> None:
+    """Send one step after another."""
+    while True:
+        await sender.send_step()
+        await asyncio.sleep(chances.uniform(0, LONGEST_PAUSE))
+
+
+async def keep_flushing(sender: Automations, chances: Random) -> None:
+    """Have all tried again now and then, as a person does who has no patience."""
+    while True:
+        await asyncio.sleep(chances.uniform(*FLUSHES))
+        with unless_reloading():
+            await sender.act("flush_outbox")
+
+
+async def keep_reloading(hass: HomeAssistant, chances: Random) -> None:
+    """Reload the integration now and then, in the middle of everything."""
+    while True:
+        await asyncio.sleep(chances.uniform(*RELOADS))
+        await hass.config_entries.async_reload(home.ENTRY_ID)
+        tell("reloaded")
+
+
+async def until_told(works: list[Any]) -> None:
+    """Let everything go on until a line comes on the standard input."""
+    tasks = [asyncio.create_task(work) for work in works]
+    line = asyncio.create_task(asyncio.to_thread(sys.stdin.readline))
+    done, _ = await asyncio.wait([line, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    for end in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(end, Exception):
+            raise end
+    assert line in done
+
+
+async def drain(sender: Automations, queue: Queue) -> None:
+    """Have everything sent that waits or has failed."""
+    deadline = time.monotonic() + LAST_WAIT
+    while (queue.items or queue.failed) and time.monotonic() < deadline:
+        await sender.act("retry_failed")
+        await sender.act("flush_outbox")
+        await asyncio.sleep(0.5)
+    tell("left", len(queue.items) + len(queue.failed))
+
+
+async def live(folder: Path, seed: int) -> None:
+    """Send until told to end, and then until everything is sent."""
+    chances = Random(seed)  # noqa: S311
+    for name, size in SIZES.items():
+        (folder / name).write_bytes(chances.randbytes(size))
+    hass = await home.start(folder, DOMAIN)
+    hass.config.allowlist_external_dirs = {str(folder)}
+    queue: Queue = home.entry_of(hass, DOMAIN).runtime_data.mailer.queue
+    sender = Automations(hass, Order(number=1, step=1, seed=seed, finish=True, meddle=True))
+    pulse = Pulse()
+    watching = [asyncio.create_task(pulse.beat()), asyncio.create_task(tell_samples(pulse))]
+    tell("ready", len(queue.items))
+    works = [keep_sending(sender, chances) for _ in range(SENDERS)]
+    await until_told([*works, keep_flushing(sender, chances), keep_reloading(hass, chances)])
+    await hass.async_block_till_done()
+    await drain(sender, queue)
+    for task in watching:
+        task.cancel()
+    await hass.async_stop(force=True)
+
+
+def main(folder: Path, seed: int) -> None:
+    """Be the program."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    for platform in PLATFORMS:
+        import_module(f"homeassistant.components.{platform}")
+        import_module(f"custom_components.{DOMAIN}.{platform}")
+    import_module("homeassistant.components.application_credentials")
+    instrument()
+    asyncio.run(live(folder, seed))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))
