@@ -17,6 +17,7 @@ from custom_components.outlook_smtp.outbox.queue import Queue
 from custom_components.outlook_smtp.outbox.spool import FAILED, WAITING
 from custom_components.outlook_smtp.smtp.faults import Fault, Kind, Problem
 from custom_components.outlook_smtp.smtp.submission import Outcome, Refusal
+from tests.conftest import until
 from tests.promises import KEEP_FAILED
 
 from .helpers import (
@@ -220,6 +221,27 @@ async def test_tried_again_as_its_week_ends(
     again = await started_again(queue)
     assert titles(again) == titles(queue) == ["Alarm 3", "Alarm 2"]
     assert not again.failed
+
+
+async def test_stopped_while_one_is_tried_again(queue: Queue, failed: list[str]) -> None:
+    """An automation that is stopped in the middle leaves a message that waits or has failed."""
+    retrying = asyncio.create_task(queue.retry(failed[0]))
+    await until(lambda: len(queue.failed) == 1)
+    retrying.cancel()
+    await until(lambda: titles(queue) == ["Alarm 3", "Alarm 1"])
+    assert retrying.cancelled()
+
+
+async def test_stopped_while_one_is_canceled(queue: Queue) -> None:
+    """Who waits for a message is answered, even if the automation that cancels it is stopped."""
+    queue.on_added = lambda _item: None
+    item = await add(queue)
+    assert item.verdict
+    canceling = asyncio.create_task(queue.cancel(item.spooled.id))
+    await until(lambda: not queue.items)
+    canceling.cancel()
+    assert await asyncio.wait_for(item.verdict, 5) == Verdict()
+    assert not files(queue.spool.folder)
 
 
 async def test_unknown_ones_are_not_tried(queue: Queue, failed: list[str]) -> None:

@@ -187,7 +187,8 @@ class Queue:
             if item.spooled.id == message_id:
                 if item is self.under_way:
                     raise UnderWayError
-                await self._cancel(item)
+                # An automation that is stopped meanwhile does not stop it half-way.
+                await asyncio.shield(asyncio.create_task(self._cancel(item), eager_start=True))
                 return
         await self._discard(self._find_failed(message_id))
 
@@ -213,7 +214,7 @@ class Queue:
 
         """
         chosen = [self._find_failed(message_id)] if message_id else list(self.failed)
-        retried = [await self._retry(failed) for failed in chosen]
+        retried = [await asyncio.shield(self._retry(failed)) for failed in chosen]
         return sum(retried)
 
     async def _retry(self, failed: FailedItem) -> bool:
