@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.standin import Received
 
 from .ledger import Ledger, shown
-from .victim import letter_of
+from .letters import letter_of
 from .ward import Life, Share
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Self
 
-from .victim import letter_of
+from .letters import letter_of
 from .ward import Life, Share
 
 

@@ -7,7 +7,7 @@ from typing import Final
 from tests.standin import Script, StandIn, Step
 from tests.standin.line import Line
 
-from .victim import GONE, LATE
+from .letters import GONE, LATE
 from .ward import wait_until
 
 TRY_LATER: Final = "451 4.7.0 Temporary server error. Please try again later. PRX4"

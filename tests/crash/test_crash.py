@@ -18,9 +18,10 @@ from typing import Final
 import pytest
 
 from .count import Count, Round, complaints, count, left_behind
+from .letters import GONE
 from .moments import Moment
 from .moods import NO_USER, SPLIT, MoodyStandIn
-from .victim import GONE, Order, outbox_of
+from .victim import Order, outbox_of
 from .ward import Life, Ward
 
 KILLS: Final = int(os.environ.get("CRASH_KILLS") or 50)

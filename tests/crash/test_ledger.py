@@ -5,7 +5,8 @@ from collections.abc import Iterable
 import pytest
 
 from .ledger import Ledger
-from .victim import GONE, Order
+from .letters import GONE
+from .victim import Order
 from .ward import Life, Share
 
 ANSWERED = Life(Order(number=1, step=1, seed=1, finish=False), found=0, refused={2})

@@ -7,7 +7,6 @@ happens on the standard output, one line an event, written at once.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
@@ -27,26 +26,18 @@ from homeassistant.core import HomeAssistant, SupportsResponse
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers.storage import STORAGE_DIR
 
-from custom_components.outlook_smtp import mailer
 from custom_components.outlook_smtp.const import DOMAIN
-from custom_components.outlook_smtp.outbox import schedule
-from custom_components.outlook_smtp.outbox.item import Item
 from custom_components.outlook_smtp.outbox.queue import Queue
-from custom_components.outlook_smtp.outbox.record import Record
-from custom_components.outlook_smtp.outbox.spool import Spool, Spooled
-from custom_components.outlook_smtp.smtp.session import Session
-from custom_components.outlook_smtp.smtp.submission import Outcome
 from tests import home
+
+from .letters import letter_of
+from .telling import halt, instrument, tell, tell_found
 
 _LOGGER = logging.getLogger("victim")  # The module itself goes by another name here.
 
-LATE: Final = "late@example.com"  # A recipient whom the server may put off.
-GONE: Final = "gone@example.com"  # One whom it may refuse for good.
 REFUSALS: Final = ("all_recipients_refused", "message_refused")  # Errors that say so.
 PLATFORMS: Final = ("binary_sensor", "button", "event", "notify", "sensor")
 LONGEST_PAUSE: Final = 0.03  # Seconds between two steps.
-_halt_at = ""  # The phase at whose beginning this process stands still.
-BIG: Final = 120_000  # Characters; enough for a write and a submission to take a while.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,22 +71,6 @@ def outbox_of(folder: Path) -> Path:
     return folder / STORAGE_DIR / f"{DOMAIN}.{home.ENTRY_ID}.outbox"
 
 
-def letter_of(number: int) -> dict[str, Any]:
-    """Return a letter; some have two or three recipients, and every eighth is big."""
-    line = f"This is letter {number}.\n"
-    others = [*([GONE] if number % 2 == 0 else []), *([LATE] if number % 3 == 0 else [])]
-    return {
-        "to": [f"n{number}@example.com", *others],
-        "title": f"Letter {number}",
-        "message": line * (BIG // len(line) if number % 8 == 0 else 1),
-    }
-
-
-def tell(*words: object) -> None:
-    """Tell an event at once; a pipe takes a line of this length whole or not at all."""
-    os.write(sys.stdout.fileno(), f"{' '.join(map(str, words))}\n".encode())
-
-
 class WrongClock:
     """The time of day, wrong by some seconds until it is set; no other clock learns of it."""
 
@@ -114,158 +89,6 @@ class WrongClock:
         if self._wrong_by:
             tell("clock", step)
         self._wrong_by = 0.0
-
-
-# What happens inside the integration is told by what is put around its functions.
-
-
-def _begin(phase: str) -> None:
-    """Tell that a phase begins, and stand still there if the order says so."""
-    tell(f"+{phase}")
-    if phase == _halt_at:
-        os.kill(os.getpid(), signal.SIGSTOP)
-
-
-def _told[**P, T](name: str, work: Callable[P, T]) -> Callable[P, T]:
-    """Tell when a function begins and ends."""
-
-    def told(*args: P.args, **kwargs: P.kwargs) -> T:
-        """Do the work."""
-        _begin(name)
-        try:
-            return work(*args, **kwargs)
-        finally:
-            tell(f"-{name}")
-
-    return told
-
-
-def _told_awaitable[**P, T](
-    name: str, work: Callable[P, Awaitable[T]]
-) -> Callable[P, Awaitable[T]]:
-    """Tell when a coroutine begins and ends."""
-
-    async def told(*args: P.args, **kwargs: P.kwargs) -> T:
-        """Do the work."""
-        _begin(name)
-        try:
-            return await work(*args, **kwargs)
-        finally:
-            tell(f"-{name}")
-
-    return told
-
-
-def _tell_passed(work: Callable[[Queue, float], Item | None]) -> Any:
-    """Tell which messages let others pass because they were put off themselves."""
-
-    def first(queue: Queue, now: float) -> Item | None:
-        """Return the first that may be tried now."""
-        chosen = work(queue, now)
-        for item in queue.items:
-            if chosen is None or item is chosen:
-                break
-            if item.not_before > now:
-                tell("passed", _number_of(item.record))
-        return chosen
-
-    return first
-
-
-def _tell_settled(work: Callable[[Queue, Item, Outcome], Awaitable[None]]) -> Any:
-    """Tell for whom messages are gone from the disk, so that nothing may send them again."""
-
-    async def settle(queue: Queue, item: Item, outcome: Outcome) -> None:
-        """Settle a message."""
-        await work(queue, item, outcome)
-        for recipient in outcome.accepted:
-            tell("settled", _number_of(item.record), recipient)
-
-    return settle
-
-
-def _tell_canceled(work: Callable[[Queue, str], Awaitable[None]]) -> Any:
-    """Tell for whom a message is canceled, before it is and after."""
-
-    async def cancel(queue: Queue, message_id: str) -> None:
-        """Cancel a message."""
-        known = (*_waiting(queue), *_failed(queue))
-        spooled = next((one for one in known if one.id == message_id), None)
-        if spooled is None or (queue.under_way and queue.under_way.spooled == spooled):
-            await work(queue, message_id)
-            return
-        tell("cancel", *_named(spooled))
-        await work(queue, message_id)
-        tell("canceled", *_named(spooled))
-
-    return cancel
-
-
-def _tell_retried(work: Callable[[Queue, str | None], Awaitable[int]]) -> Any:
-    """Tell which failed messages wait again, before they do and after."""
-
-    async def retry(queue: Queue, message_id: str | None = None) -> int:
-        """Let failed messages wait again."""
-        for spooled in _failed(queue):
-            if message_id in (None, spooled.id):
-                tell("retry", *_named(spooled))
-        count = await work(queue, message_id)
-        tell("retried", count)
-        return count
-
-    return retry
-
-
-def _waiting(queue: Queue) -> list[Spooled]:
-    """Return the messages that wait."""
-    return [item.spooled for item in queue.items]
-
-
-def _failed(queue: Queue) -> list[Spooled]:
-    """Return the messages that are kept aside."""
-    return [entry.failure.spooled for entry in queue.failed]
-
-
-def _named(spooled: Spooled) -> tuple[str, ...]:
-    """Return the number of a letter and for whom it is there."""
-    return _number_of(spooled.record), *spooled.record.envelope.recipients
-
-
-def _number_of(record: Record) -> str:
-    """Return the number of a letter."""
-    return record.title.rpartition(" ")[2]
-
-
-def instrument() -> None:
-    """Tell what goes on inside, and let nothing wait for the sake of a real server."""
-    for owner, name, phase, wrap in (
-        (mailer, "compose", "compose", _told),
-        (Spool, "open", "open", _told),
-        (Spool, "write", "write", _told),
-        (Session, "open", "connect", _told_awaitable),
-        (Session, "submit", "submit", _told_awaitable),
-        (Queue, "settle", "settle", _told_awaitable),
-        (Spool, "fail", "keep_aside", _told),
-        (Spool, "narrow", "narrow", _told),
-        (Spool, "delete", "delete", _told),
-        (Queue, "cancel", "cancel", _told_awaitable),
-        (Queue, "retry", "retry", _told_awaitable),
-    ):
-        work = getattr(owner, name)
-        told: Any = wrap(phase, work)
-        setattr(owner, name, staticmethod(told) if hasattr(work, "__self__") else told)
-    pace = schedule.Pace
-    for owner, name, value in (
-        (Queue, "first", _tell_passed(Queue.first)),
-        (Queue, "settle", _tell_settled(Queue.settle)),
-        (Queue, "cancel", _tell_canceled(Queue.cancel)),
-        (Queue, "retry", _tell_retried(Queue.retry)),
-        (schedule, "Pace", lambda: pace(per_minute=0)),
-        (schedule, "FIRST_DELAY", 0.02),
-        (schedule, "LAST_DELAY", 0.1),
-    ):
-        getattr(owner, name)  # What is gone from there would not be missed.
-        setattr(owner, name, value)
 
 
 class Sender:
@@ -353,13 +176,11 @@ class Sender:
 
 async def live(folder: Path, order: Order) -> None:
     """Send letters until killed, or until all is sent."""
-    global _halt_at  # noqa: PLW0603 - Each victim is a process of its own.
-    _halt_at = order.halt
+    halt.phase = order.halt
     clock = WrongClock(order.clock)
     hass = await home.start(folder, DOMAIN)
     queue: Queue = home.entry_of(hass, DOMAIN).runtime_data.mailer.queue
-    for spooled in (*_waiting(queue), *_failed(queue)):
-        tell("found", *_named(spooled))
+    tell_found(queue)
     tell("ready", len(queue.items))
     sender = Sender(hass, order)
     steps = count()

@@ -17,7 +17,7 @@ from homeassistant.helpers.storage import STORAGE_DIR
 from custom_components.outlook_smtp.const import DOMAIN
 from tests.standin import closed_port
 
-from .victim import letter_of
+from .letters import letter_of
 from .ward import PROJECT, wait_until
 
 START_LIMIT: Final = 60.0  # Seconds.

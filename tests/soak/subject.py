@@ -25,7 +25,9 @@ from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from custom_components.outlook_smtp.const import DOMAIN
 from custom_components.outlook_smtp.outbox.queue import Queue
 from tests import home
-from tests.crash.victim import PLATFORMS, REFUSALS, Order, Sender, instrument, letter_of, tell
+from tests.crash.letters import letter_of
+from tests.crash.telling import instrument, tell
+from tests.crash.victim import PLATFORMS, REFUSALS, Order, Sender
 
 _LOGGER = logging.getLogger("subject")
 
