@@ -4,7 +4,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from pathlib import Path
 from typing import Self
+
+from custom_components.outlook_smtp.outbox.record import read_head
 
 from .letters import letter_of
 from .ward import Life, Share
@@ -60,6 +63,17 @@ class Ledger:
         self.received.update(received)
         self.canceled.update(life.cancel)
         self.is_canceled.update(life.canceled)
+
+
+def shares_in(outbox: Path) -> list[list[Share]]:
+    """Return for whom there are letters in a folder, by the message."""
+    found = []
+    for path in outbox.rglob("*.msg"):
+        with path.open("rb") as file:
+            record = read_head(file)
+        number = int(record.title.rpartition(" ")[2])
+        found.append([(number, recipient) for recipient in record.envelope.recipients])
+    return found
 
 
 def shown(shares: Iterable[Share]) -> list[str]:

@@ -12,6 +12,7 @@ import pytest
 from tests.standin import Script, Step
 
 from .count import Count, Round, complaints, count, left_behind
+from .ledger import shares_in
 from .moods import MoodyStandIn
 from .victim import Order, outbox_of
 from .ward import Life, wait_until
@@ -45,7 +46,7 @@ def test_whole_home_assistant_keeps_its_word(
             """Let Home Assistant live, and note what the server received meanwhile."""
             before = len(server.received)
             order = Order(number=0, step=0, seed=0, finish=finish)
-            one = Life(order, found=len(left_behind(outbox)))
+            one = Life(order, found=len(left_behind(outbox)), found_shares=shares_in(outbox))
             whole.start()
             yield one
             whole.kill()
