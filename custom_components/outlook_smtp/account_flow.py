@@ -16,6 +16,7 @@ from .account_forms import OTHER_SERVER_FORM, SERVER_FORM
 from .const import CONF_ACCOUNT_KIND, CONF_SECURITY, DOMAIN
 from .coordinator import OutlookSmtpConfigEntry
 from .exceptions import fault_placeholders
+from .foreign_text import shown
 from .message.problems import LetterError, check_line
 from .message.text import one_line
 from .sign_in import async_note_sign_in
@@ -78,7 +79,7 @@ class AccountFlow(AbstractOAuth2FlowHandler):
             return self.async_show_progress(
                 step_id="check",
                 progress_action=self._check.stage,
-                description_placeholders=self._placeholders(),
+                description_placeholders=shown(self._placeholders()),
                 progress_task=self._check.async_news(),
             )
         self._fault = self._check.fault
@@ -184,11 +185,13 @@ class AccountFlow(AbstractOAuth2FlowHandler):
         """Show a form with what was typed before, except the password."""
         typed = {**self._data, **user_input}
         typed.pop(CONF_PASSWORD, None)
+        texts = self._placeholders()
         return self.async_show_form(
             step_id=step_id,
             data_schema=self.add_suggested_values_to_schema(form, typed),
             errors=errors,
-            description_placeholders=self._placeholders(),
+            # What the last attempt met is an error of the form.
+            description_placeholders=shown(texts, in_errors=texts),
         )
 
     def _placeholders(self) -> dict[str, str]:
