@@ -200,7 +200,9 @@ class AccountFlow(AbstractOAuth2FlowHandler):
         server = self._checked or Server("", PORTS[Security.STARTTLS])
         address = self._data.get(CONF_EMAIL, "")
         username = one_line(self._data.get(CONF_USERNAME, ""))
-        return {**fault_placeholders(fault, address, server), "value": username}
+        # Home Assistant would give the title as it is.
+        name = "" if self.source == SOURCE_USER else self._entry.title
+        return {**fault_placeholders(fault, address, server), "value": username, "name": name}
 
 
 def _server_of(data: Mapping[str, Any]) -> Server:

@@ -110,5 +110,5 @@ class AccountRepair(RepairsFlow):
             step_id=step_id,
             data_schema=vol.Schema({}),
             errors=errors,
-            description_placeholders=shown(texts),
+            description_placeholders=shown(texts, in_errors={"answer"}),
         )

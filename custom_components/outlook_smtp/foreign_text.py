@@ -12,9 +12,8 @@ from urllib.parse import quote as encode
 
 from .message.text import one_line
 
-# What only errors name, or a block of code, and what descriptions share with titles or errors.
-_IN_ERRORS: Final = frozenset({"answer", "code", "stranger", "value"})
-_SHARED: Final = frozenset({"account", "address", "mailbox"})
+# What descriptions share with titles or errors.
+_SHARED: Final = frozenset({"account", "address", "mailbox", "name"})
 
 _GAP: Final = "\u2060"  # A word joiner: nobody sees it, and it is no part of any markup.
 # Links to itself at most.
@@ -24,7 +23,7 @@ _ADDRESS: Final = re.compile(
 )
 # What Markdown takes for more than itself; an underscore inside a word is none of it.
 _MARKUP: Final = re.compile(
-    r"[\\`*\[\]<>~@]|(?<!\w)_|_(?!\w)|&(?=#?\w{1,40};)|:(?=//)|(?<=www)\.|^[-+=#|](?=.)",
+    r"[\\`*\[\]<>~@]|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w{1,40};)|:(?=//)|(?<=www)\.|^[-+=#|](?=.)",
     re.IGNORECASE,
 )
 _NUMBER: Final = re.compile(r"^(\d{1,9})(?=[.)](?:\s|$))")
@@ -83,7 +82,7 @@ def shown(texts: Mapping[str, str], in_errors: Collection[str] = ()) -> dict[str
 
     Args:
         texts: By their placeholders. What is `Markdown` is kept.
-        in_errors: Placeholders that only errors name, besides the usual ones.
+        in_errors: Placeholders that only the errors of a form name, or a block of code.
 
     """
     return {key: _show(key, text, in_errors) for key, text in texts.items()}
@@ -95,4 +94,4 @@ def _show(key: str, text: str, in_errors: Collection[str]) -> str:
         return str(text)
     if key in _SHARED:
         return shared(text)
-    return plain(text) if key in _IN_ERRORS or key in in_errors else str(quote(text))
+    return plain(text) if key in in_errors else str(quote(text))

@@ -85,7 +85,7 @@ class OutlookSmtpOptionsFlow(OptionsFlow):
                 FORM, user_input or self.config_entry.options
             ),
             errors=errors,
-            description_placeholders=shown(placeholders),
+            description_placeholders=shown(placeholders, in_errors=placeholders),
         )
 
 

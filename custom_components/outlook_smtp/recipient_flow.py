@@ -64,7 +64,7 @@ class RecipientFlow(ConfigSubentryFlow):
             step_id=step_id,
             data_schema=self.add_suggested_values_to_schema(FORM, user_input or before),
             errors=errors,
-            description_placeholders=shown(placeholders),
+            description_placeholders=shown(placeholders, in_errors=placeholders),
         )
 
     def _is_taken(self, title: str) -> bool:

@@ -14,7 +14,7 @@ from homeassistant.data_entry_flow import AbortFlow
 
 from .account_repair import AccountRepair
 from .const import DOMAIN
-from .foreign_text import quote, shown
+from .foreign_text import shown
 from .issues import (
     FILES_SET_ASIDE,
     MESSAGES_DISCARDED,
@@ -84,11 +84,10 @@ class PasswordRepair(HealthRepair):
         self, user_input: dict[str, str] | None = None
     ) -> RepairsFlowResult:
         """Tell what the look has met, and offer the same choice again."""
-        texts = self._texts()
         return self.async_show_menu(
             step_id="still_refused",
             menu_options=["sign_in", "check"],
-            description_placeholders=shown(texts | {"answer": quote(texts["answer"])}),
+            description_placeholders=shown(self._texts()),
         )
 
     async def async_step_sign_in(
