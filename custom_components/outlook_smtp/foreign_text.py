@@ -23,13 +23,13 @@ _ADDRESS: Final = re.compile(
 )
 # What Markdown takes for more than itself; an underscore inside a word is none of it.
 _MARKUP: Final = re.compile(
-    r"[\\`*\[\]<>~@]|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w{1,40};)|:(?=//)|(?<=www)\.|^[-+=#|](?=.)",
+    r"[\\`*\[\]<>~@]|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w{1,40};)|:(?=//)|(?<=www)\.|^(?:[+=#|]|-(?=.))",
     re.IGNORECASE,
 )
 _NUMBER: Final = re.compile(r"^(\d{1,9})(?=[.)](?:\s|$))")
 _DISGUISE: Final = re.compile(r"[<\]]")
 _WEB_ADDRESS: Final = re.compile(r"://|www\.", re.IGNORECASE)
-_BLOCK: Final = re.compile(r"[-+=#|>`~*_](?=.)|\d{1,9}[.)](?:\s|$)")
+_BLOCK: Final = re.compile(r"[+=#|>`~*_]|-(?=.)|\d{1,9}[.)](?:\s|$)")
 _LINK: Final = re.compile(r"https?://[^/]", re.IGNORECASE)
 
 

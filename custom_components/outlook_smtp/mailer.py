@@ -27,7 +27,7 @@ from .message.content import Content
 from .message.letter import Letter
 from .message.mailbox import Mailbox
 from .outbox.courier import Courier
-from .outbox.delivery import Contact, Delivery, Event, Verdict, discreet
+from .outbox.delivery import Contact, Delivery, Event, Verdict, veiled
 from .outbox.item import Item
 from .outbox.queue import Queue
 from .outbox.record import Record
@@ -260,7 +260,7 @@ class Mailer:
         fault = faults.pop()
         if faults or fault.problem is Problem.RECIPIENT_REFUSED:
             return refusal_error(verdict.refused, (), hidden)
-        return fault_error(discreet(fault, hidden), self.account.address, self.account.server)
+        return fault_error(veiled(fault, hidden), self.account.address, self.account.server)
 
     @callback
     def _async_tell(self, contact: Contact) -> None:

@@ -4,6 +4,7 @@ import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 import json
+import re
 from typing import Any, Final
 
 from homeassistant.components import persistent_notification
@@ -12,6 +13,7 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.data_entry_flow import FlowManager
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import issue_registry as ir
+from homeassistant.helpers.template import Template
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
@@ -27,7 +29,8 @@ from ..standin import Identity, Script, StandIn, Step
 from ..standin.identity_script import Endpoint, Misstep
 from ..standin.identity_wording import Refusal
 from ..test_config_flow import Dialog
-from ..test_repository import INTEGRATION, read_json
+from ..test_dashboard import cards
+from ..test_repository import INTEGRATION, ROOT, read_json
 from .test_markdown import EVIL, Page
 
 BASIC = f"535 5.7.139 Authentication unsuccessful, basic authentication is disabled. {EVIL}"
@@ -37,7 +40,17 @@ IN_ERRORS: Final = frozenset(
     {"answer", "code", "hint", "host", "port", "reply", "stranger", "value"}
 )
 ON_PURPOSE: Final = frozenset({"account_url", "docs_url", "outlook_url", "url"})
-MARKUP: Final = ("link", "image", "html", "heading", "fence", "code_block", "table", "hr", "bullet")
+MARKUP: Final[tuple[str, ...]] = (
+    "link",
+    "image",
+    "html",
+    "heading",
+    "fence",
+    "code_block",
+    "table",
+    "hr",
+    "bullet",
+)
 
 
 @dataclass(frozen=True)
@@ -284,6 +297,25 @@ async def test_the_repair_of_the_built_in_integration(
     await repair.open(BUILT_IN_SMTP, smtp)
     await repair.submit()
     seen.check(BUILT_IN_SMTP, "copy")
+
+
+async def test_the_examples_that_show_markdown(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+) -> None:
+    """The dashboard, and the notification of the blueprint, quote the server and nothing else."""
+    reply = f"535 5.7.139 Authentication unsuccessful {EVIL}"
+    standin.mailboxes[ADDRESS].script = Script(replies={Step.AUTH: reply})
+    await account.runtime_data.async_refresh()
+    await hass.async_block_till_done()
+    blueprint = (ROOT / "blueprints/automation/outlook_smtp/mail_trouble.yaml").read_text()
+    [notice] = re.findall(r"message: >-\n +(\{\{ message \| .*)", blueprint)
+    contents = [card["content"] for card in cards() if "server_reply" in card.get("content", "")]
+    for content in (*contents, notice):
+        shown = Template(content, hass).async_render({"message": reply}, parse_result=False)
+        page = Page.of(shown)
+        assert reply in page.text
+        assert {extra.split()[0] for extra in page.extras} <= {"strong_open", "strong_close"}
+    assert len(contents) == 2
 
 
 # What the code says

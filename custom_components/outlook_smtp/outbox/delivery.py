@@ -36,7 +36,7 @@ def without(hidden: Collection[str], text: str) -> str:
     return re.sub("|".join(map(re.escape, hidden)), "…", text, flags=re.IGNORECASE)
 
 
-def discreet(fault: Fault, hidden: Collection[str]) -> Fault:
+def veiled(fault: Fault, hidden: Collection[str]) -> Fault:
     """Return a fault that names no blind copy: what holds an account is shown in many places."""
     return replace(fault, text=without(hidden, fault.text)) if hidden else fault
 
