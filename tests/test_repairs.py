@@ -13,7 +13,8 @@ from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.outlook_smtp import account_repair
 from custom_components.outlook_smtp.const import DOMAIN
-from custom_components.outlook_smtp.issues import ACCOUNT_ISSUES, HEALTH_ISSUES, PROBLEMS, quote
+from custom_components.outlook_smtp.foreign_text import quote
+from custom_components.outlook_smtp.issues import ACCOUNT_ISSUES, HEALTH_ISSUES, PROBLEMS
 from custom_components.outlook_smtp.smtp.faults import Kind
 from custom_components.outlook_smtp.smtp.replies import CATALOGUE as REPLIES
 from custom_components.outlook_smtp.smtp_import import BUILT_IN_SMTP
@@ -320,7 +321,7 @@ def test_no_text_holds_markup() -> None:
     ("text", "shown"),
     [
         ("smtp_auth_disabled", "smtp_auth_disabled"),
-        ("_so_ *it* [is](http://x) `<b>`", r"\_so\_ \*it\* \[is\](http://x) \`\<b\>\`"),
+        ("_so_ *it* [is](http://x) `<b>`", r"\_so\_ \*it\* \[is\](http\://x) \`\<b\>\`"),
         ("a & b &amp; &#60;", r"a & b \&amp; \&#60;"),
         ("back\\slash ~~gone~~", r"back\\slash \~\~gone\~\~"),
     ],

@@ -13,6 +13,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
+from custom_components.outlook_smtp.issues import describe_failed
 from custom_components.outlook_smtp.outbox.item import UnknownMessageError
 
 from .conftest import ADDRESS, until
@@ -52,7 +53,7 @@ async def test_failed_messages_are_shown_and_sent_again(
     assert placeholders(issue)["count"] == "2"
     await repair.open("messages_failed", account)
     lines = [line for line in repair.text.splitlines() if line.startswith("- ")]
-    assert lines[0].startswith(rf"- **\[Click\](http://evil)** → {ANNA} · 20")
+    assert lines[0].startswith(rf"- **\[Click\](http\://evil)** → {ANNA} · 20")
     assert lines[1].startswith(f"- **Door** → {ANNA} · 20")
     assert lines[1].endswith(r" · 554 5.6.0 Not \*like\* this")
     await repair.choose("send_again")
@@ -149,7 +150,7 @@ async def test_message_that_expired_is_shown_with_what_is_known(
     freezer.tick(49 * 3600)
     assert await hass.config_entries.async_setup(account.entry_id)
     await until(lambda: raised(hass) == ["messages_failed"])
-    text = placeholders(find_issue(hass, "messages_failed", account))["messages"]
+    text = describe_failed(account)["messages"]
     assert text.startswith(f"- **Old** → {ANNA} · 20")
     assert text.endswith(" · expired")
 

@@ -16,6 +16,7 @@ from .account_forms import OTHER_SERVER_FORM, SERVER_FORM
 from .const import CONF_ACCOUNT_KIND, CONF_SECURITY, DOMAIN
 from .coordinator import OutlookSmtpConfigEntry
 from .exceptions import fault_placeholders
+from .foreign_text import shown
 from .message.problems import LetterError, check_line
 from .message.text import one_line
 from .sign_in import async_note_sign_in
@@ -78,7 +79,7 @@ class AccountFlow(AbstractOAuth2FlowHandler):
             return self.async_show_progress(
                 step_id="check",
                 progress_action=self._check.stage,
-                description_placeholders=self._placeholders(),
+                description_placeholders=shown(self._placeholders()),
                 progress_task=self._check.async_news(),
             )
         self._fault = self._check.fault
@@ -184,11 +185,13 @@ class AccountFlow(AbstractOAuth2FlowHandler):
         """Show a form with what was typed before, except the password."""
         typed = {**self._data, **user_input}
         typed.pop(CONF_PASSWORD, None)
+        texts = self._placeholders()
         return self.async_show_form(
             step_id=step_id,
             data_schema=self.add_suggested_values_to_schema(form, typed),
             errors=errors,
-            description_placeholders=self._placeholders(),
+            # What the last attempt met is an error of the form.
+            description_placeholders=shown(texts, in_errors=texts),
         )
 
     def _placeholders(self) -> dict[str, str]:
@@ -197,7 +200,9 @@ class AccountFlow(AbstractOAuth2FlowHandler):
         server = self._checked or Server("", PORTS[Security.STARTTLS])
         address = self._data.get(CONF_EMAIL, "")
         username = one_line(self._data.get(CONF_USERNAME, ""))
-        return {**fault_placeholders(fault, address, server), "value": username}
+        # Home Assistant would give the title as it is.
+        name = "" if self.source == SOURCE_USER else self._entry.title
+        return {**fault_placeholders(fault, address, server), "value": username, "name": name}
 
 
 def _server_of(data: Mapping[str, Any]) -> Server:

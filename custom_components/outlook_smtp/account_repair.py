@@ -12,6 +12,7 @@ import voluptuous as vol
 
 from .const import DOMAIN
 from .coordinator import HealthCoordinator, OutlookSmtpConfigEntry
+from .foreign_text import plain, shown
 from .issues import describe_account
 from .outbox.delivery import Contact, Delivery
 from .outbox.queue import Queue
@@ -34,7 +35,7 @@ class AccountRepair(RepairsFlow):
         if entry is None:
             raise AbortFlow("account_gone")
         if entry.state is not ConfigEntryState.LOADED:
-            raise AbortFlow("account_not_loaded", {"account": entry.title})
+            raise AbortFlow("account_not_loaded", shown({"account": entry.title}))
         return entry
 
     @property
@@ -90,14 +91,14 @@ class AccountRepair(RepairsFlow):
                 context={
                     "source": source,
                     "entry_id": entry.entry_id,
-                    "title_placeholders": {"name": entry.title},
+                    "title_placeholders": {"name": plain(entry.title)},
                     "unique_id": entry.unique_id,
                 },
                 data=data,
             )
         return self.async_abort(
             reason="sign_in_started",
-            description_placeholders=describe_account(entry),
+            description_placeholders=shown(describe_account(entry)),
             next_flow=(FlowType.CONFIG_FLOW, flow["flow_id"]),
         )
 
@@ -109,5 +110,5 @@ class AccountRepair(RepairsFlow):
             step_id=step_id,
             data_schema=vol.Schema({}),
             errors=errors,
-            description_placeholders=texts,
+            description_placeholders=shown(texts, in_errors={"answer"}),
         )

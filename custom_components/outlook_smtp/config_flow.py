@@ -16,6 +16,7 @@ from homeassistant.core import callback
 
 from .const import CONF_IMPLEMENTATION, DOMAIN, SUBENTRY_RECIPIENT
 from .coordinator import OutlookSmtpConfigEntry
+from .foreign_text import shown
 from .options_flow import OutlookSmtpOptionsFlow
 from .password_flow import PASSWORD_STEPS, PasswordFlow
 from .recipient_flow import RecipientFlow
@@ -103,5 +104,5 @@ class OutlookSmtpConfigFlow(PasswordFlow, SignInFlow, domain=DOMAIN):
         return self.async_show_menu(
             step_id=step_id,
             menu_options=options,
-            description_placeholders=self._placeholders(),
+            description_placeholders=shown(self._placeholders()),
         )

@@ -1,6 +1,6 @@
 """Maps what the rooms report to translated Home Assistant exceptions, in one place."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 import logging
 from typing import Final
@@ -12,6 +12,7 @@ from homeassistant.helpers.translation import async_get_cached_translations
 
 from .const import ATTR_BCC, DOMAIN
 from .message.problems import LetterError
+from .outbox.delivery import without
 from .outbox.item import OutboxFullError
 from .outbox.queue import Queue
 from .smtp.account import Server
@@ -23,6 +24,7 @@ _LOGGER = logging.getLogger(__name__)
 
 # Fields whose values neither the log nor an event repeats.
 _PRIVATE: Final = frozenset({ATTR_BCC, ATTR_TITLE})
+_BLIND: Final = "Bcc"  # In the place of an address.
 
 
 def fault_placeholders(fault: Fault, address: str, server: Server) -> dict[str, str]:
@@ -45,14 +47,23 @@ def fault_error(fault: Fault, address: str, server: Server) -> HomeAssistantErro
     )
 
 
-def refusal_error(refused: Sequence[Refusal], accepted: Sequence[str]) -> HomeAssistantError:
-    """Return the error that names the recipients who were refused, each with the server's words."""
+def refusal_error(
+    refused: Sequence[Refusal], accepted: Sequence[str], hidden: Collection[str] = ()
+) -> HomeAssistantError:
+    """Return the error that names the recipients who were refused, each with the server's words.
+
+    Those of blind copies are `hidden`: Home Assistant writes the errors of automations to its log.
+    """
     return HomeAssistantError(
         translation_domain=DOMAIN,
         translation_key="some_recipients_refused" if accepted else "all_recipients_refused",
         translation_placeholders={
-            "refused": "; ".join(f"{item.recipient} ({item.fault.reply})" for item in refused),
-            "accepted": ", ".join(accepted),
+            "refused": "; ".join(
+                f"{_BLIND if item.recipient in hidden else item.recipient}"
+                f" ({without(hidden, item.fault.reply)})"
+                for item in refused
+            ),
+            "accepted": ", ".join(_BLIND if each in hidden else each for each in accepted),
         },
     )
 

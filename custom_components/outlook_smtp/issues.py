@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
-import re
 from typing import Final
 
 from homeassistant.const import CONF_HOST, CONF_PASSWORD
@@ -14,6 +13,7 @@ from homeassistant.util import dt as dt_util
 from .const import DOMAIN
 from .coordinator import Health, OutlookSmtpConfigEntry
 from .exceptions import fault_error
+from .foreign_text import Markdown, quote, shown
 from .outbox.delivery import Delivery
 from .outbox.spool import SET_ASIDE, Failure
 from .smtp.faults import Fault, Kind, Problem
@@ -55,8 +55,8 @@ MOST_LISTED: Final = 10  # Messages or files.
 MOST_NAMED: Final = 5  # Recipients of each.
 MOST_TITLE: Final = 100  # Characters.
 
-# What Markdown takes for more than itself; an underscore inside a word is none of it.
-_MARKUP: Final = re.compile(r"[\\`*\[\]<>~]|(?<!\w)_|_(?!\w)|&(?=#?\w+;)")
+# What messages say, and to whom: everybody may list issues, but only administrators open them.
+_PRIVATE: Final = "messages"
 
 
 class AccountIssues:
@@ -143,6 +143,7 @@ class AccountIssues:
         severity: ir.IssueSeverity = ir.IssueSeverity.ERROR,
     ) -> None:
         """Raise an issue, or bring it up to date."""
+        placeholders.pop(_PRIVATE, None)
         ir.async_create_issue(
             self._hass,
             DOMAIN,
@@ -151,7 +152,7 @@ class AccountIssues:
             is_fixable=True,
             severity=severity,
             translation_key=key,
-            translation_placeholders=placeholders,
+            translation_placeholders=shown(placeholders),
         )
 
     def _clear(self, key: str) -> None:
@@ -176,8 +177,8 @@ def describe_account(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
     return {
         "account": entry.title,
         "entry_id": entry.entry_id,
-        "account_url": "https://account.microsoft.com",
-        "outlook_url": "https://outlook.com",
+        "account_url": Markdown("https://account.microsoft.com"),
+        "outlook_url": Markdown("https://outlook.com"),
     }
 
 
@@ -191,9 +192,9 @@ def describe_health(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
     return {
         **describe_account(entry),
         "since": tell_time(health.since or dt_util.utcnow()),
-        "reply": quote(health.reply or "-"),
+        "reply": health.reply or "-",
         "answer": health.reply or "-",
-        "explanation": quote(str(fault_error(fault, account.address, account.server))),
+        "explanation": str(fault_error(fault, account.address, account.server)),
     }
 
 
@@ -213,7 +214,7 @@ def describe_outbox(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
         "size": f"{queue.size / 1e6:.1f}",
         "max_count": str(queue.limits.messages),
         "max_size": f"{queue.limits.size / 1e6:.0f}",
-        "reply": quote(answer),
+        "reply": answer,
         "answer": answer,
     }
 
@@ -249,7 +250,7 @@ def describe_set_aside(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
     return {
         **describe_account(entry),
         "count": str(len(queue.set_aside)),
-        "files": quote(", ".join(latest)),
+        "files": ", ".join(latest),
         "folder": str(queue.spool.folder / SET_ASIDE),
     }
 
@@ -259,20 +260,15 @@ def tell_time(moment: datetime) -> str:
     return dt_util.as_local(moment).strftime("%Y-%m-%d %H:%M")
 
 
-def quote(text: str) -> str:
-    """Return the words of a stranger so that Markdown shows them as they are."""
-    return _MARKUP.sub(r"\\\g<0>", text)
-
-
-def _list_messages(failures: Sequence[Failure]) -> str:
+def _list_messages(failures: Sequence[Failure]) -> Markdown:
     """Return a line about each of the first messages."""
-    return "\n".join(map(_describe_message, failures[:MOST_LISTED]))
+    return Markdown("\n".join(map(_describe_message, failures[:MOST_LISTED])))
 
 
 def _describe_message(failure: Failure) -> str:
     """Return a line about a message: its title, its recipients, when it failed, and why."""
     record = failure.spooled.record
-    recipients = quote(_name_some(record.envelope.recipients))
+    recipients = _name_some(record.envelope.recipients)
     failed = tell_time(dt_util.utc_from_timestamp(failure.failed_at))
     reply = quote(failure.reply or failure.problem or failure.event)
     return f"- **{quote(record.title[:MOST_TITLE])}** → {recipients} · {failed} · {reply}"
@@ -280,7 +276,7 @@ def _describe_message(failure: Failure) -> str:
 
 def _name_some(recipients: Sequence[str]) -> str:
     """Return the first of the recipients, and how many more there are."""
-    named = ", ".join(recipients[:MOST_NAMED])
+    named = ", ".join(map(quote, recipients[:MOST_NAMED]))
     more = len(recipients) - MOST_NAMED
     return f"{named}, +{more}" if more > 0 else named
 

@@ -27,7 +27,7 @@ from .message.content import Content
 from .message.letter import Letter
 from .message.mailbox import Mailbox
 from .outbox.courier import Courier
-from .outbox.delivery import Contact, Delivery, Event, Verdict
+from .outbox.delivery import Contact, Delivery, Event, Verdict, veiled
 from .outbox.item import Item
 from .outbox.queue import Queue
 from .outbox.record import Record
@@ -55,7 +55,8 @@ class Receipt:
     """The word that a message was sent or is safe, for whom, and what the server said.
 
     `id` is the outbox's name of the message; `waiting` are those for whom it is tried again, and
-    `problem` is what blocks delivery, where known. `missing` could not be attached.
+    `problem` is what blocks delivery, where known. `missing` could not be attached, and `hidden`
+    get blind copies.
     """
 
     id: str
@@ -67,6 +68,7 @@ class Receipt:
     reply: str
     problem: Problem | None
     missing: tuple[tuple[str, str], ...] = ()
+    hidden: tuple[str, ...] = ()
 
     @property
     def status(self) -> Status:
@@ -96,7 +98,7 @@ class Receipt:
     def raise_for_refused(self) -> None:
         """Raise the error that names the refused recipients, if there are any."""
         if self.refused:
-            raise refusal_error(self.refused, self.accepted + self.waiting)
+            raise refusal_error(self.refused, self.accepted + self.waiting, self.hidden)
 
 
 class Mailer:
@@ -200,7 +202,7 @@ class Mailer:
         verdict = await self._wait(item, deadline)
         if verdict.accepted or verdict.waiting:
             return _receipt(item, verdict)
-        raise self._refusal(verdict)
+        raise self._refusal(verdict, item.record.hidden)
 
     async def _keep(self, letter: Letter) -> Item:
         """Compose a letter and put it into the outbox, in the order of the calls."""
@@ -248,7 +250,7 @@ class Mailer:
             self.queue.put_off(item)
             return await asyncio.shield(item.verdict)
 
-    def _refusal(self, verdict: Verdict) -> HomeAssistantError:
+    def _refusal(self, verdict: Verdict, hidden: tuple[str, ...]) -> HomeAssistantError:
         """Return the error that says why nobody gets a message."""
         faults = {refusal.fault for refusal in verdict.refused}
         if not faults:
@@ -257,8 +259,8 @@ class Mailer:
             )
         fault = faults.pop()
         if faults or fault.problem is Problem.RECIPIENT_REFUSED:
-            return refusal_error(verdict.refused, ())
-        return fault_error(fault, self.account.address, self.account.server)
+            return refusal_error(verdict.refused, (), hidden)
+        return fault_error(veiled(fault, hidden), self.account.address, self.account.server)
 
     @callback
     def _async_tell(self, contact: Contact) -> None:
@@ -280,6 +282,7 @@ def _receipt(item: Item, verdict: Verdict) -> Receipt:
         reply=fault.reply if fault else verdict.reply,
         problem=fault.problem if fault else None,
         missing=item.record.missing,
+        hidden=item.record.hidden,
     )
 
 

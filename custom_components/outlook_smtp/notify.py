@@ -1,25 +1,28 @@
 """Notify entities: one for the account itself and one for each recipient."""
 
-from typing import override
+from typing import Final, override
 
 from homeassistant.components.notify import (
     ATTR_TITLE_DEFAULT,
+    DOMAIN as NOTIFY_DOMAIN,
     NotifyEntity,
     NotifyEntityFeature,
 )
 from homeassistant.config_entries import ConfigSubentry
 from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .const import CONF_RECIPIENTS
+from .const import CONF_RECIPIENTS, DOMAIN
 from .coordinator import OutlookSmtpConfigEntry
 from .entity import OutlookSmtpEntity
 from .exceptions import letter_errors
-from .mailer import Receipt
+from .mailer import Mailer, Receipt
 from .message.letter import Letter
 from .message.mailbox import Mailbox, parse_mailboxes
 
 PARALLEL_UPDATES = 0
+_KEY: Final = "mail"
 
 
 async def async_setup_entry(
@@ -46,7 +49,7 @@ class MailNotifyEntity(OutlookSmtpEntity, NotifyEntity):
         self, entry: OutlookSmtpConfigEntry, subentry: ConfigSubentry | None = None
     ) -> None:
         """Stand for a recipient, or for the account itself."""
-        super().__init__(entry, "mail", subentry)
+        super().__init__(entry, _KEY, subentry)
         self.mailer = entry.runtime_data.mailer
         self.mailboxes: tuple[Mailbox, ...] = (
             parse_mailboxes(subentry.data[CONF_RECIPIENTS], CONF_RECIPIENTS)
@@ -70,3 +73,17 @@ class MailNotifyEntity(OutlookSmtpEntity, NotifyEntity):
         accepted = {address.lower() for address in receipt.accepted}
         if any(mailbox.envelope.lower() in accepted for mailbox in self.mailboxes):
             self._async_record_notification()
+
+
+def own_entity_id(hass: HomeAssistant, mailer: Mailer) -> str | None:
+    """Return the id of the notify entity of the account itself, disabled or not, if it has one."""
+    registry = er.async_get(hass)
+    entries: list[OutlookSmtpConfigEntry] = hass.config_entries.async_loaded_entries(DOMAIN)
+    return next(
+        (
+            registry.async_get_entity_id(NOTIFY_DOMAIN, DOMAIN, f"{entry.entry_id}_{_KEY}")
+            for entry in entries
+            if entry.runtime_data.mailer is mailer
+        ),
+        None,
+    )

@@ -28,6 +28,7 @@ from .const import (
     DEFAULT_MAX_SIZE,
     DEFAULT_TIMEOUT,
 )
+from .foreign_text import shown
 from .message.mailbox import Mailbox, check_mailbox, parse_mailboxes
 from .message.problems import LetterError
 from .message.text import one_line
@@ -84,7 +85,7 @@ class OutlookSmtpOptionsFlow(OptionsFlow):
                 FORM, user_input or self.config_entry.options
             ),
             errors=errors,
-            description_placeholders=placeholders,
+            description_placeholders=shown(placeholders, in_errors=placeholders),
         )
 
 

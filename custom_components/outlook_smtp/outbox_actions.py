@@ -1,6 +1,7 @@
 """The actions that look after the outbox: flush, list, cancel, retry."""
 
 from datetime import timedelta
+from functools import partial
 from math import inf
 import time
 from typing import Any, Final
@@ -13,6 +14,7 @@ from homeassistant.core import (
     callback,
 )
 from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.service import async_register_admin_service
 from homeassistant.util import dt as dt_util
 import voluptuous as vol
 
@@ -33,8 +35,8 @@ _ACCOUNT: Final[dict[vol.Marker, Any]] = {vol.Optional(ATTR_CONFIG_ENTRY_ID): cv
 
 @callback
 def async_setup_outbox_actions(hass: HomeAssistant) -> None:
-    """Register the actions."""
-    register = hass.services.async_register
+    """Register the actions; a user who calls one has to be an administrator."""
+    register = partial(async_register_admin_service, hass)
     register(DOMAIN, SERVICE_FLUSH_OUTBOX, _async_flush, vol.Schema(_ACCOUNT))
     register(
         DOMAIN,

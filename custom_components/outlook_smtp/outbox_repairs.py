@@ -5,6 +5,7 @@ from contextlib import suppress
 from homeassistant.components.repairs import FlowType, RepairsFlowResult
 
 from .account_repair import AccountRepair
+from .foreign_text import shown
 from .issues import (
     MOST_LISTED,
     describe_account,
@@ -24,7 +25,7 @@ class OutboxRepair(AccountRepair):
         return self.async_show_menu(
             step_id="init",
             menu_options=["check", "options"],
-            description_placeholders=describe_outbox(self._entry),
+            description_placeholders=shown(describe_outbox(self._entry)),
         )
 
     async def async_step_check(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
@@ -42,7 +43,7 @@ class OutboxRepair(AccountRepair):
         flow = await self.hass.config_entries.options.async_init(entry.entry_id)
         return self.async_abort(
             reason="options_opened",
-            description_placeholders=describe_account(entry),
+            description_placeholders=shown(describe_account(entry)),
             next_flow=(FlowType.OPTIONS_FLOW, flow["flow_id"]),
         )
 
@@ -74,7 +75,7 @@ class FailedRepair(AccountRepair):
         return self.async_show_menu(
             step_id=step_id,
             menu_options=["send_again", "drop"],
-            description_placeholders=describe_failed(self._entry),
+            description_placeholders=shown(describe_failed(self._entry)),
         )
 
     async def async_step_send_again(
@@ -87,12 +88,12 @@ class FailedRepair(AccountRepair):
                     await self._queue.retry(message_id)
             except OutboxFullError:
                 return self.async_abort(
-                    reason="no_room", description_placeholders=describe_outbox(self._entry)
+                    reason="no_room", description_placeholders=shown(describe_outbox(self._entry))
                 )
             except OSError as error:
                 reason = error.strerror or str(error)
                 return self.async_abort(
-                    reason="not_writable", description_placeholders={"reason": reason}
+                    reason="not_writable", description_placeholders=shown({"reason": reason})
                 )
         return await self.async_step_init()
 

@@ -22,7 +22,7 @@ from .const import (
     DOMAIN,
 )
 from .coordinator import OutlookSmtpConfigEntry
-from .issues import quote
+from .foreign_text import quote
 from .outbox.delivery import Delivery, Event
 from .outbox.item import Limits
 from .outbox.queue import Queue

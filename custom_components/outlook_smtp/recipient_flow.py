@@ -9,6 +9,7 @@ from homeassistant.helpers.selector import TextSelector, TextSelectorConfig, Tex
 import voluptuous as vol
 
 from .const import CONF_RECIPIENTS
+from .foreign_text import shown
 from .message.letter import Letter
 from .message.mailbox import parse_mailboxes
 from .message.problems import LetterError
@@ -63,7 +64,7 @@ class RecipientFlow(ConfigSubentryFlow):
             step_id=step_id,
             data_schema=self.add_suggested_values_to_schema(FORM, user_input or before),
             errors=errors,
-            description_placeholders=placeholders,
+            description_placeholders=shown(placeholders, in_errors=placeholders),
         )
 
     def _is_taken(self, title: str) -> bool:

@@ -14,6 +14,7 @@ from homeassistant.data_entry_flow import AbortFlow
 
 from .account_repair import AccountRepair
 from .const import DOMAIN
+from .foreign_text import shown
 from .issues import (
     FILES_SET_ASIDE,
     MESSAGES_DISCARDED,
@@ -22,7 +23,6 @@ from .issues import (
     PASSWORDS_END,
     describe_health,
     describe_passwords_end,
-    quote,
 )
 from .outbox_repairs import DiscardedRepair, FailedRepair, OutboxRepair, SetAsideRepair
 from .smtp.faults import Problem
@@ -70,7 +70,7 @@ class PasswordRepair(HealthRepair):
         return self.async_show_menu(
             step_id="init",
             menu_options=["sign_in", "check"],
-            description_placeholders=describe_health(self._entry),
+            description_placeholders=shown(describe_health(self._entry)),
         )
 
     async def async_step_check(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
@@ -84,11 +84,10 @@ class PasswordRepair(HealthRepair):
         self, user_input: dict[str, str] | None = None
     ) -> RepairsFlowResult:
         """Tell what the look has met, and offer the same choice again."""
-        texts = self._texts()
         return self.async_show_menu(
             step_id="still_refused",
             menu_options=["sign_in", "check"],
-            description_placeholders=texts | {"answer": quote(texts["answer"])},
+            description_placeholders=shown(self._texts()),
         )
 
     async def async_step_sign_in(
@@ -135,7 +134,7 @@ class SmtpRepair(AccountRepair):
         )
         return self.async_abort(
             reason="account_needed",
-            description_placeholders=texts,
+            description_placeholders=shown(texts),
             next_flow=(FlowType.CONFIG_FLOW, flow["flow_id"]),
         )
 
@@ -148,10 +147,11 @@ class SmtpRepair(AccountRepair):
             return await self.async_step_init()
         if not await async_copy(self.hass, smtp, account):
             return self.async_abort(
-                reason="account_not_loaded", description_placeholders={"account": account.title}
+                reason="account_not_loaded",
+                description_placeholders=shown({"account": account.title}),
             )
         return self.async_create_entry(
-            data={}, description="copied", description_placeholders=texts
+            data={}, description="copied", description_placeholders=shown(texts)
         )
 
     @property

@@ -1,6 +1,6 @@
 """The action `outlook_smtp.send_message`, and the reading of its fields."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 import logging
@@ -11,10 +11,9 @@ from homeassistant.components.notify import (
     ATTR_MESSAGE,
     ATTR_TITLE,
     ATTR_TITLE_DEFAULT,
-    DATA_COMPONENT,
 )
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.const import ATTR_ENTITY_ID, CONF_EXCLUDE, ENTITY_MATCH_ALL
+from homeassistant.const import CONF_EXCLUDE
 from homeassistant.core import (
     HomeAssistant,
     ServiceCall,
@@ -22,10 +21,8 @@ from homeassistant.core import (
     SupportsResponse,
     callback,
 )
-from homeassistant.exceptions import HomeAssistantError
+from homeassistant.exceptions import HomeAssistantError, Unauthorized
 from homeassistant.helpers import config_validation as cv
-from homeassistant.helpers.target import TargetSelection, async_extract_referenced_entity_ids
-from homeassistant.helpers.typing import ConfigType
 import voluptuous as vol
 
 from .attachments import async_read_attachments
@@ -54,6 +51,8 @@ from .mailer import Mailer
 from .message.letter import Letter, MissingAttachment, Priority
 from .message.mailbox import Mailbox, parse_mailboxes
 from .notify import MailNotifyEntity
+from .permissions import async_find_caller
+from .targets import find_entity, find_targets
 from .texts import async_text
 
 _LOGGER = logging.getLogger(__name__)
@@ -151,8 +150,9 @@ async def _async_send_message(call: ServiceCall) -> ServiceResponse:
 
     A caller who asks for the response reads there who was refused; any other gets an error.
     """
+    caller = await async_find_caller(call)
     with _noting_rejection(call):
-        targets = _find_targets(call)
+        targets = find_targets(call, caller)
         named = (
             entity
             for field in (ATTR_TO, ATTR_CC, ATTR_BCC)
@@ -160,7 +160,10 @@ async def _async_send_message(call: ServiceCall) -> ServiceResponse:
             for entity in _named_entities(call.hass, text, field)
         )
         entities = dict.fromkeys((*targets, *named))
+        caller.check_control(entity.entity_id for entity in entities)
         mailer = find_mailer(call, entities)
+        if _needs_account(call.data, entities, mailer):
+            caller.check_account(call.hass, mailer)
     to = (mailbox for entity in targets for mailbox in entity.mailboxes)
     letter = await async_read_letter(call.hass, mailer, call.data, to)
     receipt = await mailer.send(letter)
@@ -177,6 +180,8 @@ def _noting_rejection(call: ServiceCall) -> Iterator[None]:
     """Leave a trace of a call from which it cannot be told who gets or who sends the message."""
     try:
         yield
+    except Unauthorized:
+        raise  # What somebody may not do leaves no trace at the account.
     except HomeAssistantError as error:
         try:
             mailer = find_mailer(call)
@@ -262,49 +267,24 @@ def _read_recipients(
 def _named_entities(hass: HomeAssistant, text: str, field: str) -> list[MailNotifyEntity]:
     """Return the notify entities that a text of a field names among its addresses."""
     return [
-        _find_entity(hass, entity_id.lower(), field) for entity_id in _NAMED_ENTITY.findall(text)
+        find_entity(hass, entity_id.lower(), field) for entity_id in _NAMED_ENTITY.findall(text)
     ]
 
 
-def _find_targets(call: ServiceCall) -> list[MailNotifyEntity]:
-    """Return the notify entities that a call targets.
+def _needs_account(
+    fields: Mapping[str, Any], entities: Collection[MailNotifyEntity], mailer: Mailer
+) -> bool:
+    """Return whether a call does more than to write to notify entities of the account that sends.
 
-    An entity that is targeted by name must be one of ours; other entities of an area, a floor,
-    a device or a label are left out.
+    Recipients that are no entity and attachments are more.
     """
-    component = call.hass.data[DATA_COMPONENT]
-    target = dict(call.data)
-    if target.get(ATTR_ENTITY_ID) == ENTITY_MATCH_ALL:
-        target[ATTR_ENTITY_ID] = [
-            entity.entity_id
-            for entity in component.entities
-            if isinstance(entity, MailNotifyEntity)
-        ]
-    selected = async_extract_referenced_entity_ids(call.hass, TargetSelection(target))
-    selected.log_missing(set(), _LOGGER)
-    excluded = _find_excluded(call.hass, target.get(CONF_EXCLUDE, {}))
-    named = [
-        _find_entity(call.hass, entity_id, "target")
-        for entity_id in sorted(selected.referenced - excluded)
-    ]
-    others = map(component.get_entity, sorted(selected.indirectly_referenced - excluded))
-    return named + [entity for entity in others if isinstance(entity, MailNotifyEntity)]
-
-
-def _find_excluded(hass: HomeAssistant, target: ConfigType) -> set[str]:
-    """Return the entity ids that a target excludes, which Home Assistant 2026.10 does not know."""
-    excluded = async_extract_referenced_entity_ids(
-        hass, TargetSelection(target), primary_entities_only=False
+    addressed = (text for field in (ATTR_TO, ATTR_CC, ATTR_BCC) for text in fields.get(field, ()))
+    return (
+        not entities
+        or any(entity.mailer is not mailer for entity in entities)
+        or ATTR_ATTACHMENTS in fields
+        or any(_NAMED_ENTITY.sub("", text).strip(" ,;") for text in addressed)
     )
-    return excluded.referenced | excluded.indirectly_referenced
-
-
-def _find_entity(hass: HomeAssistant, entity_id: str, field: str) -> MailNotifyEntity:
-    """Return the notify entity of ours that goes by an entity id."""
-    entity = hass.data[DATA_COMPONENT].get_entity(entity_id)
-    if not isinstance(entity, MailNotifyEntity):
-        raise input_error("not_a_recipient", field, entity_id)
-    return entity
 
 
 def find_mailer(call: ServiceCall, entities: Iterable[MailNotifyEntity] = ()) -> Mailer:

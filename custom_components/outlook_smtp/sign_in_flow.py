@@ -33,6 +33,7 @@ from .const import (
     DEFAULT_CLIENT_ID,
     SIGN_IN_DOCS,
 )
+from .foreign_text import Markdown, link, shown
 from .message.mailbox import parse_mailbox
 from .message.problems import LetterError
 from .sign_in import build_application, read_auth_error
@@ -41,6 +42,7 @@ from .smtp.faults import Problem
 from .staged_check import NEWS_INTERVAL
 
 SECTION_ADVANCED: Final = "advanced"
+SIGN_IN_PAGE: Final = "https://microsoft.com/devicelogin"  # Where Microsoft takes its codes.
 
 _TENANT: Final[dict[vol.Marker, Any]] = {
     vol.Required(CONF_TENANT, default=DEFAULT_TENANT): TextSelector()
@@ -88,7 +90,7 @@ class SignInFlow(AccountFlow):
         assert self._code  # noqa: S101 - There is no way here without one.
         picture = QrCodeSelector(
             QrCodeSelectorConfig(
-                data=self._code.verification_uri,
+                data=link(self._code.verification_uri, SIGN_IN_PAGE),
                 scale=5,
                 error_correction_level=QrErrorCorrectionLevel.QUARTILE,
             )
@@ -107,7 +109,7 @@ class SignInFlow(AccountFlow):
         return self.async_show_progress(
             step_id="wait",
             progress_action="wait_for_sign_in",
-            description_placeholders=self._placeholders(),
+            description_placeholders=shown(self._placeholders()),
             progress_task=self._sign_in_news,
         )
 
@@ -280,8 +282,8 @@ class SignInFlow(AccountFlow):
         """Return what the texts of this dialog may name, the code among it."""
         return {
             **super()._placeholders(),
-            "docs_url": SIGN_IN_DOCS,
+            "docs_url": Markdown(SIGN_IN_DOCS),
             "code": self._code.user_code if self._code else "",
-            "url": self._code.verification_uri if self._code else "",
+            "url": link(self._code.verification_uri if self._code else "", SIGN_IN_PAGE),
             "stranger": self._stranger,
         }

@@ -27,7 +27,8 @@ from .const import (
     SUBENTRY_RECIPIENT,
 )
 from .coordinator import OutlookSmtpConfigEntry
-from .issues import issue_id_of, quote
+from .foreign_text import shown
+from .issues import issue_id_of
 from .message.letter import Letter
 from .message.mailbox import Mailbox, check_mailbox, parse_mailboxes
 from .message.problems import LetterError
@@ -134,11 +135,11 @@ def describe_smtp(hass: HomeAssistant, smtp: ConfigEntry) -> dict[str, str]:
     mailbox = mailbox_of(smtp)
     missing = missing_recipients(smtp, find_account(hass, mailbox))
     return {
-        "entry": quote(smtp.title),
+        "entry": smtp.title,
         "mailbox": mailbox,
         "server": smtp.data[_SERVER],
         "count": str(len(missing)),
-        "names": quote(", ".join(recipient.name for recipient in missing) or "-"),
+        "names": ", ".join(recipient.name for recipient in missing) or "-",
     }
 
 
@@ -166,7 +167,7 @@ def _look(hass: HomeAssistant) -> None:
             is_fixable=True,
             severity=ir.IssueSeverity.WARNING,
             translation_key=BUILT_IN_SMTP,
-            translation_placeholders=describe_smtp(hass, smtp),
+            translation_placeholders=shown(describe_smtp(hass, smtp)),
         )
 
 

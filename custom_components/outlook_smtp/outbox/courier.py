@@ -16,7 +16,7 @@ from ..smtp.keeper import SessionKeeper
 from ..smtp.probe import Report, probe
 from ..smtp.session import ServerInfo
 from ..smtp.submission import Outcome
-from .delivery import Contact
+from .delivery import Contact, veiled
 from .grace import CutOffError, Grace
 from .item import Item
 from .queue import Queue
@@ -241,7 +241,7 @@ class Courier:
 
     async def _deliver(self, item: Item, content: Content) -> None:
         """Hand a message to the server, and settle what comes of it."""
-        started = time.monotonic()
+        started, hidden = time.monotonic(), item.record.hidden
         self._schedule.start(started)
         obstacle: Fault | None
         try:
@@ -250,12 +250,12 @@ class Courier:
                 careful = item.setbacks > 0
                 outcome = await self._sessions.submit(item.envelope, content, careful=careful)
         except SubmissionError as error:
-            obstacle = self._schedule.judge(error.fault, time.monotonic())
+            obstacle = self._schedule.judge(veiled(error.fault, hidden), time.monotonic())
             self._tell(obstacle, started, handed_in=error.handed_in)
             item.note_try()
             await self._settle_fault(item, obstacle, handed_in=error.handed_in)
         else:
-            obstacle = outcome.obstacle
+            obstacle = outcome.obstacle and veiled(outcome.obstacle, hidden)
             self._tell(obstacle, started, handed_in=True)
             item.note_try()
             await self._settle(item, outcome)
@@ -277,7 +277,7 @@ class Courier:
         if outcome.accepted or trouble is None:
             await self._succeed(by_mail=bool(outcome.accepted))
         if trouble and not outcome.is_well:
-            await self._settle_fault(item, trouble, handed_in=True)
+            await self._settle_fault(item, veiled(trouble, item.record.hidden), handed_in=True)
         elif item in self._queue.items and not outcome.left:
             self._defer(item)
 

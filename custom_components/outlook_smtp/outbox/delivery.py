@@ -1,7 +1,7 @@
 """What becomes of a message, as everybody who wants to know is told."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from enum import StrEnum
 import logging
 import re
@@ -27,6 +27,18 @@ class Event(StrEnum):
     def of_refusal(cls, fault: Fault) -> Self:
         """Tell a server's word from what cannot even be said to it."""
         return cls.REFUSED if fault.code else cls.FAILED
+
+
+def without(hidden: Collection[str], text: str) -> str:
+    """Return a text without the addresses of blind copies that it names."""
+    if not hidden:
+        return text
+    return re.sub("|".join(map(re.escape, hidden)), "…", text, flags=re.IGNORECASE)
+
+
+def veiled(fault: Fault, hidden: Collection[str]) -> Fault:
+    """Return a fault that names no blind copy: what holds an account is shown in many places."""
+    return replace(fault, text=without(hidden, fault.text)) if hidden else fault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,9 +72,7 @@ class Delivery:
     @property
     def shown_reply(self) -> str:
         """Return the server's words without the addresses of blind copies that they repeat."""
-        if not self.hidden:
-            return self.reply
-        return re.sub("|".join(map(re.escape, self.hidden)), "…", self.reply, flags=re.IGNORECASE)
+        return without(self.hidden, self.reply)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,55 @@
+"""What the code and the texts say of placeholders: each is made harmless, and for its place."""
+
+import ast
+from collections.abc import Iterator
+
+from ..test_repository import INTEGRATION, read_json
+
+
+def _calls() -> Iterator[tuple[str, ast.Call]]:
+    """Yield every call in the integration, with the name of what is called."""
+    for path in INTEGRATION.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                yield ast.unparse(node.func).rpartition(".")[2], node
+
+
+def test_no_placeholder_is_set_in_another_way() -> None:
+    """Whatever shows a dialog or an issue takes its placeholders from one function."""
+    count = 0
+    for name, call in _calls():
+        if name.endswith(("Error", "NotReady")):
+            continue  # Errors are plain text.
+        keywords = {keyword.arg: keyword.value for keyword in call.keywords}
+        values = [
+            keywords.get(key) for key in ("description_placeholders", "translation_placeholders")
+        ]
+        values += call.args[1:2] if name == "AbortFlow" else []
+        for value in filter(None, values):
+            assert ast.unparse(value).startswith("shown("), ast.unparse(call)
+            count += 1
+    assert count >= 18
+
+
+def test_texts_name_placeholders_where_they_are_made_for() -> None:
+    """A title or an error shows no backslash, and a description quotes nothing that is plain."""
+    texts = read_json(INTEGRATION / "translations" / "en.json")
+    shared = {"account", "mailbox", "count"}
+    for key, issue in texts["issues"].items():
+        flow = issue["fix_flow"]
+        plain = [issue["title"], *flow.get("error", {}).values()]
+        for step in flow["step"].values():
+            plain.append(step["title"])
+            # A menu has no errors: there it is made for Markdown.
+            assert "menu_options" in step or "answer" not in _named([step["description"]])
+        assert _named(plain) <= shared | {"answer"}, key
+    for name, step in texts["config"]["step"].items():
+        described = [step.get("description", ""), *step.get("data_description", {}).values()]
+        allowed = {"address", "code", "docs_url", "url"}
+        assert _named(described) <= allowed | ({"reply"} if name == "passwords_refused" else set())
+        assert not _named([step.get("title", ""), *step.get("data", {}).values()])
+
+
+def _named(texts: list[str]) -> set[str]:
+    """Return the placeholders that texts name."""
+    return {part.partition("}")[0] for text in texts for part in text.split("{")[1:]}

@@ -1,0 +1,317 @@
+"""Every place where Home Assistant shows what strangers write: dialogs, repairs, notifications."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+import json
+import re
+from typing import Any, Final
+
+from homeassistant.components import persistent_notification
+from homeassistant.config_entries import SOURCE_USER, ConfigFlowContext, SubentryFlowContext
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.data_entry_flow import FlowManager
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import issue_registry as ir
+from homeassistant.helpers.template import Template
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+
+from custom_components.outlook_smtp import staged_check
+from custom_components.outlook_smtp.const import DOMAIN, SUBENTRY_RECIPIENT
+from custom_components.outlook_smtp.smtp_import import BUILT_IN_SMTP
+
+from ..conftest import ADDRESS
+from ..helpers import folder_of, letter, mailer_of, settle, shut_down
+from ..repair_helpers import Repair, add_built_in, built_in, crowd
+from ..standin import Identity, Script, StandIn, Step
+from ..standin.identity_script import Endpoint, Misstep
+from ..standin.identity_wording import Refusal
+from ..test_config_flow import Dialog
+from ..test_dashboard import cards
+from ..test_repository import ROOT
+from .test_markdown import EVIL, Page
+
+BASIC = f"535 5.7.139 Authentication unsuccessful, basic authentication is disabled. {EVIL}"
+SMTP_OFF = "535 5.7.139 SmtpClientAuthentication is disabled for the Tenant."
+# What only errors name is plain text in a form, and addresses of ours are links on purpose.
+IN_ERRORS: Final = frozenset(
+    {"answer", "code", "hint", "host", "port", "reply", "stranger", "value"}
+)
+ON_PURPOSE: Final = frozenset({"account_url", "docs_url", "outlook_url", "url"})
+MARKUP: Final[tuple[str, ...]] = (
+    "link",
+    "image",
+    "html",
+    "heading",
+    "fence",
+    "code_block",
+    "table",
+    "hr",
+    "bullet",
+)
+
+
+@dataclass(frozen=True)
+class Value:
+    """What stands for a placeholder, and where."""
+
+    place: str
+    name: str
+    text: str
+    is_plain: bool = False
+
+    def check(self) -> None:
+        """Check that it shows as text, as far as the frontend may show it as Markdown."""
+        if self.name in ON_PURPOSE or self.text == "-":
+            return
+        is_list = self.name == "messages"
+        for around in ("{}",) if is_list else ("{}", "It says: {} now"):
+            extras = Page.of(around.replace("{}", self.text)).extras
+            kinds = MARKUP[:-1] if is_list else MARKUP
+            kinds += () if self.is_plain else ("autolink",)
+            assert not [extra for extra in extras if extra.startswith(kinds)], self
+
+
+class Seen:
+    """All that dialogs, issues and notifications have shown."""
+
+    def __init__(self, hass: HomeAssistant) -> None:
+        """Begin with nothing."""
+        self.hass = hass
+        self.values: list[Value] = []
+
+    @property
+    def places(self) -> set[str]:
+        """Return where something was shown."""
+        return {value.place for value in self.values}
+
+    def note_step(self, result: Mapping[str, Any]) -> None:
+        """Note a step of a dialog, or its end."""
+        self.note_issues()
+        place = str(result.get("reason") or result.get("step_id"))
+        for name, text in (result.get("description_placeholders") or {}).items():
+            is_repair = "answer" in (result.get("description_placeholders") or {})
+            errors = {"answer"} if is_repair else IN_ERRORS
+            is_plain = result["type"] == "form" and name in errors
+            self.values.append(Value(place, name, text, is_plain))
+
+    def note_issues(self) -> None:
+        """Note the issues that are raised."""
+        for issue in ir.async_get(self.hass).issues.values():
+            if issue.domain == DOMAIN:
+                for name, text in (issue.translation_placeholders or {}).items():
+                    key = str(issue.translation_key)
+                    self.values.append(Value(key, name, text))
+
+    @callback
+    def note_notices(self, _: Any, notices: Mapping[str, Any]) -> None:
+        """Note notifications."""
+        for notice in notices.values():
+            self.values.append(Value("notice", "messages", notice["message"]))
+
+    def check(self, *places: str) -> None:
+        """Check all that was shown, some places among it."""
+        self.note_issues()
+        assert set(places) <= self.places
+        for value in self.values:
+            value.check()
+
+
+@pytest.fixture
+def seen(hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch) -> Seen:
+    """Return what sees every dialog, issue and notification, and show news at once."""
+    monkeypatch.setattr(staged_check, "NEWS_INTERVAL", 0)
+    seen = Seen(hass)
+    handle = FlowManager._async_handle_step
+
+    async def note(self: Any, *args: Any) -> Any:
+        """Handle a step."""
+        result = await handle(self, *args)
+        seen.note_step(result)
+        return result
+
+    monkeypatch.setattr(FlowManager, "_async_handle_step", note)
+    persistent_notification.async_register_callback(hass, seen.note_notices)
+    return seen
+
+
+@pytest.fixture
+async def evil(hass: HomeAssistant, account: MockConfigEntry) -> MockConfigEntry:
+    """Return an account whose title is an attack."""
+    hass.config_entries.async_update_entry(account, title=f"# {EVIL}")
+    await hass.async_block_till_done(wait_background_tasks=True)
+    return account
+
+
+@pytest.fixture
+def repair(hass: HomeAssistant, hass_client: ClientSessionGenerator) -> Repair:
+    """Return a dialog under Repairs."""
+    return Repair(hass, hass_client)
+
+
+async def begin(hass: HomeAssistant, way: str) -> Dialog:
+    """Open the dialog that adds an account, and choose a way to sign in."""
+    flows = hass.config_entries.flow
+    menu = await flows.async_init(DOMAIN, context=ConfigFlowContext(source=SOURCE_USER))
+    form = await flows.async_configure(menu["flow_id"], {"next_step_id": way})
+    return Dialog(hass, form)
+
+
+async def test_the_dialog_of_a_password(
+    hass: HomeAssistant, storage: object, standin: StandIn, seen: Seen
+) -> None:
+    """The menu quotes the server exactly, and so do the errors of the forms."""
+    dialog = await begin(hass, "password")
+    for reply in (BASIC, f"535 5.7.3 Authentication unsuccessful {EVIL}"):
+        standin.mailboxes[ADDRESS].script = Script(replies={Step.AUTH: reply})
+        await dialog.submit()
+        shown = dialog.placeholders["reply"]
+        if dialog.result["type"] == "menu":
+            assert Page.of(shown).text == reply
+            result = await hass.config_entries.flow.async_configure(
+                dialog.flow_id, {"next_step_id": "password"}
+            )
+            dialog.result = result
+        else:
+            assert shown.replace("\u2060", "") == reply
+    await dialog.submit(account_kind="other")
+    await dialog.submit_server(standin.port, host=standin.host)
+    seen.check("check", "password", "passwords_refused", "server")
+
+
+async def test_the_dialog_of_a_code(hass: HomeAssistant, identity: Identity, seen: Seen) -> None:
+    """What the identity platform writes stands for no other place to sign in at."""
+    answer = {
+        "user_code": f"```\n{EVIL}",
+        "verification_uri": f"https://x.example) {EVIL}",
+        "device_code": "x",
+        "expires_in": 900,
+        "interval": 900,
+    }
+    refusal = Refusal("invalid_request", EVIL)
+    dialog = await begin(hass, "code")
+    typed = {"client_id": identity.client_id, "advanced": {"tenant": "common"}}
+    for misstep in (Misstep(refusal=refusal), Misstep(body=json.dumps(answer))):
+        identity.script.then(Endpoint.DEVICECODE, misstep)
+        await dialog.begin(typed)
+    assert dialog.result["step_id"] == "show_code"
+    code, url = dialog.placeholders["code"], dialog.placeholders["url"]
+    page = Page.of(f"Open [{url}]({url}).\n\n```\n{code}\n```")
+    assert [extra.split()[0] for extra in page.extras if "autolink" not in extra] == [
+        "link_open",
+        "link_close",
+        "fence",
+    ]
+    await dialog.begin({})
+    dialog.close()
+    seen.check("code", "show_code", "wait")
+
+
+async def test_the_dialogs_of_an_account(
+    hass: HomeAssistant, evil: MockConfigEntry, standin: StandIn, seen: Seen
+) -> None:
+    """Its options, its recipients, and the sign-in that Home Assistant asks for by itself."""
+    options = await hass.config_entries.options.async_init(evil.entry_id)
+    typed = {"reply_to": EVIL, "timeout": 30, "check_interval": 30}
+    typed |= {"lifetime": 48, "max_messages": 100, "max_size": 100}
+    await hass.config_entries.options.async_configure(options["flow_id"], typed)
+    subentries = hass.config_entries.subentries
+    recipient = await subentries.async_init(
+        (evil.entry_id, SUBENTRY_RECIPIENT), context=SubentryFlowContext(source=SOURCE_USER)
+    )
+    await subentries.async_configure(recipient["flow_id"], {"name": EVIL, "recipients": [EVIL]})
+    await evil.start_reconfigure_flow(hass)
+    for reply in (BASIC, f"535 5.7.3 Authentication unsuccessful {EVIL}"):
+        standin.mailboxes[ADDRESS].script = Script(replies={Step.AUTH: reply})
+        await evil.start_reauth_flow(hass, data={"problem": "basic_auth_disabled", "reply": reply})
+        await evil.start_reauth_flow(hass)
+    seen.check("init", "user", "reconfigure", "passwords_refused", "reauth_confirm")
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("basic_auth_disabled", BASIC),
+        ("setup_problem", f"504 5.7.4 Unrecognized authentication type {EVIL}"),
+        ("smtp_disabled_tenant", f"{SMTP_OFF} {EVIL}"),
+    ],
+)
+async def test_the_repairs_of_an_account_that_cannot_send(
+    evil: MockConfigEntry,
+    standin: StandIn,
+    seen: Seen,
+    hass_client: ClientSessionGenerator,
+    case: tuple[str, str],
+) -> None:
+    """What is wrong, and what the last look has met."""
+    key, reply = case
+    repair = Repair(seen.hass, hass_client)
+    standin.mailboxes[ADDRESS].script = Script(replies={Step.AUTH: reply})
+    await evil.runtime_data.async_refresh()
+    await repair.open(key, evil)
+    if repair.result["type"] == "menu":
+        await repair.choose("check")
+        await repair.choose("sign_in")
+        seen.check(key, "init", "still_refused", "sign_in_started", "passwords_refused")
+    else:
+        await repair.submit()
+        seen.check(key, "check")
+
+
+async def test_the_repairs_of_an_outbox(
+    hass: HomeAssistant, evil: MockConfigEntry, standin: StandIn, seen: Seen, repair: Repair
+) -> None:
+    """Titles, recipients, replies and the names of files."""
+    await shut_down(hass, evil)
+    name = "[Click](www.evil.example) <img src=x> # `x`.txt"
+    (folder_of(hass, evil) / "waiting" / name).write_text("Not a message")
+    await settle(hass, evil)
+    hass.config_entries.async_update_entry(evil, options={"max_messages": 2, "max_size": 1})
+    await hass.async_block_till_done(wait_background_tasks=True)
+    standin.mailboxes[ADDRESS].script = Script(replies={Step.FINAL: f"554 5.6.0 No {EVIL}"})
+    for _ in range(3):
+        with pytest.raises(HomeAssistantError):
+            await mailer_of(evil).send(letter(EVIL, "www.a@evil.example", text=EVIL))
+    for key in ("set_aside", "discarded", "messages_failed"):
+        await repair.open(key, evil)
+    await repair.choose("drop")
+    await crowd(hass, evil, standin)
+    with pytest.raises(HomeAssistantError):
+        await mailer_of(evil).send(letter("Third"))
+    await repair.open("outbox_full", evil)
+    await repair.choose("check")
+    await hass.config_entries.async_remove(evil.entry_id)
+    seen.check("confirm", "init", "check", "outbox_full", "set_aside", "notice")
+
+
+async def test_the_repair_of_the_built_in_integration(
+    hass: HomeAssistant, evil: MockConfigEntry, seen: Seen, repair: Repair
+) -> None:
+    """Names of recipients and of the entry."""
+    smtp = built_in((EVIL, "carl@example.com"))
+    await add_built_in(hass, smtp)
+    hass.config_entries.async_update_entry(smtp, title=EVIL)
+    await hass.async_block_till_done()
+    await repair.open(BUILT_IN_SMTP, smtp)
+    await repair.submit()
+    seen.check(BUILT_IN_SMTP, "copy")
+
+
+async def test_the_examples_that_show_markdown(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+) -> None:
+    """The dashboard, and the notification of the blueprint, quote the server and nothing else."""
+    reply = f"535 5.7.139 Authentication unsuccessful {EVIL}"
+    standin.mailboxes[ADDRESS].script = Script(replies={Step.AUTH: reply})
+    await account.runtime_data.async_refresh()
+    await hass.async_block_till_done()
+    blueprint = (ROOT / "blueprints/automation/outlook_smtp/mail_trouble.yaml").read_text()
+    [notice] = re.findall(r"message: >-\n +(\{\{ message \| .*)", blueprint)
+    contents = [card["content"] for card in cards() if "server_reply" in card.get("content", "")]
+    for content in (*contents, notice):
+        shown = Template(content, hass).async_render({"message": reply}, parse_result=False)
+        page = Page.of(shown)
+        assert reply in page.text
+        assert {extra.split()[0] for extra in page.extras} <= {"strong_open", "strong_close"}
+    assert len(contents) == 2
