@@ -89,6 +89,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: OutlookSmtpConfigEntry)
     if hasattr(entry, "runtime_data"):  # It could not be unloaded.
         await entry.runtime_data.mailer.courier.stop(for_now=True)
         await entry.runtime_data.async_shutdown()
+        await entry.runtime_data.sent.async_settle()
     await async_remove_queue(hass, entry)
     await async_remove_log(hass, entry)
     await TokenFile(hass, entry).async_remove()
