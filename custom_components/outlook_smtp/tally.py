@@ -125,8 +125,7 @@ class SentLog:
 
     async def async_settle(self) -> None:
         """Wait until what is being written is written."""
-        if self._task:
-            await asyncio.wait((self._task,))
+        await asyncio.gather(*filter(None, (self._task,)))
 
     async def _async_write(self) -> None:
         """Write until nothing has changed meanwhile."""

@@ -333,6 +333,22 @@ async def test_recipients_who_have_a_message_do_not_get_it_again_from_a_disk_tha
         assert (await queue_in(queue)).items[0].recipients == (BERT,)
 
 
+async def test_what_could_not_be_done_is_done_when_its_folder_is_back(queue: Queue) -> None:
+    """A folder that is away keeps it; a file that is gone needs nothing any more."""
+    tries: list[bool] = []
+
+    def delete() -> None:
+        tries.append((queue.spool.folder / WAITING).is_dir())
+        raise FileNotFoundError
+
+    queue.disk.fall_behind(delete)
+    with broken(queue.spool.folder / WAITING):
+        assert await queue.check_disk()
+    for _ in range(2):
+        assert await queue.check_disk()
+    assert tries == [False, True]
+
+
 async def test_nothing_expires_on_a_disk_that_is_read_only(
     standin: StandIn, queue: Queue, told: list[Delivery], freezer: FrozenDateTimeFactory
 ) -> None:
