@@ -94,7 +94,13 @@ async def test_list_of_what_waits(
     freezer: FrozenDateTimeFactory,
 ) -> None:
     """It says who waits for what since when, how often it was tried, and when it is next."""
-    assert await ask(hass, "list_outbox") == {"waiting": [], "failed": [], "hold": None}
+    assert await ask(hass, "list_outbox") == {
+        "waiting": [],
+        "waiting_count": 0,
+        "failed": [],
+        "failed_count": 0,
+        "hold": None,
+    }
     standin.script = BUSY
     (receipt,) = await put_off(account, letter("Door", ANNA, f"Bert <{BERT}>", text="The code"))
     response = await ask(hass, "list_outbox", config_entry_id=account.entry_id)

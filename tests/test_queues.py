@@ -106,8 +106,7 @@ async def test_reload_in_the_middle_of_a_submission_loses_nothing(
     await until(lambda: account.state is not ConfigEntryState.LOADED)
     standin.hang_up()
     assert await reloading
-    assert (await sending).status == "queued"
-    await until_empty(account)
+    assert (await sending).status == "sent"  # The new courier answers the call.
     assert titles(standin) == ["Door"]
 
 

@@ -6,6 +6,7 @@ from homeassistant.const import EVENT_HOMEASSISTANT_STOP, Platform
 from homeassistant.core import Event, HomeAssistant
 from homeassistant.exceptions import ConfigEntryNotReady
 from homeassistant.helpers import config_validation as cv, device_registry as dr
+from homeassistant.helpers.entity_platform import async_get_platforms
 from homeassistant.helpers.typing import ConfigType
 
 from .account import async_build_account
@@ -20,11 +21,13 @@ from .const import (
 from .coordinator import HealthCoordinator, OutlookSmtpConfigEntry
 from .entity import account_device
 from .issues import AccountIssues, async_clear_account
+from .leftovers import async_sweep
 from .legacy_notify import async_register_legacy_notify
 from .mailer import Mailer
 from .message.mailbox import parse_mailboxes
+from .outbox.disk import LinkError
 from .outbox_actions import async_setup_outbox_actions
-from .queues import async_open_queue, async_remove_queue
+from .queues import async_open_queue, async_remove_queue, async_rest
 from .services import async_setup_services
 from .sign_in import TokenFile, async_is_signed_in_anew, async_load_tokens
 from .smtp_import import async_watch_smtp
@@ -41,26 +44,64 @@ PLATFORMS = [
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
-    """Register the actions, and look for what can be moved here."""
+    """Register the actions, look for what can be moved here, and sweep what is left."""
     async_setup_services(hass)
     async_setup_outbox_actions(hass)
     async_watch_smtp(hass)
+    hass.async_create_background_task(async_sweep(hass), "outlook_smtp sweep")
     return True
 
 
 async def async_setup_entry(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> bool:
-    """Bring an account to life without waiting for the network."""
+    """Bring an account to life without waiting for the network: all of it, or nothing."""
+    try:
+        await _async_bring_up(hass, entry)
+    except OSError as error:
+        await _async_take_down(hass, entry)
+        raise _not_ready(error) from error
+    except BaseException:
+        await _async_take_down(hass, entry)
+        raise
+    return True
+
+
+async def async_unload_entry(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> bool:
+    """Put an account to rest; what waits stays in its outbox.
+
+    One that cannot be put to rest goes on sending, and its entities with it.
+    """
+    courier, queue = entry.runtime_data.mailer.courier, entry.runtime_data.mailer.queue
+    is_unloaded = False
+    try:
+        # First, so that what is settled in its last moments is still told to the entities.
+        await courier.stop(for_now=True)
+        is_unloaded = await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
+    finally:
+        if not is_unloaded:
+            await courier.start()
+            await _async_restore_platforms(hass, entry)
+    hass.async_create_task(async_rest(entry, queue), "outlook_smtp rest")
+    return is_unloaded
+
+
+async def async_remove_entry(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> None:
+    """Forget the sign-in, the outbox and the issues of an account that is removed."""
+    if hasattr(entry, "runtime_data"):  # It could not be unloaded.
+        await entry.runtime_data.mailer.courier.stop(for_now=True)
+        await entry.runtime_data.async_shutdown()
+        await entry.runtime_data.sent.async_settle()
+    await async_remove_queue(hass, entry)
+    await async_remove_log(hass, entry)
+    await TokenFile(hass, entry).async_remove()
+    async_clear_account(hass, entry)
+
+
+async def _async_bring_up(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> None:
+    """Set up all that an account consists of."""
     if tokens := await async_load_tokens(hass, entry):
         entry.async_on_unload(tokens.settle)
         entry.async_on_unload(hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, tokens.settle))
-    try:
-        queue = await async_open_queue(hass, entry)
-    except OSError as error:
-        raise ConfigEntryNotReady(
-            translation_domain=DOMAIN,
-            translation_key="outbox_not_readable",
-            translation_placeholders={"reason": str(error)},
-        ) from error
+    queue = await async_open_queue(hass, entry)
     mailer = Mailer(
         hass,
         await async_build_account(hass, entry.data, entry.options, tokens),
@@ -77,32 +118,48 @@ async def async_setup_entry(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) 
     dr.async_get(hass).async_get_or_create(config_entry_id=entry.entry_id, **account_device(entry))
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     await async_register_legacy_notify(hass, entry)
-    await mailer.courier.start(signed_in_anew=async_is_signed_in_anew(hass, entry))
-    coordinator.async_begin()
-    AccountIssues(hass, entry)
     entry.async_on_unload(
         hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, partial(_async_stop, mailer))
     )
     entry.async_on_unload(entry.add_update_listener(_async_reload))
     # Checks go on though the sensor may be disabled: they keep a sign-in from lapsing.
     entry.async_on_unload(coordinator.async_add_listener(lambda: None))
+    await mailer.courier.start(signed_in_anew=async_is_signed_in_anew(hass, entry))
+    coordinator.async_begin()
+    AccountIssues(hass, entry)
     entry.async_create_background_task(hass, coordinator.async_refresh(), "first check")
-    return True
 
 
-async def async_unload_entry(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> bool:
-    """Put an account to rest; what waits stays in its outbox."""
-    # First, so that what is settled in its last moments is still told to the entities.
+async def _async_take_down(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> None:
+    """Undo what a set-up that failed has done; Home Assistant calls what is due on unload."""
+    if not hasattr(entry, "runtime_data"):
+        return
     await entry.runtime_data.mailer.courier.stop()
-    return await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
+    await hass.config_entries.async_unload_platforms(entry, _loaded_platforms(hass, entry))
 
 
-async def async_remove_entry(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> None:
-    """Forget the sign-in, the outbox and the issues of an account that is removed."""
-    async_clear_account(hass, entry)
-    await TokenFile(hass, entry).async_remove()
-    await async_remove_log(hass, entry)
-    await async_remove_queue(hass, entry)
+async def _async_restore_platforms(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> None:
+    """Set up again the platforms that were unloaded beside one that was not."""
+    missing = [platform for platform in PLATFORMS if platform not in _loaded_platforms(hass, entry)]
+    await hass.config_entries.async_forward_entry_setups(entry, missing)
+
+
+def _loaded_platforms(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> list[Platform]:
+    """Return the platforms that an account has now."""
+    return [
+        Platform(platform.domain)
+        for platform in async_get_platforms(hass, DOMAIN)
+        if platform.config_entry is entry
+    ]
+
+
+def _not_ready(error: OSError) -> ConfigEntryNotReady:
+    """Return why an account is set up later: its folder or a file cannot be used now."""
+    return ConfigEntryNotReady(
+        translation_domain=DOMAIN,
+        translation_key="outbox_is_link" if isinstance(error, LinkError) else "outbox_not_readable",
+        translation_placeholders={"reason": str(error), "folder": str(error.filename)},
+    )
 
 
 async def _async_stop(mailer: Mailer, _: Event) -> None:

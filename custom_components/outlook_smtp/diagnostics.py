@@ -52,6 +52,8 @@ TO_REDACT: Final = {
     CONF_USERNAME,
 }
 
+MOST_LISTED: Final = 50  # Messages of each kind; the counts say how many there are.
+
 # Mail addresses, and the IP address under which a server sees the house.
 _ADDRESS: Final = re.compile(
     r"""("[^"]*"|[^\s<>",:;()\[\]]+)@(\[[^\]]*\]|[^\s<>"',:;()\[\]]+)"""
@@ -157,9 +159,9 @@ def _outbox(mailer: Mailer) -> dict[str, Any]:
         "limits": asdict(queue.limits),
         "oldest_age": max((round(now - item.born) for item in queue.items), default=None),
         "hold": _hold(hold, now) if (hold := courier.hold) else None,
-        "waiting": [_waiting(item, now, courier.due(item)) for item in queue.items],
+        "waiting": [_waiting(item, now, courier.due(item)) for item in queue.items[:MOST_LISTED]],
         "failed_count": len(queue.failed),
-        "failed": [_failed(item, now) for item in queue.failed],
+        "failed": [_failed(item, now) for item in queue.failed[:MOST_LISTED]],
         "set_aside_count": len(queue.set_aside),
     }
 

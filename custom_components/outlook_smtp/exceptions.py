@@ -13,7 +13,8 @@ from homeassistant.helpers.translation import async_get_cached_translations
 from .const import ATTR_BCC, DOMAIN
 from .message.problems import LetterError
 from .outbox.delivery import without
-from .outbox.item import OutboxFullError
+from .outbox.disk import LinkError
+from .outbox.item import OutboxClosedError, OutboxFullError
 from .outbox.queue import Queue
 from .smtp.account import Server
 from .smtp.faults import Fault, Problem
@@ -116,11 +117,18 @@ def letter_errors() -> Iterator[None]:
         ) from error
 
 
+def closed_error() -> HomeAssistantError:
+    """Return the error of a message whose account was removed before it was sent."""
+    return HomeAssistantError(translation_domain=DOMAIN, translation_key="account_removed")
+
+
 @contextmanager
 def outbox_errors(queue: Queue) -> Iterator[None]:
     """Raise why a message cannot be kept as a translated error."""
     try:
         yield
+    except OutboxClosedError as error:
+        raise closed_error() from error
     except OutboxFullError as error:
         raise HomeAssistantError(
             translation_domain=DOMAIN,
@@ -133,11 +141,12 @@ def outbox_errors(queue: Queue) -> Iterator[None]:
             },
         ) from error
     except OSError as error:
+        is_link = isinstance(error, LinkError)
         raise HomeAssistantError(
             translation_domain=DOMAIN,
-            translation_key="outbox_not_writable",
+            translation_key="outbox_is_link" if is_link else "outbox_not_writable",
             translation_placeholders={
-                "folder": str(queue.spool.folder),
+                "folder": str((is_link and error.filename) or queue.spool.folder),
                 "reason": error.strerror or str(error),
             },
         ) from error

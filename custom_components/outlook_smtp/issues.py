@@ -15,7 +15,8 @@ from .coordinator import Health, OutlookSmtpConfigEntry
 from .exceptions import fault_error
 from .foreign_text import Markdown, quote, shown
 from .outbox.delivery import Delivery
-from .outbox.spool import SET_ASIDE, Failure
+from .outbox.spool import SET_ASIDE
+from .outbox.spooled import Failure
 from .smtp.faults import Fault, Kind, Problem
 
 # Problems that have a text of their own, by which their issues go.
@@ -34,6 +35,7 @@ PROBLEMS: Final[tuple[Problem, ...]] = (
 )
 SETUP_PROBLEM: Final = "setup_problem"
 OUTBOX_FULL: Final = "outbox_full"
+OUTBOX_NOT_WRITABLE: Final = "outbox_not_writable"
 MESSAGES_FAILED: Final = "messages_failed"
 MESSAGES_DISCARDED: Final = "discarded"
 FILES_SET_ASIDE: Final = "set_aside"
@@ -43,6 +45,7 @@ HEALTH_ISSUES: Final = (*(problem.value for problem in PROBLEMS), SETUP_PROBLEM)
 ACCOUNT_ISSUES: Final = (
     *HEALTH_ISSUES,
     OUTBOX_FULL,
+    OUTBOX_NOT_WRITABLE,
     MESSAGES_FAILED,
     MESSAGES_DISCARDED,
     FILES_SET_ASIDE,
@@ -102,6 +105,7 @@ class AccountIssues:
         queue = entry.runtime_data.mailer.queue
         warning = ir.IssueSeverity.WARNING
         self._raise_while(queue.is_full, OUTBOX_FULL, self._describe_full)
+        self._raise_while(queue.disk.error, OUTBOX_NOT_WRITABLE, partial(describe_disk, entry))
         self._raise_while(queue.failed, MESSAGES_FAILED, partial(describe_failed, entry), warning)
         self._raise_while(
             queue.discarded, MESSAGES_DISCARDED, partial(describe_discarded, entry), warning
@@ -149,7 +153,7 @@ class AccountIssues:
             DOMAIN,
             issue_id_of(key, self._entry.entry_id),
             data={"key": key, "entry_id": self._entry.entry_id},
-            is_fixable=True,
+            is_fixable=key != OUTBOX_NOT_WRITABLE,  # It is over when the disk is well.
             severity=severity,
             translation_key=key,
             translation_placeholders=shown(placeholders),
@@ -216,6 +220,18 @@ def describe_outbox(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
         "max_size": f"{queue.limits.size / 1e6:.0f}",
         "reply": answer,
         "answer": answer,
+    }
+
+
+def describe_disk(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
+    """Return what the texts may tell of an outbox that cannot be written, and why."""
+    queue = entry.runtime_data.mailer.queue
+    error = queue.disk.error
+    return {
+        **describe_account(entry),
+        "count": str(len(queue.items)),
+        "folder": quote(str(queue.spool.folder)),
+        "reason": quote((error and error.strerror) or "-"),
     }
 
 

@@ -112,8 +112,8 @@ async def async_register_legacy_notify(hass: HomeAssistant, entry: OutlookSmtpCo
         return
     notifier = MailNotificationService(entry)
     await notifier.async_setup(hass, name, name)
-    await notifier.async_register_services()
     entry.async_on_unload(notifier.async_unregister_services)
+    await notifier.async_register_services()
 
 
 def _action_name(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> str:

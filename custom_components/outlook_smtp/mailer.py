@@ -15,6 +15,7 @@ from homeassistant.util import dt as dt_util
 
 from .const import DOMAIN
 from .exceptions import (
+    closed_error,
     fault_error,
     input_error,
     letter_errors,
@@ -253,6 +254,8 @@ class Mailer:
     def _refusal(self, verdict: Verdict, hidden: tuple[str, ...]) -> HomeAssistantError:
         """Return the error that says why nobody gets a message."""
         faults = {refusal.fault for refusal in verdict.refused}
+        if not faults and self.queue.is_closed:
+            return closed_error()
         if not faults:
             return HomeAssistantError(
                 translation_domain=DOMAIN, translation_key="message_cancelled"

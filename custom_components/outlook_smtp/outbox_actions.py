@@ -22,7 +22,7 @@ from .const import ATTR_CONFIG_ENTRY_ID, ATTR_ID, DOMAIN
 from .exceptions import input_error, outbox_errors
 from .mailer import Mailer
 from .outbox.item import Item, UnderWayError, UnknownMessageError
-from .outbox.spool import Failure
+from .outbox.spooled import Failure
 from .services import find_mailer
 
 SERVICE_FLUSH_OUTBOX: Final = "flush_outbox"
@@ -30,6 +30,11 @@ SERVICE_LIST_OUTBOX: Final = "list_outbox"
 SERVICE_CANCEL_MESSAGE: Final = "cancel_message"
 SERVICE_RETRY_FAILED: Final = "retry_failed"
 
+ATTR_LIMIT: Final = "limit"
+DEFAULT_LIMIT: Final = 100  # Messages of each kind.
+MAX_LIMIT: Final = 1000
+
+_LIMIT: Final = vol.All(vol.Coerce(int), vol.Range(min=1, max=MAX_LIMIT))
 _ACCOUNT: Final[dict[vol.Marker, Any]] = {vol.Optional(ATTR_CONFIG_ENTRY_ID): cv.string}
 
 
@@ -42,7 +47,7 @@ def async_setup_outbox_actions(hass: HomeAssistant) -> None:
         DOMAIN,
         SERVICE_LIST_OUTBOX,
         _async_list,
-        vol.Schema(_ACCOUNT),
+        vol.Schema({**_ACCOUNT, vol.Optional(ATTR_LIMIT, default=DEFAULT_LIMIT): _LIMIT}),
         supports_response=SupportsResponse.ONLY,
     )
     register(
@@ -67,12 +72,15 @@ async def _async_flush(call: ServiceCall) -> None:
 
 
 async def _async_list(call: ServiceCall) -> ServiceResponse:
-    """Return what waits and what has failed, without what the messages say."""
+    """Return what waits and what has failed, without what the messages say, up to a limit."""
     mailer = find_mailer(call)
+    queue, limit = mailer.queue, call.data[ATTR_LIMIT]
     hold = mailer.courier.hold
     response: dict[str, Any] = {
-        "waiting": [_describe_waiting(mailer, item) for item in mailer.queue.items],
-        "failed": [_describe_failure(item.failure) for item in mailer.queue.failed],
+        "waiting": [_describe_waiting(mailer, item) for item in queue.items[:limit]],
+        "waiting_count": len(queue.items),
+        "failed": [_describe_failure(item.failure) for item in queue.failed[:limit]],
+        "failed_count": len(queue.failed),
         "hold": {
             "problem": hold.fault.problem.value,
             "reply": hold.fault.reply,
@@ -81,7 +89,7 @@ async def _async_list(call: ServiceCall) -> ServiceResponse:
         if hold
         else None,
     }
-    if discarded := mailer.queue.discarded:
+    if discarded := queue.discarded:
         response["discarded"] = [_describe_failure(failure) for failure in discarded]
     return response
 

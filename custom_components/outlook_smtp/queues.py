@@ -63,18 +63,29 @@ async def async_open_queue(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -
 
 
 async def async_remove_queue(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> None:
-    """Delete the outbox of an account that is removed, and say so if there was mail in it."""
+    """Close and delete the outbox of an account that is removed; say so if mail was in it."""
     queue = hass.data.get(_QUEUES, {}).pop(entry.entry_id, None)
     try:
         if queue is None:  # The entry was disabled, and is removed before it was ever set up.
             queue = Queue(Spool(_folder(hass, entry)), _limits(entry.options))
             await queue.open()
+        await queue.close()
         await asyncio.to_thread(queue.spool.destroy)
     except OSError as error:
         _LOGGER.error("The outbox of %s cannot be deleted: %s", entry.title, error)
     else:
         if queue.items or queue.failed:
             await _async_tell_of_removal(hass, entry, len(queue.items), len(queue.failed))
+
+
+async def async_rest(entry: OutlookSmtpConfigEntry, queue: Queue) -> None:
+    """Answer who waits for an account that was unloaded, unless it is loaded again or removed.
+
+    Only a reload and a removal keep its lock after that, and each has an answer of its own.
+    """
+    async with entry.setup_lock:
+        if queue.is_orphaned:
+            queue.rest()
 
 
 @callback

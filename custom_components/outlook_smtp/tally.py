@@ -87,6 +87,7 @@ class SentLog:
         self._path = _path(hass, entry)
         self._is_written = True
         self._is_writing = False
+        self._task: asyncio.Task[None] | None = None
 
     async def async_load(self) -> None:
         """Read what was written, if there is anything."""
@@ -118,7 +119,13 @@ class SentLog:
         self._is_written = False
         if not self._is_writing:
             self._is_writing = True
-            self._entry.async_create_task(self._hass, self._async_write(), "what was sent")
+            self._task = self._entry.async_create_task(
+                self._hass, self._async_write(), "what was sent"
+            )
+
+    async def async_settle(self) -> None:
+        """Wait until what is being written is written."""
+        await asyncio.gather(*filter(None, (self._task,)))
 
     async def _async_write(self) -> None:
         """Write until nothing has changed meanwhile."""

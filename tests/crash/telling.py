@@ -12,7 +12,8 @@ from custom_components.outlook_smtp.outbox import schedule
 from custom_components.outlook_smtp.outbox.item import Item
 from custom_components.outlook_smtp.outbox.queue import Queue
 from custom_components.outlook_smtp.outbox.record import Record
-from custom_components.outlook_smtp.outbox.spool import Spool, Spooled
+from custom_components.outlook_smtp.outbox.spool import Spool
+from custom_components.outlook_smtp.outbox.spooled import Spooled
 from custom_components.outlook_smtp.smtp.session import Session
 from custom_components.outlook_smtp.smtp.submission import Outcome
 

@@ -12,7 +12,8 @@ from typing import Any
 from custom_components.outlook_smtp.outbox.item import Item, Limits
 from custom_components.outlook_smtp.outbox.queue import Queue
 from custom_components.outlook_smtp.outbox.record import Record, read_content, read_head
-from custom_components.outlook_smtp.outbox.spool import FAILED, Contents, Failure, Spool, Spooled
+from custom_components.outlook_smtp.outbox.spool import FAILED, Spool
+from custom_components.outlook_smtp.outbox.spooled import Contents, Failure, Spooled
 from custom_components.outlook_smtp.smtp.faults import Fault, Kind, Problem
 from custom_components.outlook_smtp.smtp.submission import Envelope
 from tests.conftest import ADDRESS

@@ -10,7 +10,7 @@ import pytest
 from custom_components.outlook_smtp.outbox import grace as grace_module
 from custom_components.outlook_smtp.outbox.delivery import Delivery, Event
 from custom_components.outlook_smtp.outbox.queue import Queue
-from custom_components.outlook_smtp.outbox.spool import Spooled
+from custom_components.outlook_smtp.outbox.spooled import Spooled
 from custom_components.outlook_smtp.smtp import session as session_module
 from custom_components.outlook_smtp.smtp.faults import SubmissionError
 from tests.conftest import until

@@ -29,12 +29,14 @@ def damage(item: Item, queue: Queue) -> None:
     path.write_bytes(path.read_bytes()[:-1] + b"!")
 
 
-def delete(item: Item, queue: Queue) -> None:
-    """Delete a message."""
-    (queue.spool.folder / "waiting" / item.spooled.name).unlink()
+def replace(item: Item, queue: Queue) -> None:
+    """Put a folder in the place of a message."""
+    path = queue.spool.folder / "waiting" / item.spooled.name
+    path.unlink()
+    path.mkdir()
 
 
-@pytest.mark.parametrize("spoil", [damage, delete])
+@pytest.mark.parametrize("spoil", [damage, replace])
 async def test_a_message_whose_file_is_spoiled_is_given_up_and_the_others_go(
     standin: StandIn,
     queue: Queue,

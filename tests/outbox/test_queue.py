@@ -18,7 +18,8 @@ from custom_components.outlook_smtp.outbox.item import (
     UnknownMessageError,
 )
 from custom_components.outlook_smtp.outbox.queue import Queue
-from custom_components.outlook_smtp.outbox.spool import FAILED, SET_ASIDE, WAITING, Failure, Spool
+from custom_components.outlook_smtp.outbox.spool import FAILED, SET_ASIDE, WAITING, Spool
+from custom_components.outlook_smtp.outbox.spooled import Failure
 from tests.promises import KEEP_FAILED
 
 from .helpers import (

@@ -9,7 +9,8 @@ import pytest
 
 from custom_components.outlook_smtp.outbox.item import Item, Limits
 from custom_components.outlook_smtp.outbox.queue import Queue
-from custom_components.outlook_smtp.outbox.spool import Spool, Spooled
+from custom_components.outlook_smtp.outbox.spool import Spool
+from custom_components.outlook_smtp.outbox.spooled import Spooled
 from custom_components.outlook_smtp.smtp.submission import Outcome, Refusal
 
 from .helpers import (

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from custom_components.outlook_smtp.outbox.spool import Failure, Spool, Spooled
+from custom_components.outlook_smtp.outbox.spool import Spool
+from custom_components.outlook_smtp.outbox.spooled import Failure, Spooled
 
 from .helpers import ANNA, BERT, content_of, fail, failed_content, files, read, write
 

@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 import pytest
 
 from custom_components.outlook_smtp.outbox.record import DamagedError, write_head
-from custom_components.outlook_smtp.outbox.spool import FAILED, SET_ASIDE, WAITING, Spool, Spooled
+from custom_components.outlook_smtp.outbox.spool import FAILED, SET_ASIDE, WAITING, Spool
+from custom_components.outlook_smtp.outbox.spooled import Spooled
 
 from .helpers import ANNA, BERT, content_of, fail, files, read, record_of, reopened, write
 

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from .disk import read_json, unlink, write_json
 from .item import FailedItem, Item, born
-from .spool import FAILED, WAITING, Contents, Failure, Spooled
+from .spool import FAILED, WAITING
+from .spooled import Contents, Failure, Spooled
 
 AGES_FILE: Final = "ages.json"
 KEEP_FAILED: Final = 7 * 86_400.0  # Seconds.

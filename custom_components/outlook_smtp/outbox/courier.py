@@ -17,18 +17,17 @@ from ..smtp.probe import Report, probe
 from ..smtp.session import ServerInfo
 from ..smtp.submission import Outcome
 from .delivery import Contact, veiled
+from .disk_watch import CHECK_AGAIN
 from .grace import CutOffError, Grace
 from .item import Item
+from .keeping import ScheduleFiles
 from .queue import Queue
-from .record import DamagedError
-from .schedule import FIRST_DELAY, LONGEST_DELAY, Hold, Schedule, delay_after
+from .schedule import FIRST_DELAY, Hold, Schedule
 
 _LOGGER = logging.getLogger(__name__)
 
 MAX_LOST_ANSWERS: Final = 5  # After each the message may have arrived; then it is kept aside.
 MAX_SETBACKS: Final = 3  # In a row; then a message lets the others pass.
-
-_SIGN_IN_FAILURES: Final = (Problem.FEDERATION_UNREACHABLE, Problem.TEMPORARY_AUTH_FAILURE)
 
 
 class Courier:
@@ -59,12 +58,11 @@ class Courier:
         self._lifetime = lifetime
         self._on_contact = on_contact
         self._schedule = schedule or Schedule()
+        self._files = ScheduleFiles(self._schedule, queue.spool)
         self._turn = asyncio.Lock()
-        self._saving = asyncio.Lock()
         self._wake = asyncio.Event()
         self._grace = Grace()
         self._task: asyncio.Task[None] | None = None
-        self._saved: object = None
         self._present: tuple[Item, ...] = ()
         self._asked_again = False
         self._flushes = 0
@@ -96,27 +94,36 @@ class Courier:
             signed_in_anew: Whether what was refused then is no longer what signs in.
 
         """
-        kept = await asyncio.to_thread(self._queue.spool.load_hold)
-        self._schedule.read(kept, signed_in_anew=signed_in_anew)
-        if signed_in_anew:
-            await self._save_hold()
-        self._saved = self._schedule.kept
+        if self._task and not self._grace.is_over:
+            return
+        await self.stop()  # If that was broken off.
+        await self._files.load(signed_in_anew=signed_in_anew)
+        await self._queue.check_disk()
         self._schedule.begin(time.monotonic())
         self._grace.begin()
         self._queue.on_added = self._added
         self._task = asyncio.create_task(self._run(), name="outlook_smtp courier")
 
-    async def stop(self) -> None:
-        """End: what is under way is finished, or cleanly interrupted after a moment of grace."""
+    async def stop(self, *, for_now: bool = False) -> None:
+        """End: what is under way is finished, or cleanly interrupted after a moment of grace.
+
+        Args:
+            for_now: Whether callers go on waiting, for another courier or `Queue.rest`.
+
+        """
         if self._task is None:
             return
+        if for_now:
+            self._queue.await_courier()
         self._grace.end()
         self._wake.set()
         await asyncio.wait((self._task,))
-        await self._sessions.close()
-        self._task = self._queue.on_added = None
-        for item in tuple(self._queue.items):
-            self._queue.put_off(item)
+        try:
+            await self._sessions.close()
+        finally:
+            self._task = None
+            if not for_now:
+                self._queue.rest()
         await self._queue.save_ages()
 
     async def check(self, *, unless_refused: bool = False) -> Report | None:
@@ -166,7 +173,7 @@ class Courier:
         self._asked_again = True
         for item in self._queue.items:
             item.not_before = -inf
-        await self._save_hold()
+        await self._files.save_hold()
         self._wake.set()
 
     def _added(self, item: Item) -> None:
@@ -189,6 +196,9 @@ class Courier:
 
     async def _take_turn(self) -> None:
         """Try what is due, or sleep until something is."""
+        if self._queue.disk.error and not await self._queue.check_disk():
+            await self._sleep(CHECK_AGAIN)
+            return
         now = time.monotonic()
         await self._queue.expire(self._lifetime, now)
         item = self._queue.first(now)
@@ -222,10 +232,9 @@ class Courier:
 
     async def _take(self, item: Item) -> None:
         """Take one message to the server, if its file is what it was and nothing came between."""
-        try:
-            file = await asyncio.to_thread(self._queue.spool.open_content, item.spooled)
-        except DamagedError, FileNotFoundError:
-            await self._queue.lose(item)
+        if (file := await self._queue.open_content(item)) is None:
+            if not self._queue.disk.error:
+                self._defer(item)
             return
         with file:
             async with self._grace.until_cut_off():
@@ -243,6 +252,7 @@ class Courier:
         """Hand a message to the server, and settle what comes of it."""
         started, hidden = time.monotonic(), item.record.hidden
         self._schedule.start(started)
+        await self._files.save_pace()
         obstacle: Fault | None
         try:
             async with self._grace.until_cut_off():
@@ -303,25 +313,20 @@ class Courier:
     async def _put_off(self, item: Item, fault: Fault, *, handed_in: bool) -> None:
         """Let a message wait, and those behind it."""
         passing = fault.kind is Kind.TRANSIENT
-        if passing and fault.problem not in _SIGN_IN_FAILURES:
-            item.tries += 1
-        if passing and handed_in:
-            item.setbacks += 1
+        if passing:
+            item.note_put_off(fault, handed_in=handed_in)
         await self._fail(fault, by_mail=handed_in)
         if passing and handed_in and item.setbacks >= MAX_SETBACKS:
             self._set_back(item)
 
     def _set_back(self, item: Item) -> None:
         """Let the others pass a message for a while after they are tried again."""
-        now = time.monotonic()
-        others = max(now, self._schedule.retry_at)
-        delay = delay_after(max(item.setbacks, 1))
-        item.not_before = min(others + delay, now + LONGEST_DELAY)
+        item.not_before = self._schedule.after_others(item.setbacks, time.monotonic())
 
     async def _succeed(self, *, by_mail: bool) -> None:
         """Note that the account was let in."""
         self._schedule.succeed(time.monotonic(), by_mail=by_mail)
-        await self._save_hold()
+        await self._files.save_hold()
         self._wake.set()
 
     async def _fail(self, fault: Fault, *, by_mail: bool) -> None:
@@ -330,21 +335,10 @@ class Courier:
         Whoever asked for a try while one was under way gets another one, unless all are held.
         """
         self._schedule.fail(fault, time.monotonic(), by_mail=by_mail)
-        await self._save_hold()
+        await self._files.save_hold()
         items = tuple(self._queue.items)
         if self._asked_again and not self.hold:
             self._schedule.hurry()
             items = self._present
-        for item in items:
+        for item in () if self._grace.is_over else items:  # That is up to whoever ends it.
             self._queue.put_off(item, fault)
-
-    async def _save_hold(self) -> None:
-        """Keep for after a restart a hold that ends by itself, and what was refused."""
-        async with self._saving:
-            if (kept := self._schedule.kept) == self._saved:
-                return
-            self._saved = kept
-            try:
-                await asyncio.to_thread(self._queue.spool.save_hold, self._schedule.write())
-            except OSError as error:
-                _LOGGER.error("A hold cannot be kept for after a restart: %s", error.strerror)

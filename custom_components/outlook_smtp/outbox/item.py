@@ -6,18 +6,24 @@ from math import inf
 import time
 from typing import Final
 
-from ..smtp.faults import Fault
+from ..smtp.faults import Fault, Problem
 from ..smtp.submission import Envelope, Outcome, Refusal
-from .delivery import Verdict
+from .delivery import Delivery, Event, Verdict
 from .record import Record
-from .spool import Failure, Spooled
+from .spooled import Failure, Spooled
 
 # No message is older: a clock that says so was not set when the message was written.
 EARLIEST: Final = 1_767_225_600.0  # The start of 2026, in seconds since the epoch.
 
+_SIGN_IN_FAILURES: Final = (Problem.FEDERATION_UNREACHABLE, Problem.TEMPORARY_AUTH_FAILURE)
+
 
 class OutboxFullError(Exception):
     """The outbox holds as much as it may."""
+
+
+class OutboxClosedError(Exception):
+    """The account of the outbox was removed."""
 
 
 class UnknownMessageError(Exception):
@@ -67,6 +73,11 @@ class Item:
     def note_try(self) -> None:
         """Let count what it has waited before the start, now that it was tried since."""
         self.born = min(self.born, self.known)
+
+    def note_put_off(self, fault: Fault, *, handed_in: bool) -> None:
+        """Count a try after a passing fault: those that the sign-in prevented are none."""
+        self.tries += fault.problem not in _SIGN_IN_FAILURES
+        self.setbacks += handed_in
 
     @property
     def record(self) -> Record:
@@ -130,6 +141,17 @@ class FailedItem:
 
     failure: Failure
     born: float
+
+    def discarded(self) -> Delivery:
+        """Return what listeners are told when the message is deleted before its week is over."""
+        record = self.failure.spooled.record
+        return Delivery(
+            event=Event.DISCARDED,
+            id=self.failure.spooled.id,
+            message_id=record.message_id,
+            recipients=record.envelope.recipients,
+            reply=self.failure.reply,
+        )
 
 
 def born(written_at: float) -> float:

@@ -9,16 +9,18 @@ from functools import partial
 import logging
 from math import inf
 import time
-from typing import Final
+from typing import BinaryIO, Final
 
 from ..smtp.faults import Fault
 from ..smtp.submission import Outcome, Refusal
 from . import ages
 from .ages import KEEP_FAILED
-from .delivery import Delivery, Event, Listener, Listeners, Verdict
-from .item import FailedItem, Item, Limits, OutboxFullError, UnderWayError, UnknownMessageError
+from .delivery import Delivery, Event, Verdict
+from .disk import FOREIGN
+from .item import FailedItem, Item, UnderWayError, UnknownMessageError
 from .record import DamagedError, Record
-from .spool import Contents, Failure, Spool
+from .room import Room
+from .spooled import Contents, Failure
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -26,21 +28,16 @@ MOST_DISCARDED: Final = 100  # Messages that are remembered after they made room
 
 
 @dataclass(eq=False)
-class Queue:
+class Queue(Room):
     """The outbox of one account; it outlives what takes its messages to the server."""
 
-    spool: Spool
-    limits: Limits
-    items: list[Item] = field(default_factory=list)
     failed: list[FailedItem] = field(default_factory=list)
     set_aside: list[str] = field(default_factory=list)
     rejected: deque[float] = field(default_factory=lambda: deque(maxlen=10_000))  # When each was.
     discarded: deque[Failure] = field(default_factory=partial(deque, maxlen=MOST_DISCARDED))
     under_way: Item | None = None
     on_added: Callable[[Item], None] | None = None
-    _listeners: Listeners = field(default_factory=Listeners)
     _order: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _turned_away: int | None = None  # The bytes of the last message that found no room.
 
     async def open(self) -> None:
         """Read what is on disk.
@@ -58,33 +55,6 @@ class Queue:
         with suppress(OSError):  # They stay a little longer.
             await asyncio.to_thread(ages.save, self.spool.folder, measured)
 
-    def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Call a listener at every turn; return what ends that."""
-        return self._listeners.add(listener)
-
-    @property
-    def size(self) -> int:
-        """Return the bytes of all that waits."""
-        return sum(item.record.size for item in self.items)
-
-    def check_room(self, size: int) -> None:
-        """Raise `OutboxFullError` if a message of a size has no room."""
-        if self._has_room(size):
-            return
-        if size <= self.limits.size:
-            self._turned_away = size
-            self._listeners.tell()
-        raise OutboxFullError
-
-    @property
-    def is_full(self) -> bool:
-        """Return whether a message was turned away that would still find no room."""
-        return self._turned_away is not None and not self._has_room(self._turned_away)
-
-    def _has_room(self, size: int) -> bool:
-        """Return whether a message of a size may still come."""
-        return len(self.items) < self.limits.messages and self.size + size <= self.limits.size
-
     def first(self, now: float) -> Item | None:
         """Return the first in order that may be tried now."""
         return next((item for item in self.items if item.not_before <= now), None)
@@ -94,15 +64,65 @@ class Queue:
 
         Raises:
             OutboxFullError: If there is no room for it.
+            OutboxClosedError: If the account was removed.
             OSError: If it cannot be written; nothing is kept of it.
 
         """
         async with self._order:
             self.check_room(record.size)
             spooled = await asyncio.to_thread(self.spool.write, record, content, time.time())
+            self.disk.note_written()
             item = Item(spooled, time.monotonic(), asyncio.get_running_loop().create_future())
             self._append(item)
         return item
+
+    async def close(self) -> None:
+        """Take no more in, for good: the account is removed; who still waits gets an error."""
+        self.is_closed = True
+        async with self._order:
+            pass  # What is being written has come to its end.
+        for item in self.items:
+            item.resolve(Verdict())
+
+    def await_courier(self) -> None:
+        """Let callers wait for the next courier, or for the word that there is none."""
+        self.on_added = _leave_unanswered
+
+    @property
+    def is_orphaned(self) -> bool:
+        """Return whether callers wait for a courier that has not come yet."""
+        return self.on_added is _leave_unanswered and not self.is_closed
+
+    def rest(self) -> None:
+        """Answer the callers of all that waits, for no courier takes it to the server now."""
+        self.on_added = None
+        for item in tuple(self.items):
+            self.put_off(item)
+
+    async def open_content(self, item: Item) -> BinaryIO | None:
+        """Open the file of a message at its content, or return None: it cannot be sent now.
+
+        A file that is missing may come back; what is none of ours is taken out of the way.
+        """
+        try:
+            file = await asyncio.to_thread(self.spool.open_content, item.spooled)
+        except DamagedError as error:
+            await self.lose(item, str(error))
+        except OSError as error:
+            reason = error.strerror or str(error)
+            if error.errno in FOREIGN:
+                await self.lose(item, reason)
+            elif not item.setbacks:
+                _LOGGER.warning(
+                    "The message %s is tried again later, for its file cannot be read now: %s",
+                    item.spooled.id,
+                    reason,
+                )
+        else:
+            if await self.check_disk():
+                return file
+            file.close()  # The message would be sent again after each start.
+        return None
 
     def reject(self, delivery: Delivery) -> None:
         """Count a message that is refused before it is kept, and tell every listener."""
@@ -149,6 +169,8 @@ class Queue:
 
     async def expire(self, lifetime: float, now: float) -> None:
         """Give up what waits for longer than its lifetime, and forget what failed long ago."""
+        if self.next_expiry(lifetime) > now or not await self.check_disk():
+            return
         for item in [item for item in self.items if item.born + lifetime <= now]:
             if item is not self.under_way and item in self.items:
                 self._drop(item)
@@ -165,12 +187,12 @@ class Queue:
         ends += [failed.born + KEEP_FAILED for failed in self.failed]
         return min(ends, default=inf)
 
-    async def lose(self, item: Item) -> None:
-        """Note that the file of a message is damaged or gone: it cannot be sent."""
+    async def lose(self, item: Item, reason: str = "its file is damaged") -> None:
+        """Note that the file of a message is none of ours any more: it cannot be sent."""
         self._drop(item)
         self.set_aside.append(item.spooled.name)
         await self._on_disk(self.spool.set_aside, item.spooled)
-        _LOGGER.error("The message %s is lost: its file is damaged or gone", item.spooled.id)
+        _LOGGER.error("The message %s is lost: %s", item.spooled.id, reason)
         self._tell(Event.FAILED, item, item.recipients)
         item.resolve(Verdict())
 
@@ -288,19 +310,9 @@ class Queue:
 
     async def _make_room(self, failed: FailedItem) -> None:
         """Forget a failed message before its week is over, and say so."""
-        failure = failed.failure
-        record = failure.spooled.record
-        self.discarded.append(failure)
+        self.discarded.append(failed.failure)
         await self._discard(failed)
-        self._listeners.tell(
-            Delivery(
-                event=Event.DISCARDED,
-                id=failure.spooled.id,
-                message_id=record.message_id,
-                recipients=record.envelope.recipients,
-                reply=failure.reply,
-            )
-        )
+        self._listeners.tell(failed.discarded())
 
     async def _discard(self, failed: FailedItem) -> None:
         """Forget a message that was kept aside."""
@@ -309,19 +321,6 @@ class Queue:
         self.failed.remove(failed)
         await self._on_disk(self.spool.discard, failed.failure)
         self._listeners.tell()
-
-    async def _on_disk[**P, T](
-        self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
-    ) -> T | None:
-        """Do something to a file; where that fails, the memory is right and the disk behind it."""
-        try:
-            return await asyncio.to_thread(work, *args, **kwargs)
-        except (DamagedError, OSError) as error:
-            _LOGGER.error(
-                "The outbox on disk is behind (%s): after a restart a message may be sent again",
-                getattr(error, "strerror", None) or error,
-            )
-            return None
 
     def _tell(
         self,
@@ -345,3 +344,7 @@ class Queue:
             fault=fault,
         )
         self._listeners.tell(delivery)
+
+
+def _leave_unanswered(_: Item) -> None:
+    """Let the caller of a new message wait."""

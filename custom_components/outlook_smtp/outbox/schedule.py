@@ -86,15 +86,19 @@ class Pace:
         """Allow a burst at once and the rest evenly; 0 messages a minute stand for no limit."""
         self._interval = 60.0 / (per_minute - burst) if per_minute else 0.0
         self._tolerance = self._interval * (burst - 1)
-        self._level = -inf
+        self.level = -inf
 
     def due(self) -> float:
         """Return when the next message may go."""
-        return self._level - self._tolerance
+        return self.level - self._tolerance
 
     def take(self, now: float) -> None:
         """Note that a message goes."""
-        self._level = max(self._level, now) + self._interval
+        self.level = max(self.level, now) + self._interval
+
+    def resume(self, level: float, now: float) -> None:
+        """Go on from the level before a restart, which is never more than a burst just sent."""
+        self.level = min(level, now + self._tolerance + self._interval)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +126,7 @@ class Schedule:
         self.check_at = -inf  # Until then no check signs in by itself with what was refused.
         self._locks = 0
         self._asked = False
-        self._pace = pace or Pace()
+        self.pace = pace or Pace()
         self._failures = 0
         self._auth_failures = 0
         self._counted_at = -inf
@@ -145,15 +149,20 @@ class Schedule:
         """Return when the next message may be tried."""
         holds = (None if self._asked else self.sign_in_hold, self.mail_hold)
         held = max(hold.until if hold else -inf for hold in holds)
-        return max(self.retry_at, self._pace.due(), held)
+        return max(self.retry_at, self.pace.due(), held)
 
     def begin(self, now: float) -> None:
         """Note that Home Assistant has just started: the network around it may have, too."""
         self._started_at = now
 
+    def after_others(self, setbacks: int, now: float) -> float:
+        """Return when a message that was put off so often is tried, after the others were."""
+        delay = delay_after(max(setbacks, 1))
+        return min(max(now, self.retry_at) + delay, now + LONGEST_DELAY)
+
     def start(self, now: float) -> None:
         """Note that a message is tried."""
-        self._pace.take(now)
+        self.pace.take(now)
 
     def hurry(self) -> None:
         """Forget the back-off: there is new mail."""

@@ -8,7 +8,7 @@ where the disk does not do what is asked.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 import errno
 from itertools import count
 import logging
@@ -20,8 +20,19 @@ import shutil
 from typing import Any, BinaryIO, Final
 
 from ..smtp.submission import Envelope
-from .disk import new_file, open_file, read_json, remove, sync, unlink, write_json
+from .disk import (
+    FOREIGN,
+    make_folders,
+    new_file,
+    open_file,
+    read_json,
+    remove,
+    sync,
+    unlink,
+    write_json,
+)
 from .record import DamagedError, Record, read_content, read_head, write_message
+from .spooled import Contents, Failure, Spooled
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -35,45 +46,7 @@ _END_OF_TIME: Final = 10**11  # Seconds since the epoch: as many digits as a nam
 _REASON: Final = re.compile(rf"{_NAME.pattern}\.json")
 _LEFTOVER: Final = re.compile(rf"\.{_NAME.pattern}(\.json)?\.part")
 # A file that says this is not one of ours; other errors are the machine's and may pass.
-_FOREIGN: Final = (errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP, errno.ENXIO)
-
-
-@dataclass(frozen=True, slots=True)
-class Spooled:
-    """A message on disk: its place in the order, when it was put there, its id and its record.
-
-    `queued_at` is in seconds since the epoch.
-    """
-
-    sequence: int
-    queued_at: int
-    id: str
-    record: Record
-
-    @property
-    def name(self) -> str:
-        """Return the name of its file, which sorts by the order."""
-        return f"{self.sequence:010d}-{self.queued_at:010d}-{self.id}.msg"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
-    """A message that is kept aside, why, and since when (seconds since the epoch)."""
-
-    spooled: Spooled
-    event: str
-    problem: str
-    reply: str
-    failed_at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Contents:
-    """What was found on disk; `set_aside` names the files that are none of ours."""
-
-    waiting: list[Spooled]
-    failed: list[Failure]
-    set_aside: list[str]
+_FOREIGN: Final = (errno.EACCES, errno.EPERM, *FOREIGN)
 
 
 class Spool:
@@ -82,14 +55,12 @@ class Spool:
     def __init__(self, folder: Path) -> None:
         """Name the folder; `open` makes it."""
         self.folder = folder
+        self.folders = [folder, *map(folder.joinpath, (WAITING, FAILED, SET_ASIDE))]
         self._sequence = count(1)
 
     def open(self) -> Contents:
         """Make the folder, sweep what a crash has left, and read what is there."""
-        for folder in (self.folder, *map(self.folder.joinpath, (WAITING, FAILED, SET_ASIDE))):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for folder in (self.folder, self.folder.parent):
-            sync(folder)
+        make_folders(self.folders)
         set_aside: list[str] = []
         waiting = sorted(self._read_folder(WAITING, set_aside), key=lambda item: item.sequence)
         failed = sorted(
@@ -106,6 +77,7 @@ class Spool:
 
         Raises `ValueError` if the content has not the size that its record says.
         """
+        make_folders(self.folders)
         spooled = Spooled(next(self._sequence), int(queued_at), token_hex(6), record)
         path = self._path(WAITING, spooled.name)
         try:
@@ -192,9 +164,14 @@ class Spool:
             unlink(path)
 
     def destroy(self) -> None:
-        """Delete everything."""
+        """Delete everything; of a link only the link."""
+        if self.folder.is_symlink():
+            unlink(self.folder)
+            return
         with suppress(FileNotFoundError):
             shutil.rmtree(self.folder)
+            sync(self.folder.parent)
+        self.folders = []  # Nobody makes them anew.
 
     def _finish_splits(
         self, waiting: Iterable[Spooled], known: Iterable[Spooled]
@@ -249,26 +226,27 @@ class Spool:
     def _read_folder(self, name: str, set_aside: list[str]) -> Iterator[Spooled]:
         """Yield the messages of a folder, and take what is none out of the way."""
         with os.scandir(self.folder / name) as entries:
-            found = [(Path(entry.path), entry.is_file(follow_symlinks=False)) for entry in entries]
-        for path, is_file in found:
-            if is_file and _LEFTOVER.fullmatch(path.name):
-                remove(path)
-            elif is_file and name == FAILED and _REASON.fullmatch(path.name):
+            found = [(entry, entry.is_file(follow_symlinks=False)) for entry in entries]
+        for entry, is_file in found:
+            if is_file and _LEFTOVER.fullmatch(entry.name):
+                remove(Path(entry.path))
+            elif is_file and name == FAILED and _REASON.fullmatch(entry.name):
                 continue
-            elif spooled := self._load(path, set_aside):
+            elif spooled := self._load(entry.path, entry.name, set_aside):
                 yield spooled
 
-    def _load(self, path: Path, set_aside: list[str]) -> Spooled | None:
+    def _load(self, file: str, name: str, set_aside: list[str]) -> Spooled | None:
         """Return the message of a file; one that is none of ours is taken out of the way."""
         try:
-            return _describe(path)
+            return _describe(file, name)
         except DamagedError as error:
             reason = str(error)
         except OSError as error:
             reason = error.strerror or str(error)
             if error.errno not in _FOREIGN:
-                _LOGGER.error("%s cannot be read now: %s", _shown(path), reason)
+                _LOGGER.error("%s cannot be read now: %s", _shown(Path(file)), reason)
                 return None
+        path = Path(file)
         self._set_aside(path)
         set_aside.append(_shown(path))
         _LOGGER.error("%s was set aside in %s: %s", _shown(path), self.folder / SET_ASIDE, reason)
@@ -320,16 +298,19 @@ class Spool:
                 remove(reason)
 
 
-def _describe(path: Path) -> Spooled:
-    """Return what the name and the head of a message's file say; `DamagedError` for any other."""
-    if (name := _NAME.fullmatch(path.name)) is None:
+def _describe(path: str, file_name: str) -> Spooled:
+    """Return what the name and the head of a message's file say; `DamagedError` for any other.
+
+    There may be thousands, and making a `Path` of each takes as long as reading it.
+    """
+    if (name := _NAME.fullmatch(file_name)) is None:
         raise DamagedError("it is not a message of this integration")
     with open_file(path) as file:
         record = read_head(file)
         if os.fstat(file.fileno()).st_size != file.tell() + record.size:
             raise DamagedError("its content was changed or cut off")
     spooled = Spooled(int(name[1]), int(name[2]), name[3], record)
-    if spooled.name != path.name:
+    if spooled.name != file_name:
         raise DamagedError("its name was changed")
     return spooled
 

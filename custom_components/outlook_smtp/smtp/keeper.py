@@ -72,15 +72,21 @@ class SessionKeeper:
     async def _take_usable(self) -> Session | None:
         """Return the session that was kept, if a message may be handed in."""
         session = self._take()
-        if session is None or session.is_usable:
+        if session and session.is_usable:
             return session
-        await session.close()
+        if session:
+            await session.close()
+        await self._be_alone()
         return None
 
     async def close(self) -> None:
         """Take leave of the server, if there is a session."""
         if session := self._take():
             await session.close()
+        await self._be_alone()
+
+    async def _be_alone(self) -> None:
+        """Wait until leave was taken: there is one connection of an account at any time."""
         if self._leaving:
             await asyncio.wait((self._leaving,))
 

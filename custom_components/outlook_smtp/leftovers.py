@@ -1,0 +1,55 @@
+"""Deletes what is left of accounts that are gone: files that a removal could not delete."""
+
+import asyncio
+from collections.abc import Container
+from contextlib import suppress
+import logging
+from pathlib import Path
+import re
+import shutil
+from typing import Final
+
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.storage import STORAGE_DIR
+
+from .const import DOMAIN
+from .outbox.spool import WAITING
+
+_LOGGER = logging.getLogger(__name__)
+
+# The outbox of an account and its other files, and what a crash has left of writing one.
+_OURS: Final = re.compile(
+    rf"\.?{re.escape(DOMAIN)}\.(?P<entry_id>[^.]+)\.(outbox|sent|token)(\.part)?"
+)
+
+
+async def async_sweep(hass: HomeAssistant) -> None:
+    """Delete the files of accounts that are no longer there."""
+    known = {entry.entry_id for entry in hass.config_entries.async_entries(DOMAIN)}
+    folder = Path(hass.config.path(STORAGE_DIR))
+    await asyncio.to_thread(_sweep, folder, known)
+
+
+def _sweep(folder: Path, known: Container[str]) -> None:
+    """Delete what is ours in a folder and belongs to none of the known accounts."""
+    with suppress(OSError):  # Nothing there is ours yet.
+        for path in tuple(folder.iterdir()):
+            name = _OURS.fullmatch(path.name)
+            if name and name["entry_id"] not in known:
+                _delete(path)
+
+
+def _delete(path: Path) -> None:
+    """Delete a file, a link or a folder, and say how much mail goes with it."""
+    waiting = len(list((path / WAITING).glob("*.msg")))
+    try:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    except OSError as error:
+        _LOGGER.error("%s belongs to no account and cannot be deleted: %s", path, error)
+    else:
+        _LOGGER.warning(
+            "%s was deleted with %d waiting messages: its account was removed", path, waiting
+        )

@@ -1,0 +1,393 @@
+"""An account comes, goes, fails to come and fails to go: no mail and no promise is left behind."""
+
+import asyncio
+from collections.abc import Callable
+import inspect
+from pathlib import Path
+import threading
+import time
+from typing import Any
+
+from freezegun.api import FrozenDateTimeFactory
+from homeassistant.components import binary_sensor, notify
+from homeassistant.config_entries import ConfigEntries, ConfigEntryState
+from homeassistant.core import HomeAssistant, State
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import issue_registry as ir
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components import outlook_smtp
+from custom_components.outlook_smtp.const import DOMAIN
+from custom_components.outlook_smtp.coordinator import HealthCoordinator
+from custom_components.outlook_smtp.leftovers import async_sweep
+from custom_components.outlook_smtp.outbox import keeping
+from custom_components.outlook_smtp.outbox.courier import Courier
+from custom_components.outlook_smtp.outbox.item import Limits, OutboxClosedError
+from custom_components.outlook_smtp.outbox.queue import Queue
+from custom_components.outlook_smtp.outbox.schedule import Schedule
+from custom_components.outlook_smtp.outbox.spool import Spool
+from custom_components.outlook_smtp.outbox.spooled import Spooled
+from custom_components.outlook_smtp.smtp.content import Content
+from custom_components.outlook_smtp.smtp.keeper import SessionKeeper
+from custom_components.outlook_smtp.tally import SentLog
+from tests.conftest import until
+from tests.helpers import (
+    folder_of,
+    letter,
+    mailer_of,
+    put_off,
+    settle,
+    titles,
+    until_empty,
+)
+from tests.outbox.courier_helpers import all_done, courier_on, queue_in, running
+from tests.outbox.helpers import add
+from tests.promises import BURST, PER_MINUTE
+from tests.smtp.helpers import ANNA, CONTENT, account_on, envelope_to
+from tests.standin import Script, StandIn, Step
+
+COURIER = "outlook_smtp courier"
+
+
+def couriers() -> list[asyncio.Task[Any]]:
+    """Return the delivery workers that run."""
+    return [task for task in asyncio.all_tasks() if task.get_name() == COURIER]
+
+
+def left_in_storage(hass: HomeAssistant, entry: MockConfigEntry) -> list[str]:
+    """Return the names of what an account has left on disk."""
+    folder = folder_of(hass, entry).parent
+    return [path.name for path in folder.iterdir() if entry.entry_id in path.name]
+
+
+# Removed while calls are under way
+
+
+async def test_a_call_whose_account_is_removed_gets_an_error_and_leaves_nothing(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One message is at the server, one is being written, the others come one after another."""
+    write, writing, may_end = Spool.write, threading.Event(), threading.Event()
+
+    def slow_write(spool: Spool, *args: Any) -> Spooled:
+        writing.set()
+        may_end.wait(5)
+        return write(spool, *args)
+
+    standin.script = Script(stall=Step.GREETING)
+    mailer = mailer_of(account)
+    calls = [asyncio.create_task(mailer.send(letter("At the server")))]
+    await until(lambda: mailer.queue.under_way)
+    monkeypatch.setattr(Spool, "write", slow_write)
+    calls += [asyncio.create_task(mailer.send(letter(str(number)))) for number in range(5)]
+    await until(writing.is_set)
+    removing = asyncio.create_task(hass.config_entries.async_remove(account.entry_id))
+    await until(lambda: account.state is not ConfigEntryState.LOADED)
+    calls.append(asyncio.create_task(mailer.send(letter("Too late"))))
+    standin.hang_up()
+    await until(lambda: mailer.queue.is_closed)
+    assert not any(call.done() for call in calls)
+    may_end.set()
+    await removing
+    for call in calls:
+        with pytest.raises(HomeAssistantError, match="was not sent: its account was removed"):
+            await call
+    assert left_in_storage(hass, account) == []
+    assert couriers() == []
+
+
+async def test_a_call_that_outlasts_an_unloading_is_told_that_its_message_waits(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+) -> None:
+    """It is not told so before it is known that no removal follows."""
+    standin.script_next(Script(stall=Step.GREETING))
+    sending = asyncio.create_task(mailer_of(account).send(letter()))
+    await until(lambda: mailer_of(account).queue.under_way)
+    unloading = asyncio.create_task(hass.config_entries.async_unload(account.entry_id))
+    await until(lambda: account.state is not ConfigEntryState.LOADED)
+    standin.hang_up()
+    assert await unloading
+    assert (await sending).status == "queued"
+    await settle(hass, account)
+    await until_empty(account)
+    assert titles(standin) == ["Door"]
+
+
+async def test_a_failed_message_of_a_removed_account_cannot_be_sent_again(
+    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+) -> None:
+    """It is gone with the account, and nothing brings it back."""
+    standin.script_next(Script(replies={Step.FINAL: "554 5.6.0 Not like this"}))
+    queue = mailer_of(account).queue
+    with pytest.raises(HomeAssistantError, match="Not like this"):
+        await mailer_of(account).send(letter())
+    (failed,) = queue.failed
+    await hass.config_entries.async_remove(account.entry_id)
+    with pytest.raises(OutboxClosedError):
+        await queue.retry(failed.failure.spooled.id)
+    assert left_in_storage(hass, account) == []
+
+
+async def test_a_start_sweeps_what_belongs_to_no_account(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Whole outboxes, other files, leftovers and links go; what is not ours, or in use, stays."""
+    storage = folder_of(hass, entry).parent
+    gone = storage / "outlook_smtp.01GONE.outbox"
+    (gone / "waiting").mkdir(parents=True)
+    (gone / "waiting" / "0000000007-1795509015-0123456789ab.msg").write_text("Dear Anna")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "precious").touch()
+    (storage / "outlook_smtp.01LINK.outbox").symlink_to(elsewhere)
+    for name in ("outlook_smtp.01GONE.sent", "outlook_smtp.01GONE.token"):
+        (storage / name).touch()
+        (storage / f".{name}.part").touch()
+    kept = {"outlook_smtp", "outlook_smtp.01GONE.notes", "outlook_smtp_2.01GONE.sent"}
+    kept |= {f"{DOMAIN}.{entry.entry_id}.sent", f"{DOMAIN}.{entry.entry_id}.token"}
+    for name in kept:
+        (storage / name).touch()
+    await settle(hass, entry)
+    there = {path.name for path in storage.iterdir() if "outlook" in path.name}
+    assert there - {folder_of(hass, entry).name} == kept - {f"{DOMAIN}.{entry.entry_id}.token"}
+    assert (elsewhere / "precious").exists()
+    assert f"{gone} was deleted with 1 waiting messages" in caplog.text
+
+
+async def test_an_outbox_that_cannot_be_swept_stops_nothing(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The log names it, and the account is set up."""
+    gone = folder_of(hass, entry).with_name("outlook_smtp.01GONE.sent")
+    gone.touch()
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted", str(gone))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.unlink", refuse)
+        await async_sweep(hass)
+    assert f"{gone} belongs to no account and cannot be deleted" in caplog.text
+    await settle(hass, entry)
+
+
+# A set-up that fails
+
+STEPS: dict[str, tuple[object, str]] = {
+    "tokens": (outlook_smtp, "async_load_tokens"),
+    "outbox": (outlook_smtp, "async_open_queue"),
+    "account": (outlook_smtp, "async_build_account"),
+    "mailer": (outlook_smtp, "Mailer"),
+    "coordinator": (outlook_smtp, "HealthCoordinator"),
+    "log": (SentLog, "async_load"),
+    "device": (outlook_smtp, "account_device"),
+    "platforms": (ConfigEntries, "async_forward_entry_setups"),
+    "legacy notify": (outlook_smtp, "async_register_legacy_notify"),
+    "listeners": (MockConfigEntry, "add_update_listener"),
+    "signed in anew": (outlook_smtp, "async_is_signed_in_anew"),
+    "courier": (Courier, "start"),
+    "hold": (HealthCoordinator, "async_begin"),
+    "issues": (outlook_smtp, "AccountIssues"),
+    "first check": (MockConfigEntry, "async_create_background_task"),
+}
+
+
+def failing(work: Callable[..., Any], when: str, error: BaseException) -> Callable[..., Any]:
+    """Return what fails before or after it does its work."""
+    if not inspect.iscoroutinefunction(work):
+
+        def fail(*args: Any, **kwargs: Any) -> None:
+            if when == "after" and (done := work(*args, **kwargs)) and asyncio.iscoroutine(done):
+                done.close()
+            raise error
+
+        return fail
+
+    async def fail_later(*args: Any, **kwargs: Any) -> None:
+        if when == "after":
+            await work(*args, **kwargs)
+        raise error
+
+    return fail_later
+
+
+@pytest.mark.parametrize("error", [RuntimeError("nobody foresaw this"), OSError(5, "I/O error")])
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("step", STEPS)
+async def test_a_set_up_that_fails_at_any_step_leaves_nothing_running(
+    hass: HomeAssistant,
+    *,
+    entry: MockConfigEntry,
+    standin: StandIn,
+    issue_registry: ir.IssueRegistry,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+    when: str,
+    error: Exception,
+) -> None:
+    """No worker, entity, action or repair stays, and the next set-up works."""
+    owner, name = STEPS[step]
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, failing(getattr(owner, name), when, error))
+        assert not await hass.config_entries.async_setup(entry.entry_id)
+    retried = isinstance(error, OSError)
+    assert (entry.state is ConfigEntryState.SETUP_RETRY) is retried
+    assert couriers() == []
+    assert [state.entity_id for state in hass.states.async_all() if not restored(state)] == []
+    assert not hass.services.has_service(notify.DOMAIN, "me_outlook_com")
+    assert not issue_registry.issues
+    await until(lambda: not standin.open_connections)
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    await mailer_of(entry).send(letter())
+    assert titles(standin) == ["Door"]
+    assert len(couriers()) == 1
+
+
+def restored(state: State) -> bool:
+    """Return whether a state only says that its entity was there before."""
+    return bool(state.attributes.get("restored"))
+
+
+# An unloading that fails
+
+
+async def refuse_to_unload(*_: object) -> bool:
+    """Keep a platform."""
+    return False
+
+
+async def fail_to_unload(*_: object) -> bool:
+    """Keep a platform, as no platform should."""
+    raise RuntimeError("nobody foresaw this")
+
+
+UNLOADS: dict[str, tuple[object, str, Callable[..., Any]]] = {
+    "a platform stays": (binary_sensor, "async_unload_entry", refuse_to_unload),
+    "a platform fails": (binary_sensor, "async_unload_entry", fail_to_unload),
+    "all platforms stay": (ConfigEntries, "async_unload_platforms", refuse_to_unload),
+    "platforms fail": (ConfigEntries, "async_unload_platforms", fail_to_unload),
+    "the courier": (Courier, "stop", fail_to_unload),
+    "the connection": (SessionKeeper, "close", fail_to_unload),
+    "the ages": (Queue, "save_ages", fail_to_unload),
+}
+
+
+@pytest.mark.parametrize("step", UNLOADS)
+async def test_an_account_that_cannot_be_unloaded_goes_on(
+    hass: HomeAssistant,
+    *,
+    account: MockConfigEntry,
+    standin: StandIn,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+) -> None:
+    """All of its entities are there and say the truth; what waits goes out, also once removed."""
+    before = {state.entity_id for state in hass.states.async_all()}
+    standin.stop()
+    await put_off(account)
+    with monkeypatch.context() as patch:
+        patch.setattr(*UNLOADS[step])
+        assert not await hass.config_entries.async_unload(account.entry_id)
+    assert account.state is ConfigEntryState.FAILED_UNLOAD
+    states = {each.entity_id: each for each in hass.states.async_all()}
+    assert states.keys() == before
+    assert not any(restored(each) or each.state == "unavailable" for each in states.values())
+    assert len(couriers()) == 1
+    standin.start()
+    data = {"entity_id": "notify.family", "message": "Ring", "title": "Ring"}
+    await hass.services.async_call(notify.DOMAIN, "send_message", data, blocking=True)
+    await until_empty(account)
+    assert titles(standin) == ["Door", "Ring"]
+    await hass.config_entries.async_remove(account.entry_id)
+    assert couriers() == []
+    assert left_in_storage(hass, account) == []
+    await until(lambda: not standin.open_connections)
+
+
+# How fast, and over how many connections
+
+
+@pytest.mark.parametrize("again", ["reload", "restart"])
+async def test_no_minute_sees_more_than_thirty_however_often_all_starts_anew(
+    tmp_path: Path, standin: StandIn, freezer: FrozenDateTimeFactory, again: str
+) -> None:
+    """A start gives no burst of its own, and takes none of what there is."""
+    queue = Queue(Spool(tmp_path), Limits(1000, 500_000_000))
+    await queue.open()
+    for number in range(2 * PER_MINUTE):
+        await add(queue, number)
+    for _ in range(59):
+        queue = queue if again == "reload" else await queue_in(queue)
+        async with running(courier_on(standin, queue)):
+            await all_done(queue)
+        freezer.tick(1)
+    assert PER_MINUTE - 2 <= len(standin.received) <= PER_MINUTE
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        '{"level": 0.0, "boot": "another"}',
+        '{"level": 1e300, "boot": "another"}',
+        '{"level": NaN, "boot": "this"}',
+        '{"level": 1e300, "boot": "this"}',
+        '{"level": 0.0}',
+        "[]",
+        "",
+    ],
+)
+async def test_a_pace_by_a_clock_that_cannot_be_trusted_costs_a_burst_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, freezer: FrozenDateTimeFactory, kept: str
+) -> None:
+    """After a start of the machine, or when the file is spoiled, the first message waits 2.4 s."""
+    boot = tmp_path / "boot_id"
+    boot.write_text("this")
+    monkeypatch.setattr(keeping, "_BOOT_ID", boot)
+    (tmp_path / keeping.PACE_FILE).write_text(kept)
+    schedule = Schedule()
+    await keeping.ScheduleFiles(schedule, Spool(tmp_path)).load(signed_in_anew=False)
+    assert schedule.due - time.monotonic() == pytest.approx(60 / (PER_MINUTE - BURST))
+
+
+@pytest.mark.parametrize("boot", ["this", None])
+async def test_a_pace_goes_on_after_a_restart_of_home_assistant_alone(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    freezer: FrozenDateTimeFactory,
+    boot: str | None,
+) -> None:
+    """The clock that never jumps goes on; where nobody knows that, it is not trusted."""
+    (tmp_path / "boot_id").write_text("this")
+    monkeypatch.setattr(keeping, "_BOOT_ID", tmp_path / (f"boot_id{'' if boot else '_'}"))
+    before = Schedule()
+    before.start(time.monotonic())
+    await keeping.ScheduleFiles(before, Spool(tmp_path)).save_pace()
+    freezer.tick(60)
+    after = Schedule()
+    await keeping.ScheduleFiles(after, Spool(tmp_path)).load(signed_in_anew=False)
+    assert (after.due <= time.monotonic()) is bool(boot)
+
+
+async def test_there_is_one_connection_while_an_old_one_says_goodbye(standin: StandIn) -> None:
+    """A new one is opened when the server has seen the end of the old one."""
+    standin.script = Script(stall=Step.QUIT)
+    keeper = SessionKeeper(account_on(standin), idle_time=0)
+    await keeper.submit(envelope_to(ANNA), Content.of(CONTENT))
+    await until(lambda: keeper._leaving)
+    most = []
+    submitting = asyncio.create_task(keeper.submit(envelope_to(ANNA), Content.of(CONTENT)))
+    while not submitting.done():
+        most.append(standin.open_connections)
+        await asyncio.sleep(0)
+    await submitting
+    await keeper.close()
+    assert standin.connections == 2
+    assert max(most) == 1
