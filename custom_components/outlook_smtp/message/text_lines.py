@@ -3,6 +3,8 @@
 import re
 from typing import Final
 
+from .text import pieces
+
 _SPACE: Final = re.compile(r"[ \t\n\r\f\xa0]+")
 _NEXT_LINE: Final = re.compile(r"\n(?=[^\n])")
 
@@ -45,6 +47,11 @@ class TextLines:
 
     def write(self, text: str) -> None:
         """Write words, with one space where there is white space, and none beside line ends."""
+        for piece in pieces(text):
+            self._write(piece)
+
+    def _write(self, text: str) -> None:
+        """Write words, or a piece of one."""
         text = _SPACE.sub(" ", text)
         words = text.strip(" ")
         if not words:
@@ -56,6 +63,11 @@ class TextLines:
 
     def write_preformatted(self, text: str) -> None:
         """Write text as it is, but for line ends at its end: these are kept for what follows."""
+        for piece in pieces(text):
+            self._write_preformatted(piece)
+
+    def _write_preformatted(self, text: str) -> None:
+        """Write a piece of a text as it is."""
         text = text.replace("\xa0", " ")
         if lines := text.rstrip("\n"):
             self._put(_NEXT_LINE.sub(f"\n{self.prefix}", lines))
