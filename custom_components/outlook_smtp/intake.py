@@ -19,7 +19,7 @@ from .const import (
 )
 from .exceptions import input_error
 from .message.problems import LetterProblem
-from .message.text import MAX_SHORT, readable
+from .message.text import MAX_SHORT, one_line, readable
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -34,8 +34,9 @@ _READ_LATER: Final = frozenset(
     {ATTR_MESSAGE, ATTR_HTML, ATTR_TO, ATTR_CC, ATTR_BCC, ATTR_REPLY_TO, ATTR_TARGET}
 )
 _NAMES: Final = frozenset({ATTR_TITLE, ATTR_SENDER_NAME})
+_FILES: Final = frozenset({ATTR_ATTACHMENTS, ATTR_IMAGES})
 _TOO_MANY: Final[dict[str, str]] = {
-    **dict.fromkeys((ATTR_ATTACHMENTS, ATTR_IMAGES), "too_many_attachments"),
+    **dict.fromkeys(_FILES, "too_many_attachments"),
     **dict.fromkeys(
         (ATTR_TO, ATTR_CC, ATTR_BCC, ATTR_REPLY_TO, ATTR_TARGET),
         LetterProblem.TOO_MANY_RECIPIENTS,
@@ -110,4 +111,5 @@ class _Tidying:
         self._characters += len(text)
         if len(text) > MAX_VALUE or self._characters > MAX_CHARACTERS:
             raise input_error("value_too_long", self._field, text, limit=str(MAX_VALUE))
-        return readable(text)
+        # What is wrong with a path is said of the path; nothing else has a use for line ends.
+        return readable(text) if self._field in _FILES else one_line(text)

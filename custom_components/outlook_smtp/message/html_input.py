@@ -1,6 +1,6 @@
-"""Cuts HTML down to what is worth reading as text, so that no page keeps a processor busy.
+"""Cuts HTML into parts that are short enough for a parser, whatever hostile hands made of it.
 
-The HTML itself is sent whole; this is about the text beside it.
+The HTML itself is sent as it is; this is about the text beside it.
 """
 
 from collections.abc import Iterator
@@ -8,48 +8,57 @@ from operator import itemgetter
 import re
 from typing import Final
 
-MAX_READ: Final = 500_000  # Characters that are read, without those of long tags.
-MAX_TAG: Final = 5_000  # Characters of a tag that are read; a picture may be inside of one.
-
-# More digits than any character has, and perhaps more than int() takes.
-_HUGE_REFERENCE: Final = re.compile("&#[0-9]{20,}+;?")
+# Characters of a tag that are read, and of text that is read at once. A number that a reference
+# holds has fewer digits than that, so that int() takes it.
+MAX_TAG: Final = 4000
+_MAX_NAME: Final = 40  # Characters of a reference such as &amp; at the end of such a text.
+_NOTHING: Final = "<!---->"
 _LETTER: Final = re.compile("[A-Za-z]")
-_ELLIPSIS: Final = "<p>…</p>"
 
 
 def readable_html(html: str) -> str:
-    """Return the part of HTML that is read as text: its beginning, with long tags cut.
+    """Return HTML without comments, with long tags cut and nothing between the parts of long text.
 
     It takes time in proportion to the length.
     """
-    kept: list[str] = []
-    room = MAX_READ
-    for part in _without_long_tags(html):
-        kept.append(part[:room])
-        room -= len(part)
-        if room < 0:
-            # What is cut within a tag would be none.
-            kept = ["".join(kept).rpartition("<")[0] or kept[0], _ELLIPSIS]
-            break
-    return _HUGE_REFERENCE.sub("\N{REPLACEMENT CHARACTER}", "".join(kept))
+    return "".join(_read(html))
 
 
-def _without_long_tags(html: str) -> Iterator[str]:
-    """Yield HTML in parts, with the beginnings of long tags in the place of them."""
+def _read(html: str) -> Iterator[str]:
+    """Yield HTML in parts."""
     written = position = 0
+    comments = True
     while (start := html.find("<", position)) >= 0:
-        end = html.find(">", start, start + MAX_TAG)
-        if end >= 0:
-            position = end + 1
-        elif _LETTER.match(html, start + 1):
+        if start - position > MAX_TAG:
+            yield html[written:position]
+            yield from _read_text(html[position:start])
+            written = start
+        position = start + 1
+        if comments and html.startswith("!--", position):
+            end = html.find("-->", start + 2)
+            comments = end >= 0
+            if comments:
+                yield html[written:start]
+                written = position = end + 3
+        elif html.find(">", start, start + MAX_TAG) < 0 and _LETTER.match(html, position):
             yield html[written:start]
             yield f"{html[start : start + MAX_TAG]}'\">"
             written = position = _tag_end(html, start)
-        else:
-            position = start + 1
-        if position - written > MAX_READ:
-            break
-    yield html[written:]
+    yield html[written:position]
+    yield from _read_text(html[position:])
+
+
+def _read_text(text: str) -> Iterator[str]:
+    """Yield text in parts with nothing between them, none of which ends within a reference."""
+    start = 0
+    while len(text) - start > MAX_TAG:
+        end = start + MAX_TAG
+        if (reference := text.rfind("&", end - _MAX_NAME, end)) > start:
+            end = reference
+        yield text[start:end]
+        yield _NOTHING
+        start = end
+    yield text[start:]
 
 
 def _tag_end(html: str, start: int) -> int:
