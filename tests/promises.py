@@ -29,6 +29,10 @@ MEDIA_TIMEOUT: Final = 30.0  # For a camera or another source of an attachment.
 
 # How large things may be.
 MAX_RECIPIENTS: Final = 100
+MAX_ATTACHMENTS: Final = 100
+MAX_NAME: Final = 1000  # Characters of a title or a name.
+MAX_TEXT_SIZE: Final = 10_000_000  # Bytes of a text, and of HTML.
+LONGEST_STALL: Final = 0.02  # Seconds that a call may keep the event loop from others.
 MAX_TEXT: Final = 500  # Characters of a reply.
 MAX_REPLY: Final = 262_144  # Bytes.
 MAX_SHOWN: Final = 200  # Characters of a title and of a recipient.

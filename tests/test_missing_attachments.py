@@ -1,6 +1,7 @@
 """An alarm without its picture beats no alarm: what cannot be attached does not hold the email."""
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Any
 
@@ -188,15 +189,16 @@ async def test_email_goes_without_a_file_that_the_disk_refuses(
     hass: HomeAssistant, standin: StandIn, files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Permissions and disks may recover, and the alarm is now."""
-    opened = Path.open
+    (files / "allowed" / "x.pdf").touch()
+    opened = os.open
 
-    def refuse(self: Path, *args: Any, **kwargs: Any) -> Any:
+    def refuse(path: str, *args: Any) -> int:
         """Fail for one file as a disk does."""
-        if self.name == "x.pdf":
+        if str(path).endswith("x.pdf"):
             raise PermissionError(13, "Permission denied")
-        return opened(self, *args, **kwargs)
+        return opened(path, *args)
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     item = {"path": str(files / "allowed" / "x.pdf")}
     reason = "the file cannot be read: Permission denied"
     await check_missing(hass, standin, item, "x.pdf", reason)

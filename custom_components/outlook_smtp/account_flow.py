@@ -18,7 +18,7 @@ from .coordinator import OutlookSmtpConfigEntry
 from .exceptions import fault_placeholders
 from .foreign_text import shown
 from .message.problems import LetterError, check_line
-from .message.text import one_line
+from .message.text import short_line
 from .sign_in import async_note_sign_in
 from .smtp.account import PORTS, SERVERS, AccountKind, Security, Server
 from .smtp.faults import Fault, Kind, Problem
@@ -199,7 +199,7 @@ class AccountFlow(AbstractOAuth2FlowHandler):
         fault = self._fault or Fault(Kind.SETUP, Problem.UNFORESEEN)
         server = self._checked or Server("", PORTS[Security.STARTTLS])
         address = self._data.get(CONF_EMAIL, "")
-        username = one_line(self._data.get(CONF_USERNAME, ""))
+        username = short_line(self._data.get(CONF_USERNAME, ""))
         # Home Assistant would give the title as it is.
         name = "" if self.source == SOURCE_USER else self._entry.title
         return {**fault_placeholders(fault, address, server), "value": username, "name": name}

@@ -1,11 +1,10 @@
 """Reads what an action wants attached: media sources, cameras, images, speech and local files."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, replace
 from email.mime.image import MIMEImage
-import errno
-from itertools import accumulate
+from functools import partial
 import logging
 import mimetypes
 from pathlib import Path, PurePath
@@ -25,6 +24,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.util import raise_if_invalid_path
 
+from .attachment_files import File, UnavailableError, UnusableError, find_file, read_file
 from .const import (
     ATTR_ATTACHMENTS,
     ATTR_CONTENT_ID,
@@ -35,14 +35,13 @@ from .const import (
 )
 from .exceptions import input_error
 from .message.letter import Attachment, MissingAttachment
-from .texts import async_text
+from .message.text import one_line, visible
 
 _LOGGER = logging.getLogger(__name__)
 
 FALLBACK_TYPE: Final = "application/octet-stream"
-ALLOWLIST_HELP: Final = (
-    "https://www.home-assistant.io/integrations/homeassistant/#allowlist_external_dirs"
-)
+MAX_ATTACHMENTS: Final = 100  # Of one email.
+MAX_MEDIA_ID: Final = 4096  # Characters; a path has no more.
 MEDIA_TIMEOUT: Final = 30.0  # Seconds that another integration may take; cameras have 10.
 MAX_REASON: Final = 200  # Characters of another integration's explanation.
 
@@ -51,25 +50,6 @@ _IMAGE: Final = "media-source://image/"
 _SPEECH: Final = "media-source://tts/"
 # What stands before the host in an address, such as a camera's user name and password.
 _USER_INFO: Final = re.compile(r"(?<=://)[^/@\s]+@")
-
-
-class _UnavailableError(Exception):
-    """What is to be attached cannot be had at the moment.
-
-    `key` is that of the text that says why, among the `common` ones; without a key it is `reason`.
-    """
-
-    def __init__(self, key: str | None, **placeholders: str) -> None:
-        """Keep why."""
-        super().__init__(key)
-        self.key = key
-        self.placeholders = placeholders
-
-    async def async_reason(self, hass: HomeAssistant) -> str:
-        """Return why, in the language of Home Assistant."""
-        if self.key is None:
-            return self.placeholders["reason"]
-        return await async_text(hass, self.key, **self.placeholders)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +61,37 @@ class _Media:
     mime_type: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a file should be, and the type that its source gives."""
+
+    path: Path | str
+    mime_type: str | None = None
+    is_media: bool = False
+
+
+type _Found = _Media | _Place | File | MissingAttachment
+
+
+class _Room:
+    """What is left of the size that a message may have."""
+
+    def __init__(self, limit: int) -> None:
+        """Start with all of it, in bytes."""
+        self._limit = self._left = limit
+
+    def take(self, size: int, filename: str) -> None:
+        """Take the room that an attachment needs, or refuse it: before it is read, if possible."""
+        self._left -= size
+        if self._left < 0:
+            raise input_error(
+                "attachment_too_large",
+                ATTR_ATTACHMENTS,
+                filename,
+                limit=f"{self._limit / 1e6:.1f}",
+            )
+
+
 async def async_read_attachments(
     hass: HomeAssistant,
     items: Sequence[Mapping[str, Any]],
@@ -88,7 +99,9 @@ async def async_read_attachments(
     *,
     required: bool = False,
 ) -> tuple[tuple[Attachment, ...], tuple[MissingAttachment, ...]]:
-    """Read everything that is to be attached, all at once: pictures are of the same moment.
+    """Read everything that is to be attached; pictures are taken at once, of the same moment.
+
+    The sizes of all files are known to fit before the first of them is read.
 
     Args:
         hass: Home Assistant.
@@ -100,25 +113,30 @@ async def async_read_attachments(
         What is attached, and what cannot be had at the moment.
 
     Raises:
-        ServiceValidationError: If one is not named well, may not be read or is too large.
+        ServiceValidationError: If there are too many, or if one is not named well, may not be read
+            or is too large.
 
     """
-    results = await asyncio.gather(*(_async_try(hass, item, size_limit) for item in items))
-    pairs = zip(items, results, strict=True)
-    found = [(item, each) for item, each in pairs if isinstance(each, _Media)]
-    missing = tuple(each for each in results if isinstance(each, MissingAttachment))
+    if len(items) > MAX_ATTACHMENTS:
+        raise input_error("too_many_attachments", ATTR_ATTACHMENTS, str(len(items)))
+    room = _Room(size_limit)
+    found: list[_Found] = list(
+        await asyncio.gather(
+            *(_async_try(hass, item, partial(_async_resolve, hass, room)) for item in items)
+        )
+    )
+    for position, item in enumerate(items):
+        if isinstance(place := found[position], _Place):
+            found[position] = await _async_try(hass, item, partial(_async_find, hass, room, place))
+    for position, item in enumerate(items):
+        if isinstance(file := found[position], File):
+            found[position] = await _async_try(hass, item, partial(_async_read, hass, file))
+    missing = tuple(each for each in found if isinstance(each, MissingAttachment))
     if missing and required:
         raise _missing_error(missing[0])
-    totals = accumulate(len(media.content) for _, media in found)
-    for (_, media), total in zip(found, totals, strict=True):
-        if total > size_limit:
-            raise input_error(
-                "attachment_too_large",
-                ATTR_ATTACHMENTS,
-                media.filename,
-                limit=f"{size_limit / 1e6:.1f}",
-            )
-    return tuple(_attach(item, media) for item, media in found), missing
+    pairs = zip(items, found, strict=True)
+    attached = (_attach(item, each) for item, each in pairs if isinstance(each, _Media))
+    return tuple(attached), missing
 
 
 def _attach(item: Mapping[str, Any], media: _Media) -> Attachment:
@@ -154,39 +172,67 @@ def _mime_type(media: _Media, filename: str) -> str:
 
 
 async def _async_try(
-    hass: HomeAssistant, item: Mapping[str, Any], limit: int
-) -> _Media | MissingAttachment:
-    """Read one attachment, or return why it cannot be had at the moment."""
-    path = item.get(ATTR_PATH)
-    name: str = item[ATTR_MEDIA_SOURCE]["media_content_id"] if path is None else path
+    hass: HomeAssistant,
+    item: Mapping[str, Any],
+    work: Callable[[Mapping[str, Any]], Coroutine[Any, Any, _Found]],
+) -> _Found:
+    """Do a part of the work on one attachment, or return why it cannot be had at the moment."""
+    name = _name_of(item)
     try:
-        if path is None:
-            return await _async_read_media(hass, name, limit)
-        return await hass.async_add_executor_job(_read_path, hass, path, limit)
-    except _UnavailableError as error:
+        return await work(item)
+    except UnavailableError as error:
         reason = await error.async_reason(hass)
-    _LOGGER.warning("%s is missing from an email: %s", name, reason)
+        if isinstance(error, UnusableError):
+            raise input_error("file_not_readable", ATTR_ATTACHMENTS, name, reason=reason) from error
+    shown = visible(name)
+    _LOGGER.warning("%s is missing from an email: %s", shown, reason)
     label = item.get(ATTR_FILENAME) or PurePath(name.removeprefix(URI_SCHEME)).name
-    return MissingAttachment(name, label, reason)
+    return MissingAttachment(shown, visible(label), reason)
 
 
-async def _async_read_media(hass: HomeAssistant, media_content_id: str, limit: int) -> _Media:
-    """Take a picture, render speech, or read the file behind a media source."""
-    _check_media(media_content_id)
-    found = await _async_ask(hass, _async_fetch(hass, media_content_id), media_content_id)
+def _name_of(item: Mapping[str, Any]) -> str:
+    """Return how an item names what is to be attached."""
+    name: str = item.get(ATTR_PATH) or item[ATTR_MEDIA_SOURCE]["media_content_id"]
+    return name
+
+
+async def _async_resolve(hass: HomeAssistant, room: _Room, item: Mapping[str, Any]) -> _Found:
+    """Take a picture, render speech, or return where the file is."""
+    if ATTR_PATH in item:
+        return _Place(item[ATTR_PATH])
+    name = _name_of(item)
+    _check_media(name)
+    found = await _async_ask(hass, _async_fetch(hass, name), name)
     if isinstance(found, _Media):
+        room.take(len(found.content), found.filename)
         return found
     if found.path is None:
-        raise input_error("media_not_a_file", ATTR_ATTACHMENTS, media_content_id)
-    path = Path(found.path)
-    content = await hass.async_add_executor_job(_read_file, path, media_content_id, limit)
-    return _Media(content, path.name, found.mime_type)
+        raise input_error("media_not_a_file", ATTR_ATTACHMENTS, name)
+    return _Place(found.path, found.mime_type or None, is_media=True)
+
+
+async def _async_find(
+    hass: HomeAssistant, room: _Room, place: _Place, item: Mapping[str, Any]
+) -> _Found:
+    """Find a file, and make sure that there is room for it."""
+    find = partial(find_file, hass, place.path, _name_of(item), is_media=place.is_media)
+    file = await hass.async_add_executor_job(find)
+    room.take(file.size, file.filename)
+    return replace(file, mime_type=place.mime_type)
+
+
+async def _async_read(hass: HomeAssistant, file: File, _: Mapping[str, Any]) -> _Media:
+    """Read a file that was found."""
+    content = await hass.async_add_executor_job(read_file, file)
+    return _Media(content, file.filename, file.mime_type)
 
 
 def _check_media(media_content_id: str) -> None:
     """Refuse an identifier that can never mean anything, or that leads out of a folder."""
-    match = URI_SCHEME_REGEX.fullmatch(media_content_id)
-    valid = media_content_id.isprintable() and match and match["identifier"]
+    short = media_content_id[: MAX_MEDIA_ID + 1]
+    match = URI_SCHEME_REGEX.fullmatch(short)
+    printable = len(short) <= MAX_MEDIA_ID and unquote(short).isprintable()
+    valid = printable and match and match["identifier"]
     if match and match["domain"] == MEDIA_DOMAIN and valid:
         _, _, location = match["identifier"].partition("/")
         try:
@@ -209,21 +255,22 @@ async def _async_ask[T](hass: HomeAssistant, work: Coroutine[Any, Any, T], name:
         in_time = task.done()
         task.cancel()
     if not in_time:
-        raise _UnavailableError("missing_timeout", seconds=f"{MEDIA_TIMEOUT:.0f}")
+        raise UnavailableError("missing_timeout", seconds=f"{MEDIA_TIMEOUT:.0f}")
     try:
         return task.result()
-    except _UnavailableError:
+    except UnavailableError:
         raise
     except HomeAssistantError as error:
-        raise _UnavailableError(None, reason=_shown(error)) from error
+        raise UnavailableError(None, reason=_shown(error)) from error
     except (asyncio.CancelledError, Exception) as error:
         _LOGGER.debug("Reading %s failed", name, exc_info=True)
-        raise _UnavailableError("missing_failed", reason=type(error).__name__) from error
+        raise UnavailableError("missing_failed", reason=type(error).__name__) from error
 
 
 def _shown(error: HomeAssistantError) -> str:
     """Return the text of another integration's error, on one line and without credentials."""
-    return _USER_INFO.sub("", " ".join(str(error).split()))[:MAX_REASON] or type(error).__name__
+    text = one_line(str(error)[:MAX_MEDIA_ID])
+    return _USER_INFO.sub("", " ".join(text.split()))[:MAX_REASON] or type(error).__name__
 
 
 async def _async_fetch(hass: HomeAssistant, media_content_id: str) -> _Media | PlayMedia:
@@ -238,8 +285,22 @@ async def _async_fetch(hass: HomeAssistant, media_content_id: str) -> _Media | P
     if media_content_id.startswith(_SPEECH) and tts.DOMAIN in loaded:
         extension, content = await tts.async_get_media_source_audio(hass, media_content_id)
         return _Media(_checked(content), f"speech.{extension}")
-    media = await async_resolve_media(hass, media_content_id, None)
-    return PlayMedia(media.url, str(media.mime_type or ""), path=media.path)
+    try:
+        media = await async_resolve_media(hass, media_content_id, None)
+        return PlayMedia(media.url, str(media.mime_type or ""), path=media.path)
+    except Exception:
+        # The folders of media resolve only what is named after its type, to be played.
+        if (path := _local_path(hass, media_content_id)) is None:
+            raise
+        return PlayMedia("", "", path=path)
+
+
+def _local_path(hass: HomeAssistant, media_content_id: str) -> Path | None:
+    """Return what an identifier that was checked means in Home Assistant's folders of media."""
+    source, _, identifier = media_content_id.removeprefix(URI_SCHEME).partition("/")
+    name, _, location = identifier.partition("/")
+    folder = hass.config.media_dirs.get(name) if source == MEDIA_DOMAIN else None
+    return None if folder is None else Path(folder, location)
 
 
 def _snapshot(entity_id: str, picture: camera.Image | image.Image) -> _Media:
@@ -252,40 +313,5 @@ def _snapshot(entity_id: str, picture: camera.Image | image.Image) -> _Media:
 def _checked(content: bytes) -> bytes:
     """Return what an integration returned as the bytes that it should be, if it is any."""
     if not content:
-        raise _UnavailableError("missing_empty")
+        raise UnavailableError("missing_empty")
     return bytes(memoryview(content))
-
-
-def _read_path(hass: HomeAssistant, text: str, limit: int) -> _Media:
-    """Read a file of a folder that Home Assistant may read from; runs in the executor."""
-    try:
-        # What is checked is what is read, wherever links and dots lead.
-        path = Path(text).resolve()
-        allowed = hass.config.is_allowed_path(str(path))
-    except ValueError as error:  # A NUL, or half a character.
-        raise _not_readable(text, str(error)) from error
-    if not allowed:
-        raise input_error("path_not_allowed", ATTR_ATTACHMENTS, text, url=ALLOWLIST_HELP)
-    return _Media(_read_file(path, text, limit), Path(text).name)
-
-
-def _read_file(path: Path, text: str, limit: int) -> bytes:
-    """Read a file, and no more than a byte beyond the limit; runs in the executor."""
-    try:
-        # Opening a pipe would wait for somebody to write into it.
-        if path.is_file() or not path.exists():
-            with path.open("rb") as file:
-                return file.read(limit + 1)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise _UnavailableError("missing_not_found") from error
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        if error.errno == errno.ENAMETOOLONG:
-            raise _not_readable(text, reason) from error
-        raise _UnavailableError("missing_not_readable", reason=reason) from error
-    raise _not_readable(text, "not a file")
-
-
-def _not_readable(text: str, reason: str) -> HomeAssistantError:
-    """Return the error for what can never be the path of a file."""
-    return input_error("file_not_readable", ATTR_ATTACHMENTS, text, reason=reason)

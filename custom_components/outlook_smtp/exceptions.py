@@ -12,6 +12,7 @@ from homeassistant.helpers.translation import async_get_cached_translations
 
 from .const import ATTR_BCC, DOMAIN
 from .message.problems import LetterError
+from .message.text import readable, visible
 from .outbox.delivery import without
 from .outbox.disk import LinkError
 from .outbox.item import OutboxClosedError, OutboxFullError
@@ -71,10 +72,11 @@ def refusal_error(
 
 def input_error(key: str, field: str, value: str = "", **more: str) -> ServiceValidationError:
     """Return the error that names a field, what was wrong with it and the remedy."""
+    placeholders = {"field": field, "value": value, **more}
     return ServiceValidationError(
         translation_domain=DOMAIN,
         translation_key=key,
-        translation_placeholders={"field": field, "value": value, **more},
+        translation_placeholders={name: visible(text) for name, text in placeholders.items()},
     )
 
 
@@ -90,7 +92,7 @@ def public_text(hass: HomeAssistant, error: HomeAssistantError, language: str) -
     texts = async_get_cached_translations(hass, language, "exceptions", DOMAIN)
     text = texts.get(f"component.{DOMAIN}.exceptions.{error.translation_key}.message")
     if text is None or error.translation_domain != DOMAIN:
-        return str(error)
+        return readable(str(error))
     placeholders = dict(error.translation_placeholders or {})
     if placeholders.get("field") in _PRIVATE:
         placeholders["value"] = "…"

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from html import escape
+from itertools import islice
 import logging
 import re
 from typing import Any, Final, override
@@ -43,15 +44,21 @@ from .const import (
     DOMAIN,
 )
 from .coordinator import OutlookSmtpConfigEntry
+from .exceptions import letter_errors
+from .intake import EMPTY, MAX_ITEMS, tidy, tidy_fields
+from .message.text import MAX_PIECE, is_blank, visible
 from .services import (
     ATTACHMENT_FIELDS,
     ATTACHMENT_SCHEMA,
     PRIORITY,
     async_read_letter,
-    without_empty,
+    check_lengths,
 )
 
 _LOGGER = logging.getLogger(__name__)
+
+MAX_NEWS: Final = 20  # Keys that one warning names.
+MAX_NAME: Final = 50  # Characters of a key in it.
 
 _MAX_CONTENT_ID: Final = 255
 
@@ -155,7 +162,11 @@ class MailNotificationService(BaseNotificationService):
     async def async_send_message(self, message: str, **kwargs: Any) -> None:
         """Send one email to those who are named, else to all recipients, else to the account."""
         mailer = self._entry.runtime_data.mailer
-        fields, ignored = _read_data(message, kwargs.get(ATTR_DATA) or {})
+        data = kwargs.get(ATTR_DATA) or {}
+        with mailer.noting_rejection(), letter_errors():
+            html = data.get(ATTR_HTML)
+            check_lengths({ATTR_MESSAGE: message, ATTR_HTML: html if isinstance(html, str) else ""})
+        fields, ignored = await self.hass.async_add_executor_job(_read_data, message, data)
         self._warn(ignored)
         to = [*(kwargs.get(ATTR_TARGET) or ()), *fields.get(ATTR_TO, ())]
         if not to and not fields.get(ATTR_BCC):
@@ -170,12 +181,13 @@ class MailNotificationService(BaseNotificationService):
 
     def _warn(self, ignored: set[str]) -> None:
         """Say which keys are ignored, each the first time only: an alert repeats itself."""
-        if news := sorted(ignored - self._warned):
-            self._warned |= ignored
+        news = sorted(ignored - self._warned)[:MAX_NEWS]
+        if news and len(self._warned) < MAX_ITEMS:
+            self._warned.update(news)
             _LOGGER.warning(
                 "notify.%s ignores what it cannot use in data: %s",
                 self._service_name,
-                ", ".join(news),
+                ", ".join(visible(name, MAX_NAME) for name in news),
             )
 
     def _default_recipients(self) -> list[str]:
@@ -189,9 +201,21 @@ class MailNotificationService(BaseNotificationService):
 
 
 def _fill_in(call: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of a call that hold something, and its message, which it has to have."""
-    filled: dict[str, Any] = without_empty(call)
+    """Return the fields of a call that hold something, and its message, which it has to have.
+
+    What is meant for another notifier is not looked at, whatever its size.
+    """
+    filled: dict[str, Any] = tidy_fields({key: call[key] for key in call if key != ATTR_DATA})
+    if data := call.get(ATTR_DATA):
+        filled[ATTR_DATA] = _tidy_data(data) if isinstance(data, Mapping) else data
     return filled | ({ATTR_MESSAGE: call[ATTR_MESSAGE] or ""} if ATTR_MESSAGE in call else {})
+
+
+def _tidy_data(data: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return the extra data of a call that hold something."""
+    few = islice(data.items(), MAX_ITEMS)
+    tidied = ((str(key), tidy(key, each) if key in _CHECKS else each) for key, each in few)
+    return {key: each for key, each in tidied if each not in EMPTY}
 
 
 def _read_data(message: str, data: Mapping[Any, Any]) -> tuple[dict[str, Any], set[str]]:
@@ -200,7 +224,7 @@ def _read_data(message: str, data: Mapping[Any, Any]) -> tuple[dict[str, Any], s
     Also returns the keys that cannot be used, wholly or in part. An alert or a notify group hands
     the same data to all of its notifiers, and some of it is for a phone.
     """
-    ignored = {str(key) for key in data} - _CHECKS.keys()
+    ignored = data.keys() - _CHECKS.keys()
     fields: dict[str, Any] = {}
     for key, check in _CHECKS.items():
         if (given := data.get(key)) is None:
@@ -210,7 +234,7 @@ def _read_data(message: str, data: Mapping[Any, Any]) -> tuple[dict[str, Any], s
             fields[key] = usable if key in _LISTS else usable[0]
         if len(usable) < len(values):
             ignored.add(key)
-    if fields.get(ATTR_MARKDOWN) and (fields.get(ATTR_HTML) or not message.strip()):
+    if fields.get(ATTR_MARKDOWN) and (fields.get(ATTR_HTML) or is_blank(message)):
         del fields[ATTR_MARKDOWN]
         ignored.add(ATTR_MARKDOWN)
     images = fields.pop(ATTR_IMAGES, [])
@@ -260,4 +284,17 @@ def _show(html: str, forms: dict[str, str]) -> str:
         return html
     longest_first = sorted(map(re.escape, forms), key=len, reverse=True)
     pattern = re.compile(rf"(?i:(cid:))({'|'.join(longest_first)})")
-    return pattern.sub(lambda match: match[1] + forms[match[2]], html)
+    reach = len("cid:") + max(map(len, forms))
+    written: list[str] = []
+    position = 0
+    while position < len(html):
+        # A search through all of a long page would keep other threads waiting.
+        end = position + MAX_PIECE
+        match = pattern.search(html, position, end + reach)
+        if match is None or match.start() >= end:
+            written.append(html[position:end])
+            position = end
+        else:
+            written += (html[position : match.start()], match[1], forms[match[2]])
+            position = match.end()
+    return "".join(written)

@@ -31,7 +31,7 @@ from .const import (
 from .foreign_text import shown
 from .message.mailbox import Mailbox, check_mailbox, parse_mailboxes
 from .message.problems import LetterError
-from .message.text import one_line
+from .message.text import short_line
 
 
 def _whole_number(minimum: int, maximum: int, unit: str | None = None) -> Any:
@@ -99,7 +99,7 @@ def _tidy(options: dict[str, Any]) -> dict[str, Any]:
     reply_to = parse_mailboxes(options.get(CONF_REPLY_TO, ""), CONF_REPLY_TO)
     texts = {
         CONF_SENDER_ADDRESS: sender,
-        CONF_SENDER_NAME: one_line(options.get(CONF_SENDER_NAME, "")),
+        CONF_SENDER_NAME: short_line(options.get(CONF_SENDER_NAME, "")),
         CONF_REPLY_TO: ", ".join(map(str, reply_to)),
     }
     return {key: value for key, value in (options | texts).items() if value != ""}

@@ -13,7 +13,7 @@ from .foreign_text import shown
 from .message.letter import Letter
 from .message.mailbox import parse_mailboxes
 from .message.problems import LetterError
-from .message.text import one_line
+from .message.text import short_line
 
 FORM: Final = vol.Schema(
     {
@@ -46,7 +46,7 @@ class RecipientFlow(ConfigSubentryFlow):
         errors: dict[str, str] = {}
         placeholders = {"value": ""}
         if user_input is not None:
-            title = one_line(user_input[CONF_NAME])
+            title = short_line(user_input[CONF_NAME])
             if not title:
                 errors[CONF_NAME] = "no_name"
             elif self._is_taken(title):

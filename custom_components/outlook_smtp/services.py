@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 import logging
 import re
 from typing import Any, Final
@@ -47,9 +48,12 @@ from .const import (
 )
 from .coordinator import OutlookSmtpConfigEntry
 from .exceptions import input_error, letter_errors, public_text
+from .intake import tidy_fields
 from .mailer import Mailer
-from .message.letter import Letter, MissingAttachment, Priority
-from .message.mailbox import Mailbox, parse_mailboxes
+from .message.letter import MAX_TEXT, Letter, MissingAttachment, Priority
+from .message.mailbox import Mailbox, check_length, parse_mailboxes
+from .message.problems import LetterError, LetterProblem
+from .message.text import is_blank
 from .notify import MailNotifyEntity
 from .permissions import async_find_caller
 from .targets import find_entity, find_targets
@@ -66,22 +70,6 @@ _NAMED_ENTITY: Final = re.compile(
 _MEDIA_SOURCE: Final = vol.Schema(
     {vol.Required("media_content_id"): cv.string}, extra=vol.ALLOW_EXTRA
 )
-
-
-_EMPTY: Final[tuple[Any, ...]] = (None, "", [], {})
-
-
-def without_empty(value: Any) -> Any:
-    """Return fields, or their values, without what holds nothing, and with lists for sequences.
-
-    Templates yield None, an empty text or a tuple where nobody thinks of it.
-    """
-    if isinstance(value, Mapping):
-        filled = ((key, without_empty(each)) for key, each in value.items())
-        return {key: each for key, each in filled if each not in _EMPTY}
-    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
-        return value
-    return [each for each in map(without_empty, value) if each not in _EMPTY]
 
 
 def _media_source(value: Any) -> dict[str, Any]:
@@ -103,7 +91,10 @@ ATTACHMENT_SCHEMA: Final = vol.All(
     vol.Schema(ATTACHMENT_FIELDS), cv.has_at_least_one_key(ATTR_MEDIA_SOURCE, ATTR_PATH)
 )
 PRIORITY: Final = vol.In([priority.value for priority in Priority])
+ADDRESSED: Final = (ATTR_TO, ATTR_CC, ATTR_BCC)
 _ADDRESSES: Final = vol.All(cv.ensure_list, [cv.string])
+
+type _Named = Mapping[str, tuple[Mailbox, ...]]  # Those of notify entities, by their ids.
 
 LETTER_FIELDS: Final[dict[vol.Marker, Any]] = {
     vol.Optional(ATTR_TO): _ADDRESSES,
@@ -140,7 +131,7 @@ def async_setup_services(hass: HomeAssistant) -> None:
         DOMAIN,
         SERVICE_SEND_MESSAGE,
         _async_send_message,
-        schema=vol.Schema(vol.All(without_empty, SEND_MESSAGE_FIELDS)),
+        schema=vol.Schema(vol.All(tidy_fields, SEND_MESSAGE_FIELDS)),
         supports_response=SupportsResponse.OPTIONAL,
     )
 
@@ -151,7 +142,8 @@ async def _async_send_message(call: ServiceCall) -> ServiceResponse:
     A caller who asks for the response reads there who was refused; any other gets an error.
     """
     caller = await async_find_caller(call)
-    with _noting_rejection(call):
+    with _noting_rejection(call), letter_errors():
+        check_lengths(call.data)
         targets = find_targets(call, caller)
         named = (
             entity
@@ -208,19 +200,15 @@ async def async_read_letter(
 
     """
     with mailer.noting_rejection(), letter_errors():
-        _check_content(fields)
-        headers = Letter(
-            to=_read_recipients(hass, fields, ATTR_TO, to),
-            cc=_read_recipients(hass, fields, ATTR_CC),
-            bcc=_read_recipients(hass, fields, ATTR_BCC),
-            title=fields.get(ATTR_TITLE) or ATTR_TITLE_DEFAULT,
-            text=fields.get(ATTR_MESSAGE),
-            html=fields.get(ATTR_HTML),
-            markdown=fields.get(ATTR_MARKDOWN, False),
-            priority=Priority(fields[ATTR_PRIORITY]) if ATTR_PRIORITY in fields else None,
-            reply_to=parse_mailboxes(fields.get(ATTR_REPLY_TO, ()), ATTR_REPLY_TO),
-            sender_name=fields.get(ATTR_SENDER_NAME),
-        )
+        check_lengths(fields)
+        named = {
+            entity.entity_id: entity.mailboxes
+            for field in ADDRESSED
+            for text in fields.get(field, ())
+            for entity in _named_entities(hass, text, field)
+        }
+        read = partial(_read_headers, fields, tuple(to), named)
+        headers = await hass.async_add_executor_job(read)
     with mailer.noting_rejection(headers.to + headers.cc), letter_errors():
         attachments, missing = await async_read_attachments(
             hass,
@@ -230,6 +218,37 @@ async def async_read_letter(
         )
         note = await _async_note(hass, missing) if missing else ""
         return replace(headers, attachments=attachments, missing=missing, note=note)
+
+
+def check_lengths(fields: Mapping[str, Any]) -> None:
+    """Refuse what is too long to be looked at, without looking at it.
+
+    Raises:
+        LetterError: Naming the field.
+
+    """
+    for field in (*ADDRESSED, ATTR_REPLY_TO):
+        check_length(fields.get(field, ()), field)
+    for field in (ATTR_MESSAGE, ATTR_HTML):
+        if len(fields.get(field) or "") > MAX_TEXT:
+            raise LetterError(field, LetterProblem.TEXT_TOO_LONG, "")
+
+
+def _read_headers(fields: Mapping[str, Any], to: Iterable[Mailbox], named: _Named) -> Letter:
+    """Build a letter without attachments; runs in the executor, for addresses take their time."""
+    _check_content(fields)
+    return Letter(
+        to=_read_recipients(fields, ATTR_TO, named, to),
+        cc=_read_recipients(fields, ATTR_CC, named),
+        bcc=_read_recipients(fields, ATTR_BCC, named),
+        title=fields.get(ATTR_TITLE) or ATTR_TITLE_DEFAULT,
+        text=fields.get(ATTR_MESSAGE),
+        html=fields.get(ATTR_HTML),
+        markdown=fields.get(ATTR_MARKDOWN, False),
+        priority=Priority(fields[ATTR_PRIORITY]) if ATTR_PRIORITY in fields else None,
+        reply_to=parse_mailboxes(fields.get(ATTR_REPLY_TO, ()), ATTR_REPLY_TO),
+        sender_name=fields.get(ATTR_SENDER_NAME),
+    )
 
 
 async def _async_note(hass: HomeAssistant, missing: Iterable[MissingAttachment]) -> str:
@@ -248,18 +267,18 @@ def _check_content(fields: Mapping[str, Any]) -> None:
         return
     if html:
         raise input_error("markdown_and_html", ATTR_MARKDOWN)
-    if not (message or "").strip():
+    if is_blank(message or ""):
         raise input_error("markdown_without_message", ATTR_MARKDOWN)
 
 
 def _read_recipients(
-    hass: HomeAssistant, fields: Mapping[str, Any], field: str, targeted: Iterable[Mailbox] = ()
+    fields: Mapping[str, Any], field: str, named: _Named, targeted: Iterable[Mailbox] = ()
 ) -> tuple[Mailbox, ...]:
     """Return the mailboxes of a field, in which an entity stands for its recipients."""
     mailboxes = list(targeted)
     for text in fields.get(field, ()):
-        for entity in _named_entities(hass, text, field):
-            mailboxes += entity.mailboxes
+        for entity_id in _NAMED_ENTITY.findall(text):
+            mailboxes += named[entity_id.lower()]
         mailboxes += parse_mailboxes(_NAMED_ENTITY.sub("", text), field)
     return tuple(dict.fromkeys(mailboxes))
 

@@ -32,7 +32,7 @@ from .issues import issue_id_of
 from .message.letter import Letter
 from .message.mailbox import Mailbox, check_mailbox, parse_mailboxes
 from .message.problems import LetterError
-from .message.text import one_line
+from .message.text import short_line
 
 BUILT_IN_SMTP: Final = "built_in_smtp"
 
@@ -135,9 +135,9 @@ def describe_smtp(hass: HomeAssistant, smtp: ConfigEntry) -> dict[str, str]:
     mailbox = mailbox_of(smtp)
     missing = missing_recipients(smtp, find_account(hass, mailbox))
     return {
-        "entry": smtp.title,
-        "mailbox": mailbox,
-        "server": smtp.data[_SERVER],
+        "entry": short_line(smtp.title),
+        "mailbox": short_line(mailbox),
+        "server": short_line(str(smtp.data[_SERVER])),
         "count": str(len(missing)),
         "names": ", ".join(recipient.name for recipient in missing) or "-",
     }
@@ -191,7 +191,7 @@ def _recipients(smtp: ConfigEntry) -> list[Recipient]:
                 Letter(to=mailboxes, title="")
             except LetterError:
                 continue  # Nothing has ever reached it.
-            recipients.append(Recipient(subentry.title.strip(), mailboxes))
+            recipients.append(Recipient(short_line(subentry.title), mailboxes))
     return recipients
 
 
@@ -218,7 +218,7 @@ def _sender_options(smtp: ConfigEntry) -> dict[str, Any]:
         check_mailbox(Mailbox(address), CONF_SENDER_ADDRESS)
         if address.lower() != mailbox_of(smtp):
             options[CONF_SENDER_ADDRESS] = address
-    if name := one_line(str(smtp.data.get(_SENDER_NAME) or "")):
+    if name := short_line(str(smtp.data.get(_SENDER_NAME) or "")):
         options[CONF_SENDER_NAME] = name
     with suppress(LetterError):
         if address := str(smtp.options.get(_REPLY_TO) or "").strip():

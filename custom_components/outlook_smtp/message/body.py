@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from email.message import MIMEPart
 from email.policy import SMTP
 from html import escape
+import logging
 import re
 from secrets import token_bytes
 from typing import Final
@@ -12,10 +13,16 @@ from typing import Final
 from .content import Base64
 from .letter import Attachment, Letter
 from .media import media_type, parameters
-from .text import readable
+from .text import body_text, is_blank, pieces, readable
+
+_LOGGER = logging.getLogger(__name__)
 
 MAX_LINE: Final = 998  # RFC 5322, section 2.1.1.
 MAX_FILENAME: Final = 240  # Octets; common file systems take 255.
+MAX_PAGE_END: Final = 10_000  # Characters at the end of a page, among which its end tags are.
+# Characters of text that the library encodes as readably as it can: in several copies, and in one
+# go, which keeps other threads waiting.
+MAX_LIBRARY_TEXT: Final = 50_000
 DEFAULT_FILENAME: Final = "attachment"
 
 # Everything encoded to ASCII, so that no server on the way has to.
@@ -24,7 +31,6 @@ _BUILD: Final = SMTP.clone(cte_type="7bit")
 _WRITE: Final = _BUILD.clone(max_line_length=MAX_LINE)
 
 _PAGE_END: Final = re.compile(r"</(body|html)\b", re.IGNORECASE)
-_LINE_END: Final = re.compile(r"\r\n|\r|\n")
 # What Windows refuses in a name, and what does not show in one.
 _UNSAFE: Final = re.compile(r'[\x00-\x1f\x7f-\x9f\u2028\u2029<>:"|?*/\\]+')
 # Only what begins as a path has folders: elsewhere a slash is one of a date or a fraction.
@@ -37,17 +43,19 @@ def build_body(letter: Letter) -> Iterator[bytes | Base64]:
     inline: list[Attachment] = []
     attached: list[Attachment] = []
     for item in letter.attachments:
-        (inline if html.strip() and item.content_id else attached).append(item)
+        (inline if html and item.content_id else attached).append(item)
     # The library would have the whole message in memory several times over: it gets a few bytes
-    # in place of each attachment, which nobody can guess.
+    # in place of each attachment and long text, which nobody can guess.
     stub = token_bytes(30)
-    note = _body_text(letter.note)
-    text = _with_note(_plain_text(letter, html), note)
-    root = _nest(text, _with_html_note(html, note), inline, attached, stub)
+    note = body_text(letter.note)
+    text, html = _with_note(_plain_text(letter, html), note), _with_html_note(html, note)
+    root = _nest(text, html, inline, attached, stub)
     frame = root.as_bytes(policy=_WRITE).split(encodebytes(stub).replace(b"\n", b"\r\n"))
+    bodies = (_encode(body) for body in (text, html) if len(body) > MAX_LIBRARY_TEXT)
+    files = (item.content for item in inline + attached)
     yield frame[0]
-    for item, rest in zip(inline + attached, frame[1:], strict=True):
-        yield Base64(item.content)
+    for content, rest in zip((*bodies, *files), frame[1:], strict=True):
+        yield Base64(content)
         yield rest
 
 
@@ -65,24 +73,30 @@ def safe_filename(name: str) -> str:
 
 
 def _html(letter: Letter) -> str:
-    """Return the letter's HTML, made from its text where that is Markdown."""
+    """Return the letter's HTML, made from its text where that is Markdown, or nothing if blank."""
+    html = body_text((letter.text if letter.markdown else letter.html) or "")
+    if is_blank(html):
+        return ""
     if not letter.markdown:
-        return _body_text(letter.html or "")
+        return html
     # Imported here because most letters do without.
-    from .markdown import render  # noqa: PLC0415
+    from .markdown import is_renderable, render  # noqa: PLC0415
 
-    return render(_body_text(letter.text or ""))
+    if is_renderable(html):
+        return render(html)
+    _LOGGER.warning("An email is sent as text alone: it has more Markdown than can be formatted")
+    return ""
 
 
 def _plain_text(letter: Letter, html: str) -> str:
     """Return the letter's text, or else what the HTML says without its mark-up."""
-    text = _body_text(letter.text or "")
-    if text.strip() or not html.strip():
+    text = body_text(letter.text or "")
+    if not html or not is_blank(text):
         return text
     # Imported here because most letters do without.
     from .plain_text import plain_text  # noqa: PLC0415
 
-    return _body_text(plain_text(html))
+    return body_text(plain_text(html))
 
 
 def _with_note(text: str, note: str) -> str:
@@ -94,9 +108,10 @@ def _with_note(text: str, note: str) -> str:
 
 def _with_html_note(html: str, note: str) -> str:
     """Return the HTML, if there is any, with a line for the reader at its end."""
-    if not note or not html.strip():
+    if not note or not html:
         return html
-    ends = {match[1].lower(): match.start() for match in _PAGE_END.finditer(html)}
+    found = _PAGE_END.finditer(html, max(len(html) - MAX_PAGE_END, 0))
+    ends = {match[1].lower(): match.start() for match in found}
     end = ends.get("body", ends.get("html", len(html)))
     return f"{html[:end]}<p>{escape(note)}</p>{html[end:]}"
 
@@ -110,8 +125,8 @@ def _nest(
     mixed (alternative (text, related (HTML, inline)), attachments).
     """
     root = MIMEPart(policy=_BUILD)
-    root.set_content(text)
-    if html.strip():
+    _set_text(root, text, "plain", stub)
+    if html:
         root.make_alternative()
         root.attach(_page(html, inline, stub))
     for item in attached:
@@ -127,7 +142,7 @@ def _nest(
 def _page(html: str, inline: list[Attachment], stub: bytes) -> MIMEPart:
     """Return the HTML, together with what it shows where there is any."""
     page = MIMEPart(policy=_BUILD)
-    page.set_content(html, subtype="html")
+    _set_text(page, html, "html", stub)
     for item in inline:
         page.add_related(
             stub,
@@ -142,9 +157,17 @@ def _page(html: str, inline: list[Attachment], stub: bytes) -> MIMEPart:
     return page
 
 
-def _body_text(text: str) -> str:
-    """Return text that any mail reader takes: one kind of line end, no NUL, no lone surrogate."""
-    return _LINE_END.sub("\n", readable(text)).replace("\0", "\N{REPLACEMENT CHARACTER}")
+def _set_text(part: MIMEPart, text: str, subtype: str, stub: bytes) -> None:
+    """Fill a part with text, or with a stub where it is long."""
+    if len(text) > MAX_LIBRARY_TEXT:
+        part.set_content(stub, "text", subtype, params={"charset": "utf-8"})
+    else:
+        part.set_content(text, subtype=subtype)
+
+
+def _encode(text: str) -> bytes:
+    """Return the bytes of a long text, with the line ends of mail."""
+    return b"".join(piece.replace("\n", "\r\n").encode() for piece in pieces(text))
 
 
 def _cut(text: str, octets: int) -> str:

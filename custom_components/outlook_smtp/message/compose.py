@@ -13,6 +13,7 @@ from .headers import mailbox_field, text_field, token_field
 from .letter import Letter, Priority
 from .mailbox import Mailbox, check_mailbox
 from .problems import check_line
+from .text import encoded_size
 
 # X-Priority as Home Assistant's own integration writes it; Importance (RFC 2156, section 5.3.4)
 # is what Outlook goes by; Priority (RFC 2156, section 5.3.6) is how servers rank it.
@@ -51,9 +52,10 @@ def compose(letter: Letter, sender: Mailbox, *, now: datetime, product: str) -> 
         product: Who wrote it, for the X-Mailer header.
 
     Raises:
-        LetterError: The sender or the product cannot stand in a header.
+        LetterError: The sender or the product cannot stand in a header, or the text is too large.
 
     """
+    letter.check_size(encoded_size)
     check_mailbox(sender, "sender")
     check_line(product, "product")
     # Not the library's: it would tell the host's name, and the process and time besides.

@@ -1,5 +1,6 @@
 """A letter: what a caller wants to say, and to whom, checked before anything is built."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 import re
@@ -7,8 +8,9 @@ from typing import Final, NamedTuple
 
 from .mailbox import Mailbox, check_mailbox
 from .problems import LetterError, LetterProblem
-from .text import one_line
+from .text import short_line
 
+MAX_TEXT: Final = 10_000_000  # Bytes of UTF-8, of the text and of the HTML.
 MAX_RECIPIENTS: Final = 100  # RFC 5321, section 4.5.3.1.8: the number any server must take.
 
 # RFC 2392 wants an address here; mail readers take any word that an HTML attribute can hold.
@@ -72,7 +74,10 @@ class Letter:
 
     def __post_init__(self) -> None:
         """Put the title on one line, and refuse what cannot be sent."""
-        object.__setattr__(self, "title", one_line(self.title))
+        object.__setattr__(self, "title", short_line(self.title))
+        if self.sender_name is not None:
+            object.__setattr__(self, "sender_name", short_line(self.sender_name))
+        self.check_size(len)
         for mailbox in self.reply_to:
             check_mailbox(mailbox, "reply_to")
         self._check_recipients()
@@ -90,6 +95,20 @@ class Letter:
         for address in _distinct(self.to + self.cc):
             hidden.pop(address, None)
         return tuple(hidden.values())
+
+    def check_size(self, measure: Callable[[str], int]) -> None:
+        """Refuse a text or HTML that is larger than anybody reads.
+
+        Args:
+            measure: Returns the size of a text: its characters, which takes no time, or its bytes.
+
+        Raises:
+            LetterError: If there is more than `MAX_TEXT`.
+
+        """
+        for field_name, text in (("message", self.text), ("html", self.html)):
+            if text and measure(text) > MAX_TEXT:
+                raise LetterError(field_name, LetterProblem.TEXT_TOO_LONG, "")
 
     def _check_recipients(self) -> None:
         """Refuse malformed recipients, too many of them, and none."""

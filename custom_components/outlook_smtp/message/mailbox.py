@@ -1,7 +1,8 @@
 """Mailboxes: an address with or without a name, read from what people and templates write."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 import re
 from typing import Final
 import unicodedata
@@ -10,11 +11,12 @@ import idna
 
 from .problems import LetterError, LetterProblem, check_line
 from .syntax import split
-from .text import one_line
+from .text import short_line
 
 MAX_ADDRESS: Final = 254  # Octets; RFC 5321, section 4.5.3.1.3, less the angle brackets.
 MAX_LOCAL_PART: Final = 64  # Octets; RFC 5321, section 4.5.3.1.1.
 MAX_MAILBOXES: Final = 500  # That are looked at in one field.
+CACHE: Final = 1000  # Addresses that need not be looked at again; internationalized ones are slow.
 MAX_FIELD: Final = MAX_MAILBOXES * 320  # Characters that are looked at in one field.
 
 # RFC 5322, section 3.2.3 ("atext"), with RFC 6532, section 3.2 for what is not ASCII.
@@ -31,8 +33,8 @@ class Mailbox:
     name: str = ""
 
     def __post_init__(self) -> None:
-        """Take out of the name what could end its line or is half a character."""
-        object.__setattr__(self, "name", one_line(self.name))
+        """Take out of the name what could end its line or is half a character, and cut it."""
+        object.__setattr__(self, "name", short_line(self.name))
 
     def __str__(self) -> str:
         """Return the form of RFC 5322, section 3.4, its characters not yet encoded."""
@@ -97,8 +99,7 @@ def parse_mailboxes(texts: Iterable[str] | str, field: str) -> tuple[Mailbox, ..
 
     """
     texts = (texts,) if isinstance(texts, str) else tuple(texts)
-    if sum(map(len, texts)) > MAX_FIELD:
-        raise LetterError(field, LetterProblem.ADDRESS_TOO_LONG, max(texts, key=len).strip())
+    check_length(texts, field)
     if (count := sum(text.count("@") for text in texts)) > MAX_MAILBOXES:
         raise LetterError(field, LetterProblem.TOO_MANY_RECIPIENTS, str(count))
     mailboxes = tuple(
@@ -107,6 +108,25 @@ def parse_mailboxes(texts: Iterable[str] | str, field: str) -> tuple[Mailbox, ..
     for mailbox in mailboxes:
         check_mailbox(mailbox, field)
     return mailboxes
+
+
+def check_length(texts: Collection[str], field: str) -> None:
+    """Refuse more mailboxes than anyone writes, without looking at them.
+
+    Args:
+        texts: Those of a field.
+        field: The action's field that they came from.
+
+    Raises:
+        LetterError: There are more than `MAX_MAILBOXES` texts, or `MAX_FIELD` characters.
+
+    """
+    if len(texts) > MAX_MAILBOXES:
+        raise LetterError(field, LetterProblem.TOO_MANY_RECIPIENTS, str(len(texts)))
+    if sum(map(len, texts)) > MAX_FIELD:
+        raise LetterError(
+            field, LetterProblem.ADDRESS_TOO_LONG, max(texts, key=len)[:MAX_ADDRESS].strip()
+        )
 
 
 def check_mailbox(mailbox: Mailbox, field: str) -> None:
@@ -128,6 +148,7 @@ def check_mailbox(mailbox: Mailbox, field: str) -> None:
         raise LetterError(field, problem, mailbox.address)
 
 
+@lru_cache(maxsize=CACHE)
 def _find_problem(mailbox: Mailbox) -> LetterProblem | None:
     """Return what is wrong with an address, if anything is: first what tells most."""
     if _is_longer(mailbox.address, MAX_ADDRESS):
@@ -177,6 +198,7 @@ def _find_domain_problem(domain: str) -> LetterProblem | None:
     return None if parents and last and not last.isdigit() else LetterProblem.INVALID_DOMAIN
 
 
+@lru_cache(maxsize=CACHE)
 def _encode(domain: str) -> str:
     """Return a domain in ASCII.
 

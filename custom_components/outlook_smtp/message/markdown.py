@@ -14,8 +14,11 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 
+MAX_TEXT: Final = 100_000  # Characters of Markdown that are formatted.
+MAX_MARKS: Final = 5_000  # Marks, lines and cells of tables in it.
 SCHEMES: Final = ("cid", "homeassistant", "http", "https", "mailto", "tel")
 
+_MARKS: Final = "*_~`[|:<&\\\n"
 _SAFE: Final = re.compile(rf"({'|'.join(SCHEMES)}):", re.IGNORECASE)
 _URL: Final = re.compile(r"https?://[^\s<>\"'`]*[^\s<>\"'`.,:;!?()\[\]*_~]", re.IGNORECASE)
 _TASK: Final = re.compile(r"\[([ xX])\](?=\s)")
@@ -80,6 +83,15 @@ _PAGE: Final = """\
 </body>
 </html>
 """
+
+
+def is_renderable(text: str) -> bool:
+    """Return whether a text is short and plain enough to be made a page.
+
+    Each mark becomes a few objects, and each row of a table gets all of its columns: much of it
+    would keep a processor busy, and the page be many times larger than the text.
+    """
+    return len(text) <= MAX_TEXT and sum(map(text.count, _MARKS)) + _count_cells(text) <= MAX_MARKS
 
 
 def render(text: str) -> str:
@@ -151,6 +163,17 @@ def _build_parser() -> MarkdownIt:
 
 
 _PARSER: Final = _build_parser()
+
+
+def _count_cells(text: str) -> int:
+    """Return how many cells the tables in a text may have."""
+    cells = rows = 0
+    for line in reversed(text.split("\n")):
+        bare = line.strip(" \t>")
+        rows = rows + 1 if bare else 0
+        if not bare.strip("|:- \t"):
+            cells += bare.count("|") * rows
+    return cells
 
 
 def _add_style(token: Token) -> None:

@@ -22,26 +22,25 @@ from .html_elements import (
     HiddenElement,
     last_positions,
 )
+from .html_input import readable_html
 from .links import is_address, link_address
 from .text_lines import TextLines
 
 MAX_INDENT: Final = 5  # Levels of lists and quotes that show; what is deeper looks like the last.
 _RULE: Final = "-" * 10
 
-# More digits than any character has, and perhaps more than int() takes.
-_HUGE_REFERENCE: Final = re.compile("&#[0-9]{20,}+;?")
 _NUMBER: Final = re.compile(r"\s*(-?[0-9]{1,9})(?![0-9])")
 
 
 def plain_text(html: str) -> str:
     """Return what HTML says, in lines.
 
-    It takes any text, and time and memory in proportion to its length. A link is followed by its
-    address (in angle brackets: RFC 3986, appendix C), a picture is its alternative text.
+    It takes any text, and time and memory in proportion to its length, up to a limit. A link is
+    followed by its address (in angle brackets: RFC 3986, appendix C), a picture is its alternative
+    text.
     """
     reader = _Reader()
-    html = html.replace("\r\n", "\n").replace("\r", "\n")
-    reader.feed(_HUGE_REFERENCE.sub("\N{REPLACEMENT CHARACTER}", html))
+    reader.feed(readable_html(html).replace("\r\n", "\n").replace("\r", "\n"))
     return reader.finish()
 
 

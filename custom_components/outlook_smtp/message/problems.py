@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Final
 
-from .text import holds_control
+from .text import holds_control, visible
 
 MAX_VALUE: Final = 100  # Characters of an offending text that are quoted to the user.
 
@@ -25,6 +25,7 @@ class LetterProblem(StrEnum):
     SEVERAL_AT = "several_at"
     SPACE_IN_ADDRESS = "space_in_address"
     TEXT_AFTER_ADDRESS = "text_after_address"
+    TEXT_TOO_LONG = "text_too_long"
     TOO_MANY_RECIPIENTS = "too_many_recipients"
     UNCLOSED_QUOTE = "unclosed_quote"
     UNMATCHED_BRACKET = "unmatched_bracket"
@@ -42,7 +43,7 @@ class LetterError(ValueError):
         super().__init__(f"{field}: {problem}")
         self.field = field
         self.problem = problem
-        self.value = "".join(map(_visible, value[:MAX_VALUE]))
+        self.value = visible(value[:MAX_VALUE])
 
 
 def check_line(text: str, field: str) -> None:
@@ -58,8 +59,3 @@ def check_line(text: str, field: str) -> None:
     """
     if holds_control(text):
         raise LetterError(field, LetterProblem.LINE_BREAK, text)
-
-
-def _visible(character: str) -> str:
-    """Return the character, or its escape where it would not show or would direct what does."""
-    return character if character.isprintable() else repr(character)[1:-1]

@@ -1,0 +1,263 @@
+"""What templates and callers hand over: any text of any length stalls and breaks nothing."""
+
+import asyncio
+from collections.abc import Callable
+import gc
+import json
+import threading
+import time
+import tracemalloc
+from typing import Any
+
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import issue_registry as ir
+from homeassistant.helpers.json import json_bytes
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+import voluptuous as vol
+
+from ..helpers import ANNA, ask
+from ..promises import LONGEST_STALL, MAX_NAME, MAX_TEXT_SIZE
+from ..standin import StandIn
+
+ME = "notify.me_outlook_com"
+HALF = "Cut \ud83d\x00\x1b\x85\u2028 here"  # Half a character, and others that control a terminal.
+MB = 1_000_000
+
+
+class Action:
+    """Calls an action as an automation does, and keeps what comes of it."""
+
+    def __init__(self, hass: HomeAssistant) -> None:
+        """Start without a call."""
+        self._hass = hass
+        self.error: Exception | None = None
+
+    async def call(self, name: str, data: dict[str, Any]) -> None:
+        """Call an action, whatever it raises."""
+        domain, _, action = name.partition(".")
+        self.error = None
+        try:
+            await self._hass.services.async_call(domain, action, data, blocking=True)
+        except (HomeAssistantError, vol.Invalid) as error:
+            self.error = error
+
+    @property
+    def problem(self) -> str | None:
+        """Return the key of the translated error of the last call."""
+        assert self.error is None or isinstance(self.error, HomeAssistantError)
+        return self.error.translation_key if self.error else None
+
+
+@pytest.fixture
+def action(hass: HomeAssistant, account: MockConfigEntry) -> Action:
+    """Return what calls the actions of a running account."""
+    return Action(hass)
+
+
+SEND, NOTIFY, ENTITY = "outlook_smtp.send_message", "notify.me_outlook_com", "notify.send_message"
+# Every way in which a text enters, with something that lets it get as far as it can.
+ENTRANCES: dict[str, tuple[str, dict[str, Any]]] = {
+    **{
+        field: (SEND, {"entity_id": ME, "message": "x", field: HALF})
+        for field in (
+            *("title", "message", "html", "sender_name", "to", "cc", "bcc", "reply_to", "priority"),
+            *("config_entry_id", "entity_id", "area_id", "label_id", HALF),
+        )
+    },
+    **{
+        f"name in {field}": (SEND, {"entity_id": ME, "message": "x", field: f"{HALF} <{ANNA}>"})
+        for field in ("to", "cc", "bcc", "reply_to")
+    },
+    **{
+        f"attachment's {key}": (
+            SEND,
+            {"entity_id": ME, "message": "x", "attachments": [{"path": "/x", key: HALF}]},
+        )
+        for key in ("path", "filename", "content_id", "mime_type")
+    },
+    "path": (SEND, {"entity_id": ME, "attachments": {"path": f"/media/{HALF}"}}),
+    "media": (SEND, {"entity_id": ME, "attachments": {"media_source": f"media-source://{HALF}"}}),
+    "camera": (
+        SEND,
+        {"entity_id": ME, "attachments": {"media_source": f"media-source://camera/c.{HALF}"}},
+    ),
+    "Markdown": (SEND, {"entity_id": ME, "message": f"# {HALF}", "markdown": True}),
+    "entity's message": (ENTITY, {"entity_id": ME, "message": HALF, "title": HALF}),
+    "notifier's message": (NOTIFY, {"message": HALF, "title": HALF, "target": f"{HALF} <{ANNA}>"}),
+    "notifier's target": (NOTIFY, {"message": "x", "target": HALF}),
+    "notifier's data": (
+        NOTIFY,
+        {"message": "x", "data": {"html": HALF, "sender_name": HALF, "images": [HALF], HALF: HALF}},
+    ),
+    "id": ("outlook_smtp.cancel_message", {"id": HALF}),
+    "account": ("outlook_smtp.flush_outbox", {"config_entry_id": HALF}),
+}
+
+
+def check_shown(shown: Any) -> None:
+    """Check that something can be sent to a browser: it is JSON, without halves or controls."""
+    json_bytes(shown)
+    text = json.dumps(shown, ensure_ascii=False, default=str)
+    text.encode()
+    assert not set("\x00\x1b\x85\u2028").intersection(text)
+
+
+@pytest.mark.parametrize("entrance", ENTRANCES)
+async def test_half_a_character_gets_nowhere(
+    hass: HomeAssistant,
+    action: Action,
+    standin: StandIn,
+    caplog: pytest.LogCaptureFixture,
+    entrance: str,
+) -> None:
+    """Neither into the outbox, events, states and repairs, nor into the log or an error."""
+    standin.stop()
+    await action.call(*ENTRANCES[entrance])
+    await hass.async_block_till_done()
+    check_shown(await ask(hass, "list_outbox"))
+    check_shown([state.as_dict() for state in hass.states.async_all()])
+    check_shown([issue.to_json() for issue in ir.async_get(hass).issues.values()])
+    if isinstance(action.error, HomeAssistantError) and action.error.translation_domain:
+        check_shown([str(action.error), action.error.translation_placeholders])
+    ours = [record for record in caplog.records if "outlook_smtp" in record.name]
+    check_shown([record.getMessage() for record in ours if record.levelname != "DEBUG"])
+
+
+@pytest.mark.parametrize("field", ["title", "sender_name"])
+async def test_titles_and_names_are_cut(action: Action, standin: StandIn, field: str) -> None:
+    """An alert goes out, whatever its template made of its title."""
+    await action.call(SEND, {"entity_id": ME, "message": "x", field: "ä" * 10 * MB})
+    assert action.problem is None
+    [received] = standin.received
+    seen = received.message["Subject"], received.message["From"].addresses[0].display_name
+    assert MAX_NAME == 1000
+    assert seen[field == "sender_name"] == "ä" * 999 + "…"
+
+
+@pytest.mark.parametrize("field", ["message", "html"])
+async def test_text_and_html_have_a_limit(action: Action, standin: StandIn, field: str) -> None:
+    """Ten megabytes are sent, and one byte more is an error that names the field."""
+    assert MAX_TEXT_SIZE == 10 * MB
+    for text in ("x" * (10 * MB + 1), "€" * 3_333_334):
+        await action.call(SEND, {"entity_id": ME, field: text})
+        assert action.problem == "text_too_long"
+        assert f"{field}: this is larger than 10 MB" in str(action.error)
+    assert standin.received == []
+    await action.call(SEND, {"entity_id": ME, field: "x" * 10 * MB})
+    assert action.problem is None
+    body = standin.received[0].message.get_body((field.replace("message", "plain"),))
+    assert body is not None
+    assert body.get_content().strip() == "x" * 10 * MB
+
+
+@pytest.mark.parametrize("field", ["to", "cc", "bcc", "reply_to"])
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("a@b.cd," * 1_500_000, "address_too_long"),
+        ("x" * 10 * MB, "address_too_long"),
+        (["a@b.cd"] * MB, "too_many_recipients"),
+        (["a@b.cd"] * 501, "too_many_recipients"),
+        (["x" * MB] * 10, "address_too_long"),
+    ],
+)
+async def test_addresses_are_counted_before_they_are_read(
+    action: Action, field: str, value: Any, problem: str
+) -> None:
+    """Ten megabytes of them take no memory."""
+    data = {"entity_id": ME, "message": "x", field: value}
+    tracemalloc.start()
+    await action.call(SEND, data)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert action.problem == problem
+    assert peak < 5 * MB
+
+
+def steps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Return a list that gets the seconds of processor time of each step of the event loop."""
+    taken: list[float] = []
+    run = asyncio.Handle._run
+    thread = threading.get_ident()  # The stand-in has an event loop of its own.
+
+    def timed(handle: asyncio.Handle) -> None:
+        """Take the time of one."""
+        start = time.thread_time()
+        run(handle)
+        if threading.get_ident() == thread:
+            taken.append(time.thread_time() - start)
+
+    monkeypatch.setattr(asyncio.Handle, "_run", timed)
+    return taken
+
+
+UMLAUTS = [f"Näme {n} <a{n}@{'ö' * 30}.{n}{'ä' * 30}.com>" for n in range(500)]
+# The worst that a call can bring along.
+LOADS: dict[str, Callable[[], tuple[str, dict[str, Any]]]] = {
+    "addresses in one text": lambda: (SEND, {"message": "x", "to": "a@b.cd," * 1_500_000}),
+    "commas": lambda: (SEND, {"message": "x", "to": "," * 10 * MB}),
+    "spaces": lambda: (SEND, {"message": "x", "to": " " * 159_999}),
+    "entities": lambda: (SEND, {"message": "x", "to": f"{ME}," * 7000}),
+    "addresses in a list": lambda: (SEND, {"message": "x", "bcc": ["a@b.cd"] * 3 * MB}),
+    "slow addresses": lambda: (SEND, {"message": "x", "to": UMLAUTS}),
+    "as many as are sent": lambda: (SEND, {"message": "x", "to": UMLAUTS[:100]}),
+    "title": lambda: (SEND, {"entity_id": ME, "title": "\n\u20ac" * 5 * MB}),
+    "message": lambda: (SEND, {"entity_id": ME, "message": "\u20ac\n" * 2_400_000}),
+    "blank": lambda: (SEND, {"entity_id": ME, "message": " " * 10 * MB, "html": "\n" * 10 * MB}),
+    "HTML": lambda: (SEND, {"entity_id": ME, "html": "<p>a&amp;b " * 40_000}),
+    "attributes": lambda: (SEND, {"entity_id": ME, "html": f"<a {'b=c ' * 60_000}>x"}),
+    "table": lambda: (SEND, {"entity_id": ME, "message": table(3000, 30), "markdown": True}),
+    "attachments": lambda: (SEND, {"entity_id": ME, "attachments": [{"path": "/x"}] * 300_000}),
+    "path": lambda: (SEND, {"entity_id": ME, "attachments": [{"path": "x" * 10 * MB}]}),
+    "targets": lambda: (SEND, {"entity_id": f"{ME}," * 400_000, "message": "x"}),
+    "list of targets": lambda: (SEND, {"entity_id": [ME] * 400_000, "message": "x"}),
+    "nesting": lambda: (SEND, {"entity_id": ME, "attachments": nested(900)}),
+    "notifier's targets": lambda: (NOTIFY, {"message": "x", "target": ["a@b.cd"] * 3 * MB}),
+    "notifier's images": lambda: (
+        NOTIFY,
+        {"message": "x", "data": {"html": "cid:x" * 2 * MB, "images": ["/x", "/y.jpg"]}},
+    ),
+    "data for others": lambda: (NOTIFY, {"message": "x", "data": {"tag": ["x"] * 3 * MB}}),
+    "entity's message": lambda: (ENTITY, {"entity_id": ME, "message": "\u20ac" * 3_300_000}),
+    "entity's title": lambda: (
+        ENTITY,
+        {"entity_id": ME, "message": "x", "title": "\u20ac\n" * 5 * MB},
+    ),
+}
+
+
+def table(columns: int, rows: int) -> str:
+    """Return a table of Markdown whose rows are all but empty."""
+    return f"|{'a|' * columns}\n|{'-|' * columns}\n" + "|\n" * rows
+
+
+def nested(depth: int) -> list[Any]:
+    """Return a list within lists."""
+    innermost: list[Any] = []
+    for _ in range(depth):
+        innermost = [innermost]
+    return innermost
+
+
+@pytest.mark.parametrize("load", LOADS)
+async def test_nothing_keeps_the_event_loop_busy(
+    action: Action, standin: StandIn, load: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No step of the loop takes more than 20 ms, whatever an action is given."""
+    assert LONGEST_STALL == 0.02
+    data = LOADS[load]()
+    longest = []
+    gc.freeze()  # The whole of the tests is not gone through for garbage.
+    for _ in range(3):
+        with monkeypatch.context() as patch:
+            taken = steps(patch)
+            await asyncio.sleep(0)
+            await action.call(*data)
+            await asyncio.sleep(0)
+        longest.append(max(taken))
+        if min(longest) < LONGEST_STALL:
+            break
+    gc.unfreeze()
+    assert min(longest) < LONGEST_STALL

@@ -1,0 +1,134 @@
+"""What composing does with the worst of texts, HTML and Markdown: it takes turns with others."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+import gc
+import sys
+import time
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from custom_components.outlook_smtp.message.compose import Composed, compose
+from custom_components.outlook_smtp.message.letter import Letter
+from custom_components.outlook_smtp.message.mailbox import Mailbox
+
+from ..promises import LONGEST_STALL
+from .test_callers import MB, table
+
+
+class Stretches:
+    """Notes the longest time of the processor between two moments when others may have a turn.
+
+    Another thread gets one when the interpreter calls something or returns from it. What a
+    function in C does in between keeps them all waiting, the event loop among them.
+    """
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self.longest = 0.0
+        self._last = time.thread_time()
+
+    def note(self, frame: FrameType, event: str, called: Any) -> None:
+        """Note the end of a stretch."""
+        now = time.thread_time()
+        self.longest = max(self.longest, now - self._last)
+        self._last = time.thread_time()
+
+
+def composed(**fields: Any) -> Composed:
+    """Compose a letter."""
+    letter = Letter(to=(Mailbox("a@b.cd"),), title="x", **fields)
+    return compose(letter, Mailbox("c@d.ef"), now=datetime.now(UTC), product="x")
+
+
+def longest_stretch(fields: dict[str, Any]) -> float:
+    """Return how long composing a letter keeps other threads waiting at most."""
+    gc.freeze()  # The whole of the tests is not gone through for garbage.
+    stretches = Stretches()
+    sys.setprofile(stretches.note)
+    try:
+        composed(**fields)
+    finally:
+        sys.setprofile(None)
+        gc.unfreeze()
+    return stretches.longest
+
+
+BODIES: dict[str, dict[str, Any]] = {
+    "lines": {"text": "\r\n" * 4_900_000},
+    "one line": {"text": "x" * 10 * MB},
+    "halves of characters": {"text": "\ud83d\x00" * 2 * MB},
+    "emoji": {"text": "\U0001f600" * 2_500_000},
+    "blanks": {"text": " " * 10 * MB, "html": "<p>x"},
+    "attributes": {"html": f"<a {'b=c ' * 60_000}>x</a>"},
+    "attributes that never end": {"html": f"<a {'b ' * 60_000}"},
+    "quoted attributes": {"html": "<a " + "b='>' c=\">\" " * 20_000 + ">x"},
+    "tags": {"html": "<p>x" * 5_000},
+    "tags that never end": {"html": "<a " * 3 * MB},
+    "brackets": {"html": "<" * 10_000},
+    "depth": {"html": "<ul><li>" * 3_000},
+    "references": {"html": "&" * 3 * MB},
+    "numbers": {"html": "&#9" * 20_000},
+    "words": {"html": "<pre>" + "a\n" * 2 * MB},
+    "picture": {"html": f"<img alt=x src='data:image/png;base64,{'A' * 9 * MB}'>x"},
+    "table": {"text": table(3000, 3000), "markdown": True},
+    "columns": {"text": table(40, 100), "markdown": True},
+    "Markdown": {"text": "hello **world**, this is\n" * 400_000, "markdown": True},
+    "emphasis": {"text": "*a_ " * 1_500, "markdown": True},
+    "brackets of links": {"text": "[" * 4_000, "markdown": True},
+    "quotes": {"text": ">" * 90_000, "markdown": True},
+    "lists": {"text": "- " * 40_000, "markdown": True},
+    "note": {"html": "</body" * 1_500_000, "note": "x"},
+}
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_composing_leaves_the_event_loop_its_turns(body: str) -> None:
+    """It has a thread of its own, and nothing in it holds all others up for more than 20 ms."""
+    composed(text="x", html="<p>x")  # What is needed is imported.
+    composed(text="x", markdown=True)
+    assert any(longest_stretch(BODIES[body]) < LONGEST_STALL for _ in range(3))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"text": table(3000, 30), "markdown": True},
+        {"text": "*a_ " * MB, "markdown": True},
+        {"text": "a|b\n-|-\n" * 10_000, "markdown": True},
+        {"html": "<a " + "b='c' " * 60_000 + ">x</a>"},
+        {"text": "x" * 9 * MB},
+    ],
+)
+def test_nothing_becomes_many_times_larger(fields: dict[str, Any]) -> None:
+    """A table of 3,000 columns does not become 29 MB."""
+    size = sum(len(text) for text in fields.values() if isinstance(text, str))
+    assert composed(**fields).content.size < 3 * size + MB
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda n: {"html": f"<a {'b=c ' * n}>x"},
+        lambda n: {"html": "<a b='" * n},
+        lambda n: {"html": "<ul><li><pre>" * (n // 100)},
+        lambda n: {"text": "*a_ " * (n // 100), "markdown": True},
+        lambda n: {"text": "[a](<b" * (n // 100), "markdown": True},
+    ],
+)
+def test_composing_takes_time_in_proportion(make: Callable[[int], dict[str, Any]]) -> None:
+    """Eight times as much takes not much more than eight times as long."""
+
+    def measure(count: int) -> float:
+        """Return the least time of the processor that composing takes."""
+        taken = []
+        for _ in range(3):
+            start = time.thread_time()
+            composed(**make(count))
+            taken.append(time.thread_time() - start)
+        return min(taken)
+
+    composed(**make(10))
+    assert measure(80_000) < 30 * measure(10_000) + 0.05
