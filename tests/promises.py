@@ -29,6 +29,7 @@ MEDIA_TIMEOUT: Final = 30.0  # For a camera or another source of an attachment.
 
 # How large things may be.
 MAX_RECIPIENTS: Final = 100
-MAX_TEXT: Final = 500  # Characters of a reply.
-MAX_REPLY: Final = 262_144  # Bytes.
+MAX_TEXT: Final = 512  # Characters of a reply that are shown.
+MAX_READ: Final = 8192  # Bytes of a reply that are looked at.
+MAX_REPLY: Final = 262_144  # Bytes of one, after which a server is hung up on.
 MAX_SHOWN: Final = 200  # Characters of a title and of a recipient.

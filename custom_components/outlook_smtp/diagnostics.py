@@ -52,9 +52,11 @@ TO_REDACT: Final = {
     CONF_USERNAME,
 }
 
-# Mail addresses, and the IP address under which a server sees the house.
+# Mail addresses, and the IP address under which a server sees the house. Each run of characters
+# is looked at once, from its start.
 _ADDRESS: Final = re.compile(
-    r"""("[^"]*"|[^\s<>",:;()\[\]]+)@(\[[^\]]*\]|[^\s<>"',:;()\[\]]+)"""
+    r"""("[^"]*+"|(?<![^\s<>",:;()\[\]@])[^\s<>",:;()\[\]@]++)@"""
+    r"""(\[[^\[\]]*+\]|[^\s<>"',:;()\[\]]++)"""
     r"|(?<![\d.])\d{1,3}(\.\d{1,3}){3}(?![\d.])"
     r"|(?<![\w:.])(?=[0-9a-f:]*::|([0-9a-f]{1,4}:){7})[0-9a-f:]{3,39}",
     re.IGNORECASE,
@@ -64,8 +66,8 @@ _ADDRESS: Final = re.compile(
 _NAME: Final = re.compile(
     r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"
     r"|(?<!\w)'[^']*'(?!\w)"
-    r"|/o=[^;,]*/cn=[^\s;,]*"
-    r"|\b[\w.-]+\.(onmicrosoft|mail\.protection\.outlook)\.com\b",
+    r"|/o=[^;,]{0,200}/cn=[^\s;,]*"
+    r"|(?<![\w.-])[\w.-]+\.(onmicrosoft|mail\.protection\.outlook)\.com\b",
     re.IGNORECASE,
 )
 # What an account signs in with and sends from, beside the password and the token.
