@@ -1,9 +1,10 @@
 """Masks what was sent as a secret wherever a server repeats it, in whatever form."""
 
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 import html
 import json
+from operator import itemgetter
 import re
 import string
 from typing import Final
@@ -19,8 +20,12 @@ _WINDOW: Final = 4  # Characters that are looked up at once; what is shorter is 
 _TELLING: Final = 8  # Characters of an encoded secret that are too many to show,
 _TELLING_LONG: Final = 16  # and those of a long one, such as a token.
 _LONG: Final = 64
+_MOST_PLACES: Final = 8  # At which one piece of secrets is looked for.
 # How many characters of Base64 depend on the 0, 1 or 2 bytes that stand before the secret.
 _SHARED: Final = (0, 2, 3)
+
+# A form of a secret, the place in it, and how many characters of it tell too much.
+type _Window = tuple[str, int, int]
 
 _LOWER: Final = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 _URL_SAFE: Final = str.maketrans("+/", "-_")
@@ -45,7 +50,7 @@ class Secrets:
     def __init__(self, *secrets: str) -> None:
         """Know these secrets."""
         self._known: dict[str, None] = {}
-        self._index: dict[str, tuple[str, int, int]] | None = None
+        self._index: dict[str, list[_Window]] | None = None
         self.add(*secrets)
 
     def add(self, *secrets: str) -> None:
@@ -87,17 +92,18 @@ class Secrets:
     def _spans(self, text: str) -> Iterator[tuple[int, int]]:
         """Yield where in a text a secret begins and ends."""
         if self._index is None:
-            self._index = dict(_windows(self._known))
+            self._index = _indexed(self._known)
         folded = text.translate(_LOWER)
         place = end = 0
         while place <= len(folded) - _WINDOW:
-            if found := self._index.get(folded[place : place + _WINDOW]):
-                start, stop = _extend(folded, place, *found, end)
-                if stop:
-                    yield start, stop
-                    place = end = stop
-                    continue
-            place += 1
+            windows = self._index.get(folded[place : place + _WINDOW], ())
+            found = [_extend(folded, place, window, end) for window in windows]
+            start, stop = max(found, key=itemgetter(1), default=(0, 0))
+            if stop:
+                yield start, stop
+                place = end = stop
+            else:
+                place += 1
 
 
 def _is_short(secret: str) -> bool:
@@ -105,7 +111,16 @@ def _is_short(secret: str) -> bool:
     return len(secret) < _WINDOW
 
 
-def _windows(secrets: dict[str, None]) -> Iterator[tuple[str, tuple[str, int, int]]]:
+def _indexed(secrets: Iterable[str]) -> dict[str, list[_Window]]:
+    """Return the places of all pieces; of one that is everywhere some will do."""
+    index: dict[str, list[_Window]] = {}
+    for piece, window in _windows(secrets):
+        if len(windows := index.setdefault(piece, [])) < _MOST_PLACES:
+            windows.append(window)
+    return index
+
+
+def _windows(secrets: Iterable[str]) -> Iterator[tuple[str, _Window]]:
     """Yield pieces of all forms of secrets, each with its form, its place and what tells too much.
 
     They are so many that any part of a form that tells too much holds one of them.
@@ -149,15 +164,15 @@ def _in_base64(data: bytes) -> Iterator[str]:
         yield from (form, form.translate(_URL_SAFE))
 
 
-def _extend(text: str, place: int, form: str, at: int, telling: int, least: int) -> tuple[int, int]:
+def _extend(text: str, place: int, window: _Window, least: int) -> tuple[int, int]:
     """Return where in a text the part of a form begins and ends that it holds at a place.
 
-    The end is 0 where that part tells nothing.
+    It does not begin before `least`. The end is 0 where that part tells nothing.
     """
-    start, stop = place, place + _WINDOW
-    first, last = at, at + _WINDOW
-    while start > least and first and text[start - 1] == form[first - 1]:
-        start, first = start - 1, first - 1
+    form, at, telling = window
+    start, stop, last = place, place + _WINDOW, at + _WINDOW
+    while start > least and at and text[start - 1] == form[at - 1]:
+        start, at = start - 1, at - 1
     while stop < len(text) and last < len(form) and text[stop] == form[last]:
         stop, last = stop + 1, last + 1
     if stop - start < telling:
