@@ -1,15 +1,19 @@
 """A server says too much, too long, twice, or never comes to an end."""
 
 import asyncio
+from dataclasses import replace
+from functools import partial
 import time
 from typing import Any
 
 from hypothesis import example, given, settings, strategies as st
 import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.outlook_smtp.account import _create_tls_context
 from custom_components.outlook_smtp.auth.errors import read_error
 from custom_components.outlook_smtp.delivery.secrets import Secrets
+from custom_components.outlook_smtp.message.letter import Priority
 from custom_components.outlook_smtp.outbox.queue import Queue
 from custom_components.outlook_smtp.smtp.account import Server
 from custom_components.outlook_smtp.smtp.content import Content
@@ -21,6 +25,7 @@ from custom_components.outlook_smtp.smtp.replies import clean, read_reply
 from custom_components.outlook_smtp.smtp.session import Session
 from custom_components.outlook_smtp.smtp.wire import Wire
 from tests.conftest import PASSWORD, until
+from tests.helpers import letter, mailer_of
 from tests.outbox.courier_helpers import all_done, courier_on, numbers, running, unpaced
 from tests.outbox.helpers import add
 from tests.promises import MAX_READ, MAX_REPLY, MAX_TEXT
@@ -285,6 +290,18 @@ async def test_a_flush_breaks_off_a_reply_without_an_end(standin: StandIn, queue
         await courier.flush()
         await until(lambda: not queue.items)
     assert (numbers(standin), item.lost_answers, standin.connections) == ([1], 1, 2)
+
+
+async def test_an_urgent_email_is_in_a_hurry(
+    account: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of priority high and highest, and no others."""
+    hurried: list[Priority | None] = []
+    for priority in (None, *Priority):
+        note = partial(hurried.append, priority)
+        monkeypatch.setattr(mailer_of(account).courier, "hurry", note)
+        await mailer_of(account).send(replace(letter(), priority=priority))
+    assert hurried == [Priority.HIGHEST, Priority.HIGH]
 
 
 # A certificate of yesterday

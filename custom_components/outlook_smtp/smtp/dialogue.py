@@ -7,11 +7,12 @@ from typing import Any, Final, override
 
 from aiosmtplib import SMTP, SMTPException, SMTPResponse, SMTPResponseException
 
-from ..delivery.secrets import MAX_READ, MAX_TEXT, Secrets
+from ..delivery.secrets import MASK, MAX_READ, MAX_TEXT, Secrets
 from .replies import legible
 
 _LOGGER = logging.getLogger(__name__)
 
+HIDDEN: Final = MASK
 MAX_LINE: Final = MAX_TEXT  # Characters.
 MAX_LINES: Final = 100  # Of one answer.
 MAX_OFFERS: Final = 2 * MAX_READ  # Characters of an EHLO that are read.
