@@ -66,7 +66,7 @@ _ADDRESS: Final = re.compile(
 _NAME: Final = re.compile(
     r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"
     r"|(?<!\w)'[^']*'(?!\w)"
-    r"|/o=[^;,]{0,200}/cn=[^\s;,]*"
+    r"|/o=[^;,]{0,100}/cn=[^\s;,]*"
     r"|(?<![\w.-])[\w.-]+\.(onmicrosoft|mail\.protection\.outlook)\.com\b",
     re.IGNORECASE,
 )

@@ -130,7 +130,7 @@ def test_the_patterns_are_found() -> None:
     ("careless", "size"),
     [
         (r"<[^<>\s]+@[^<>\s]+>", SIZE),
-        (r"\[Hostname=[^\]]*\]", SIZE),
+        (r"\[Hostname=[^\]]*\]", 2 * SIZE),
         (r"\s*(Trace ID|Timestamp):", SIZE),
         (r"(a+)+b", 22),
     ],
@@ -138,7 +138,7 @@ def test_the_patterns_are_found() -> None:
 def test_a_careless_pattern_is_noticed(careless: str, size: int) -> None:
     """Three that the integration once had, and the one of the textbook."""
     pattern = re.compile(careless)
-    assert any(duration(pattern, text[:size]) > LIMIT for text in worst(pattern))
+    assert any(duration(pattern, (text * 2)[:size]) > LIMIT for text in worst(pattern))
 
 
 @pytest.mark.parametrize("name", USES)
