@@ -131,6 +131,15 @@ def test_what_is_looked_at_is_short() -> None:
     assert len(read_error({"error": " " * 300_000, "error_description": words}).description) < 400
 
 
+def test_nothing_is_heard_after_the_end() -> None:
+    """What still arrives once the line was cut is not even read."""
+    wire = Wire(Nowhere(), Dialogue())
+    for data in (b"hello?\r\n", b"250 2.0.0 OK\r\n"):
+        wire._awaited = 1
+        wire.data_received(data)
+    assert not wire.has_reply
+
+
 @pytest.mark.parametrize("words", [" ", "Trace ID", "Timestamp:", "\x00", "\n"])
 def test_words_of_microsoft_are_read_in_milliseconds(words: str) -> None:
     """Those of the identity platform as well."""
