@@ -54,9 +54,11 @@ TO_REDACT: Final = {
 
 MOST_LISTED: Final = 50  # Messages of each kind; the counts say how many there are.
 
-# Mail addresses, and the IP address under which a server sees the house.
+# Mail addresses, and the IP address under which a server sees the house. Each run of characters
+# is looked at once, from its start.
 _ADDRESS: Final = re.compile(
-    r"""("[^"]*"|[^\s<>",:;()\[\]]+)@(\[[^\]]*\]|[^\s<>"',:;()\[\]]+)"""
+    r"""("[^"]*+"|(?<![^\s<>",:;()\[\]@])[^\s<>",:;()\[\]@]++)@"""
+    r"""(\[[^\[\]]*+\]|[^\s<>"',:;()\[\]]++)"""
     r"|(?<![\d.])\d{1,3}(\.\d{1,3}){3}(?![\d.])"
     r"|(?<![\w:.])(?=[0-9a-f:]*::|([0-9a-f]{1,4}:){7})[0-9a-f:]{3,39}",
     re.IGNORECASE,
@@ -66,8 +68,8 @@ _ADDRESS: Final = re.compile(
 _NAME: Final = re.compile(
     r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"
     r"|(?<!\w)'[^']*'(?!\w)"
-    r"|/o=[^;,]*/cn=[^\s;,]*"
-    r"|\b[\w.-]+\.(onmicrosoft|mail\.protection\.outlook)\.com\b",
+    r"|/o=[^;,]{0,100}/cn=[^\s;,]*"
+    r"|(?<![\w.-])[\w.-]+\.(onmicrosoft|mail\.protection\.outlook)\.com\b",
     re.IGNORECASE,
 )
 # What an account signs in with and sends from, beside the password and the token.

@@ -25,7 +25,7 @@ from .exceptions import (
 )
 from .message.compose import compose
 from .message.content import Content
-from .message.letter import Letter
+from .message.letter import Letter, Priority
 from .message.mailbox import Mailbox
 from .outbox.courier import Courier
 from .outbox.delivery import Contact, Delivery, Event, Verdict, veiled
@@ -40,6 +40,7 @@ _LOGGER = logging.getLogger(__name__)
 
 DEFAULT_SIZE_LIMIT: Final = 157_286_400  # Bytes; what Microsoft advertises.
 PATIENCE: Final = 10.0  # Seconds that a caller waits for the server at most.
+URGENT: Final = (Priority.HIGH, Priority.HIGHEST)
 PRODUCT: Final = f"Home Assistant {__version__}"
 
 
@@ -223,7 +224,10 @@ class Mailer:
                 limit=f"{self.size_limit / 1e6:.1f}",
             )
         with outbox_errors(self.queue):
-            return await self.queue.add(record, content)
+            item = await self.queue.add(record, content)
+        if letter.priority in URGENT:
+            self.courier.hurry()
+        return item
 
     def _compose(self, letter: Letter) -> tuple[Record, Content]:
         """Build the message and describe it for the outbox; runs in the executor."""

@@ -50,6 +50,11 @@ class AccountTokens:
         """Ask a keeper for them."""
         self._keeper = keeper
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Return what no text of a server is shown with."""
+        return self._keeper.secrets
+
     async def get(self) -> str:
         """Return an access token that is good for some minutes, or raise `SubmissionError`."""
         return await self._told(self._keeper.access_token())

@@ -31,6 +31,7 @@ async def refusal(http: aiohttp.ClientSession, application: Application) -> Auth
         (script.GATEWAY_DOWN, "HTTP 503, no JSON object"),
         (script.MALFORMED, "HTTP 200, no JSON object"),
         (Misstep(body="[]"), "HTTP 200, no JSON object"),
+        (Misstep(body=f'{{"a":"{"x" * 300_000}"}}'), "HTTP 200, no JSON object"),
         (Misstep(body="\u00ff"), "HTTP 200, no JSON object"),
         (Misstep(body="<a>", status=302, headers={"Location": "/"}), "HTTP 302, no JSON object"),
         (Misstep(body="{}", status=502), "HTTP 502"),

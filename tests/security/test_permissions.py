@@ -309,7 +309,7 @@ async def test_blind_copies_are_in_no_event_attribute_or_log(
     script: Script,
 ) -> None:
     """Not even if the server repeats them, nor in the error that an automation logs."""
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.DEBUG)
     changes: list[str] = []
     hass.bus.async_listen("state_changed", lambda event: changes.append(str(event.data)))
     standin.mailboxes[ADDRESS].script = script

@@ -10,9 +10,9 @@ from custom_components.outlook_smtp.smtp.credentials import BearerToken, Credent
 from custom_components.outlook_smtp.smtp.dialogue import HIDDEN
 from custom_components.outlook_smtp.smtp.faults import Kind, Problem, SubmissionError
 from custom_components.outlook_smtp.smtp.probe import probe
-from custom_components.outlook_smtp.smtp.replies import MAX_TEXT
 from custom_components.outlook_smtp.smtp.sasl import INITIAL_RESPONSE, SignIn
 from tests.conftest import ADDRESS, PASSWORD
+from tests.promises import MAX_TEXT
 from tests.standin import Script, StandIn, Step
 
 from .helpers import LONG, account_on, commands, probe_fault

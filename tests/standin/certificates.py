@@ -31,6 +31,14 @@ class Certificate(StrEnum):
     OLD_TLS = "old_tls"
     NO_KEY_IDENTIFIER = "no_key_identifier"
     UNCRITICAL_CONSTRAINTS = "uncritical_constraints"
+    COMMON_NAME_ONLY = "common_name_only"
+
+
+# What a certificate of today has and this one has not.
+MISSING: dict[Certificate, type[x509.ExtensionType]] = {
+    Certificate.NO_KEY_IDENTIFIER: x509.AuthorityKeyIdentifier,
+    Certificate.COMMON_NAME_ONLY: x509.SubjectAlternativeName,
+}
 
 
 class OutspokenTLS(ssl.SSLObject):
@@ -92,10 +100,10 @@ class Authority:
         elif certificate is Certificate.UNCRITICAL_CONSTRAINTS:
             return self._issue_below_careless_authority()
         else:
-            leaf = self._ca.issue_cert(*NAMES)
-        if certificate is Certificate.NO_KEY_IDENTIFIER:
+            leaf = self._ca.issue_cert(*NAMES, common_name=NAMES[0])
+        if missing := MISSING.get(certificate):
             [own] = leaf.cert_chain_pems
-            signed = _resigned(own, self._ca, without=x509.AuthorityKeyIdentifier)
+            signed = _resigned(own, self._ca, without=missing)
             return trustme.Blob(leaf.private_key_pem.bytes() + signed)
         return leaf.private_key_and_cert_chain_pem
 

@@ -231,6 +231,8 @@ class Line(SMTP):
         """Get one reply ready to be sent."""
         if self._manner is Manner.LONG_WINDED:
             text = long_winded(text)
+        if self._scripts()[-1].twice and self.account and not text.startswith("235"):
+            text = f"{text}\n{text}"
         lines = text.splitlines()
         self.transcript.extend(("S", line) for line in lines)
         self._unsent += "".join(f"{line}\r\n" for line in lines).encode("utf-8", "surrogateescape")

@@ -83,11 +83,12 @@ class Script:
     without: the extensions neither offered nor understood, by their EHLO keyword; without CHUNKING
         or 8BITMIME there is no BINARYMIME, and without PIPELINING who does not wait is sent away.
     pretends: the extensions that are offered all the same, as a proxy does that passes on an EHLO.
+    twice: whether every command is answered twice once the client has signed in.
     manner: how replies are written: byte by byte, those to one flight of commands at once when all
         of it has been read, or with some twenty long lines before what matters.
 
     Of a mailbox's script offer_starttls, auth_offered, let_begin, hold, max_errors, unknown,
-    without, pretends and manner do not count.
+    without, pretends, twice and manner do not count.
     """
 
     replies: dict[Step, str] = field(default_factory=dict)
@@ -111,6 +112,7 @@ class Script:
     unknown: dict[str, str] = field(default_factory=dict)
     without: tuple[str, ...] = ()
     pretends: tuple[str, ...] = ()
+    twice: bool = False
     manner: Manner = Manner.PROMPT
 
     @classmethod

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import aiohttp
 
+from ..delivery.secrets import MAX_TEXT
 from .application import SCOPES, Application
 from .endpoint import post, read_seconds, read_text
 from .errors import AuthError, AuthProblem
@@ -43,8 +44,8 @@ async def request_code(http: aiohttp.ClientSession, application: Application) ->
     """
     answer = await post(http, application, "devicecode", {"scope": " ".join(SCOPES)})
     return DeviceCode(
-        user_code=read_text(answer, "user_code"),
-        verification_uri=read_text(answer, "verification_uri"),
+        user_code=read_text(answer, "user_code", MAX_TEXT),
+        verification_uri=read_text(answer, "verification_uri", MAX_TEXT),
         device_code=read_text(answer, "device_code"),
         expires_in=read_seconds(answer, "expires_in"),
         interval=read_seconds(answer, "interval", DEFAULT_INTERVAL) or DEFAULT_INTERVAL,

@@ -8,11 +8,14 @@ from typing import Any, Final
 
 import aiohttp
 
+from ..delivery.secrets import Secrets
 from .application import Application
 from .errors import AuthError, AuthProblem, read_error
 
 TIMEOUT: Final = aiohttp.ClientTimeout(total=30)
+MAX_ANSWER: Final = 256 * 1024  # Bytes; tokens take a few thousand.
 _SECRETS: Final = ("client_secret", "code", "code_verifier", "device_code", "refresh_token")
+_TOKENS: Final = ("access_token", "id_token", "refresh_token")
 
 
 async def post(
@@ -42,10 +45,15 @@ async def post(
         )
     if status == 200 and "error" not in answer:
         return answer
-    words = str(answer.get("error_description", ""))
-    for secret in filter(None, map(fields.get, _SECRETS)):
-        words = words.replace(secret, "***")
-    raise read_error({**answer, "error_description": words}, status, retry_after)
+    raise read_error(_masked(answer, fields), status, retry_after)
+
+
+def _masked(answer: Mapping[str, Any], fields: Mapping[str, str]) -> dict[str, str]:
+    """Return what is told of an error, without what was sent as a secret or came as a token."""
+    sent = (fields.get(name, "") for name in _SECRETS)
+    secrets = Secrets(*sent, *(str(answer.get(name, "")) for name in _TOKENS))
+    told = ("error", "error_description")
+    return {name: secrets.mask(str(answer.get(name, ""))) for name in told}
 
 
 async def _exchange(
@@ -55,12 +63,22 @@ async def _exchange(
     try:
         # A form full of secrets follows no redirect.
         async with http.post(url, data=fields, timeout=TIMEOUT, allow_redirects=False) as response:
-            body = await response.read()
+            body = await _read(response)
             return response.status, _delay(response.headers.get("Retry-After", "")), body
     except (aiohttp.ClientError, TimeoutError) as error:
         reason = _describe(error)
     # Out here the exception is no part of the new one: it may hold what was received.
     raise AuthError(AuthProblem.IDENTITY_UNREACHABLE, description=reason)
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """Return the body of an answer, or nothing of one that is far too long."""
+    body = bytearray()
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) > MAX_ANSWER:
+            return b""
+    return bytes(body)
 
 
 def _describe(error: Exception) -> str:
@@ -76,20 +94,25 @@ def _delay(header: str) -> float | None:
 
 def _parse(body: bytes) -> Any:
     """Return what a JSON text stands for, or nothing if it is none."""
-    with suppress(ValueError):
+    with suppress(RecursionError, ValueError):
         return json.loads(body)
     return None
 
 
-def read_text(answer: Mapping[str, Any], name: str) -> str:
+def read_text(answer: Mapping[str, Any], name: str, most: int = MAX_ANSWER) -> str:
     """Return a member of an answer that has to be there.
 
+    Args:
+        answer: What Microsoft sent.
+        name: Which member.
+        most: How many characters of it make sense.
+
     Raises:
-        AuthError: If it is not.
+        AuthError: If it is not there, or longer.
 
     """
     value = answer.get(name)
-    if isinstance(value, str) and value:
+    if isinstance(value, str) and 0 < len(value) <= most:
         return value
     raise AuthError(AuthProblem.UNEXPECTED_ANSWER, description=f"no {name}")
 
@@ -101,7 +124,7 @@ def read_seconds(answer: Mapping[str, Any], name: str, default: float | None = N
         AuthError: If it does not, and there is no default.
 
     """
-    with suppress(TypeError, ValueError):
+    with suppress(OverflowError, TypeError, ValueError):
         seconds = float(answer.get(name, default))
         if math.isfinite(seconds) and seconds >= 0:
             return seconds

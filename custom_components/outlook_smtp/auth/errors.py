@@ -5,7 +5,9 @@ from enum import StrEnum
 import re
 from typing import Any, Final
 
-_TRACE: Final = re.compile(r"\s*(Trace ID|Correlation ID|Timestamp):.*", re.DOTALL)
+from ..delivery.secrets import MAX_READ
+
+_TRACE: Final = re.compile(r"(?:Trace ID|Correlation ID|Timestamp):.*", re.DOTALL)
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 MAX_DESCRIPTION: Final = 300  # Characters.
 
@@ -95,5 +97,5 @@ def read_error(
 
 def _clean(words: Any) -> str:
     """Return words as one line, without the numbers under which Microsoft logs the request."""
-    text = _UNPRINTABLE.sub(" ", _TRACE.sub("", str(words)))
+    text = _UNPRINTABLE.sub(" ", _TRACE.sub("", str(words)[:MAX_READ]))
     return " ".join(text.split())[:MAX_DESCRIPTION]

@@ -121,7 +121,7 @@ def _claims(answer: Mapping[str, Any]) -> dict[str, Any]:
     """
     try:
         return jwt.decode(answer.get("id_token", ""), options={"verify_signature": False})
-    except jwt.InvalidTokenError:
+    except jwt.InvalidTokenError, RecursionError:
         return {}
 
 
@@ -146,6 +146,11 @@ class TokenKeeper:
         self._work: asyncio.Task[None] | None = None
         self._refused = ""
         self._refusal: AuthError | None = None
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Return the tokens that are kept, which nobody else is to see."""
+        return self._token.access_token, self._token.refresh_token
 
     async def access_token(self) -> str:
         """Return an access token that is good for some minutes.

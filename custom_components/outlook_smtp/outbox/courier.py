@@ -155,12 +155,14 @@ class Courier:
         return report
 
     async def flush(self) -> None:
-        """Try now, whatever the back-off or a hold says, or a try that is under way will meet.
-
-        What was refused is tried once.
-        """
+        """Try now, whatever holds the messages, or will; what was refused is tried once."""
         self._flushes += 1
+        self.hurry()
         await self._release()
+
+    def hurry(self) -> None:
+        """Let no message that takes long keep the others: somebody waits for one of them."""
+        self._sessions.hurry()
 
     async def _honor(self, flushes: int) -> None:
         """Try again if somebody has asked for it since a meeting with the server began."""
@@ -309,6 +311,8 @@ class Courier:
             await self._succeed(by_mail=False)
         else:
             await self._put_off(item, fault, handed_in=handed_in)
+            if self._sessions.was_broken_off:  # The others go first, over a fresh connection.
+                self._queue.items.sort(key=lambda each: each is item)
 
     async def _put_off(self, item: Item, fault: Fault, *, handed_in: bool) -> None:
         """Let a message wait, and those behind it."""

@@ -94,7 +94,9 @@ class Item:
         """Return the addresses for the next try."""
         envelope = self.record.envelope
         others = tuple(name for name in envelope.recipients if name not in self.deferred)
-        return replace(envelope, recipients=others or envelope.recipients)
+        return replace(
+            envelope, recipients=others or envelope.recipients, hidden=self.record.hidden
+        )
 
     def take_in(self, outcome: Outcome) -> tuple[str, ...]:
         """Note who of those who wait on is not to be tried next; return all of them, in order."""

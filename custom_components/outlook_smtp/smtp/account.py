@@ -5,6 +5,7 @@ from enum import StrEnum
 import ssl
 from typing import Final
 
+from ..delivery.secrets import Secrets
 from .credentials import Credentials
 
 
@@ -51,7 +52,8 @@ class Account:
     `final_timeout` that for the word whether a message is accepted, which is worth waiting for:
     without it the message has to be sent again and may arrive twice (RFC 5321, section 4.5.3.2).
     `unsupported` are the extensions that the server offers and turned out not to take, as when a
-    proxy passes on what it does not know itself: they are not tried again.
+    proxy passes on what it does not know itself: they are not tried again. `secrets` are what no
+    text of the server is shown with, on this connection and on those that follow.
     """
 
     address: str
@@ -62,3 +64,4 @@ class Account:
     content_timeout: float = 180.0
     final_timeout: float = 600.0
     unsupported: set[str] = field(default_factory=set, repr=False, compare=False)
+    secrets: Secrets = field(default_factory=Secrets, repr=False, compare=False)

@@ -11,8 +11,13 @@ from .replies import clean, is_about_command, read_reply
 from .submission import Envelope, Outcome, Refusal
 from .wire import Reply
 
-_GIVEN_MESSAGE_ID: Final = re.compile(r"<[^<>\s]+@[^<>\s]+>")
+_GIVEN_MESSAGE_ID: Final = re.compile(r"<[^<>\s@]++@[^<>\s@]++>")
 _BAD_SEQUENCE: Final = 503
+# Yeses to other commands than those of a transaction: the greeting, QUIT and AUTH.
+_OTHERS: Final = (220, 221, 235)
+# What a yes to content says of itself where enhanced status codes are offered (RFC 3463, section
+# 3.2): not that an address is good, which is the yes to a sender or a recipient.
+_OF_CONTENT: Final = re.compile(r"2\.(?!1\.)[0-9]{1,3}\.")
 
 
 class Answers:
@@ -45,6 +50,9 @@ class Answers:
 
     def note(self, command: Command, reply: Reply) -> bool:
         """Note an answer; return False if it cannot be the one to this command."""
+        if self._contradicts(command, reply):
+            self._forget()
+            return False
         if _accepts(command, reply):
             self._note_acceptance(command, reply)
         elif reply.code // 100 in (4, 5) and command.line != b"RSET":
@@ -60,7 +68,28 @@ class Answers:
     def disbelieve(self) -> None:
         """Forget who is refused, unless it is decided: the answers may be others' answers."""
         if not self.is_decided:
-            self._refused.clear()
+            self._forget()
+
+    def _forget(self) -> None:
+        """Forget all that is refused."""
+        self._refused.clear()
+        self._no_sender = self._no_content = None
+
+    def _contradicts(self, command: Command, reply: Reply) -> bool:
+        """Return whether a yes shows that an earlier answer was another command's.
+
+        No server takes a recipient of a sender whom it has refused, or a content for nobody, or
+        says anything but 354 to agree to DATA: it has said something twice before.
+        """
+        if reply.code // 100 != 2:
+            return False
+        if command.is_chunk and command.final and not _OF_CONTENT.match(reply.text):
+            if not reply.text.startswith("2."):  # It cannot be told from the yes to a recipient.
+                self.unsupported |= {"chunking"}
+            return True
+        for_nobody = command.final and not self.taken
+        unsent = command.recipient is not None and self._no_sender is not None
+        return for_nobody or unsent or command.line == b"DATA"
 
     def outcome(self) -> Outcome:
         """Return what has become of a message whose fate is decided.
@@ -166,12 +195,8 @@ class Answers:
 
 
 def _accepts(command: Command, reply: Reply) -> bool:
-    """Return whether a reply is a yes to a command.
-
-    A yes to a message does not speak of addresses (RFC 3463, section 3.2): in the flight of the
-    recipients such a one belongs to them, and the server has said something twice.
-    """
-    if command.is_chunk and command.final and reply.text.startswith("2.1."):
+    """Return whether a reply is a yes to a command."""
+    if reply.code in _OTHERS:
         return False
     return reply.code // 100 == (3 if command.line == b"DATA" else 2)
 

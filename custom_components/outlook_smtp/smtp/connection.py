@@ -12,6 +12,7 @@ from typing import Any, Final, override
 
 import aiohappyeyeballs
 
+from ..delivery.secrets import Secrets
 from .account import Security, Server
 from .dialogue import TalkingSMTP
 from .errors import faults_of
@@ -69,7 +70,11 @@ class Client(TalkingSMTP):
 
 
 async def connect(
-    server: Server, tls_context: ssl.SSLContext, timeout: float, watch: Watch
+    server: Server,
+    tls_context: ssl.SSLContext,
+    timeout: float,
+    watch: Watch,
+    secrets: Secrets | None = None,
 ) -> Client:
     """Return a client whose line is encrypted, whose server is verified, and that said EHLO.
 
@@ -78,6 +83,7 @@ async def connect(
         tls_context: Verifies the server's certificate and name.
         timeout: The longest wait for each stage, in seconds.
         watch: Is told of every stage.
+        secrets: What was sent to this server before, which it may repeat.
 
     Raises:
         SubmissionError: With the fault of the stage that failed; nothing is left open.
@@ -95,6 +101,7 @@ async def connect(
             start_tls=False,
             tls_context=tls_context,
             timeout=timeout,
+            secrets=secrets,
         )
         undo.callback(client.close)
         if server.security is Security.STARTTLS:

@@ -41,6 +41,11 @@ class Password:
     username: str
     secret: str = field(repr=False)
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Return what no text of a server is shown with, even before it was sent this time."""
+        return (self.secret,)
+
     async def authenticate(self, sign_in: SignIn) -> None:
         """Sign in with the one mechanism of LOGIN and PLAIN that the server prefers and knows.
 
@@ -94,11 +99,17 @@ class BearerToken:
         self._username = username
         self._used = ""
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Return what no text of a server is shown with, once it was sent."""
+        return (self._used, *getattr(self.tokens, "secrets", ()))
+
     async def authenticate(self, sign_in: SignIn) -> None:
         """Sign in with XOAUTH2."""
         if "xoauth2" not in sign_in.mechanisms:
             raise _not_offered(sign_in)
         self._used = await self.tokens.get()
+        sign_in.hide(self._used)
         await sign_in.run("xoauth2", auth_xoauth2_encode(self._username, self._used))
 
     async def renew(self) -> bool:

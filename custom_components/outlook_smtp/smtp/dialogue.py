@@ -1,18 +1,22 @@
 """Writes the dialogue with a server to the log at debug level, without secrets and content."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from itertools import count
 import logging
+import re
 from typing import Any, Final, override
 
 from aiosmtplib import SMTP, SMTPException, SMTPResponse, SMTPResponseException
 
+from ..delivery.secrets import MASK, MAX_READ, MAX_TEXT, Secrets
 from .replies import legible
 
 _LOGGER = logging.getLogger(__name__)
 
-MAX_LINE: Final = 500  # Characters.
-HIDDEN: Final = "***"
+HIDDEN: Final = MASK
+MAX_LINE: Final = MAX_TEXT  # Characters.
+MAX_LINES: Final = 100  # Of one answer.
+MAX_OFFERS: Final = 2 * MAX_READ  # Characters of an EHLO that are read.
 
 _NUMBERS: Final = count(1)
 
@@ -20,20 +24,29 @@ _NUMBERS: Final = count(1)
 class Dialogue:
     """The dialogue over one connection, with a number so that it can be told from others."""
 
-    def __init__(self) -> None:
-        """Take the next number."""
+    def __init__(self, secrets: Secrets | None = None) -> None:
+        """Take the next number; `secrets` are redacted in both directions."""
         self._number = next(_NUMBERS)
-        self._secrets: tuple[str, ...] = ()
+        self._secrets = Secrets() if secrets is None else secrets
+        self._hidden: re.Pattern[str] | None = None
+
+    def hide_addresses(self, addresses: Iterable[str]) -> None:
+        """Redact these addresses, and no others any longer."""
+        names = "|".join(map(re.escape, addresses))
+        self._hidden = re.compile(names, re.IGNORECASE) if names else None
 
     def hide(self, *secrets: bytes) -> None:
-        """Redact these secrets from now on, in both directions."""
-        self._secrets += tuple(secret.decode("ascii") for secret in secrets if secret)
+        """Redact these secrets as well from now on."""
+        self._secrets.add(*(secret.decode("utf-8") for secret in secrets))
 
-    def without_secrets(self, text: str) -> str:
-        """Return a text without what is hidden."""
-        for secret in self._secrets:
-            text = text.replace(secret, HIDDEN)
-        return text
+    def without_secrets(self, text: str, most: int = MAX_READ) -> str:
+        """Return the beginning of a text, which is all that is looked at, without secrets."""
+        return self._secrets.mask(text, most)
+
+    def redact(self, error: SMTPResponseException) -> None:
+        """Cut what a server said short in the exception that quotes it, and redact the secrets."""
+        error.message = self.without_secrets(error.message)
+        error.args = (error.code, error.message)
 
     def say(self, line: str) -> None:
         """Write down what this side says."""
@@ -41,23 +54,26 @@ class Dialogue:
 
     def hear(self, answer: str) -> None:
         """Write down what the server says, line by line."""
-        for line in answer.split("\n"):
+        for line in answer[:MAX_OFFERS].split("\n", MAX_LINES)[:MAX_LINES]:
             self._write("server", line)
 
     def _write(self, speaker: str, line: str) -> None:
         """Write down one line, if anybody reads it."""
         if _LOGGER.isEnabledFor(logging.DEBUG):
-            shown = _shown(self.without_secrets(line))
+            shown = self.without_secrets(line)
+            if self._hidden:
+                shown = self._hidden.sub(MASK, shown)
+            shown = _shown(shown)
             _LOGGER.debug("Connection %d, %s: %s", self._number, speaker, shown)
 
 
 class TalkingSMTP(SMTP):
     """An SMTP client whose dialogue can be followed, up to the sign-in."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Begin a dialogue."""
+    def __init__(self, *args: Any, secrets: Secrets | None = None, **kwargs: Any) -> None:
+        """Begin a dialogue, in which `secrets` are not repeated."""
         super().__init__(*args, **kwargs)
-        self.dialogue = Dialogue()
+        self.dialogue = Dialogue(secrets)
 
     @override
     async def connect(self, **kwargs: Any) -> SMTPResponse:
@@ -72,22 +88,25 @@ class TalkingSMTP(SMTP):
 
     @override
     async def execute_command(self, *args: bytes, **kwargs: Any) -> SMTPResponse:
-        """Say a command, and hear the answer."""
+        """Say EHLO, and hear what is offered."""
         self.dialogue.say(b" ".join(args).decode("utf-8", "replace"))
         return await self._hear(super().execute_command(*args, **kwargs))
 
     async def _hear(self, answer: Awaitable[SMTPResponse]) -> SMTPResponse:
-        """Wait for an answer, and write it down."""
+        """Wait for an answer, write it down, and hand it on without secrets."""
         try:
             response = await answer
         except SMTPResponseException as error:
+            self.dialogue.redact(error)
             self.dialogue.hear(f"{error.code} {legible(error.message)}")
             raise
         except (SMTPException, OSError) as error:
             self.dialogue.hear(f"({type(error).__name__}: {error})")
             raise
-        self.dialogue.hear(f"{response.code} {legible(response.message)}")
-        return response
+        lines = (line[:MAX_LINE] for line in response.message.split("\n", MAX_LINES)[:MAX_LINES])
+        message = self.dialogue.without_secrets("\n".join(lines), MAX_OFFERS)
+        self.dialogue.hear(f"{response.code} {legible(message)}")
+        return SMTPResponse(response.code, message)
 
 
 def _shown(line: str) -> str:

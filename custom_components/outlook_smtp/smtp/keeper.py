@@ -23,6 +23,8 @@ class SessionKeeper:
         self._session: Session | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._leaving: asyncio.Task[None] | None = None
+        self._busy: Session | None = None
+        self.was_broken_off = False
 
     async def submit(
         self, envelope: Envelope, content: Content, *, careful: bool = False
@@ -59,9 +61,18 @@ class SessionKeeper:
                     renewed = True
                 elif not (session.has_fallen_back or (kept and (died or _is_forgotten(error)))):
                     raise
-                careful = careful or (died and not session.has_fallen_back)
+                lost = error.fault.problem is Problem.ANSWER_LOST
+                careful = careful or lost or (died and not session.has_fallen_back)
             await self.close()
             session = None
+
+    def hurry(self) -> None:
+        """Break off the wait for a reply soon, if it takes long: somebody is waiting.
+
+        Whether its message has arrived is as little known as after any answer that is lost.
+        """
+        if self._busy:
+            self._busy.hurry()
 
     async def _renew(self, fault: Fault) -> bool:
         """Renew an identity that was refused, if it was and can be."""
@@ -94,9 +105,12 @@ class SessionKeeper:
         self, session: Session, envelope: Envelope, content: Content, *, careful: bool
     ) -> Outcome:
         """Submit a message over a session, and keep that if it is still good."""
+        self._busy = session
         try:
             return await session.submit(envelope, content, careful=careful)
         finally:
+            self._busy = None
+            self.was_broken_off = session.was_broken_off
             if session.is_open:
                 self._keep(session)
 

@@ -7,9 +7,8 @@ teach the integration a new reply, add one line to `CATALOGUE`; the first line t
 import re
 from typing import Final
 
+from ..delivery.secrets import MAX_TEXT, cut
 from .faults import Fault, Kind, Problem, Stage
-
-MAX_TEXT: Final = 500  # Characters of a reply that are kept; some carry pages of diagnostics.
 
 # Every line of a reply begins with it (RFC 2034, section 4).
 _ENHANCED: Final = re.compile(r"^([245]\.[0-9]{1,3}\.[0-9]{1,3})(?:[ \t]+|$)", re.MULTILINE)
@@ -19,13 +18,16 @@ _DIAGNOSTICS: Final = re.compile(
 # What the spam filter has found is somewhere in the diagnostics, and all that a person can act on.
 _VERDICT: Final = re.compile(r"Actual verdict is \w+(?:, \w+)*", re.IGNORECASE)
 _TRACE: Final = re.compile(
-    r"\[Hostname=[^\]]*\]"
+    r"\[Hostname=[^\[\]]*+\]"
     r"|\[[0-9A-F]{16}\]"
     r"|\[[A-Z0-9-]+(?:\.[A-Z0-9-]+)*\.(?:OUTLOOK\.COM|PARTNER\.OUTLOOK\.CN|OFFICE365\.(?:COM|US))"
-    r"(?:\s[^\]]*)?\]",
+    r"(?:\s[^\[\]]*+)?\]",
     re.IGNORECASE,
 )
-_NOT_UTF8: Final = re.compile("[\udc80-\udcff]+")  # What `surrogateescape` makes of such bytes.
+# What `surrogateescape` makes of bytes that are no UTF-8, and the letters of Windows-1252.
+_NOT_UTF8: Final = {
+    0xDC00 + byte: bytes([byte]).decode("cp1252", "replace") for byte in range(128, 256)
+}
 
 CATALOGUE: Final[tuple[tuple[str, Kind, Problem], ...]] = (
     # Signing in: https://aka.ms/smtp_auth_disabled and the pages that it leads to.
@@ -108,6 +110,7 @@ CATALOGUE: Final[tuple[tuple[str, Kind, Problem], ...]] = (
     ("550 5.1.7 ", Kind.MESSAGE, Problem.RECIPIENT_REFUSED),
 )
 
+_FOLDED: Final = tuple((text.casefold(), kind, problem) for text, kind, problem in CATALOGUE)
 # As the answer to a sign-in they may hide that it is refused for good.
 _PASSING_AT_SIGN_IN: Final = (Problem.TEMPORARY_SERVER_ERROR, Problem.TRY_AGAIN_LATER)
 
@@ -168,9 +171,7 @@ def decode(data: bytes) -> str:
 
 def legible(text: str) -> str:
     """Return a text of UTF-8 in which the bytes that are none have become letters."""
-    return _NOT_UTF8.sub(
-        lambda match: match[0].encode("utf-8", "surrogateescape").decode("cp1252", "replace"), text
-    )
+    return text.translate(_NOT_UTF8)
 
 
 def clean(text: str) -> str:
@@ -179,7 +180,7 @@ def clean(text: str) -> str:
     Microsoft ends every reply in the name of the server, a time and a trace identifier. The
     verdict of its spam filter is kept, wherever it stands.
     """
-    text = legible(text)
+    text = legible(cut(text))
     sentence = _on_one_line(_TRACE.sub("", _DIAGNOSTICS.sub("", text)))
     verdict = match[0] if (match := _VERDICT.search(_on_one_line(text))) else ""
     if verdict in sentence[:MAX_TEXT]:
@@ -196,6 +197,7 @@ def read_reply(stage: Stage, code: int, text: str) -> Fault:
         text: The reply's text, its lines joined by line feeds, enhanced status code included.
 
     """
+    text = cut(text)
     enhanced = match[1] if (match := _ENHANCED.match(text)) else None
     line = f"{code} {_on_one_line(text)} "
     kind, problem = _look_up(line) or _by_code(stage, code, enhanced, line)
@@ -229,14 +231,19 @@ def _on_one_line(text: str) -> str:
 def _look_up(line: str) -> tuple[Kind, Problem] | None:
     """Return what the catalogue says of a whole reply."""
     line = line.casefold()
-    for pattern, kind, problem in CATALOGUE:
-        if pattern.casefold() in line:
+    for pattern, kind, problem in _FOLDED:
+        if pattern in line:
             return kind, problem
     return None
 
 
 def _by_code(stage: Stage, code: int, enhanced: str | None, line: str) -> tuple[Kind, Problem]:
-    """Return what a reply's codes say at this stage."""
+    """Return what a reply's codes say at this stage.
+
+    What refuses nothing is the answer to another command.
+    """
+    if code < 400:
+        return Kind.TRANSIENT, Problem.UNEXPECTED_REPLY
     if 400 <= code < 500:
         return Kind.TRANSIENT, Problem.TRY_AGAIN_LATER
     if stage in _SUBMITTING and _OF_THE_ACCOUNT.search(line):

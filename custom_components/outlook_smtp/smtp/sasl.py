@@ -37,6 +37,10 @@ class SignIn:
         self._timeout = timeout
         self._unsupported = unsupported
 
+    def hide(self, *secrets: str) -> None:
+        """Show no text of the server with these secrets, in whatever form it repeats them."""
+        self._wire.dialogue.hide(*(secret.encode() for secret in secrets))
+
     async def run(self, mechanism: str, *answers: bytes) -> None:
         """Sign in with a mechanism.
 
@@ -87,7 +91,8 @@ class SignIn:
             fault = self._read(await self._ask(b""))
         except aiosmtplib.SMTPException, OSError:
             return refused
-        return refused if fault and fault.kind is Kind.SETUP else fault
+        is_vague = fault and (fault.kind is Kind.SETUP or fault.code == _CHALLENGE)
+        return refused if is_vague else fault
 
     async def _ask(self, line: bytes) -> Reply:
         """Say a line, and return the answer."""
@@ -98,7 +103,7 @@ class SignIn:
         """Return what a reply that ends an exchange refuses, if it does."""
         if reply.code == _ACCEPTED:
             return None
-        return read_reply(Stage.AUTH, reply.code, self._wire.dialogue.without_secrets(reply.text))
+        return read_reply(Stage.AUTH, reply.code, reply.text)
 
     def _fault(self, code: int, text: str) -> Fault:
         """Return the fault of an identity that is refused without a final word."""

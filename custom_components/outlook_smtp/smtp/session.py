@@ -89,7 +89,10 @@ class Session:
     @classmethod
     async def _open(cls, account: Account, watch: Watch) -> Self:
         """Connect, encrypt, verify and sign in, once."""
-        client = await connect(account.server, account.tls_context, account.timeout, watch)
+        account.secrets.add(*getattr(account.credentials, "secrets", ()))
+        client = await connect(
+            account.server, account.tls_context, account.timeout, watch, account.secrets
+        )
         try:
             with watch.stage(Stage.AUTH):
                 wire = Wire.take_over(client)
@@ -97,6 +100,7 @@ class Session:
                 await account.credentials.authenticate(
                     SignIn(wire, mechanisms, account.timeout, account.unsupported)
                 )
+                wire.check()
                 return cls(account, client, wire)
         except BaseException:
             client.close()
@@ -119,6 +123,15 @@ class Session:
     def is_usable(self) -> bool:
         """Return whether a message may be handed in: not when the server is about to leave."""
         return self.is_open and asyncio.get_running_loop().time() < self._best_before
+
+    @property
+    def was_broken_off(self) -> bool:
+        """Return whether it ended because somebody could not wait for a reply any longer."""
+        return self._wire.was_broken_off
+
+    def hurry(self) -> None:
+        """Break off the wait for a reply soon, if it takes long."""
+        self._wire.hurry()
 
     async def close(self) -> None:
         """Take leave of the server where it still listens, then close the connection."""
@@ -157,6 +170,7 @@ class Session:
         if not self._wire.is_in_step:
             self.was_answered = False
             raise SubmissionError(Fault(Kind.TRANSIENT, Problem.CONNECTION_LOST), handed_in=True)
+        self._wire.dialogue.hide_addresses(envelope.hidden)
         transaction = Transaction(self._wire, self._account, extensions, envelope, content)
         try:
             return await transaction.run(reset=self._unfinished)
@@ -173,6 +187,9 @@ class Session:
         """Return the extensions to make use of, with their parameters."""
         without = self._account.unsupported | (_FLIGHTS if careful else set())
         offered = self.server_info.extensions
+        if "enhancedstatuscodes" not in offered:
+            # The yes to a content could not be told from one that was said twice before.
+            without |= {"chunking"}
         return {name: offered[name] for name in offered.keys() - without}
 
     def _note_unsupported(self, unsupported: frozenset[str]) -> None:

@@ -66,6 +66,8 @@ class Transaction:
                 last_words = await self._last_words()
                 if not self._answers.is_decided:
                     return self._answers.outcome_without_end(last_words or error)
+            if self._is_in_doubt:
+                raise self._end(Fault(Kind.TRANSIENT, Problem.UNEXPECTED_REPLY))
         return self._answers.outcome()
 
     def _opening(self, *, reset: bool) -> list[Command]:
@@ -79,6 +81,15 @@ class Transaction:
             except ValueError as error:
                 self._answers.refuse(recipient, read_error(Stage.RCPT, error))
         return commands
+
+    @property
+    def _is_in_doubt(self) -> bool:
+        """Return whether a refusal may be one of several answers to the same command.
+
+        An accepted content says itself that it is, and one by one each answer has its command.
+        """
+        is_refused = not self._answers.is_complete
+        return is_refused and self._is_pipelined and self._wire.has_said_too_much
 
     @property
     def _is_pipelined(self) -> bool:

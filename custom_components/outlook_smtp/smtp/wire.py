@@ -4,39 +4,52 @@ import asyncio
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+import re
 from typing import Final, Self, override
 
 from aiosmtplib import SMTPResponseException, SMTPStatus
 
+from ..delivery.secrets import MAX_LAST, MAX_READ
 from .dialogue import Dialogue, TalkingSMTP
 from .errors import MALFORMED
 from .replies import decode
 
 FAREWELL: Final = 421
 MAX_REPLY: Final = 256 * 1024  # Bytes of one reply, which no server with good intentions needs.
+# Seconds that a reply may take while somebody waits for another message; Microsoft takes two.
+URGENT_PATIENCE: Final = 5.0
+
+_MORE_LINES: Final = re.compile(rb"(?:[0-9]{3}-[^\n]*+\n)++")
+_LAST_LINE: Final = re.compile(rb"[0-9]{3}(?: |\Z)")
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One reply of the server (RFC 5321, section 4.2); line feeds join the lines of `text`."""
+    """One reply of the server (RFC 5321, section 4.2); line feeds join the lines of `text`.
+
+    Of a long reply that is the beginning and the end, and none of it repeats a secret.
+    """
 
     code: int
     text: str
 
 
 class ReplyParser:
-    """Cuts what a server says into replies, in whatever pieces it arrives."""
+    """Cuts what a server says into replies, in whatever pieces it arrives.
+
+    A reply is read to its end, however long; its beginning and its last line are kept.
+    """
 
     def __init__(self) -> None:
         """Begin between two replies."""
         self._rest = bytearray()
-        self._lines: list[bytes] = []
+        self._kept = bytearray()
         self._size = 0
 
     @property
     def is_between(self) -> bool:
         """Return whether nothing of a reply has arrived that is not complete."""
-        return not self._rest and not self._lines
+        return not self._rest and not self._size
 
     def feed(self, data: bytes) -> Iterator[Reply]:
         """Yield the replies that are complete with what has arrived now.
@@ -45,30 +58,35 @@ class ReplyParser:
             SMTPResponseException: If it is nothing that a server of this protocol says.
 
         """
-        scanned = len(self._rest)
         self._rest += data
-        while (end := self._rest.find(b"\n", scanned)) >= 0:
-            line = bytes(self._rest[:end]).rstrip(b"\r")
-            del self._rest[: end + 1]
-            scanned = 0
-            if reply := self._take(line):
-                yield reply
+        if b"\n" in data:
+            yield from self._cut()
         if self._size + len(self._rest) > MAX_REPLY:
             raise _malformed("a reply without an end")
 
-    def _take(self, line: bytes) -> Reply | None:
-        """Add a line to the reply under way, and return the reply if it was the last one."""
-        code, separator = line[:3], line[3:4]
-        if not (len(code) == 3 and code.isdigit() and separator in (b"", b" ", b"-")):
-            raise _malformed(decode(line))
-        self._lines.append(line[4:].strip())
-        self._size += len(line)
-        if separator == b"-":
-            return None
-        text = decode(b"\n".join(self._lines))
-        self._lines = []
-        self._size = 0
-        return Reply(int(code), text)
+    def _cut(self) -> Iterator[Reply]:
+        """Yield the replies that are complete."""
+        while True:
+            if more := _MORE_LINES.match(self._rest):
+                self._take(more.end(), MAX_READ - MAX_LAST)
+            if (end := self._rest.find(b"\n") + 1) == 0:
+                return
+            line = self._rest[: min(end, MAX_READ)].rstrip(b"\r\n")
+            if not _LAST_LINE.match(line):
+                raise _malformed(decode(bytes(line)))
+            self._take(end, MAX_READ)
+            kept = self._kept.removesuffix(b"\n").split(b"\n")
+            self._kept.clear()
+            self._size = 0
+            yield Reply(int(line[:3]), decode(b"\n".join(each[4:].strip() for each in kept)))
+
+    def _take(self, size: int, most: int) -> None:
+        """Take so many bytes of the reply under way, and keep what fits into so many in all."""
+        self._size += size
+        if self._kept and not self._kept.endswith(b"\n"):  # It was cut.
+            self._kept += b"\n"
+        self._kept += self._rest[: min(size, max(most - len(self._kept), 0))]
+        del self._rest[:size]
 
 
 class Wire(asyncio.Protocol):
@@ -86,6 +104,11 @@ class Wire(asyncio.Protocol):
         self._replies: deque[Reply] = deque()
         self._awaited = 0
         self._end: Exception | None = None
+        self._limit: asyncio.Timeout | None = None
+        self._since = 0.0
+        self._is_hurried = False
+        self.was_broken_off = False
+        self.has_said_too_much = False
         self._heard = asyncio.Event()
         self._writable = asyncio.Event()
         self._writable.set()
@@ -96,11 +119,14 @@ class Wire(asyncio.Protocol):
 
         Raises:
             ConnectionError: If it has lost its connection.
+            SMTPResponseException: If the server has said more than it was asked for.
 
         """
         transport = client.transport
         if not isinstance(transport, asyncio.Transport) or transport.is_closing():
             raise ConnectionResetError("Connection lost")
+        if getattr(client.protocol, "_buffer", b""):  # The only place that tells of it.
+            raise _malformed("a reply that nobody asked for")
         wire = cls(transport, client.dialogue)
         transport.set_protocol(wire)
         return wire
@@ -147,7 +173,7 @@ class Wire(asyncio.Protocol):
             SMTPResponseException: If it was closed because the server said what is no reply.
 
         """
-        self._check()
+        self.check()
         self._transport.writelines(data)
 
     async def drain(self, timeout: float) -> None:
@@ -160,7 +186,7 @@ class Wire(asyncio.Protocol):
         """
         async with asyncio.timeout(timeout):
             await self._writable.wait()
-        self._check()
+        self.check()
 
     async def reply(self, timeout: float) -> Reply:
         """Return the next reply.
@@ -170,13 +196,28 @@ class Wire(asyncio.Protocol):
             SMTPResponseException: If the server says what is no reply.
 
         """
-        async with asyncio.timeout(timeout):
-            while not self._replies:
-                self._check()
-                self._heard.clear()
-                await self._heard.wait()
+        self._since = asyncio.get_running_loop().time()
+        self._is_hurried = False
+        try:
+            async with asyncio.timeout(timeout) as self._limit:
+                while not self._replies:
+                    self.check()
+                    self._heard.clear()
+                    await self._heard.wait()
+        except TimeoutError:
+            self.was_broken_off = self._is_hurried
+            raise
+        finally:
+            self._limit = None
         self._awaited -= 1
         return self._replies.popleft()
+
+    def hurry(self) -> None:
+        """Wait no longer for the reply that is awaited now than for `URGENT_PATIENCE` in all."""
+        end = self._since + URGENT_PATIENCE
+        if self._limit and end < (self._limit.when() or 0.0):
+            self._limit.reschedule(end)
+            self._is_hurried = True
 
     def close_if_out_of_step(self) -> None:
         """Cut the line if the next answer may be taken for another's."""
@@ -187,7 +228,7 @@ class Wire(asyncio.Protocol):
         """Cut the line."""
         self._transport.abort()
 
-    def _check(self) -> None:
+    def check(self) -> None:
         """Raise what has ended the line, if it has ended."""
         if self._end:
             raise self._end
@@ -205,14 +246,19 @@ class Wire(asyncio.Protocol):
     @override
     def data_received(self, data: bytes) -> None:
         """Take in what the server says."""
+        if self._end:
+            return
         try:
             for reply in self._parser.feed(data):
-                self.dialogue.hear(f"{reply.code} {reply.text}")
+                text = self.dialogue.without_secrets(reply.text)
+                self.dialogue.hear(f"{reply.code} {text}")
                 # Only a farewell may come unasked (RFC 5321, section 3.8).
                 if len(self._replies) >= self._awaited and reply.code != FAREWELL:
-                    raise _malformed(f"{reply.code} {reply.text}")
-                self._replies.append(reply)
+                    self.has_said_too_much = True
+                    raise _malformed(f"{reply.code} {text}")
+                self._replies.append(Reply(reply.code, text))
         except SMTPResponseException as error:
+            self.dialogue.redact(error)
             self._finish(error)
             self._transport.abort()
         self._heard.set()

@@ -1,0 +1,329 @@
+"""A server says too much, too long, twice, or never comes to an end."""
+
+import asyncio
+from dataclasses import replace
+from functools import partial
+import time
+from typing import Any
+
+from hypothesis import example, given, settings, strategies as st
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.outlook_smtp.account import _create_tls_context
+from custom_components.outlook_smtp.auth.errors import read_error
+from custom_components.outlook_smtp.delivery.secrets import Secrets
+from custom_components.outlook_smtp.message.letter import Priority
+from custom_components.outlook_smtp.outbox.queue import Queue
+from custom_components.outlook_smtp.smtp.account import Server
+from custom_components.outlook_smtp.smtp.content import Content
+from custom_components.outlook_smtp.smtp.dialogue import Dialogue
+from custom_components.outlook_smtp.smtp.faults import Fault, Problem, Stage, SubmissionError
+from custom_components.outlook_smtp.smtp.keeper import SessionKeeper
+from custom_components.outlook_smtp.smtp.probe import probe
+from custom_components.outlook_smtp.smtp.replies import clean, read_reply
+from custom_components.outlook_smtp.smtp.session import Session
+from custom_components.outlook_smtp.smtp.wire import Wire
+from tests.conftest import PASSWORD, until
+from tests.helpers import letter, mailer_of
+from tests.outbox.courier_helpers import all_done, courier_on, numbers, running, unpaced
+from tests.outbox.helpers import add
+from tests.promises import MAX_READ, MAX_REPLY, MAX_TEXT
+from tests.smtp.helpers import (
+    ANNA,
+    BERT,
+    CONTENT,
+    account_on,
+    commands,
+    envelope_to,
+    nothing_left_open,
+    probe_fault,
+)
+from tests.smtp.test_transaction import line_to, transaction_over
+from tests.standin import Certificate, Script, StandIn, Step
+
+STALL = 0.02  # Seconds of the processor that a reply of 256 KB may take.
+WORDS = [
+    "@",
+    "<",
+    "[Hostname=",
+    "[BeginDiagnosticData]",
+    "[A.OUTLOOK.COM ",
+    "Actual verdict is ",
+    "5.7.1 ",
+    " ",
+    "\t",
+    "a.",
+    "\u00e4",
+    "\udcff",
+    PASSWORD[:-1],
+]
+TOKEN = "".join(f"{number:x}" for number in range(1000, 1700))
+SECRETS = Secrets(PASSWORD, TOKEN)
+SECRETS.mask("ready")
+TWICE = ("250 2.1.0 Sender OK", "250 2.1.5 Recipient OK", "550 5.1.1 User unknown", "250 OK")
+
+
+class Nowhere(asyncio.Transport):
+    """A line to nobody."""
+
+    def is_closing(self) -> bool:
+        """Be there."""
+        return False
+
+    def abort(self) -> None:
+        """Do nothing."""
+
+
+def heard(data: bytes) -> Fault | None:
+    """Return what a reply is read as, on its whole way from the line."""
+    wire = Wire(Nowhere(), Dialogue(SECRETS))
+    wire._awaited = 1
+    wire.data_received(data)
+    if not wire._replies:
+        return None
+    [reply] = wire._replies
+    clean(reply.text)
+    return read_reply(Stage.DATA, reply.code, reply.text)
+
+
+def spent(data: bytes) -> float:
+    """Return how long the event loop is held by a reply, in seconds of the processor."""
+    started = time.thread_time()
+    heard(data)
+    return time.thread_time() - started
+
+
+@st.composite
+def long_replies(draw: st.DrawFn) -> bytes:
+    """Return a reply of 256 KB: a few words, repeated and mixed, on one line or on many."""
+    words = draw(st.lists(st.sampled_from(WORDS) | st.text(max_size=5), min_size=1, max_size=6))
+    start = draw(st.sampled_from(["250 2.0.0 <", "554 5.2.0 ", "535 "]))
+    unit = "".join(words).replace("\r", "").replace("\n", "").encode("utf-8", "surrogatepass")
+    size = MAX_REPLY - 64
+    if draw(st.booleans()):
+        return start.encode() + (unit or b"x") * (size // len(unit or b"x")) + b"\r\n"
+    line = f"{start[:3]}-".encode() + unit + b"\r\n"
+    return line * (size // len(line)) + start.encode() + b"\r\n"
+
+
+@settings(max_examples=60, deadline=None)
+@given(long_replies())
+@example(b"250 2.0.0 <" + b"@" * (MAX_REPLY - 64) + b"\r\n")
+@example(b"554 5.2.0 " + b"[Hostname=" * 26_000 + b"\r\n")
+@example(b"250-\r\n" * 43_000 + b"250 \r\n")
+def test_a_reply_of_256_kb_is_read_in_milliseconds(reply: bytes) -> None:
+    """Whatever it is made of, Home Assistant does not notice it."""
+    assert spent(reply) <= STALL or min(spent(reply) for _ in range(5)) <= STALL
+
+
+def test_what_is_looked_at_is_short() -> None:
+    """Of a text 8 KB are looked at, the last line among them, and 512 characters are kept."""
+    wire = Wire(Nowhere(), Dialogue())
+    wire._awaited = 1
+    wire.data_received(b"550-5.7.0 x\r\n" * 10_000 + b"550 5.1.90 The last line\r\n")
+    [reply] = wire._replies
+    assert len(reply.text) <= MAX_READ
+    assert reply.text.endswith("\n5.1.90 The last line")
+    fault = read_reply(Stage.DATA, 550, f"5.2.0 {'y' * 100_000}")
+    assert len(fault.text) == MAX_TEXT
+    words = f"{'z' * 9000} Trace ID: 1"
+    assert len(read_error({"error": " " * 300_000, "error_description": words}).description) < 400
+
+
+def test_nothing_is_heard_after_the_end() -> None:
+    """What still arrives once the line was cut is not even read."""
+    wire = Wire(Nowhere(), Dialogue())
+    for data in (b"hello?\r\n", b"250 2.0.0 OK\r\n"):
+        wire._awaited = 1
+        wire.data_received(data)
+    assert not wire.has_reply
+
+
+@pytest.mark.parametrize("words", [" ", "Trace ID", "Timestamp:", "\x00", "\n"])
+def test_words_of_microsoft_are_read_in_milliseconds(words: str) -> None:
+    """Those of the identity platform as well."""
+    answer = {"error": words * 50_000, "error_description": words * 50_000}
+    times = []
+    for _ in range(3):
+        started = time.thread_time()
+        read_error(answer)
+        times.append(time.thread_time() - started)
+    assert min(times) <= STALL
+
+
+async def test_an_ehlo_without_an_end_is_read_in_milliseconds(standin: StandIn) -> None:
+    """What aiosmtplib takes, 32 KB, is cut before it is looked at."""
+    offers = "\n".join("250-a" for _ in range(4000))
+    standin.script = Script(replies={Step.EHLO_TLS: f"250-x\n250-AUTH LOGIN\n{offers}\n250 b"})
+    async with await Session.open(account_on(standin)) as session:
+        assert len(session.server_info.extensions) < 10
+    standin.script = Script(replies={Step.EHLO_TLS: f"250-x\n250-AUTH LOGIN\n250 X {'y' * 8000}"})
+    async with await Session.open(account_on(standin)) as session:
+        assert len(session.server_info.extensions["x"]) <= MAX_TEXT
+
+
+# One reply too many
+
+
+@pytest.mark.parametrize("without", [(), ("CHUNKING",), ("CHUNKING", "PIPELINING")], ids=str)
+@pytest.mark.parametrize("enhanced", ["ENHANCEDSTATUSCODES", ""])
+@pytest.mark.parametrize("careful", [False, True])
+async def test_everything_answered_twice_is_not_sent(
+    standin: StandIn, without: tuple[str, ...], enhanced: str, careful: bool
+) -> None:
+    """The message is refused in the end, and nobody is told that it was accepted."""
+    offers = [each for each in ("PIPELINING", "CHUNKING") if each not in without]
+    lines = ["x Hello", "AUTH LOGIN", "SIZE 1000000", *offers, *filter(None, [enhanced]), "HELP"]
+    ehlo = "\n".join([*(f"250-{line}" for line in lines[:-1]), f"250 {lines[-1]}"])
+    plain = {} if enhanced else {Step.MAIL: "250 OK", Step.RCPT: "250 OK"}
+    standin.script = Script(
+        twice=True,
+        without=without,
+        replies={Step.EHLO_TLS: ehlo, Step.FINAL: "554 5.2.0 Not this one", **plain},
+    )
+    keeper = SessionKeeper(account_on(standin))
+    with pytest.raises(SubmissionError) as caught:
+        await keeper.submit(envelope_to(ANNA), Content.of(CONTENT), careful=careful)
+    assert caught.value.fault.kind == "transient"
+    await keeper.close()
+    assert not standin.received
+
+
+@pytest.mark.parametrize(
+    "replies",
+    [
+        ["250 OK", "250 OK", "250 OK"],
+        ["250 2.1.0 OK", "250 2.1.0 OK", "250 2.1.5 OK"],
+        ["250 2.1.0 OK", "250 2.1.5 OK", "250 2.1.5 OK", "554 5.2.0 No"],
+        ["235 2.7.0 Welcome", "250 OK", "250 OK"],
+    ],
+    ids=len,
+)
+async def test_a_yes_that_may_be_to_a_recipient_is_no_acceptance(
+    standin: StandIn, replies: list[str]
+) -> None:
+    """In a flight the yes to the content has to say that it is one."""
+    async with line_to(replies, after=1) as wire:
+        with pytest.raises(SubmissionError) as caught:
+            await transaction_over(wire, standin, ANNA).run(reset=False)
+        assert caught.value.fault.kind == "transient"
+
+
+@pytest.mark.parametrize(
+    "replies",
+    [
+        ["250 2.1.0 OK", "550 5.1.1 No", "550 5.1.1 No", "250 2.1.5 OK"],
+        ["250 2.1.0 OK", "550 5.1.1 No", "550 5.1.1 No", "250 2.0.0 OK"],
+        ["554 5.2.0 Of the last message", "250 2.1.0 OK", "250 2.1.5 OK", "250 2.1.5 OK"],
+        ["250 2.1.0 OK", "250 2.1.0 OK", "250 2.1.5 OK", "550 5.1.1 No", "250 2.0.0 OK"],
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("extensions", [{"pipelining": "", "chunking": ""}, {"pipelining": ""}])
+async def test_a_refusal_that_may_be_anothers_refuses_nobody(
+    standin: StandIn, replies: list[str], extensions: dict[str, str]
+) -> None:
+    """A message is not given up for an answer that was another command's."""
+    async with line_to(replies, after=1) as wire:
+        with pytest.raises(SubmissionError) as caught:
+            await transaction_over(wire, standin, ANNA, BERT, extensions=extensions).run(
+                reset=False
+            )
+        assert caught.value.fault.kind == "transient"
+        assert not wire.is_in_step
+
+
+async def test_the_message_is_tried_again_in_lockstep(standin: StandIn, queue: Queue) -> None:
+    """Over a fresh connection, where every answer is heard before the next command."""
+    standin.script_next(Script(twice=True, replies={Step.FINAL: "554 5.2.0 No"}))
+    async with running(courier_on(standin, queue, schedule=unpaced())) as courier:
+        await add(queue, 1)
+        await all_done(queue)
+        assert not standin.received
+        await courier.flush()
+        await all_done(queue)
+    assert numbers(standin) == [1]
+    assert standin.connections == 2
+    assert "DATA" in commands(standin)
+
+
+@pytest.mark.parametrize("step", [Step.EHLO, Step.EHLO_TLS, Step.AUTH])
+async def test_one_reply_too_many_before_the_first_message(standin: StandIn, step: Step) -> None:
+    """Whatever was answered twice, nothing is handed in over that connection."""
+    words = {
+        Step.EHLO: "250-x Hello\n250 STARTTLS",
+        Step.EHLO_TLS: "250-x Hello\n250 AUTH LOGIN",
+        Step.AUTH: "235 2.7.0 Welcome",
+    }[step]
+    standin.script = Script(replies={step: f"{words}\n{words}"})
+    fault = await probe_fault(standin)
+    assert (fault.kind, fault.problem) == ("transient", Problem.UNEXPECTED_REPLY)
+    assert "MAIL" not in " ".join(commands(standin))
+
+
+# A final reply that never ends
+
+
+def is_handed_in(standin: StandIn) -> bool:
+    """Return whether a whole message has reached the server."""
+    said = commands(standin) if standin.sessions else []
+    return any(line.endswith("bytes of content)") for line in said)
+
+
+@pytest.mark.parametrize("endless", [{"stall": Step.FINAL}, {"replies": {Step.FINAL: "250-Wait"}}])
+async def test_an_urgent_call_breaks_off_a_reply_without_an_end(
+    standin: StandIn, queue: Queue, endless: dict[str, Any]
+) -> None:
+    """It goes out over a fresh connection, and the other one is tried again behind it."""
+    standin.script_next(Script(keep=True, **endless))
+    async with running(courier_on(standin, queue, schedule=unpaced(), timeout=60.0)) as courier:
+        stuck = await add(queue, 1)
+        await until(lambda: is_handed_in(standin))
+        await add(queue, 2)
+        courier.hurry()
+        courier.hurry()
+        await until(lambda: not queue.items)
+    assert numbers(standin)[-2:] == [2, 1]
+    assert stuck.lost_answers == 1
+    assert standin.connections == 2
+
+
+async def test_a_flush_breaks_off_a_reply_without_an_end(standin: StandIn, queue: Queue) -> None:
+    """Though it is the only message; a connection that is only being made is left alone."""
+    standin.script_next(Script(stall=Step.FINAL))
+    async with running(courier_on(standin, queue, schedule=unpaced(), timeout=60.0)) as courier:
+        await courier.flush()
+        item = await add(queue, 1)
+        await until(lambda: is_handed_in(standin))
+        await courier.flush()
+        await until(lambda: not queue.items)
+    assert (numbers(standin), item.lost_answers, standin.connections) == ([1], 1, 2)
+
+
+async def test_an_urgent_email_is_in_a_hurry(
+    account: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of priority high and highest, and no others."""
+    hurried: list[Priority | None] = []
+    for priority in (None, *Priority):
+        note = partial(hurried.append, priority)
+        monkeypatch.setattr(mailer_of(account).courier, "hurry", note)
+        await mailer_of(account).send(replace(letter(), priority=priority))
+    assert hurried == [Priority.HIGHEST, Priority.HIGH]
+
+
+# A certificate of yesterday
+
+
+async def test_a_common_name_is_no_host_name(standin: StandIn) -> None:
+    """As in browsers, a certificate has to name the host as one of its host names."""
+    account = account_on(
+        standin, server=Server("localhost", standin.port), tls_context=_create_tls_context()
+    )
+    await probe(account)
+    standin.show(Certificate.COMMON_NAME_ONLY)
+    with pytest.raises(SubmissionError) as caught:
+        await probe(account)
+    await nothing_left_open(standin)
+    assert caught.value.fault.problem is Problem.CERTIFICATE_WRONG_HOST
