@@ -1,7 +1,7 @@
 """What all tests share: a stand-in for Microsoft's server, and an account on it."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 import os
 from pathlib import Path
 import time
@@ -45,6 +45,16 @@ PASSWORD = "right-password"
 def pytest_xdist_auto_num_workers() -> int:
     """Start half again as many workers as there are processors: a third of the time tests wait."""
     return (os.process_cpu_count() or 1) * 3 // 2
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Escape half characters in what was logged: a worker cannot send them to its supervisor."""
+    report = yield
+    report.sections = [
+        (name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections
+    ]
+    return report
 
 
 async def until(condition: Callable[[], object]) -> None:
