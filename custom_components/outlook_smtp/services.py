@@ -285,9 +285,8 @@ def _read_recipients(
 
 def _named_entities(hass: HomeAssistant, text: str, field: str) -> list[MailNotifyEntity]:
     """Return the notify entities that a text of a field names among its addresses."""
-    return [
-        find_entity(hass, entity_id.lower(), field) for entity_id in _NAMED_ENTITY.findall(text)
-    ]
+    entity_ids = dict.fromkeys(map(str.lower, _NAMED_ENTITY.findall(text)))
+    return [find_entity(hass, entity_id, field) for entity_id in entity_ids]
 
 
 def _needs_account(
