@@ -64,7 +64,7 @@ async def test_outbox_counts_what_waits(
     standin.stop()
     await put_off(account, letter("First"), letter("Second", text="word " * 60_000))
     assert state_of(hass, OUTBOX).state == "2"
-    assert state_of(hass, OUTBOX).attributes["size"] == pytest.approx(0.3, abs=0.1)
+    assert state_of(hass, OUTBOX).attributes["size"] == pytest.approx(0.4, abs=0.05)
     assert state_of(hass, OUTBOX).attributes["failed"] == 0
     standin.start()
     await act(hass, "flush_outbox")

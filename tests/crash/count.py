@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from custom_components.outlook_smtp.outbox.keeping import PACE_FILE
 from tests.standin import Received
 
 from .ledger import Ledger, shown
@@ -143,8 +144,9 @@ def count(rounds: Sequence[Round]) -> Count:
 
 
 def left_behind(outbox: Path) -> list[str]:
-    """Return the files of an outbox."""
-    return [str(path.relative_to(outbox)) for path in outbox.rglob("*") if path.is_file()]
+    """Return the files of an outbox, but not that of its pace, which outlives the messages."""
+    files = [str(path.relative_to(outbox)) for path in outbox.rglob("*") if path.is_file()]
+    return [name for name in files if name != PACE_FILE]
 
 
 def complaints(log: Path) -> list[str]:

@@ -224,7 +224,7 @@ async def test_media_of_no_known_type_are_attached_as_what_they_are(
         ("film%00.mp4", "media_invalid"),
         ("film%0a.mp4", "media_invalid"),
         ("x" * 300, "file_not_readable"),
-        ("x" * 5000, "media_invalid"),
+        ("x" * 5000, "value_too_long"),
     ],
 )
 async def test_names_that_no_file_has_are_refused(
