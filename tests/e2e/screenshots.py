@@ -1,13 +1,13 @@
 """Takes the pictures that the documentation shows."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 import io
 from pathlib import Path
 from typing import Final
 
 from PIL import Image
-from playwright.async_api import Locator, Page
+from playwright.sync_api import Locator, Page
 
 # A dialog is shown alone on white, with a line around it.
 _DIALOG_STYLE: Final = """(dialog) => {
@@ -39,10 +39,10 @@ _LEAVE_FIELD: Final = """() => {
   field?.blur();
 }"""
 HIGH: Final = 1455  # Of a window, in pixels; an action's fields end neatly there.
-COLOURS: Final = 256
+COLORS: Final = 256
 
 
-class Album:
+class Screenshots:
     """A folder of pictures."""
 
     def __init__(self, page: Page, folder: Path, names: Mapping[str, str]) -> None:
@@ -52,36 +52,36 @@ class Album:
         self._names = dict(names)
         folder.mkdir(parents=True, exist_ok=True)
 
-    @asynccontextmanager
-    async def on_high_page(self) -> AsyncIterator[None]:
+    @contextmanager
+    def on_high_page(self) -> Iterator[None]:
         """Make the window so high that all of a long page can be seen at once."""
         before = self._page.viewport_size
         assert before
-        await self._page.set_viewport_size({"width": before["width"], "height": HIGH})
+        self._page.set_viewport_size({"width": before["width"], "height": HIGH})
         yield
-        await self._page.set_viewport_size(before)
+        self._page.set_viewport_size(before)
 
-    async def take_dialog(self, name: str, dialog: Locator) -> None:
+    def take_dialog(self, name: str, dialog: Locator) -> None:
         """Take a picture of a dialog alone."""
-        await dialog.evaluate(_DIALOG_STYLE)
-        await self.take(name, dialog)
+        dialog.evaluate(_DIALOG_STYLE)
+        self.take(name, dialog)
 
-    async def take(self, name: str, parts: Locator, *, margin: int = 0) -> None:
+    def take(self, name: str, parts: Locator, *, margin: int = 0) -> None:
         """Take a picture of the rectangle that holds some parts of the page."""
-        await self._page.mouse.move(0, 0)
-        await self._page.evaluate(_LEAVE_FIELD)
-        await self._page.evaluate(_RENAME, self._names)
-        await self._page.evaluate("document.fonts.ready")
-        boxes = [box for part in await parts.all() if (box := await part.bounding_box())]
+        self._page.mouse.move(0, 0)
+        self._page.evaluate(_LEAVE_FIELD)
+        self._page.evaluate(_RENAME, self._names)
+        self._page.evaluate("document.fonts.ready")
+        boxes = [box for part in parts.all() if (box := part.bounding_box())]
         left = min(box["x"] for box in boxes) - margin
         top = min(box["y"] for box in boxes) - margin
         right = max(box["x"] + box["width"] for box in boxes) + margin
         bottom = max(box["y"] + box["height"] for box in boxes) + margin
-        picture = await self._page.screenshot(
+        picture = self._page.screenshot(
             clip={"x": left, "y": top, "width": right - left, "height": bottom - top},
             animations="disabled",
             caret="hide",
         )
         with Image.open(io.BytesIO(picture)) as image:
-            small = image.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+            small = image.convert("RGB").quantize(COLORS, dither=Image.Dither.NONE)
             small.save(self._folder / f"{name}.png", optimize=True)

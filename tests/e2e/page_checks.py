@@ -1,16 +1,14 @@
-"""Notices what nobody may ever see: keys instead of texts, errors in the browser's console."""
+"""Finds what nobody may ever see: keys instead of texts, errors in the browser's console."""
 
-import asyncio
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 import json
+from pathlib import Path
 import re
-from typing import Any, Final
+from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
-from playwright.async_api import ConsoleMessage, Error, Page
-
-from scripts._demo.console import DemoError
-from scripts._demo.home import PROJECT
+from playwright.sync_api import ConsoleMessage, Error, Page
 
 # What a text looks like whose translation is missing.
 RAW_KEYS: Final = re.compile(
@@ -20,12 +18,12 @@ RAW_KEYS: Final = re.compile(
     re.IGNORECASE,
 )
 # Where the texts have none for it, Home Assistant shows the bare name of an error or a state.
-TEXTS: Final = PROJECT / "custom_components" / "outlook_smtp" / "strings.json"
+TEXTS: Final = Path(__file__).parents[2] / "custom_components" / "outlook_smtp" / "strings.json"
 # Errors in the console that Home Assistant's own pages cause here, by what they say and where.
 ALLOWED: Final = (
     # The icons of other integrations come from the internet, and there is none.
     ("Failed to load resource", "/api/brands/"),
-    # Home Assistant says by its status that a form was filled in wrongly, as these scenes do.
+    # Home Assistant says by its status that a form was filled in wrongly, as these tests do.
     ("status of 400", "/api/config/config_entries/"),
 )
 # Errors of actions, in our own words: Home Assistant shows them, and puts them into the console.
@@ -55,12 +53,6 @@ _VISIBLE_TEXT: Final = """() => {
 }"""
 
 
-async def visible_text(page: Page) -> str:
-    """Return all that can be read on a page, the insides of its components included."""
-    text: str = await page.evaluate(_VISIBLE_TEXT)
-    return text
-
-
 def _bare_names(texts: Mapping[str, Any]) -> Iterator[str]:
     """Yield the names of all texts that nobody would take for words."""
     for name, text in texts.items():
@@ -70,29 +62,36 @@ def _bare_names(texts: Mapping[str, Any]) -> Iterator[str]:
             yield from _bare_names(text)
 
 
-class Guard:
+class PageChecks:
     """Watches one page."""
 
     def __init__(self, page: Page, url: str) -> None:
-        """Listen to the page of the Home Assistant at an address."""
+        """Choose a page of the Home Assistant at an address."""
         self._page = page
         self._host = urlsplit(url).netloc
         self._errors: list[str] = []
         self._names = frozenset(_bare_names(json.loads(TEXTS.read_text())))
-        self._being_read: set[asyncio.Task[None]] = set()
-        page.on("console", self._note_message)
-        page.on("pageerror", self._note_error)
 
-    async def check(self) -> None:
-        """Complain about what should not be on the page or in its console."""
-        await asyncio.gather(*self._being_read)
-        if self._errors:
-            raise DemoError("The browser's console shows an error:\n" + "\n".join(self._errors))
-        for line in (await visible_text(self._page)).splitlines():
-            if match := RAW_KEYS.search(line):
-                raise DemoError(f"The page shows a raw key, “{match[0]}”, in: {line}")
-            if line in self._names:
-                raise DemoError(f"The page shows “{line}” and no text for it.")
+    @contextmanager
+    def watching(self) -> Iterator[Self]:
+        """Note what the console shows in the meantime."""
+        listeners = {"console": self._note_message, "pageerror": self._note_error}
+        for event, listener in listeners.items():
+            self._page.on(event, listener)
+        try:
+            yield self
+        finally:
+            for event, listener in listeners.items():
+                self._page.remove_listener(event, listener)
+
+    def require_none(self) -> None:
+        """Fail on what should not be on the page or in its console."""
+        assert not self._errors, f"The browser's console shows an error: {self._errors}"
+        # The insides of the page's components are included.
+        text: str = self._page.evaluate(_VISIBLE_TEXT)
+        for line in text.splitlines():
+            assert not RAW_KEYS.search(line), f"The page shows a raw key: {line}"
+            assert line not in self._names, f"The page shows a name and no text for it: {line}"
 
     def _note_message(self, message: ConsoleMessage) -> None:
         """Note an error of the console, or a warning that is about the integration."""
@@ -105,20 +104,20 @@ class Guard:
             return  # The internet, which is kept away.
         if any(text in message.text and part in place for text, part in ALLOWED):
             return
-        reading = asyncio.create_task(self._read(message))
-        self._being_read.add(reading)
-        reading.add_done_callback(self._being_read.discard)
-
-    async def _read(self, message: ConsoleMessage) -> None:
-        """Note an error with all that was told with it, but for one that a person was shown."""
-        try:
-            told = [await value.json_value() for value in message.args]
-        except Error:  # The page it was on is gone.
-            told = []
+        told = _read(message)
+        # A person was shown an error of an action.
         if not any(isinstance(value, dict) and value.get("code") in SHOWN for value in told):
-            self._errors.append(f"{message.text} {told or ''} ({message.location['url']})")
+            self._errors.append(f"{message.text} {told or ''} ({place})")
 
     def _note_error(self, error: Error) -> None:
         """Note an exception that nobody caught."""
         if error.message != _WITHOUT_TEXT:
             self._errors.append(str(error.stack or error))
+
+
+def _read(message: ConsoleMessage) -> list[Any]:
+    """Return all that was told with a message."""
+    try:
+        return [value.json_value() for value in message.args]
+    except Error:  # The page it was on is gone.
+        return []
