@@ -24,6 +24,7 @@ class LiveHomeAssistant:
         folder: Path,
         ca_file: Path,
         *,
+        port: int | None = None,
         authority: str | None = None,
         smtp_port: int | None = None,
         repeat_after: float | None = None,
@@ -33,13 +34,14 @@ class LiveHomeAssistant:
         Args:
             folder: Its configuration, which `furnish` writes.
             ca_file: The authority that it trusts besides the usual ones.
+            port: Of its UI, on the loopback; any free one by default.
             authority: The address of the identity platform, if it is a fake.
             smtp_port: The port of the submission server, if it is a fake on localhost.
             repeat_after: Seconds until a server that is away shows; usually a minute.
 
         """
         self.folder = folder
-        self.port = _free_port()
+        self.port = port or _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "hass.log"
         self._ca_file = ca_file
@@ -55,7 +57,10 @@ class LiveHomeAssistant:
         self._process: subprocess.Popen[bytes] | None = None
 
     def furnish(self) -> None:
-        """Write the configuration, link the integration, and put a camera's picture there."""
+        """Write the configuration, link the integration, and put a camera's picture there.
+
+        What Home Assistant has stored in the folder before is kept.
+        """
         templates = Path(__file__).parent
         for name in ("custom_components", "media", ".storage"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
@@ -65,6 +70,7 @@ class LiveHomeAssistant:
         (self.folder / "automations.yaml").touch()
         shutil.copy(templates / "front-door.jpg", self.folder / "media")
         integration = self.folder / "custom_components" / "outlook_smtp"
+        integration.unlink(missing_ok=True)
         integration.symlink_to(PROJECT / "custom_components" / "outlook_smtp")
         # The usual authorities too: the variable replaces them, and other integrations need them.
         authorities = Path(certifi.where()).read_text() + self._ca_file.read_text()
@@ -92,7 +98,12 @@ class LiveHomeAssistant:
     @property
     def is_running(self) -> bool:
         """Return whether the process is there."""
-        return self._process is not None and self._process.poll() is None
+        return self._process is not None and self.exit_code is None
+
+    @property
+    def exit_code(self) -> int | None:
+        """Return the exit code of a process that has ended."""
+        return self._process.poll() if self._process else None
 
     def stop(self) -> None:
         """Stop it, gently at first."""
@@ -108,7 +119,9 @@ class LiveHomeAssistant:
     def _store(self, key: str, version: int, data: dict[str, Any]) -> None:
         """Write one of Home Assistant's own files, before the first start."""
         store = {"version": version, "minor_version": 1, "key": key, "data": data}
-        (self.folder / ".storage" / key).write_text(json.dumps(store))
+        path = self.folder / ".storage" / key
+        if not path.exists():
+            path.write_text(json.dumps(store))
 
 
 def _free_port() -> int:

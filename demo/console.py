@@ -1,6 +1,6 @@
 """What a person reads in the terminal."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from tests.standin import Received
@@ -22,12 +22,6 @@ def detail(text: str) -> None:
     print(f"    {text}", flush=True)
 
 
-def show_mail(mail: Received) -> None:
-    """Print a mail as it was received."""
-    for line in _lines_of(mail):
-        detail(f"│ {line}")
-
-
 def show_state(state: Mapping[str, Any]) -> None:
     """Print an entity's state, and its attributes line by line."""
     detail(f"{state['entity_id']} is {state['state']}")
@@ -36,17 +30,18 @@ def show_state(state: Mapping[str, Any]) -> None:
             detail(f"    {name}: {value}")
 
 
-def _lines_of(mail: Received) -> Iterator[str]:
-    """Yield what matters of a mail: envelope, headers, text, and what is attached."""
-    message = mail.message
-    yield f"Received at {mail.at:%H:%M:%S} UTC over {mail.tls_version} from {mail.account}"
-    yield f"for {', '.join(mail.recipients)}"
-    yield from (f"{name}: {message[name]}" for name in HEADERS if name in message)
-    yield ""
+def show_email(email: Received) -> None:
+    """Print what matters of an email: envelope, headers, text, and what is attached."""
+    message = email.message
+    lines = [f"Received at {email.at:%H:%M:%S} UTC over {email.tls_version} from {email.account}"]
+    lines.append(f"for {', '.join(email.recipients)}")
+    lines += [f"{name}: {message[name]}" for name in HEADERS if name in message]
     body = message.get_body(("plain", "html"))
-    yield from str(body.get_content()).strip().splitlines() if body else ()
+    lines += ["", *(str(body.get_content()).strip().splitlines() if body else ())]
     for part in message.walk():
         if name := part.get_filename():
             shown = "shown in the text" if part["Content-ID"] else "attached"
             size = len(part.get_payload(decode=True) or b"")
-            yield f"[{shown}: {name}, {part.get_content_type()}, {size} bytes]"
+            lines.append(f"[{shown}: {name}, {part.get_content_type()}, {size} bytes]")
+    for line in lines:
+        detail(f"│ {line}")
