@@ -1,16 +1,14 @@
 """The tables of a run, its targets, and the page docs/performance.md."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
-from math import nan
 import os
 from pathlib import Path
 import platform
 import re
 from string import Template
-from typing import Final
+from typing import Final, NamedTuple
 
 from .measure import Figures
 from .run import Results
@@ -39,15 +37,30 @@ COLUMNS: Final[dict[str, tuple[str, Value]]] = {
 }
 
 
-@dataclass(frozen=True)
-class Target:
-    """A limit for a number, and the number when it was measured."""
+ROUND_TRIPS, FASTER = "Round trips a message", "Faster than built-in"
+STALL, MEMORY = "Longest stall (ms)", "Memory growth (MB)"
+UNITS: Final = {ROUND_TRIPS: "round trips", FASTER: "times as fast", STALL: "ms", MEMORY: "MB"}
+TARGETS: Final = (
+    ("warm", Way.OURS, ROUND_TRIPS, 1.2, "Warm message with CHUNKING"),
+    ("warm", Way.PIPELINING, ROUND_TRIPS, 2.2, "Warm message with PIPELINING alone"),
+    ("cold", Way.OURS, ROUND_TRIPS, 8, "Cold message with CHUNKING, TCP's handshake not counted"),
+    ("burst", Way.OURS, FASTER, 8, "Burst of 100 with CHUNKING, compared with built-in"),
+    ("big", Way.OURS, STALL, 20, "Longest stall with 20 MB and CHUNKING"),
+    ("big", Way.OURS, MEMORY, 70, "Memory growth with 20 MB and CHUNKING"),
+    ("big", Way.PIPELINING, STALL, 20, "Longest stall with 20 MB and PIPELINING alone"),
+    ("big", Way.PIPELINING, MEMORY, 70, "Memory growth with 20 MB and PIPELINING alone"),
+)
+FROM_DELAY: Final = 100  # Milliseconds; below, the processor counts for more than the line.
+
+
+class Target(NamedTuple):
+    """One number that was measured, and the number that it may not pass."""
 
     what: str
+    measured: float
     limit: float
     unit: str
     at_least: bool = False
-    measured: float = nan
 
     @property
     def reached(self) -> bool:
@@ -60,44 +73,19 @@ class Target:
         return f"at {'least' if self.at_least else 'most'} {self.limit:g} {self.unit}"
 
 
-ROUND_TRIPS, FASTER = "Round trips a message", "Faster than built-in"
-STALL, MEMORY = "Longest stall (ms)", "Memory growth (MB)"
-TARGETS: Final = {
-    ("warm", Way.OURS, ROUND_TRIPS): Target("Warm message with CHUNKING", 1.2, "round trips"),
-    ("warm", Way.PIPELINING, ROUND_TRIPS): Target(
-        "Warm message with PIPELINING alone", 2.2, "round trips"
-    ),
-    ("cold", Way.OURS, ROUND_TRIPS): Target(
-        "Cold message with CHUNKING, TCP's handshake not counted", 8, "round trips"
-    ),
-    ("burst", Way.OURS, FASTER): Target(
-        "Burst of 100 with CHUNKING, compared with built-in", 8, "times as fast", at_least=True
-    ),
-    ("big", Way.OURS, STALL): Target("Longest stall with 20 MB and CHUNKING", 20, "ms"),
-    ("big", Way.OURS, MEMORY): Target("Memory growth with 20 MB and CHUNKING", 70, "MB"),
-    ("big", Way.PIPELINING, STALL): Target(
-        "Longest stall with 20 MB and PIPELINING alone", 20, "ms"
-    ),
-    ("big", Way.PIPELINING, MEMORY): Target(
-        "Memory growth with 20 MB and PIPELINING alone", 70, "MB"
-    ),
-}
-EVERY_DELAY: Final = (STALL, MEMORY)
-FROM_DELAY: Final = 100  # Milliseconds; below, the processor counts for more than the line.
-
-
 def targets(results: Results) -> Iterator[Target]:
     """Yield the targets that a run can judge."""
     for delay in results.lines:
-        for (scenario, way, column), target in TARGETS.items():
+        for scenario, way, column, limit, what in TARGETS:
             measured = _value(results, Row(scenario, delay, way), column)
-            if measured is not None and (delay >= FROM_DELAY or column in EVERY_DELAY):
-                yield replace(target, what=f"{target.what}, at {delay} ms", measured=measured)
+            if measured is not None and (delay >= FROM_DELAY or column in (STALL, MEMORY)):
+                named = f"{what}, at {delay} ms"
+                yield Target(named, measured, limit, UNITS[column], at_least=column == FASTER)
     if not results.quick:
         for server, (_, again) in results.set_ups.items():
-            yield Target(f"Set-up, server {server}", 50, "ms", measured=again * 1000)
+            yield Target(f"Set-up, server {server}", again * 1000, 50, "ms")
         ratio = results.imports["outlook_smtp"] / results.imports["ntfy"]
-        yield Target("Import, compared with ntfy", 1.5, "times", measured=ratio)
+        yield Target("Import, compared with ntfy", ratio, 1.5, "times")
 
 
 def _value(results: Results, row: Row, column: str) -> float | None:
@@ -112,7 +100,6 @@ def _value(results: Results, row: Row, column: str) -> float | None:
 
 def sections(results: Results) -> dict[str, str]:
     """Return what the page's template leaves open, in Markdown that terminals can show, too."""
-    header = ("Delay", "Way", *COLUMNS)
     names = dict.fromkeys(row.scenario for row in results.rows)
     return {
         "machine": "\n".join(f"- {name}: {value}" for name, value in _machine().items()),
@@ -127,7 +114,7 @@ def sections(results: Results) -> dict[str, str]:
                 for it in targets(results)
             ),
         ),
-        **{name: _table(header, *_rows(results, name)) for name in names},
+        **{name: _table(("Delay", "Way", *COLUMNS), *_rows(results, name)) for name in names},
         "set_up": _table(
             ("Server", "First set-up, loading the code (ms)", "Set-up (ms)"),
             *((server, *map(_ms, both)) for server, both in results.set_ups.items()),

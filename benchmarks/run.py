@@ -19,7 +19,7 @@ from tests.standin import blocked_port, closed_port
 from . import BenchError, line, server
 from .measure import Figures, measure_import, summarize
 from .scenarios import SCENARIOS, Row, Way, is_measured
-from .senders import make_files, measure_row, measure_set_up
+from .senders import in_loop, make_files, measure_row, measure_set_up
 
 INTEGRATIONS: Final = ("custom_components.outlook_smtp", "homeassistant.components.ntfy")
 NEW_PROCESS: Final = partial(ProcessPoolExecutor, 1, get_context("spawn"))
@@ -60,7 +60,7 @@ async def carry_out(delays: Iterable[int], scenarios: Iterable[str], *, quick: b
             with blocked_port() as silent:
                 places = {"alive": alive, "dead": closed_port(), "black-holed": silent}
                 for name, port in places.items():
-                    results.set_ups[name] = await in_process(measure_set_up, port, folder)
+                    results.set_ups[name] = await in_process(in_loop, measure_set_up, port, folder)
         results.imports = await _measure_imports(quick=quick)
     return results
 
@@ -72,10 +72,11 @@ async def _measure(
     print(*row, sep=", ", file=sys.stderr, flush=True)
     scenario = SCENARIOS[row.scenario]
     count = max(1, scenario.messages // 5) if quick else scenario.messages
-    quiet = [False] if quick or count >= MANY else [False] * 3
+    repeat = 1 if quick or count >= MANY else 3
     taken = []
-    for watched in quiet if quick else [*quiet, True]:
-        figures = await in_process(measure_row, row, count, port, folder, watched=watched)
+    for watched in [False] * repeat + [True] * (not quick):
+        work = partial(in_loop, measure_row, row, count, port, folder, watched)
+        figures = await in_process(work)
         if figures.broken_off:
             await asyncio.sleep(2 * row.delay / 1000 + MARGIN)  # What is under way still arrives.
         got, sent = servers.submit(server.count).result(), count + scenario.unmeasured

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
@@ -179,6 +179,7 @@ class Ours(Integration):
         """Send what waits in the outbox."""
         await self.mailer.courier.stop()
         await self.fill(count)
+        assert len(self.mailer.queue.items) == count
         async with self.meter:
             await self.mailer.courier.start()
             await self.await_empty()
@@ -213,44 +214,36 @@ def account(port: int) -> dict[str, Any]:
     return place | {"account_kind": "other", "email": ADDRESS, "password": PASSWORD}
 
 
-def measure_row(row: Row, count: int, port: int, folder: str, *, watched: bool) -> Figures:
+async def measure_row(row: Row, count: int, port: int, folder: str, watched: bool) -> Figures:
     """Measure a row once, with a number of messages to a port of this machine."""
     figures = Figures(messages=count)
     sender = SENDERS[row.way](port, folder, metered(figures, watched=watched))
-
-    async def measure() -> None:
-        """Get ready, and do what the scenario does."""
-        await sender.open()
-        await getattr(sender, row.scenario)(count)
-
-    _run(measure())
+    await sender.open()
+    await getattr(sender, row.scenario)(count)
     return figures
 
 
-def measure_set_up(port: int, folder: str) -> tuple[float, float]:
+async def measure_set_up(port: int, folder: str) -> tuple[float, float]:
     """Return the seconds of the first set-up, and the median of five that follow an unload."""
     path = Path(tempfile.mkdtemp(dir=folder))
     home.write_entry(path, DOMAIN, ADDRESS, data=account(port))
-
-    async def measure() -> tuple[float, float]:
-        """Set the account up again and again."""
-        hass = await home.start(path, "media_source")
+    hass = await home.start(path, "media_source")
+    began = time.perf_counter()
+    entry = await home.add(hass, DOMAIN)
+    first, durations = time.perf_counter() - began, []
+    for _ in range(5):
+        assert await hass.config_entries.async_unload(entry.entry_id)
         began = time.perf_counter()
-        entry = await home.add(hass, DOMAIN)
-        first, durations = time.perf_counter() - began, []
-        for _ in range(5):
-            assert await hass.config_entries.async_unload(entry.entry_id)
-            began = time.perf_counter()
-            assert await hass.config_entries.async_setup(entry.entry_id)
-            durations.append(time.perf_counter() - began)
-        return first, median(durations)
-
-    return _run(measure())
+        assert await hass.config_entries.async_setup(entry.entry_id)
+        durations.append(time.perf_counter() - began)
+    return first, median(durations)
 
 
-def _run[T](work: Coroutine[Any, Any, T]) -> T:
-    """Run in Home Assistant's event loop; its threads end with the process."""
+def in_loop[**P, T](
+    function: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs
+) -> T:
+    """Call a function in Home Assistant's event loop, whose threads end with the process."""
     logging.basicConfig(level=logging.ERROR)
     # What is broken off leaves coroutines behind that nothing awaits.
     warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
-    return create_event_loop().run_until_complete(work)
+    return create_event_loop().run_until_complete(function(*args, **kwargs))

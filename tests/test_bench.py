@@ -63,7 +63,7 @@ def test_a_target_is_a_limit_from_above_or_from_below(
     measured: float, at_least: bool, reached: bool
 ) -> None:
     """What is measured may be the limit, and may pass it in one direction only."""
-    target = Target("It", 8, "s", at_least=at_least, measured=measured)
+    target = Target("It", measured, 8, "s", at_least=at_least)
 
     assert target.reached is reached
     assert target.wanted == f"at {'least' if at_least else 'most'} 8 s"
