@@ -28,6 +28,8 @@ def main() -> str | int:
         results = asyncio.run(work)
     except BenchError as error:
         return f"✗ {error}"
+    except KeyboardInterrupt:
+        return 130
     sections = report.sections(results)
     print("\n\n".join(f"## {name}\n\n{text}" for name, text in sections.items()))
     if not (options.quick or options.delay or options.scenario):
