@@ -41,6 +41,8 @@ from .standin import Identity, StandIn
 ADDRESS = "me@outlook.com"
 PASSWORD = "right-password"
 
+collect_ignore = ["e2e"]  # These need a browser: scripts/e2e runs them, with fixtures of their own.
+
 
 def pytest_xdist_auto_num_workers() -> int:
     """Start half again as many workers as there are processors: a third of the time tests wait."""

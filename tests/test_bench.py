@@ -1,22 +1,24 @@
 """The benchmark measures what it says: its lines, its targets, and that messages arrive."""
 
 import asyncio
+import re
+from string import Template
 import time
 from typing import Any
 
 import pytest
 
-from scripts._bench import relay, run
-from scripts._bench.orders import Scenario
-from scripts._bench.plan import Plan
-from scripts._bench.processes import BenchError
-from scripts._bench.targets import Target
+from benchmarks import BenchError, line, report, run
+from benchmarks.measure import Figures, summarize
+from benchmarks.report import Target
+from benchmarks.run import Results
+from benchmarks.scenarios import SCENARIOS, Row, Way, is_measured
 
 DELAY = 0.1
 
 
 async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Say what is heard, up to its end."""
+    """Send back what arrives, and its end."""
     while piece := await reader.read(2**16):
         writer.write(piece)
     writer.write_eof()
@@ -28,12 +30,11 @@ async def test_a_line_delays_everything_by_what_it_says_and_keeps_the_order(
 ) -> None:
     """Nothing comes back sooner than after the delay, and all of it in order, its end too."""
     server = await asyncio.start_server(_echo, "127.0.0.1")
-    line = await relay.lay(relay.port_of(server), DELAY)
-    reader, writer = await asyncio.open_connection("127.0.0.1", relay.port_of(line))
-    said = [f"{number}\n".encode() for number in range(200)]
-    async with server, line:
+    sent = [f"{number}\n".encode() for number in range(200)]
+    async with server, line.laid(server.sockets[0].getsockname()[1], DELAY) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
         began = time.monotonic()
-        for piece in said:
+        for piece in sent:
             writer.write(piece)
             await asyncio.sleep(0)
         writer.write_eof()
@@ -44,7 +45,7 @@ async def test_a_line_delays_everything_by_what_it_says_and_keeps_the_order(
         await writer.wait_closed()
 
     assert took >= DELAY
-    assert first + rest == b"".join(said)
+    assert first + rest == b"".join(sent)
 
 
 @pytest.mark.parametrize(
@@ -71,14 +72,89 @@ def test_a_target_is_a_limit_from_above_or_from_below(
 async def test_a_message_that_the_server_did_not_get_ends_the_run(
     monkeypatch: pytest.MonkeyPatch, socket_enabled: None
 ) -> None:
-    """Who says that a message is sent is not believed: the server is asked."""
+    """A sender that says that a message is sent is not believed: the server is asked."""
 
-    async def claim(*_: Any, **__: Any) -> dict[str, float]:
+    async def claim(*_: Any, **__: Any) -> Figures:
         """Send nothing, and say that it went well."""
-        return {"elapsed": 0.001}
+        return Figures(messages=1, elapsed=0.001)
 
-    monkeypatch.setattr(run, "ask", claim)
-    plan = Plan(delays=(0,), scenarios=(Scenario.COLD,), quick=True, once=False, full=False)
+    monkeypatch.setattr(run, "in_process", claim)
 
-    with pytest.raises(BenchError, match="got 0 messages instead of 1: cold, builtin, 0 ms"):
-        await run.carry_out(plan)
+    with pytest.raises(BenchError, match=r"got 0 messages instead of 1: .*'cold', delay=0"):
+        await run.carry_out([0], ["cold"], quick=True)
+
+
+def test_the_longest_stall_counts_and_the_median_of_what_was_not_watched() -> None:
+    """Watching costs processor time, so that nothing else is taken from what was watched."""
+    quiet = [Figures(messages=1, elapsed=elapsed, cpu=1, memory=2) for elapsed in (1, 5, 3)]
+    watched = Figures(messages=1, elapsed=9, cpu=9, memory=9, stall=0.25)
+
+    assert summarize([*quiet, watched]) == Figures(
+        messages=1, elapsed=3, cpu=1, memory=2, stall=0.25
+    )
+    assert summarize([watched]) == watched
+
+
+def _results() -> Results:
+    """Return what a complete run may have measured."""
+    results = Results(quick=False, lines={0: 0.001, 100: 0.101})
+    rows = [Row(name, delay, way) for name in SCENARIOS for delay in results.lines for way in Way]
+    for row in filter(is_measured, rows):
+        elapsed = 8.0 if row.way is Way.BUILTIN else 2.0
+        results.rows[row] = Figures(messages=10, elapsed=elapsed, cpu=1, memory=7e6, stall=0.021)
+    results.set_ups = {"alive": (0.09, 0.05), "dead": (0.09, 0.06)}
+    results.imports = {"outlook_smtp": 0.3, "ntfy": 0.2}
+    return results
+
+
+def _cells(table: str) -> list[list[str]]:
+    """Return the cells of a table, without its header."""
+    return [[cell.strip() for cell in row.split("|")[1:-1]] for row in table.splitlines()[2:]]
+
+
+def test_a_row_shows_what_was_measured() -> None:
+    """A ratio needs a built-in integration that does the same, and round trips need a line."""
+    found = report.sections(_results())
+
+    assert _cells(found["burst"])[2::4] == [
+        ["0 ms", Way.OURS, "2.000", "-", "4.00x", "5.0", "21.0", "7.0", "100.0"],
+        ["100 ms", Way.OURS, "2.000", "2.00", "4.00x", "5.0", "21.0", "7.0", "100.0"],
+    ]
+    assert [row[:5] for row in _cells(found["queue"])] == [
+        ["0 ms", Way.BUILTIN, "8.000", "-", "-"],
+        ["0 ms", Way.AIOSMTPLIB, "2.000", "-", "-"],
+        ["0 ms", Way.OURS, "2.000", "-", "-"],
+        ["100 ms", Way.OURS, "2.000", "2.00", "-"],
+    ]
+
+
+def test_targets_are_judged_where_the_line_counts_for_more_than_the_processor() -> None:
+    """Round trips and ratios are judged from 100 ms on, 20 MB and the start in any case."""
+    judged = {target.what: target.reached for target in report.targets(_results())}
+
+    assert judged == {
+        "Longest stall with 20 MB and CHUNKING, at 0 ms": False,
+        "Memory growth with 20 MB and CHUNKING, at 0 ms": True,
+        "Longest stall with 20 MB and PIPELINING alone, at 0 ms": False,
+        "Memory growth with 20 MB and PIPELINING alone, at 0 ms": True,
+        "Warm message with CHUNKING, at 100 ms": False,
+        "Warm message with PIPELINING alone, at 100 ms": True,
+        "Cold message with CHUNKING, TCP's handshake not counted, at 100 ms": True,
+        "Burst of 100 with CHUNKING, compared with built-in, at 100 ms": False,
+        "Longest stall with 20 MB and CHUNKING, at 100 ms": False,
+        "Memory growth with 20 MB and CHUNKING, at 100 ms": True,
+        "Longest stall with 20 MB and PIPELINING alone, at 100 ms": False,
+        "Memory growth with 20 MB and PIPELINING alone, at 100 ms": True,
+        "Set-up, server alive": True,
+        "Set-up, server dead": False,
+        "Import, compared with ntfy": True,
+    }
+
+
+def test_the_page_is_its_template_filled_in() -> None:
+    """The template has a place for everything, and nobody has changed the page by hand."""
+    template = report.TEMPLATE.read_text()
+    pattern = re.sub(r"\\\$\w+", "[^#]+", re.escape(template))
+
+    assert Template(template).get_identifiers() == list(report.sections(_results()))
+    assert re.fullmatch(pattern, report.PAGE.read_text())

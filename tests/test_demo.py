@@ -4,38 +4,26 @@ from pathlib import Path
 
 import pytest
 
-from scripts._demo.console import DemoError
-from scripts._demo.dialogs import pick_values
-from scripts._demo.home import Home, read_complaints
+from demo.__main__ import require_clean_log
+from demo.console import DemoError
+from demo.dialogs import pick_values
 
-OURS = "ERROR (MainThread) [custom_components.outlook_smtp.mailer] Cannot send\nTraceback: …"
-OTHERS = "ERROR (MainThread) [homeassistant.components.camera] No picture"
-FINE = "INFO (MainThread) [custom_components.outlook_smtp.health] Email works again"
-BROKEN = "Traceback (most recent call last):\n  custom_components/outlook_smtp/mailer.py, line 1"
+TIME = "2026-11-28 03:15:39.619+00:00"
 
 
-@pytest.mark.parametrize(
-    "time",
-    [
-        "2026-10-28 03:15:39.619",
-        "2026-11-28 03:15:39.619+00:00",
-        "2026-11-28 03:15:39.619-0330",
-        "2027-01-01T03:15:39,619Z",
-    ],
-)
-def test_complaints_are_found_with_and_without_an_offset(time: str) -> None:
-    """Errors of the integration count, and those of others do not."""
-    log = "\n".join([BROKEN, *(f"{time} {record}" for record in (OTHERS, OURS, FINE))])
-    assert read_complaints(log) == [BROKEN, f"{time} {OURS}"]
-    assert read_complaints("") == []
-
-
-def test_log_that_cannot_be_read_ends_in_a_sentence(tmp_path: Path) -> None:
+def test_a_log_that_complains_or_cannot_be_read_ends_in_a_sentence(tmp_path: Path) -> None:
     """A log in an unknown form, or none at all, is an error and not a clean log."""
+    log = tmp_path / "hass.log"
+    with pytest.raises(DemoError, match=r"Cannot read .*hass\.log\. .*No such file"):
+        require_clean_log(log)
+    log.write_text("Nov 28 ERROR (MainThread) [custom_components.outlook_smtp.mailer] No")
     with pytest.raises(DemoError, match="It begins with: Nov 28 ERROR"):
-        read_complaints(f"Nov 28 {OURS}")
-    with pytest.raises(DemoError, match=r"Cannot read .*hass\.log: No such file or directory\."):
-        Home(tmp_path, 8123, tmp_path).complaints()
+        require_clean_log(log)
+    log.write_text(f"{TIME} ERROR (MainThread) [custom_components.outlook_smtp.mailer] Cannot send")
+    with pytest.raises(DemoError, match=r"log complains:\n\n.* Cannot send"):
+        require_clean_log(log)
+    log.write_text(f"{TIME} INFO (MainThread) [custom_components.outlook_smtp.health] Works again")
+    require_clean_log(log)
 
 
 def test_form_gets_the_values_that_it_asks_for() -> None:

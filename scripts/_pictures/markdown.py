@@ -24,7 +24,9 @@ def page() -> str:
     from custom_components.outlook_smtp.message.markdown import render  # noqa: PLC0415
 
     html = render(Path(__file__).with_name("morning.md").read_text(encoding="utf-8"))
-    door = b64encode((ROOT / "scripts" / "_demo" / "front-door.jpg").read_bytes()).decode()
+    door = b64encode(
+        (ROOT / "tests" / "live_home_assistant" / "front-door.jpg").read_bytes()
+    ).decode()
     return html.replace("cid:door", f"data:image/jpeg;base64,{door}")
 
 

@@ -1,0 +1,44 @@
+"""The benchmark's command line: see scripts/bench."""
+
+import argparse
+import asyncio
+import sys
+import time
+from typing import Final
+
+from . import BenchError, report
+from .run import carry_out
+from .scenarios import SCENARIOS
+
+DELAYS: Final = (0, 20, 100, 200)  # Milliseconds, there and back.
+QUICK_DELAYS: Final = (100,)
+
+
+def main() -> str | int:
+    """Measure and print; return a complaint if something is wrong or a target is missed."""
+    parser = argparse.ArgumentParser(prog="scripts/bench", description="Measures sending.")
+    parser.add_argument("--quick", action="store_true", help="a first impression in two minutes")
+    parser.add_argument("--delay", type=int, nargs="+", metavar="MS", help="only these delays")
+    parser.add_argument("--scenario", nargs="+", choices=SCENARIOS, help="only these scenarios")
+    options = parser.parse_args()
+    delays = options.delay or (QUICK_DELAYS if options.quick else DELAYS)
+    began = time.monotonic()
+    try:
+        work = carry_out(delays, options.scenario or SCENARIOS, quick=options.quick)
+        results = asyncio.run(work)
+    except BenchError as error:
+        return f"✗ {error}"
+    except KeyboardInterrupt:
+        return 130
+    sections = report.sections(results)
+    print("\n\n".join(f"## {name}\n\n{text}" for name, text in sections.items()))
+    if not (options.quick or options.delay or options.scenario):
+        report.write_page(sections)
+    missed = [target for target in report.targets(results) if not target.reached]
+    complaints = [f"✗ {it.what} should be {it.wanted} and was {it.measured:.2f}." for it in missed]
+    ending = f"{len(missed)} targets missed; {time.monotonic() - began:.0f} seconds"
+    print(*complaints, ending, sep="\n", file=sys.stderr)
+    return 1 if missed else 0
+
+
+sys.exit(main())

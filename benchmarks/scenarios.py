@@ -1,0 +1,48 @@
+"""What is measured: ways to send, and scenarios."""
+
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+
+class Way(StrEnum):
+    """A way to send email, as the tables name it; the last one is to a server without CHUNKING."""
+
+    BUILTIN = "built-in smtp"
+    AIOSMTPLIB = "plain aiosmtplib"
+    OURS = "Outlook.com SMTP"
+    PIPELINING = "Outlook.com SMTP, PIPELINING alone"
+
+
+class Row(NamedTuple):
+    """A row of a table: a scenario's name, a delay in milliseconds, and a way."""
+
+    scenario: str
+    delay: int
+    way: Way
+
+
+class Scenario(NamedTuple):
+    """How many messages are measured, how many precede them, and whether an outbox is needed.
+
+    What is sent is said by the method of `Sender` with the scenario's name.
+    """
+
+    messages: int = 1
+    unmeasured: int = 0
+    outbox: bool = False
+
+
+SCENARIOS: Final = {
+    "cold": Scenario(),
+    "warm": Scenario(messages=10, unmeasured=1),
+    "burst": Scenario(messages=100),
+    "big": Scenario(unmeasured=1),
+    "queue": Scenario(messages=1000, outbox=True),
+}
+LONGEST: Final = 20  # The longest delay, in ms, at which ways without an outbox send as many.
+
+
+def is_measured(row: Row) -> bool:
+    """Return whether a row has something to show, and does not take too long."""
+    without_outbox = row.way in (Way.BUILTIN, Way.AIOSMTPLIB) and row.delay <= LONGEST
+    return not SCENARIOS[row.scenario].outbox or row.way is Way.OURS or without_outbox

@@ -1,0 +1,249 @@
+"""The ways to send: aiosmtplib, and both integrations by their actions, as automations use them."""
+
+from abc import ABC, abstractmethod
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
+from email.message import EmailMessage
+from email.utils import formatdate, make_msgid
+import logging
+import os
+from pathlib import Path
+from statistics import median
+import tempfile
+import time
+from typing import Any, Final
+import warnings
+
+import aiosmtplib
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.runner import create_event_loop
+from homeassistant.util.ssl import create_client_context
+
+from custom_components.outlook_smtp.const import DOMAIN
+from custom_components.outlook_smtp.outbox import schedule
+from tests import home
+
+from . import ADDRESS, LOOPBACK, PASSWORD
+from .measure import Figures, metered
+from .scenarios import Row, Way
+
+RECIPIENT: Final = "anna@example.com"
+SIGN_IN: Final = {"username": ADDRESS, "password": PASSWORD}
+SENDER: Final = {"sender": ADDRESS, "sender_name": "Home"}
+TEXT: Final = {"title": "A message", "message": "This is a message.\n" * 5}
+FILES: Final = tuple(f"picture-{number}.jpg" for number in range(1, 5))
+FILE_SIZE: Final = 5_000_000  # Bytes; four of them are the 20 MB.
+MEDIA: Final = "media-source://media_source/local"
+LOOK_EVERY: Final = 0.002  # Seconds.
+CHECK_ENDS: Final = 1.0  # Seconds until the check that follows a set-up has closed its connection.
+
+
+class Sender(ABC):
+    """A way to send. Each scenario is a method that measures what it does inside the meter."""
+
+    def __init__(self, port: int, folder: str, meter: AbstractAsyncContextManager[None]) -> None:
+        """Send to a port of this machine; the folder holds the files that are attached."""
+        self.port = port
+        self.folder = folder
+        self.meter = meter
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Get ready, without a connection to the server."""
+
+    @abstractmethod
+    async def send(self, *, big: bool = False) -> None:
+        """Send a message, with 20 MB attached if it is a big one, and wait until it is sent."""
+
+    async def cold(self, count: int) -> None:
+        """Send messages one after another; no connection is open before the first."""
+        async with self.meter:
+            for _ in range(count):
+                await self.send()
+
+    async def warm(self, count: int) -> None:
+        """Send messages one after another, after another one."""
+        await self.send()
+        await self.cold(count)
+
+    async def big(self, _: int) -> None:
+        """Send a message with 20 MB of attachments, after a small one."""
+        await self.send()
+        async with self.meter:
+            await self.send(big=True)
+
+    async def burst(self, count: int) -> None:
+        """Send messages that are handed over all at once."""
+        async with self.meter:
+            await asyncio.gather(*(self.send() for _ in range(count)))
+
+    async def queue(self, count: int) -> None:
+        """Send as many messages as wait in an outbox, where there is one."""
+        await self.burst(count)
+
+
+class Plain(Sender):
+    """One client of aiosmtplib that is kept open."""
+
+    async def open(self) -> None:
+        """Make the client."""
+        tls = create_client_context()
+        self.client = aiosmtplib.SMTP(
+            hostname=LOOPBACK, port=self.port, username=ADDRESS, password=PASSWORD, tls_context=tls
+        )
+
+    async def send(self, *, big: bool = False) -> None:
+        """Build a message as the built-in integration does, and send it."""
+        message = EmailMessage()
+        message.set_content(TEXT["message"])
+        message["Subject"], message["From"], message["To"] = TEXT["title"], ADDRESS, RECIPIENT
+        message["Date"], message["Message-Id"] = formatdate(), make_msgid()
+        for name in FILES if big else ():
+            content = await asyncio.to_thread(Path(self.folder, name).read_bytes)
+            message.add_attachment(content, maintype="image", subtype="jpeg", filename=name)
+        if not self.client.is_connected:
+            await self.client.connect()
+        await self.client.send_message(message)
+
+    async def burst(self, count: int) -> None:
+        """Send messages one after another, for there is one connection."""
+        await self.cold(count)
+
+
+class Integration(Sender):
+    """A Home Assistant with one integration, in a folder of its own."""
+
+    async def start(self, domain: str, **values: Any) -> ConfigEntry[Any]:
+        """Start Home Assistant, with a config entry that holds these values."""
+        folder = Path(tempfile.mkdtemp(dir=self.folder))
+        home.write_entry(folder, domain, ADDRESS, **values)
+        self.hass = await home.start(folder, "media_source", media=self.folder)
+        return await home.add(self.hass, domain)
+
+    async def call(self, domain: str, target: dict[str, Any], *, big: bool = False) -> Any:
+        """Call the action that sends a message, and return its response if it has one."""
+        data: dict[str, Any] = TEXT | target
+        if big:
+            media = [{"media_content_id": f"{MEDIA}/{name}"} for name in FILES]
+            kind = {"media_content_type": "image/jpeg"}
+            data["attachments"] = [{"media_source": item | kind} for item in media]
+        return await self.hass.services.async_call(
+            domain, "send_message", data, blocking=True, return_response=domain == DOMAIN
+        )
+
+
+class Builtin(Integration):
+    """Home Assistant's own integration."""
+
+    async def open(self) -> None:
+        """Set it up, with one recipient."""
+        data = {"server": LOOPBACK, "port": self.port, "encryption": "starttls", "verify_ssl": True}
+        anna = {"subentry_id": "anna", "subentry_type": "recipient", "title": "Anna", "data": {}}
+        subentries = [anna | {"unique_id": RECIPIENT}]
+        await self.start("smtp", data=data | SENDER | SIGN_IN, subentries=subentries)
+        (self.entity,) = self.hass.states.async_entity_ids("notify")
+
+    async def send(self, *, big: bool = False) -> None:
+        """Send a message to the recipient."""
+        await self.call("smtp", {"entity_id": self.entity}, big=big)
+
+
+class Ours(Integration):
+    """This integration, without the rate limit that it keeps for Microsoft's sake."""
+
+    async def open(self) -> None:
+        """Set it up, and wait until the check that follows has ended."""
+        pace = schedule.Pace
+        schedule.Pace = lambda: pace(per_minute=0)  # type: ignore[assignment,misc]
+        options = {"max_messages": 10_000, "max_size": 10_000}
+        entry = await self.start(DOMAIN, data=account(self.port), options=options)
+        self.mailer = entry.runtime_data.mailer
+        while entry.runtime_data.data.connected is None:  # noqa: ASYNC110 - It has no event.
+            await asyncio.sleep(LOOK_EVERY)
+        await asyncio.sleep(CHECK_ENDS)
+
+    async def send(self, *, big: bool = False) -> None:
+        """Send a message, and see to it that it was sent, not merely queued."""
+        response = await self.call(DOMAIN, {"to": RECIPIENT}, big=big)
+        if response["status"] != "sent":
+            raise RuntimeError(f"a message was not sent: {response}")
+
+    async def burst(self, count: int) -> None:
+        """Hand over messages at once, and wait until the last one has left the outbox."""
+        async with self.meter:
+            await self.fill(count)
+            await self.await_empty()
+
+    async def queue(self, count: int) -> None:
+        """Send what waits in the outbox."""
+        await self.mailer.courier.stop()
+        await self.fill(count)
+        assert len(self.mailer.queue.items) == count
+        async with self.meter:
+            await self.mailer.courier.start()
+            await self.await_empty()
+
+    async def fill(self, count: int) -> None:
+        """Hand over messages at once; a call ends after some seconds if its message waits."""
+        await asyncio.gather(*(self.call(DOMAIN, {"to": RECIPIENT}) for _ in range(count)))
+
+    async def await_empty(self) -> None:
+        """Wait until no message waits; whether they were sent, the count at the server tells."""
+        while self.mailer.queue.items:  # noqa: ASYNC110 - It has no event.
+            await asyncio.sleep(LOOK_EVERY)
+
+
+SENDERS: Final[dict[Way, type[Sender]]] = {
+    Way.BUILTIN: Builtin,
+    Way.AIOSMTPLIB: Plain,
+    Way.OURS: Ours,
+    Way.PIPELINING: Ours,
+}
+
+
+def make_files(folder: str) -> None:
+    """Make the files that are attached."""
+    for name in FILES:
+        Path(folder, name).write_bytes(os.urandom(FILE_SIZE))
+
+
+def account(port: int) -> dict[str, Any]:
+    """Return what the config entry of this integration holds."""
+    place = {"host": LOOPBACK, "port": port, "security": "starttls"}
+    return place | {"account_kind": "other", "email": ADDRESS, "password": PASSWORD}
+
+
+async def measure_row(row: Row, count: int, port: int, folder: str, watched: bool) -> Figures:
+    """Measure a row once, with a number of messages to a port of this machine."""
+    figures = Figures(messages=count)
+    sender = SENDERS[row.way](port, folder, metered(figures, watched=watched))
+    await sender.open()
+    await getattr(sender, row.scenario)(count)
+    return figures
+
+
+async def measure_set_up(port: int, folder: str) -> tuple[float, float]:
+    """Return the seconds of the first set-up, and the median of five that follow an unload."""
+    path = Path(tempfile.mkdtemp(dir=folder))
+    home.write_entry(path, DOMAIN, ADDRESS, data=account(port))
+    hass = await home.start(path, "media_source")
+    began = time.perf_counter()
+    entry = await home.add(hass, DOMAIN)
+    first, durations = time.perf_counter() - began, []
+    for _ in range(5):
+        assert await hass.config_entries.async_unload(entry.entry_id)
+        began = time.perf_counter()
+        assert await hass.config_entries.async_setup(entry.entry_id)
+        durations.append(time.perf_counter() - began)
+    return first, median(durations)
+
+
+def in_loop[**P, T](
+    function: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs
+) -> T:
+    """Call a function in Home Assistant's event loop, whose threads end with the process."""
+    logging.basicConfig(level=logging.ERROR)
+    # What is broken off leaves coroutines behind that nothing awaits.
+    warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
+    return create_event_loop().run_until_complete(function(*args, **kwargs))

@@ -1,0 +1,89 @@
+"""The demo stays up: it prints what arrives and lets a person spoil the server."""
+
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+import threading
+from typing import Final
+
+from tests.standin import CATALOGUE, IMAP_GREETING, Script, StandIn
+
+from .api import Api
+from .console import DemoError, detail, show_email, show_state
+from .story import SENSOR
+
+HELP: Final = """
+    Type here what the mail server should do; Home Assistant then checks the account:
+
+    stop         be gone                              start    be back
+    row NAME     refuse, in Microsoft's words         rows     list the names
+    imap         greet as an IMAP server does         normal   behave again
+    check        only check the account               help     show this again
+
+    A refusal of the account turns the sensor off at once (try: row basic_auth_disabled). A
+    temporary problem, like a server that is gone, does so if it is still there a minute later."""
+
+CHECK: Final = "button.demo_outlook_com_check_now"
+REFUSAL_DELAY: Final = 5.0  # Seconds; Microsoft's.
+PAUSE: Final = 0.2  # Seconds between two looks.
+
+_ROWS: Final = {row.name: row for row in CATALOGUE}
+
+
+def read_keyboard() -> SimpleQueue[str]:
+    """Return a queue of the lines typed; a thread reads them, for not every input can be polled."""
+    lines: SimpleQueue[str] = SimpleQueue()
+
+    def read() -> None:
+        """Read until the input ends; unbuffered, for a buffer's lock would hold up the exit."""
+        with suppress(OSError), open(0, "rb", buffering=0, closefd=False) as keyboard:
+            for line in keyboard:
+                lines.put(line.decode(errors="replace"))
+
+    threading.Thread(target=read, name="keyboard", daemon=True).start()
+    return lines
+
+
+def stand_by(api: Api, server: StandIn, typed: SimpleQueue[str]) -> None:
+    """Print what arrives and changes, and do what is typed, until Home Assistant ends."""
+    shown = None
+    while True:
+        while server.received:
+            show_email(server.received.pop(0))
+        state = api.state(SENSOR)
+        now = (state["state"], state["attributes"])
+        if shown not in (None, now):
+            show_state(state)
+        shown = now
+        with suppress(Empty):
+            command, _, name = typed.get(timeout=PAUSE).strip().partition(" ")
+            if command and _obey(server, command, name.strip()):
+                detail(f"Done: {command} {name}. Checking the account…")
+                # A check that fails is an error of the button; the sensor says the same.
+                with suppress(DemoError):
+                    api.call("button.press", {"entity_id": CHECK})
+
+
+def _obey(server: StandIn, command: str, name: str) -> bool:
+    """Do what is typed, and return whether the account is to be checked."""
+    match command:
+        case "stop":
+            server.stop()
+        case "start":
+            with suppress(RuntimeError):  # It runs already.
+                server.start()
+        case "normal":
+            server.script = Script()
+        case "imap":
+            server.script = Script(greeting=IMAP_GREETING)
+        case "row" if name in _ROWS:
+            row = _ROWS[name]
+            server.script = Script(replies={row.step: row.reply}, refusal_delay=REFUSAL_DELAY)
+        case "row" | "rows":
+            print("\n    ".join(["", *_ROWS]), flush=True)
+            return False
+        case "check":
+            pass
+        case _:
+            print(HELP, flush=True)
+            return False
+    return True

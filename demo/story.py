@@ -1,0 +1,139 @@
+"""What the demo shows: an account is added, emails are sent and received, the sensor is on."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from tests.live_home_assistant import LiveHomeAssistant
+from tests.standin import Identity, Received, StandIn
+
+from .api import Api
+from .console import DemoError, detail, show_email, show_state, step
+from .dialogs import Dialogs
+
+ADDRESS: Final = "demo@outlook.com"
+PASSWORD: Final = "app-password"
+FAMILY: Final = ("anna@example.com", "Bert <bert@example.com>")
+ANNA, BERT, CARL = "anna@example.com", "bert@example.com", "carl@example.com"
+
+SENSOR: Final = "binary_sensor.demo_outlook_com_connection"
+OUTBOX: Final = "sensor.demo_outlook_com_outbox"
+TO_MYSELF: Final = "notify.demo_outlook_com"
+TO_FAMILY: Final = "notify.family"
+
+
+class Story:
+    """Does what a newcomer would do, and checks what comes of it."""
+
+    def __init__(self, api: Api, home: LiveHomeAssistant, server: StandIn) -> None:
+        """Use a Home Assistant that is up and a server that listens."""
+        self._api = api
+        self._server = server
+        self._dialogs = Dialogs(api, home.folder)
+        self._picture = home.folder / "media" / "front-door.jpg"
+
+    def set_up(self, identity: Identity | None) -> None:
+        """Add the account, with a password or with a code, a recipient and a camera."""
+        if identity:
+            step("Adding the account with a code, as the UI does")
+            added = self._dialogs.add_account_by_code(
+                identity.client_id, lambda code: identity.approve(code, ADDRESS)
+            )
+        else:
+            step("Adding the account, as the UI does")
+            account = {"account_kind": "other", "email": ADDRESS, "password": PASSWORD}
+            place = {"host": self._server.host, "port": self._server.port, "security": "starttls"}
+            added = self._dialogs.add_account(account, place)
+        detail(f"Added: {added['title']}")
+        step("Adding a recipient, which the dialog offers next")
+        self._dialogs.add_recipient(added, "Family", FAMILY)
+        detail(f"Added: Family, {', '.join(FAMILY)}")
+        self._dialogs.add_camera("Front door", self._picture)
+        self._api.wait_for_state(TO_FAMILY, "unknown")
+
+    def send(self) -> None:
+        """Send an email in each of the three ways, and check each one that arrives."""
+        step("Sending with notify.send_message, to the recipient")
+        data: dict[str, Any] = {"title": "Washing machine", "message": "It is done. Grüße!"}
+        email = self._sent("notify.send_message", data | {"entity_id": TO_FAMILY})
+        _expect(email, (ANNA, BERT), "Washing machine", "Grüße!")
+
+        step(f"Sending with {TO_MYSELF}, as older automations do")
+        data = {"title": "Water", "message": "There is a leak.", "target": [CARL]}
+        _expect(self._sent(TO_MYSELF, data), (CARL,), "Water", "There is a leak.")
+
+        step("Sending with outlook_smtp.send_message: a camera's picture, a blind copy")
+        camera = "media-source://camera/camera.front_door"
+        data = {
+            "entity_id": TO_FAMILY,
+            "bcc": CARL,
+            "title": "Front door",
+            "html": '<h1>Somebody rang</h1><img src="cid:door" alt="Front door">',
+            "attachments": [{"media_source": camera, "content_id": "door"}],
+            "priority": "high",
+        }
+        email = self._sent("outlook_smtp.send_message", data, respond=True)
+        _expect(email, (ANNA, BERT, CARL), "Front door", "Somebody rang")
+        _expect_picture(email)
+
+    def survive_outage(self) -> None:
+        """Send while the server is away, and see the email arrive when it is back."""
+        step("Stopping the mail server, and sending all the same")
+        before = len(self._server.received)
+        self._server.stop()
+        data = {"entity_id": TO_FAMILY, "title": "Heating", "message": "It is getting cold."}
+        response = self._api.call("outlook_smtp.send_message", data, respond=True)
+        if response["status"] != "queued":
+            raise DemoError(f"An email to a server that is away is not queued: {response}")
+        detail(f"Response: {response['status']}, for {response['reply']}")
+        show_state(self._api.wait_for_state(OUTBOX, "1"))
+
+        step("Starting the mail server, and sending what waits")
+        self._server.start()
+        self._api.call("outlook_smtp.flush_outbox", {})
+        [email] = self._server.wait_for_mail(before + 1)[before:]
+        show_email(email)
+        _expect(email, (ANNA, BERT), "Heating", "It is getting cold.")
+        self._api.wait_for_state(OUTBOX, "0")
+
+    def see_connection(self, identity: Identity | None) -> None:
+        """Wait until the sensor says that email works; after a code, tokens alone sign in."""
+        step("Reading the connection sensor")
+        show_state(self._api.wait_for_state(SENSOR, "on"))
+        said = [line for session in self._server.sessions for by, line in session if by == "C"]
+        ways = {line.split()[1] for line in said if line.startswith("AUTH ")}
+        if identity and ways != {"XOAUTH2"}:
+            raise DemoError(f"Email was sent after signing in with {ways}, not with a token alone.")
+        if identity:
+            detail("Every connection signed in with a token that the fake of Microsoft issued.")
+
+    def _sent(self, action: str, data: Mapping[str, Any], *, respond: bool = False) -> Received:
+        """Call an action, and return the one email that it makes the server receive."""
+        before = len(self._server.received)
+        response = self._api.call(action, data, respond=respond)
+        emails = self._server.wait_for_mail(before + 1)[before:]
+        show_email(emails[0])
+        if response:
+            detail(f"Response: {response}")
+        if len(emails) != 1 or (response and response["status"] != "sent"):
+            raise DemoError(f"{action} sent {len(emails)} emails and said: {response}")
+        return emails[0]
+
+
+def _expect(email: Received, recipients: tuple[str, ...], title: str, text: str) -> None:
+    """Complain unless an email goes to the right people and says the right thing."""
+    body = email.message.get_body(("plain",))
+    found = (email.sender, email.recipients, email.message["Subject"], email.tls_version[:4])
+    wanted = (ADDRESS, recipients, title, "TLSv")
+    if found != wanted:
+        raise DemoError(f"The email that arrived is not the one sent: {found}, not {wanted}.")
+    if body is None or text not in body.get_content():
+        raise DemoError(f"The email that arrived does not say “{text}”.")
+
+
+def _expect_picture(email: Received) -> None:
+    """Complain unless the picture is shown in the email and the blind copy stayed blind."""
+    pictures = [part for part in email.message.walk() if part.get_content_type() == "image/jpeg"]
+    if [part["Content-ID"] for part in pictures] != ["<door>"]:
+        raise DemoError("The camera's picture is not in the email.")
+    if b"carl" in email.content:
+        raise DemoError("The email names the recipient of a blind copy.")

@@ -1,0 +1,1 @@
+"""What people do with the integration, in a real browser and a real Home Assistant: scripts/e2e."""

@@ -1,0 +1,118 @@
+"""The accounts that tests use, and what happens to them at Microsoft's fakes."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, override
+
+from tests.standin import CATALOGUE, Identity, Received, Script, StandIn
+
+from .api import PATIENCE, Api
+from .ui import Ui
+
+DOMAIN: Final = "outlook_smtp"
+OWN: Final = "demo@outlook.com"  # The account that the dashboard shows.
+OWN_PASSWORD: Final = "app-password"
+OTHER: Final = "alex@outlook.com"
+OTHER_PASSWORD: Final = "summer-2026"
+FAMILY: Final = ("anna@example.com", "bert@example.com")
+
+# Long enough to see the dialog sign in; Microsoft's is five.
+REFUSAL_DELAY: Final = 2.0  # Seconds.
+_ROWS: Final = {row.name: row for row in CATALOGUE}
+
+
+class IdentityPlatform(Identity):
+    """A fake of Microsoft's sign-in that leads people to the page that is Microsoft's.
+
+    Nobody goes there: the tests approve the codes themselves.
+    """
+
+    @property
+    @override
+    def authority(self) -> str:
+        """Return the address that people read."""
+        return "https://login.microsoft.com"
+
+    @property
+    def address(self) -> str:
+        """Return the address that programs use."""
+        return super().authority
+
+
+def add_with_password(api: Api, server: StandIn) -> str:
+    """Add the account that the dashboard shows and a recipient, and return its entry's id."""
+    step = api.start_flow(
+        DOMAIN,
+        {"next_step_id": "password"},
+        {"account_kind": "other", "email": OWN, "password": OWN_PASSWORD},
+        {"host": server.host, "port": server.port, "security": "starttls"},
+    )
+    entry_id = api.finish_flow(step)
+    api.add_recipient(entry_id, "Family", FAMILY)
+    return entry_id
+
+
+def add_with_code(api: Api, identity: IdentityPlatform, address: str) -> None:
+    """Add an account by a sign-in with a code."""
+    step = api.start_flow(
+        DOMAIN,
+        {"next_step_id": "code"},
+        {"client_id": identity.client_id, "advanced": {"tenant": "common"}},
+    )
+    code = step["description_placeholders"]["code"]
+    step = api.answer(step, {})
+    identity.approve(code, address)
+    api.finish_flow(step)
+
+
+@contextmanager
+def refusing(server: StandIn, row: str) -> Iterator[None]:
+    """Let the mail server refuse in the words of a row of the catalogue."""
+    replies = {_ROWS[row].step: _ROWS[row].reply}
+    server.script = Script(replies=replies, refusal_delay=REFUSAL_DELAY)
+    yield
+    server.script = Script()
+
+
+@contextmanager
+def away(server: StandIn) -> Iterator[None]:
+    """Stop the mail server for a while."""
+    server.stop()
+    try:
+        yield
+    finally:
+        server.start()
+
+
+def sign_in_with_code(ui: Ui, identity: IdentityPlatform, address: str) -> None:
+    """Choose the sign-in with a code in a menu, and go through it to the check of the account."""
+    begin_sign_in(ui, identity)
+    approve(ui, identity, address)
+
+
+def begin_sign_in(ui: Ui, identity: IdentityPlatform) -> None:
+    """Choose the sign-in with a code in a menu, and go through it to the code."""
+    ui.choose("Sign in with Microsoft with a code (recommended)", ui.dialog)
+    ui.see("Signing in needs an app registration with Microsoft")
+    ui.fill("Application (client) ID", identity.client_id)
+    ui.submit()
+    ui.see("Type the code below")
+
+
+def approve(ui: Ui, identity: IdentityPlatform, address: str) -> None:
+    """Type the code that a dialog shows on Microsoft's page, and sign in there."""
+    ui.submit()
+    ui.see("This goes on by itself when you have signed in.")
+    code = identity.user_codes[-1]
+    ui.see(code)
+    identity.approve(code, address)
+
+
+def receive(server: StandIn, count: int = 1) -> Received:
+    """Return the mail that is the last of so many."""
+    return server.wait_for_mail(count, PATIENCE)[count - 1]
+
+
+def about(mail: Received) -> tuple[str, tuple[str, ...], str]:
+    """Return from whom a mail comes, to whom it goes, and its title."""
+    return (mail.sender, mail.recipients, str(mail.message["Subject"]))

@@ -1,0 +1,275 @@
+"""One Home Assistant and one browser for all tests, and accounts for each of them."""
+
+from collections.abc import Iterator
+import json
+import os
+from pathlib import Path
+import signal
+import time
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright
+import pytest
+
+from tests.live_home_assistant import LiveHomeAssistant, complaints
+from tests.standin import Script, StandIn
+
+from .accounts import (
+    OTHER,
+    OTHER_PASSWORD,
+    OWN,
+    OWN_PASSWORD,
+    IdentityPlatform,
+    add_with_password,
+)
+from .api import START_TIMEOUT, Api, Tokens, make_user, until
+from .page_checks import TELL_REJECTIONS, PageChecks
+from .screenshots import Screenshots
+from .ui import Ui
+
+DOCUMENTATION: Final = Path(__file__).parents[2] / "docs" / "pictures"
+SUSPICION: Final = 5.0  # Seconds until a server that is away has to be back; usually a minute.
+CHROMIUM_ARGUMENTS: Final = (
+    "--no-sandbox",  # As root there is none.
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add what scripts/e2e has in addition to pytest."""
+    parser.addoption(
+        "--pictures", action="store_true", help="take the documentation's pictures anew"
+    )
+
+
+def pytest_configure() -> None:
+    """End on every signal as on Ctrl-C, so that Home Assistant ends too."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def output(pytestconfig: pytest.Config, delete_output_dir: None) -> Path:
+    """Return the folder in which everything is kept until the next run."""
+    return Path(pytestconfig.getoption("--output")).absolute()
+
+
+# The servers
+
+
+@pytest.fixture(scope="session")
+def running_mail_server() -> Iterator[StandIn]:
+    """Run the submission server."""
+    with StandIn() as server:
+        server.add_mailbox(OWN, OWN_PASSWORD)
+        server.add_mailbox(OTHER, OTHER_PASSWORD)
+        yield server
+
+
+@pytest.fixture
+def mail_server(running_mail_server: StandIn) -> Iterator[StandIn]:
+    """Return the submission server, which behaves and has received nothing."""
+    running_mail_server.received.clear()
+    yield running_mail_server
+    running_mail_server.script = Script()
+
+
+@pytest.fixture(scope="session")
+def identity(running_mail_server: StandIn) -> Iterator[IdentityPlatform]:
+    """Run the identity platform."""
+    with IdentityPlatform(running_mail_server) as platform:
+        platform.interval = 1
+        yield platform
+
+
+# Home Assistant
+
+
+@pytest.fixture(scope="session")
+def home_assistant(
+    output: Path, running_mail_server: StandIn, identity: IdentityPlatform
+) -> Iterator[LiveHomeAssistant]:
+    """Run Home Assistant; in the end its log must be clean."""
+    home = LiveHomeAssistant(
+        output / "home",
+        running_mail_server.ca_file,
+        authority=identity.address,
+        smtp_port=running_mail_server.port,
+        repeat_after=SUSPICION,
+    )
+    home.furnish()
+    home.start()
+    yield home
+    home.stop()
+    assert complaints(home.log.read_text()) == []
+
+
+@pytest.fixture(scope="session")
+def tokens(playwright: Playwright, home_assistant: LiveHomeAssistant) -> Tokens:
+    """Make the user, and sign in."""
+    return make_user(playwright, home_assistant.url, "demo")
+
+
+@pytest.fixture(scope="session")
+def api(playwright: Playwright, base_url: str, tokens: Tokens) -> Api:
+    """Return the API of a Home Assistant that has set everything up."""
+    signed_in = {"Authorization": f"Bearer {tokens['access_token']}"}
+    api = Api(
+        playwright.request.new_context(
+            base_url=base_url, extra_http_headers=signed_in, fail_on_status_code=True
+        )
+    )
+    until(
+        lambda: api.get("/api/config")["state"] == "RUNNING",
+        lambda: "Home Assistant does not come up.",
+        START_TIMEOUT,
+    )
+    return api
+
+
+@pytest.fixture(autouse=True)
+def clean_log(home_assistant: LiveHomeAssistant) -> Iterator[None]:
+    """Fail a test during which Home Assistant's log complains, or Home Assistant ends."""
+    before = len(complaints(home_assistant.log.read_text()))
+    yield
+    assert complaints(home_assistant.log.read_text())[before:] == []
+    assert home_assistant.is_running, f"Home Assistant ended. Its log: {home_assistant.log}"
+
+
+# Accounts
+
+
+@pytest.fixture(autouse=True)
+def no_accounts(api: Api, mail_server: StandIn) -> Iterator[None]:
+    """Remove the accounts that a test leaves."""
+    yield
+    api.remove_accounts()
+
+
+@pytest.fixture
+def account(api: Api, mail_server: StandIn, no_accounts: None) -> str:
+    """Add the account that the dashboard shows, with a password, and return its entry's id."""
+    return add_with_password(api, mail_server)
+
+
+@pytest.fixture(scope="session")
+def camera(api: Api, home_assistant: LiveHomeAssistant) -> None:
+    """Add the camera that the dashboard shows; its name is that of its file."""
+    picture = home_assistant.folder / "media" / "front-door.jpg"
+    step = api.start_flow("local_file", {"file_path": str(picture)})
+    assert step["type"] == "create_entry", step
+    api.wait_for_state("camera.front_door", "idle")
+
+
+# The browser
+
+
+@pytest.fixture(scope="session")
+def base_url(home_assistant: LiveHomeAssistant) -> str:
+    """Return where pages are."""
+    return home_assistant.url
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    """Use the browser that scripts/e2e has found."""
+    return browser_type_launch_args | {
+        "executable_path": os.environ["CHROMIUM"],
+        "args": CHROMIUM_ARGUMENTS,
+    }
+
+
+@pytest.fixture(scope="session")
+def browser_context_args(
+    browser_context_args: dict[str, Any],
+    base_url: str,
+    tokens: Tokens,
+    pytestconfig: pytest.Config,
+) -> dict[str, Any]:
+    """Open pages that are signed in, and alike everywhere."""
+    expires = (time.time() + tokens["expires_in"]) * 1000
+    stored = json.dumps(tokens | {"expires": expires})
+    return browser_context_args | {
+        # Wide enough for the sidebar, high enough for the longest dialog.
+        "viewport": {"width": 1100, "height": 1000},
+        "device_scale_factor": 2 if pytestconfig.getoption("--pictures") else 1,
+        "color_scheme": "light",
+        "reduced_motion": "reduce",
+        "locale": "en-GB",
+        "timezone_id": "Europe/London",
+        "service_workers": "block",
+        "storage_state": {
+            "cookies": [],
+            "origins": [
+                {"origin": base_url, "localStorage": [{"name": "hassTokens", "value": stored}]}
+            ],
+        },
+    }
+
+
+@pytest.fixture(scope="session")
+def signed_in_context(
+    browser: Browser, browser_context_args: dict[str, Any]
+) -> Iterator[BrowserContext]:
+    """Open what all tests share: each of its own would load and compile the whole UI again."""
+    with browser.new_context(**browser_context_args) as context:
+        context.add_init_script(TELL_REJECTIONS)
+        context.route(_is_elsewhere, lambda route: route.abort())
+        yield context
+
+
+@pytest.fixture
+def context(
+    request: pytest.FixtureRequest, signed_in_context: BrowserContext, output_path: str
+) -> Iterator[BrowserContext]:
+    """Keep a screenshot of a test that fails, with --tracing a trace, and use its page no more.
+
+    The plugin would also film every test and delete the film, for half as much time again.
+    """
+    tracing = signed_in_context.tracing
+    is_traced = request.config.getoption("--tracing") != "off"
+    if is_traced:
+        tracing.start(snapshots=True, sources=True)
+    yield signed_in_context
+    call = getattr(request.node, "rep_call", None)  # The plugin's; none if the setup failed.
+    has_failed = not call or call.failed
+    for page in signed_in_context.pages if has_failed else ():
+        page.screenshot(path=Path(output_path) / "failed.png")
+        page.close()
+    if is_traced:
+        tracing.stop(path=Path(output_path) / "trace.zip" if has_failed else None)
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    """Go on with the page of the test before: a new one would load the whole UI again."""
+    return context.pages[0] if context.pages else context.new_page()
+
+
+@pytest.fixture
+def ui(page: Page, api: Api, base_url: str) -> Iterator[Ui]:
+    """Return a page of Home Assistant, which is checked when the test is over, too."""
+    with PageChecks(page, base_url).watching() as checks:
+        yield Ui(page, checks)
+        checks.require_none()
+
+
+@pytest.fixture
+def screenshots(
+    page: Page, mail_server: StandIn, output: Path, pytestconfig: pytest.Config
+) -> Screenshots:
+    """Return the folder of pictures."""
+    folder = DOCUMENTATION if pytestconfig.getoption("--pictures") else output / "pictures"
+    return Screenshots(page, folder, {mail_server.host: "smtp-mail.outlook.com"})
+
+
+def _is_elsewhere(address: str) -> bool:
+    """Return whether an address is not on this machine."""
+    parts = urlsplit(address)
+    return parts.scheme in ("http", "https") and parts.hostname != "127.0.0.1"

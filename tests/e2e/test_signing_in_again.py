@@ -1,0 +1,54 @@
+"""An account needs a person: a repair, and a request to sign in again."""
+
+import pytest
+
+from tests.standin import StandIn
+
+from .accounts import OWN, IdentityPlatform, add_with_code, refusing, sign_in_with_code
+from .api import Api
+from .screenshots import Screenshots
+from .ui import DASHBOARD, INTEGRATION, REPAIRS, Ui
+
+
+def close_signed_in(ui: Ui) -> None:
+    """Close the dialog that says, in Home Assistant's words, that it was successful."""
+    ui.see("Re-authentication was successful")
+    ui.finish("Close")
+
+
+@pytest.mark.usefixtures("account", "camera")
+def test_passwords_no_longer_accepted(
+    ui: Ui, mail_server: StandIn, identity: IdentityPlatform, screenshots: Screenshots
+) -> None:
+    """Microsoft refuses the password from one day to the next: the repair leads to the sign-in."""
+    with refusing(mail_server, "basic_auth_disabled"):
+        ui.open(DASHBOARD)
+        ui.tap("Check now")
+        ui.see("Passwords no longer accepted")
+        screenshots.take("connection-off", ui.page.locator("hui-section").first, margin=16)
+        ui.open(REPAIRS)
+        ui.choose(f"Microsoft no longer accepts the password of {OWN}")
+        ui.see("The server said: 535 5.7.139")
+        screenshots.take_dialog("repair", ui.frame)
+    ui.choose("Sign in with Microsoft", ui.dialog)
+    ui.see("Microsoft no longer accepts passwords for")
+    sign_in_with_code(ui, identity, OWN)
+    close_signed_in(ui)
+    ui.see("There are currently no repairs")
+
+
+@pytest.mark.usefixtures("camera")
+def test_withdrawn_permission(ui: Ui, api: Api, identity: IdentityPlatform) -> None:
+    """The permission is withdrawn: Home Assistant asks to sign in again."""
+    add_with_code(api, identity, OWN)
+    identity.revoke(OWN)
+    ui.open(DASHBOARD)
+    ui.tap("Check now")
+    ui.see("Disconnected")
+    ui.open(INTEGRATION)
+    ui.press("Reconfigure")
+    ui.see("Microsoft wants", ui.dialog)
+    sign_in_with_code(ui, identity, OWN)
+    close_signed_in(ui)
+    ui.open(DASHBOARD)
+    ui.see("Mail can be sent.")

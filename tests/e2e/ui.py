@@ -1,0 +1,196 @@
+"""What a person does with a page of Home Assistant: opens, reads, presses, types."""
+
+import re
+from typing import Final
+
+from playwright.sync_api import Locator, Page, expect
+
+from .page_checks import PageChecks
+
+INTEGRATION: Final = "/config/integrations/integration/outlook_smtp"
+ADD: Final = "/config/integrations/dashboard/add?domain=outlook_smtp"
+DASHBOARD: Final = "/mail-demo/0"
+REPAIRS: Final = "/config/repairs"
+
+TIMEOUT: Final = 15_000  # Milliseconds until something that is awaited has to be there.
+
+_NAVIGATE: Final = """(path) => {
+  history.pushState(null, "", path);
+  window.dispatchEvent(new CustomEvent("location-changed", { detail: { replace: false } }));
+}"""
+_INPUT: Final = "input:not([type=checkbox], [type=radio]), textarea"
+
+
+class Ui:
+    """One page, looked at and handled as a person would; all that is read is checked.
+
+    Its parts are found by what a person sees, as far as there is anything to see.
+    """
+
+    def __init__(self, page: Page, checks: PageChecks) -> None:
+        """Use a page on which somebody is signed in to Home Assistant."""
+        self.page = page
+        self._checks = checks
+        page.set_default_timeout(TIMEOUT)
+        expect.set_options(timeout=TIMEOUT)
+
+    # Where
+
+    def open(self, path: str) -> None:
+        """Go to another page, as a link within Home Assistant does."""
+        if self.page.url == "about:blank":
+            self.page.goto(path)
+        else:
+            self.page.evaluate(_NAVIGATE, path)
+
+    def open_tools(self, action: str) -> None:
+        """Go to an action in the tools by its address: on any other way, fields keep values."""
+        self.page.goto(f"/config/tools/action?service={action}")
+
+    @property
+    def dialog(self) -> Locator:
+        """Return the dialog that is open."""
+        return self.page.locator("ha-dialog").filter(has=self.frame).last
+
+    @property
+    def frame(self) -> Locator:
+        """Return the rectangle of the dialog that is open; what is in it is not inside of this."""
+        return self.page.locator("dialog[open]").locator("visible=true").last
+
+    # What is read
+
+    def see(self, text: str, within: Locator | None = None) -> None:
+        """Wait until a text can be read, and check all else on the page."""
+        _seen((within or self.page).get_by_text(text)).wait_for()
+        self._checks.require_none()
+
+    def see_no_dialog(self) -> None:
+        """Wait until the last dialog is closed."""
+        expect(self.frame).to_be_hidden()
+
+    # What is done
+
+    def press(self, name: str, within: Locator | None = None) -> None:
+        """Press a button."""
+        _seen((within or self.page).get_by_role("button", name=name, exact=True)).click()
+
+    def submit(self, name: str = "Submit") -> None:
+        """Press the button at the end of a dialog."""
+        self.press(name, self.dialog)
+
+    def finish(self, name: str = "Finish") -> None:
+        """Press the last button of all, which closes the dialog."""
+        self.submit(name)
+        self.see_no_dialog()
+
+    def choose(self, text: str, within: Locator | None = None) -> None:
+        """Click on a text: an option, a choice of a menu, a link."""
+        _seen((within or self.page).get_by_text(text, exact=True)).click()
+
+    def choose_item(self, text: str) -> None:
+        """Choose from the menu that is open."""
+        whole = re.compile(rf"^\s*{re.escape(text)}\s*$")
+        _seen(self.page.get_by_role("menuitem").filter(has_text=whole)).click()
+
+    def pick(self, name: str) -> None:
+        """Search in the list that is open, and choose what is found."""
+        box = self.page.locator("ha-picker-combo-box").locator("visible=true").last
+        box.locator("input").fill(name)
+        self.choose(name, box)
+
+    def tap(self, name: str) -> None:
+        """Tap a card of a dashboard."""
+        cards = self.page.locator("hui-tile-card, hui-button-card")
+        cards.filter(has_text=name).first.click()
+
+    # What is typed into forms
+
+    def fill(self, label: str, value: str) -> None:
+        """Type into a field of a form."""
+        self._field(label).locator(_INPUT).first.fill(value)
+
+    def fill_list(self, label: str, values: tuple[str, ...]) -> None:
+        """Type into a field of a form that takes several values."""
+        _fill_lines(self._field(label), values)
+
+    def fill_server(self, host: str, port: int) -> None:
+        """Fill in the form of an account's server, and submit it."""
+        self.fill("Host", host)
+        self.fill("Port", str(port))
+        self.submit()
+
+    # What is typed into the fields of an action
+
+    def tick_row(self, label: str) -> Locator:
+        """Tick the box of a field that may be left out, and return the field."""
+        row = self.row(label)
+        row.wait_for()
+        box = row.locator("ha-checkbox")
+        if box.count() and not box.locator("input").is_checked():
+            box.click()
+            expect(box.locator("input")).to_be_checked()
+        return row
+
+    def fill_row(self, label: str, value: str) -> None:
+        """Type into a field."""
+        self.tick_row(label).locator(_INPUT).first.fill(value)
+
+    def fill_row_list(self, label: str, values: tuple[str, ...]) -> None:
+        """Type into a field that takes several values."""
+        _fill_lines(self.tick_row(label), values)
+
+    def select_row(self, label: str, option: str) -> None:
+        """Choose one of the values of a field."""
+        self.tick_row(label).locator("ha-select").click()
+        self.choose_item(option)
+
+    def choose_account(self, name: str) -> None:
+        """Choose the account that sends."""
+        row = self.tick_row("Account")
+        row.locator("ha-selector").click()
+        self.pick(name)
+        self.see(name, row)
+
+    def add_target(self, name: str, button: str = "Add target") -> None:
+        """Choose a target of an action."""
+        self.press(button)
+        self.pick(name)
+
+    # What is where
+
+    def row(self, label: str) -> Locator:
+        """Return a field of an action by the text beside it."""
+        return self._part("ha-settings-row", label)
+
+    def entry(self, title: str) -> Locator:
+        """Return an account on the integration's page."""
+        return self._part("ha-config-entry-row", title)
+
+    def subentry(self, title: str) -> Locator:
+        """Return a recipient on the integration's page."""
+        return self._part("ha-config-sub-entry-row", title)
+
+    def _field(self, label: str) -> Locator:
+        """Return a field of a form by its label."""
+        texts = re.compile(rf"^\s*(Add )?{re.escape(label)}\*?\s*$")
+        fields = self.page.locator("ha-form ha-selector")
+        return fields.filter(has=self.page.get_by_text(texts)).last
+
+    def _part(self, kind: str, text: str) -> Locator:
+        """Return the first component of a kind in which a text stands by itself."""
+        parts = self.page.locator(kind)
+        return parts.filter(has=self.page.get_by_text(text, exact=True)).first
+
+
+def _seen(places: Locator) -> Locator:
+    """Return the first place that a person sees."""
+    return places.locator("visible=true").first
+
+
+def _fill_lines(field: Locator, values: tuple[str, ...]) -> None:
+    """Type several values one below the other, with a new line for each that has none."""
+    for number, value in enumerate(values):
+        line = field.locator(_INPUT).nth(number)
+        if not line.is_visible():
+            field.get_by_role("button", name=re.compile(r"^\s*Add")).click()
+        line.fill(value)
