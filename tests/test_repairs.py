@@ -14,7 +14,12 @@ from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 from custom_components.outlook_smtp import account_repair
 from custom_components.outlook_smtp.const import DOMAIN
 from custom_components.outlook_smtp.foreign_text import quote
-from custom_components.outlook_smtp.issues import ACCOUNT_ISSUES, HEALTH_ISSUES, PROBLEMS
+from custom_components.outlook_smtp.issues import (
+    ACCOUNT_ISSUES,
+    HEALTH_ISSUES,
+    OUTBOX_NOT_WRITABLE,
+    PROBLEMS,
+)
 from custom_components.outlook_smtp.smtp.faults import Kind
 from custom_components.outlook_smtp.smtp.replies import CATALOGUE as REPLIES
 from custom_components.outlook_smtp.smtp_import import BUILT_IN_SMTP
