@@ -79,6 +79,7 @@ async def test_a_message_that_the_server_did_not_get_ends_the_run(
         return Figures(messages=1, elapsed=0.001)
 
     monkeypatch.setattr(run, "in_process", claim)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "")  # The run sets it, and nothing sets it back.
 
     with pytest.raises(BenchError, match=r"got 0 messages instead of 1: .*'cold', delay=0"):
         await run.carry_out([0], ["cold"], quick=True)

@@ -151,7 +151,7 @@ async def test_account_that_is_brought_back_by_somebody_else_is_left_to_them(
     monkeypatch.setattr(hass.config_entries, "async_unload", bring_back)
     await repair.open(BUILT_IN_SMTP, smtp)
     await repair.submit()
-    assert repair.result["type"] == "create_entry"
+    assert repair.result["type"] == "create_entry", account.reason
     await hass.async_block_till_done(wait_background_tasks=True)
     assert account.state is ConfigEntryState.LOADED
     assert "Carl" in recipients(account)

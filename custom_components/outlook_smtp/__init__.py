@@ -98,6 +98,8 @@ async def async_remove_entry(hass: HomeAssistant, entry: OutlookSmtpConfigEntry)
 
 async def _async_bring_up(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> None:
     """Set up all that an account consists of."""
+    # First, for a recipient may be added meanwhile.
+    entry.async_on_unload(entry.add_update_listener(_async_reload))
     if tokens := await async_load_tokens(hass, entry):
         entry.async_on_unload(tokens.settle)
         entry.async_on_unload(hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, tokens.settle))
@@ -121,7 +123,6 @@ async def _async_bring_up(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) ->
     entry.async_on_unload(
         hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, partial(_async_stop, mailer))
     )
-    entry.async_on_unload(entry.add_update_listener(_async_reload))
     # Checks go on though the sensor may be disabled: they keep a sign-in from lapsing.
     entry.async_on_unload(coordinator.async_add_listener(lambda: None))
     await mailer.courier.start(signed_in_anew=async_is_signed_in_anew(hass, entry))

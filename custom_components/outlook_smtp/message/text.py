@@ -5,7 +5,7 @@ import re
 from typing import Final
 
 MAX_SHORT: Final = 1000  # Characters of a title or a name.
-MAX_PIECE: Final = 65_536  # Characters that are worked on before other threads have a turn.
+MAX_PIECE: Final = 16_384  # Characters that are worked on before other threads have a turn.
 MAX_VISIBLE: Final = 500  # Characters of what a caller wrote that an error quotes.
 
 # CR, LF, NUL and the other C0 and C1 controls (NEL is one), and Unicode's two line separators:
