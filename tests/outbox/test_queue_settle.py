@@ -223,11 +223,16 @@ async def test_tried_again_as_its_week_ends(
     assert not again.failed
 
 
-async def test_stopped_while_one_is_tried_again(queue: Queue, failed: list[str]) -> None:
+async def test_stopped_while_one_is_tried_again(
+    queue: Queue, failed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An automation that is stopped in the middle leaves a message that waits or has failed."""
+    go_on, requeue = threading.Event(), queue.spool.requeue
+    monkeypatch.setattr(queue.spool, "requeue", lambda *args: go_on.wait(5) and requeue(*args))
     retrying = asyncio.create_task(queue.retry(failed[0]))
     await until(lambda: len(queue.failed) == 1)
     retrying.cancel()
+    go_on.set()
     await until(lambda: titles(queue) == ["Alarm 3", "Alarm 1"])
     assert retrying.cancelled()
 

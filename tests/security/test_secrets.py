@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from homeassistant.components.repairs import DOMAIN as REPAIRS
+from homeassistant.components.trace.const import DATA_TRACE
 from homeassistant.const import MATCH_ALL
 from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
@@ -178,13 +179,16 @@ class Reader:
         self.read.append(json.dumps(thing, cls=JSONEncoder, default=str, skipkeys=True))
 
     async def look_around(self, entry: MockConfigEntry, client: ClientSessionGenerator) -> None:
-        """Read states, issues, diagnostics, the outbox, what REST answers, and files."""
+        """Read states, issues, diagnostics, traces, the outbox, what REST answers, and files."""
         hass = self._hass
         await hass.async_block_till_done(wait_background_tasks=True)
         self.note([state.as_dict() for state in hass.states.async_all()])
         for issue in ir.async_get(hass).issues.values():
             self.note([issue.translation_placeholders, issue.data])
         self.note(await get_diagnostics_for_config_entry(hass, client, entry))
+        traces = list(hass.data[DATA_TRACE]["automation.door"].all_traces())
+        assert len(traces) == KEPT_TRACES
+        self.note([trace.as_extended_dict() for trace in traces])
         self.note(await ask(hass, "list_outbox"))
         self.read.append(await (await (await client()).get("/api/states")).text())
         for file in (self._folder / ".storage").rglob("*"):
@@ -227,6 +231,7 @@ async def attempt(hass: HomeAssistant, reader: Reader, entry: MockConfigEntry) -
             reader.note([str(error), repr(error), error.translation_placeholders])
 
 
+KEPT_TRACES = 5  # Of each automation, by Home Assistant.
 TRIGGER = {"entity_id": "automation.door"}
 AUTOMATION = {
     "alias": "Door",

@@ -15,6 +15,7 @@ from custom_components.outlook_smtp.auth.errors import read_error
 from custom_components.outlook_smtp.delivery.secrets import Secrets
 from custom_components.outlook_smtp.message.letter import Priority
 from custom_components.outlook_smtp.outbox.queue import Queue
+from custom_components.outlook_smtp.smtp import wire
 from custom_components.outlook_smtp.smtp.account import Server
 from custom_components.outlook_smtp.smtp.content import Content
 from custom_components.outlook_smtp.smtp.dialogue import Dialogue
@@ -273,9 +274,10 @@ def is_handed_in(standin: StandIn) -> bool:
 
 @pytest.mark.parametrize("endless", [{"stall": Step.FINAL}, {"replies": {Step.FINAL: "250-Wait"}}])
 async def test_an_urgent_call_breaks_off_a_reply_without_an_end(
-    standin: StandIn, queue: Queue, endless: dict[str, Any]
+    standin: StandIn, queue: Queue, endless: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It goes out over a fresh connection, and the other one is tried again behind it."""
+    monkeypatch.setattr(wire, "URGENT_PATIENCE", 0.5)
     standin.script_next(Script(keep=True, **endless))
     async with running(courier_on(standin, queue, schedule=unpaced(), timeout=60.0)) as courier:
         stuck = await add(queue, 1)
@@ -289,8 +291,12 @@ async def test_an_urgent_call_breaks_off_a_reply_without_an_end(
     assert standin.connections == 2
 
 
-async def test_a_flush_breaks_off_a_reply_without_an_end(standin: StandIn, queue: Queue) -> None:
+async def test_a_flush_breaks_off_a_reply_without_an_end(
+    standin: StandIn, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Though it is the only message; a connection that is only being made is left alone."""
+    assert wire.URGENT_PATIENCE == 5.0
+    monkeypatch.setattr(wire, "URGENT_PATIENCE", 0.5)
     standin.script_next(Script(stall=Step.FINAL))
     async with running(courier_on(standin, queue, schedule=unpaced(), timeout=60.0)) as courier:
         await courier.flush()
