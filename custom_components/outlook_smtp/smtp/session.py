@@ -171,6 +171,7 @@ class Session:
             self.was_answered = False
             raise SubmissionError(Fault(Kind.TRANSIENT, Problem.CONNECTION_LOST), handed_in=True)
         self._wire.dialogue.hide_addresses(envelope.hidden)
+        self._wire.is_hurried = False
         transaction = Transaction(self._wire, self._account, extensions, envelope, content)
         try:
             return await transaction.run(reset=self._unfinished)

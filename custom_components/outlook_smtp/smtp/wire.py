@@ -106,7 +106,7 @@ class Wire(asyncio.Protocol):
         self._end: Exception | None = None
         self._limit: asyncio.Timeout | None = None
         self._since = 0.0
-        self._is_hurried = False
+        self.is_hurried = False
         self.was_broken_off = False
         self.has_said_too_much = False
         self._heard = asyncio.Event()
@@ -197,15 +197,15 @@ class Wire(asyncio.Protocol):
 
         """
         self._since = asyncio.get_running_loop().time()
-        self._is_hurried = False
+        patience = min(timeout, URGENT_PATIENCE) if self.is_hurried else timeout
         try:
-            async with asyncio.timeout(timeout) as self._limit:
+            async with asyncio.timeout(patience) as self._limit:
                 while not self._replies:
                     self.check()
                     self._heard.clear()
                     await self._heard.wait()
         except TimeoutError:
-            self.was_broken_off = self._is_hurried
+            self.was_broken_off = self.is_hurried
             raise
         finally:
             self._limit = None
@@ -213,11 +213,11 @@ class Wire(asyncio.Protocol):
         return self._replies.popleft()
 
     def hurry(self) -> None:
-        """Wait no longer for the reply that is awaited now than for `URGENT_PATIENCE` in all."""
+        """Wait for no reply longer than for `URGENT_PATIENCE`, that of now included."""
+        self.is_hurried = True
         end = self._since + URGENT_PATIENCE
         if self._limit and end < (self._limit.when() or 0.0):
             self._limit.reschedule(end)
-            self._is_hurried = True
 
     def close_if_out_of_step(self) -> None:
         """Cut the line if the next answer may be taken for another's."""
