@@ -307,6 +307,20 @@ async def test_a_flush_breaks_off_a_reply_without_an_end(
     assert (numbers(standin), item.lost_answers, standin.connections) == ([1], 1, 2)
 
 
+async def test_urgency_while_the_connection_is_made_holds_to_the_end(
+    standin: StandIn, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reply that never ends comes only afterwards."""
+    monkeypatch.setattr(wire, "URGENT_PATIENCE", 0.5)
+    standin.script_next(Script(stall=Step.FINAL))
+    async with running(courier_on(standin, queue, schedule=unpaced(), timeout=60.0)) as courier:
+        await add(queue, 1)
+        await until(lambda: standin.connections)
+        await courier.flush()
+        await until(lambda: not queue.items)
+    assert (numbers(standin), standin.connections) == ([1], 2)
+
+
 async def test_an_urgent_email_is_in_a_hurry(
     account: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
 ) -> None:

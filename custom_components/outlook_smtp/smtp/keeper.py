@@ -24,6 +24,7 @@ class SessionKeeper:
         self._timer: asyncio.TimerHandle | None = None
         self._leaving: asyncio.Task[None] | None = None
         self._busy: Session | None = None
+        self._is_hurried = False  # Also if that was asked for while the connection was being made.
         self.was_broken_off = False
 
     async def submit(
@@ -45,6 +46,7 @@ class SessionKeeper:
             OSError: If the content cannot be read.
 
         """
+        self._is_hurried = False
         session = await self._take_usable()
         renewed = False
         while True:
@@ -71,8 +73,9 @@ class SessionKeeper:
 
         Whether its message has arrived is as little known as after any answer that is lost.
         """
+        self._is_hurried = True
         if self._busy:
-            self._busy.hurry()
+            self._busy.is_hurried = True
 
     async def _renew(self, fault: Fault) -> bool:
         """Renew an identity that was refused, if it was and can be."""
@@ -106,6 +109,7 @@ class SessionKeeper:
     ) -> Outcome:
         """Submit a message over a session, and keep that if it is still good."""
         self._busy = session
+        session.is_hurried = self._is_hurried
         try:
             return await session.submit(envelope, content, careful=careful)
         finally:

@@ -129,9 +129,18 @@ class Session:
         """Return whether it ended because somebody could not wait for a reply any longer."""
         return self._wire.was_broken_off
 
-    def hurry(self) -> None:
-        """Break off the wait for a reply soon, if it takes long."""
-        self._wire.hurry()
+    @property
+    def is_hurried(self) -> bool:
+        """Return whether no reply is waited for that takes long."""
+        return self._wire.is_hurried
+
+    @is_hurried.setter
+    def is_hurried(self, hurried: bool) -> None:
+        """Break off the wait for a reply soon, if it takes long; or wait as long as it takes."""
+        if hurried:
+            self._wire.hurry()
+        else:
+            self._wire.is_hurried = False
 
     async def close(self) -> None:
         """Take leave of the server where it still listens, then close the connection."""
@@ -171,7 +180,6 @@ class Session:
             self.was_answered = False
             raise SubmissionError(Fault(Kind.TRANSIENT, Problem.CONNECTION_LOST), handed_in=True)
         self._wire.dialogue.hide_addresses(envelope.hidden)
-        self._wire.is_hurried = False
         transaction = Transaction(self._wire, self._account, extensions, envelope, content)
         try:
             return await transaction.run(reset=self._unfinished)
