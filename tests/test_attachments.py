@@ -71,7 +71,7 @@ class Voice(tts.TextToSpeechEntity):
         self, message: str, language: str, options: dict[str, Any]
     ) -> tts.TtsAudioType:
         """Return the speech."""
-        return ("mp3", SPEECH) if message == "Door open" else (None, None)
+        return {"Door open": ("mp3", SPEECH), "Hush": ("mp3", b"")}.get(message, (None, None))
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
+import voluptuous as vol
 
 from custom_components.outlook_smtp import exceptions
 from custom_components.outlook_smtp.const import DOMAIN
@@ -104,6 +105,21 @@ async def test_a_new_message_is_tried_at_once_and_takes_the_waiting_along(
     assert second["status"] == "sent"
     sent = [mail.message["Message-ID"] for mail in standin.received]
     assert sent == [first["message_id"], second["message_id"]]
+
+
+@pytest.mark.usefixtures("account")
+def test_text_of_another_integration_has_no_halves_of_characters(hass: HomeAssistant) -> None:
+    """It is logged and shown as it is otherwise."""
+    error = HomeAssistantError("The camera\ud83d is off")
+    assert exceptions.public_text(hass, error, "en") == "The camera\ufffd is off"
+
+
+async def test_call_whose_data_is_a_list_is_refused(
+    hass: HomeAssistant, account: MockConfigEntry
+) -> None:
+    """As the REST API allows it."""
+    with pytest.raises(vol.Invalid, match="expected a (dictionary|mapping)"):
+        await hass.services.async_call(DOMAIN, "send_message", [ADDRESS], blocking=True)  # type: ignore[arg-type] - That is the attack.
 
 
 def test_every_problem_has_a_text_whose_placeholders_are_filled() -> None:

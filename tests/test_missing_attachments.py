@@ -111,6 +111,15 @@ async def test_email_goes_without_the_picture_of_a_camera_that_fails(
     await check_missing(hass, standin, {"media_source": CAMERA}, "camera.doorbell", reason)
 
 
+@pytest.mark.usefixtures("doorbell")
+async def test_email_goes_without_speech_of_no_bytes(
+    hass: HomeAssistant, standin: StandIn
+) -> None:
+    """As an engine may return it that has nothing to say."""
+    item = {"media_source": "media-source://tts/tts.voice?message=Hush"}
+    await check_missing(hass, standin, item, "tts.voice?message=Hush", "nothing was returned")
+
+
 @pytest.mark.parametrize("found", [RuntimeError("boom"), asyncio.CancelledError(), None, "text", 7])
 @pytest.mark.parametrize("item", [CAMERA, f"{LOCAL}/x.mp4"])
 async def test_email_goes_without_what_another_integration_fails_to_return(

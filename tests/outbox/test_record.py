@@ -149,3 +149,11 @@ def test_another_version_is_not_guessed_at(line: bytes) -> None:
     """A head that is whole, but says something else, is not taken for a message."""
     with pytest.raises(DamagedError, match="another version"):
         read(file_saying(line))
+
+
+def test_halves_of_characters_of_earlier_versions_can_be_shown() -> None:
+    """JSON cannot say them, and Home Assistant's frontend is told in JSON."""
+    half = "Door\ud83d"
+    line = values(title=half, to=[half], missing=[[half, half]])
+    record, _ = read(file_saying(line))
+    assert (record.title, record.to, record.missing) == ("Door?", ("Door?",), (("Door?", "Door?"),))

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 from functools import partial
 import time
-from typing import Any
+from typing import Any, BinaryIO
 
 from hypothesis import example, given, settings, strategies as st
 import pytest
@@ -14,6 +14,7 @@ from custom_components.outlook_smtp.account import _create_tls_context
 from custom_components.outlook_smtp.auth.errors import read_error
 from custom_components.outlook_smtp.delivery.secrets import Secrets
 from custom_components.outlook_smtp.message.letter import Priority
+from custom_components.outlook_smtp.outbox.item import Item
 from custom_components.outlook_smtp.outbox.queue import Queue
 from custom_components.outlook_smtp.smtp import wire
 from custom_components.outlook_smtp.smtp.account import Server
@@ -317,6 +318,28 @@ async def test_urgency_while_the_connection_is_made_holds_to_the_end(
         await add(queue, 1)
         await until(lambda: standin.connections)
         await courier.flush()
+        await until(lambda: not queue.items)
+    assert (numbers(standin), standin.connections) == ([1], 2)
+
+
+async def test_urgency_while_the_message_is_read_holds_to_the_end(
+    standin: StandIn, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message that the urgent one waits for has not even reached the connection."""
+    monkeypatch.setattr(wire, "URGENT_PATIENCE", 0.5)
+    standin.script_next(Script(stall=Step.FINAL))
+    opens = queue.open_content
+    async with running(courier_on(standin, queue, schedule=unpaced(), timeout=60.0)) as courier:
+
+        async def open_content(item: Item) -> BinaryIO | None:
+            """Open the file of a message, and be urged meanwhile the first time."""
+            file = await opens(item)
+            if not standin.connections:
+                courier.hurry()
+            return file
+
+        monkeypatch.setattr(queue, "open_content", open_content)
+        await add(queue, 1)
         await until(lambda: not queue.items)
     assert (numbers(standin), standin.connections) == ([1], 2)
 

@@ -219,6 +219,7 @@ class Courier:
     async def _try(self, item: Item) -> None:
         """Take one message to the server, and let no trouble with it keep the others."""
         self._queue.under_way = item
+        self._sessions.take_time()
         self._present = tuple(self._queue.items)
         self._asked_again = False
         try:

@@ -156,12 +156,19 @@ def _build(values: dict[str, Any]) -> Record:
             str(values["sender"]), tuple(map(str, recipients)), values["utf8"] is True
         ),
         message_id=str(values["message_id"]),
-        title=str(values["title"]),
-        to=tuple(map(str, values["to"])),
+        title=_readable(values["title"]),
+        to=tuple(map(_readable, values["to"])),
         created=created,
         size=int(values["size"]),
         digest=str(values["digest"]),
         hidden=tuple(map(str, values.get("hidden", ()))),
-        missing=tuple((str(name), str(why)) for name, why in values.get("missing", ())),
+        missing=tuple(
+            (_readable(name), _readable(why)) for name, why in values.get("missing", ())
+        ),
         split_from=str(values.get("split_from", "")),
     )
+
+
+def _readable(value: object) -> str:
+    """Return a text for people, without the halves of characters that earlier versions kept."""
+    return str(value).encode(errors="replace").decode()

@@ -46,7 +46,6 @@ class SessionKeeper:
             OSError: If the content cannot be read.
 
         """
-        self._is_hurried = False
         session = await self._take_usable()
         renewed = False
         while True:
@@ -67,6 +66,10 @@ class SessionKeeper:
                 careful = careful or lost or (died and not session.has_fallen_back)
             await self.close()
             session = None
+
+    def take_time(self) -> None:
+        """Let the next message take its time, whatever the one before had to."""
+        self._is_hurried = False
 
     def hurry(self) -> None:
         """Break off the wait for a reply soon, if it takes long: somebody is waiting.
