@@ -112,9 +112,7 @@ async def test_email_goes_without_the_picture_of_a_camera_that_fails(
 
 
 @pytest.mark.usefixtures("doorbell")
-async def test_email_goes_without_speech_of_no_bytes(
-    hass: HomeAssistant, standin: StandIn
-) -> None:
+async def test_email_goes_without_speech_of_no_bytes(hass: HomeAssistant, standin: StandIn) -> None:
     """As an engine may return it that has nothing to say."""
     item = {"media_source": "media-source://tts/tts.voice?message=Hush"}
     await check_missing(hass, standin, item, "tts.voice?message=Hush", "nothing was returned")

@@ -162,9 +162,7 @@ def _build(values: dict[str, Any]) -> Record:
         size=int(values["size"]),
         digest=str(values["digest"]),
         hidden=tuple(map(str, values.get("hidden", ()))),
-        missing=tuple(
-            (_readable(name), _readable(why)) for name, why in values.get("missing", ())
-        ),
+        missing=tuple((_readable(name), _readable(why)) for name, why in values.get("missing", ())),
         split_from=str(values.get("split_from", "")),
     )
 
