@@ -40,6 +40,7 @@ from .standin import Identity, StandIn
 
 ADDRESS = "me@outlook.com"
 PASSWORD = "right-password"
+LONGEST_NAME = 200  # Of what one input contributes to the name of a test.
 
 collect_ignore = ["e2e"]  # These need a browser: scripts/e2e runs them, with fixtures of their own.
 
@@ -47,6 +48,18 @@ collect_ignore = ["e2e"]  # These need a browser: scripts/e2e runs them, with fi
 def pytest_xdist_auto_num_workers() -> int:
     """Start half again as many workers as there are processors: a third of the time tests wait."""
     return (os.process_cpu_count() or 1) * 3 // 2
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name a test by the length of a long input: a name of 10 MB costs seconds each time it is told.
+
+    Args:
+        val: The input.
+        argname: The name of the argument that it is for.
+    """
+    if isinstance(val, str | bytes) and len(val) > LONGEST_NAME:
+        return f"{argname} of {len(val)}"
+    return None
 
 
 @pytest.hookimpl(wrapper=True)
