@@ -152,7 +152,6 @@ async def test_text_and_html_have_a_limit(action: Action, standin: StandIn, fiel
     assert body.get_content().strip() == "x" * 10 * MB
 
 
-@pytest.mark.parametrize("field", ["to", "cc", "bcc", "reply_to"])
 @pytest.mark.parametrize(
     ("value", "problem"),
     [
@@ -164,16 +163,17 @@ async def test_text_and_html_have_a_limit(action: Action, standin: StandIn, fiel
     ],
 )
 async def test_addresses_are_counted_before_they_are_read(
-    action: Action, field: str, value: Any, problem: str
+    action: Action, value: Any, problem: str
 ) -> None:
     """Ten megabytes of them take no memory."""
-    data = {"entity_id": ME, "message": "x", field: value}
-    tracemalloc.start()
-    await action.call(SEND, data)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert action.problem == problem
-    assert peak < 5 * MB
+    for field in ("to", "cc", "bcc", "reply_to"):
+        data = {"entity_id": ME, "message": "x", field: value}
+        tracemalloc.start()
+        await action.call(SEND, data)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert action.problem == problem, field
+        assert peak < 5 * MB, field
 
 
 def steps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
