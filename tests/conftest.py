@@ -35,6 +35,7 @@ from custom_components.outlook_smtp.const import (
     DOMAIN,
     SUBENTRY_RECIPIENT,
 )
+from custom_components.outlook_smtp.outbox.schedule import Pace
 from custom_components.outlook_smtp.smtp.account import SERVERS, AccountKind, Security, Server
 
 from .standin import Identity, StandIn
@@ -167,6 +168,12 @@ def entry(hass: HomeAssistant, storage: Path, account_data: dict[str, Any]) -> M
     )
     entry.add_to_hass(hass)
     return entry
+
+
+@pytest.fixture
+def no_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let any number of messages go in a minute: one account serves many examples in a test."""
+    monkeypatch.setattr(Pace, "take", lambda _pace, _now: None)
 
 
 @pytest.fixture
