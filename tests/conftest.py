@@ -64,7 +64,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Name a test by the length of a long input: a name of 10 MB costs seconds each time it is told.
+    """Name a test by the length of a long input: a name of 10 MB costs seconds whenever it is told.
 
     Args:
         val: The input.

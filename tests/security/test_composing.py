@@ -38,8 +38,7 @@ def longest_stretch(fields: dict[str, Any]) -> float:
         """Note the end of a stretch."""
         nonlocal longest, last
         before, last = last, now()
-        if last - before > longest:
-            longest = last - before
+        longest = max(longest, last - before)
 
     gc.freeze()  # The whole of the tests is not gone through for garbage.
     sys.setprofile(note)
