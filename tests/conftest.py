@@ -1,6 +1,7 @@
 """What all tests share: a stand-in for Microsoft's server, and an account on it."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 import os
 from pathlib import Path
@@ -34,12 +35,15 @@ from custom_components.outlook_smtp.const import (
     DOMAIN,
     SUBENTRY_RECIPIENT,
 )
+from custom_components.outlook_smtp.outbox.schedule import Pace
 from custom_components.outlook_smtp.smtp.account import SERVERS, AccountKind, Security, Server
 
 from .standin import Identity, StandIn
 
 ADDRESS = "me@outlook.com"
 PASSWORD = "right-password"
+LONG_FILES = {"test_crash.py", "test_sign_in_secrets.py", "test_whole.py"}
+LONGEST_NAME = 200  # Of what one input contributes to the name of a test.
 
 collect_ignore = ["e2e"]  # These need a browser: scripts/e2e runs them, with fixtures of their own.
 
@@ -47,6 +51,28 @@ collect_ignore = ["e2e"]  # These need a browser: scripts/e2e runs them, with fi
 def pytest_xdist_auto_num_workers() -> int:
     """Start half again as many workers as there are processors: a third of the time tests wait."""
     return (os.process_cpu_count() or 1) * 3 // 2
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that no worker is left alone with it in the end.
+
+    The files of one long test come first, then those with the most tests.
+    """
+    tests = Counter(item.path for item in items)
+    items.sort(key=lambda item: (item.path.name not in LONG_FILES, -tests[item.path]))
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name a test by the length of a long input: a name of 10 MB costs seconds whenever it is told.
+
+    Args:
+        val: The input.
+        argname: The name of the argument that it is for.
+    """
+    if isinstance(val, str | bytes) and len(val) > LONGEST_NAME:
+        return f"{argname} of {len(val)}"
+    return None
 
 
 @pytest.hookimpl(wrapper=True)
@@ -142,6 +168,12 @@ def entry(hass: HomeAssistant, storage: Path, account_data: dict[str, Any]) -> M
     )
     entry.add_to_hass(hass)
     return entry
+
+
+@pytest.fixture
+def no_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let any number of messages go in a minute: one account serves many examples in a test."""
+    monkeypatch.setattr(Pace, "take", lambda _pace, _now: None)
 
 
 @pytest.fixture

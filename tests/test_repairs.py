@@ -11,7 +11,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
-from custom_components.outlook_smtp import account_repair
+from custom_components.outlook_smtp import account_repair, mailer as mailer_module
 from custom_components.outlook_smtp.const import DOMAIN
 from custom_components.outlook_smtp.foreign_text import quote
 from custom_components.outlook_smtp.issues import (
@@ -233,7 +233,11 @@ async def test_dialog_does_not_wait_for_ever(
 
 
 async def test_message_that_comes_meanwhile_is_no_answer(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, repair: Repair
+    hass: HomeAssistant,
+    account: MockConfigEntry,
+    standin: StandIn,
+    repair: Repair,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The dialog waits for what becomes of one."""
     await refuse(hass, standin, account, "suspended")
@@ -243,6 +247,7 @@ async def test_message_that_comes_meanwhile_is_no_answer(
     before = len(standin.sessions)
     submitting = hass.async_create_task(repair.submit())
     await until(lambda: "MAIL" in str(standin.sessions[before:]))
+    monkeypatch.setattr(mailer_module, "PATIENCE", 0.5)
     sending = hass.async_create_task(mailer.send(letter("Second")))
     await until(lambda: len(mailer.queue.items) == 2)
     assert not submitting.done()

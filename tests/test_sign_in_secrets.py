@@ -144,6 +144,7 @@ async def use(
     ear.hear_account(entry)
 
 
+@pytest.mark.usefixtures("no_pace")
 async def test_a_code_and_all_that_follows_stay_secret(
     hass: HomeAssistant, open_code: Any, identity: Identity, standin: StandIn, ear: Ear
 ) -> None:
@@ -178,7 +179,7 @@ async def test_a_code_and_all_that_follows_stay_secret(
     assert len(identity.issued) > 20
 
 
-@pytest.mark.usefixtures("credentials", "current_request_with_host")
+@pytest.mark.usefixtures("credentials", "current_request_with_host", "no_pace")
 async def test_the_browser_and_all_that_follows_stay_secret(
     hass: HomeAssistant, open_browser: Open, identity: Identity, standin: StandIn, ear: Ear
 ) -> None:

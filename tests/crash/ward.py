@@ -20,7 +20,7 @@ from .victim import Order
 
 PROJECT: Final = Path(__file__).parents[2]
 PATIENCE: Final = 20.0  # Seconds until something has to be heard.
-GRACE: Final = 1.0  # Seconds after which a victim is killed though its moment has not come.
+GRACE: Final = 1.0  # Seconds after which a victim is killed that may never see its moment.
 
 # What a victim can be doing, what matters more first.
 PHASES: Final = (
@@ -182,7 +182,7 @@ class Ward:
             life.hear(event)
             if event.startswith("dead"):
                 return life
-            if event.startswith("ready"):
+            if event.startswith("ready") and not order.halt:
                 deadline = time.monotonic() + GRACE
             if moment.has_come(event):
                 break

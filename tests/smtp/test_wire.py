@@ -127,7 +127,7 @@ def hear_byte_by_byte(session: Session) -> None:
 
 
 @settings(
-    max_examples=120,
+    max_examples=60,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

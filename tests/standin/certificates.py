@@ -61,12 +61,23 @@ class Authority:
     def __init__(self) -> None:
         """Make the authority and write its certificate to a file."""
         self._ca = trustme.CA()
+        self._contexts: dict[Certificate, ssl.SSLContext] = {}
         folder = TemporaryDirectory(prefix="outlook-standin-")
         atexit.register(folder.cleanup)
         self.file = Path(folder.name) / "ca.pem"
         self._ca.cert_pem.write_to_path(str(self.file))
 
     def server_context(self, certificate: Certificate) -> ssl.SSLContext:
+        """Return the server's side of TLS; a key is made once, not for each of many servers."""
+        if certificate not in self._contexts:
+            self._contexts[certificate] = self._build(certificate)
+        return self._contexts[certificate]
+
+    def client_context(self) -> ssl.SSLContext:
+        """Build a client's side of TLS that trusts this authority and nobody else."""
+        return ssl.create_default_context(cafile=self.file)
+
+    def _build(self, certificate: Certificate) -> ssl.SSLContext:
         """Build the server's side of TLS."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.sslobject_class = OutspokenTLS
@@ -79,10 +90,6 @@ class Authority:
                 context.minimum_version = ssl.TLSVersion.TLSv1
                 context.maximum_version = ssl.TLSVersion.TLSv1_1
         return context
-
-    def client_context(self) -> ssl.SSLContext:
-        """Build a client's side of TLS that trusts this authority and nobody else."""
-        return ssl.create_default_context(cafile=self.file)
 
     def _issue(self, certificate: Certificate) -> trustme.Blob:
         """Return the key and the signed certificate asked for."""
