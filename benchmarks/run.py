@@ -14,7 +14,7 @@ import sys
 import tempfile
 from typing import Final
 
-from tests.standin import blocked_port, closed_port
+from tests.fake_microsoft import blocked_port, closed_port
 
 from . import BenchError, line, server
 from .measure import Figures, measure_import, summarize

@@ -154,12 +154,12 @@ class Ours(Integration):
 
     async def open(self) -> None:
         """Set it up, and wait until the check that follows has ended."""
-        pace = schedule.Pace
-        schedule.Pace = lambda: pace(per_minute=0)  # type: ignore[assignment,misc]
+        rate_limiter = schedule.RateLimiter
+        schedule.RateLimiter = lambda: rate_limiter(per_minute=0)  # type: ignore[assignment,misc]
         options = {"max_messages": 10_000, "max_size": 10_000}
         entry = await self.start(DOMAIN, data=account(self.port), options=options)
         self.mailer = entry.runtime_data.mailer
-        while entry.runtime_data.data.connected is None:  # noqa: ASYNC110 - It has no event.
+        while entry.runtime_data.coordinator.data.connected is None:  # noqa: ASYNC110 - It has no event.
             await asyncio.sleep(LOOK_EVERY)
         await asyncio.sleep(CHECK_ENDS)
 
@@ -177,11 +177,11 @@ class Ours(Integration):
 
     async def queue(self, count: int) -> None:
         """Send what waits in the outbox."""
-        await self.mailer.courier.stop()
+        await self.mailer.worker.stop()
         await self.fill(count)
-        assert len(self.mailer.queue.items) == count
+        assert len(self.mailer.queue.waiting) == count
         async with self.meter:
-            await self.mailer.courier.start()
+            await self.mailer.worker.start()
             await self.await_empty()
 
     async def fill(self, count: int) -> None:
@@ -190,7 +190,7 @@ class Ours(Integration):
 
     async def await_empty(self) -> None:
         """Wait until no message waits; whether they were sent, the count at the server tells."""
-        while self.mailer.queue.items:  # noqa: ASYNC110 - It has no event.
+        while self.mailer.queue.waiting:  # noqa: ASYNC110 - It has no event.
             await asyncio.sleep(LOOK_EVERY)
 
 

@@ -2,17 +2,17 @@
 
 from typing import Final
 
-from tests.standin import Script, StandIn
+from tests.fake_microsoft import FakeServer, Script
 
 from . import ADDRESS, PASSWORD
 
-SERVERS: Final[list[StandIn]] = []
+SERVERS: Final[list[FakeServer]] = []
 
 
 def start() -> tuple[list[int], str]:
     """Start two, the second one without CHUNKING; return their ports and their authority."""
     for without in ((), ("CHUNKING",)):
-        server = StandIn()
+        server = FakeServer()
         server.script = Script(without=without)
         server.add_mailbox(ADDRESS, PASSWORD)
         server.start()

@@ -12,8 +12,8 @@ from typing import Final
 from zipfile import ZipFile
 
 from scripts._package import build_zip
+from tests.fake_microsoft import FakeServer, Identity, closed_port
 from tests.live_home_assistant import LiveHomeAssistant, complaints
-from tests.standin import Identity, StandIn, closed_port
 
 from .api import USER, Api, RestartError
 from .console import DemoError, detail, step
@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> None:
         shutil.rmtree(folder, ignore_errors=True)
     new = not folder.exists()
     with ExitStack() as stack:
-        server = stack.enter_context(StandIn(mail_port))
+        server = stack.enter_context(FakeServer(mail_port))
         server.add_mailbox(ADDRESS, PASSWORD)
         identity = stack.enter_context(Identity(server)) if options.sign_in else None
         if identity:
@@ -90,7 +90,7 @@ def _install_package(folder: Path) -> None:
         archive.extractall(target)
 
 
-def _stay_up(home: LiveHomeAssistant, api: Api, server: StandIn) -> None:
+def _stay_up(home: LiveHomeAssistant, api: Api, server: FakeServer) -> None:
     """Let a person click around until Ctrl-C."""
     step("All works. Now it is yours, until Ctrl-C:")
     detail(f"Home Assistant   {home.url}/mail-demo   user {USER}, password {USER}")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tests.standin import Received
+from tests.fake_microsoft import Received
 
 HEADERS: Final = ("From", "To", "Cc", "Subject", "Importance", "Reply-To")
 

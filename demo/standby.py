@@ -5,7 +5,7 @@ from queue import Empty, SimpleQueue
 import threading
 from typing import Final
 
-from tests.standin import CATALOGUE, IMAP_GREETING, Script, StandIn
+from tests.fake_microsoft import CATALOGUE, IMAP_GREETING, FakeServer, Script
 
 from .api import Api
 from .console import DemoError, detail, show_email, show_state
@@ -43,7 +43,7 @@ def read_keyboard() -> SimpleQueue[str]:
     return lines
 
 
-def stand_by(api: Api, server: StandIn, typed: SimpleQueue[str]) -> None:
+def stand_by(api: Api, server: FakeServer, typed: SimpleQueue[str]) -> None:
     """Print what arrives and changes, and do what is typed, until Home Assistant ends."""
     shown = None
     while True:
@@ -63,7 +63,7 @@ def stand_by(api: Api, server: StandIn, typed: SimpleQueue[str]) -> None:
                     api.call("button.press", {"entity_id": CHECK})
 
 
-def _obey(server: StandIn, command: str, name: str) -> bool:
+def _obey(server: FakeServer, command: str, name: str) -> bool:
     """Do what is typed, and return whether the account is to be checked."""
     match command:
         case "stop":

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from tests.fake_microsoft import FakeServer, Identity, Received
 from tests.live_home_assistant import LiveHomeAssistant
-from tests.standin import Identity, Received, StandIn
 
 from .api import Api
 from .console import DemoError, detail, show_email, show_state, step
@@ -24,7 +24,7 @@ TO_FAMILY: Final = "notify.family"
 class Story:
     """Does what a newcomer would do, and checks what comes of it."""
 
-    def __init__(self, api: Api, home: LiveHomeAssistant, server: StandIn) -> None:
+    def __init__(self, api: Api, home: LiveHomeAssistant, server: FakeServer) -> None:
         """Use a Home Assistant that is up and a server that listens."""
         self._api = api
         self._server = server

@@ -1,4 +1,4 @@
-"""What all tests share: a stand-in for Microsoft's server, and an account on it."""
+"""What all tests share: a fake of Microsoft's server, and an account on it."""
 
 import asyncio
 from collections import Counter
@@ -24,7 +24,7 @@ from homeassistant.helpers.storage import STORAGE_DIR
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.outlook_smtp import sign_in
+from custom_components.outlook_smtp import token_store
 from custom_components.outlook_smtp.auth.device_code import await_sign_in, request_code
 from custom_components.outlook_smtp.auth.tokens import Token
 from custom_components.outlook_smtp.const import (
@@ -35,10 +35,10 @@ from custom_components.outlook_smtp.const import (
     DOMAIN,
     SUBENTRY_RECIPIENT,
 )
-from custom_components.outlook_smtp.outbox.schedule import Pace
+from custom_components.outlook_smtp.outbox.schedule import RateLimiter
 from custom_components.outlook_smtp.smtp.account import SERVERS, AccountKind, Security, Server
 
-from .standin import Identity, StandIn
+from .fake_microsoft import FakeServer, Identity
 
 ADDRESS = "me@outlook.com"
 PASSWORD = "right-password"
@@ -64,7 +64,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Name a test by the length of a long input: a name of 10 MB costs seconds whenever it is told.
+    """Name a test by the length of a long input: a name of 10 MB costs seconds each time.
 
     Args:
         val: The input.
@@ -124,9 +124,9 @@ def _custom_integrations(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture
-def standin(socket_enabled: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
-    """Run a stand-in with one mailbox, in the place of Microsoft's servers, and trust it."""
-    with StandIn() as server:
+def fake_server(socket_enabled: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
+    """Run a fake server with one mailbox, in the place of Microsoft's servers, and trust it."""
+    with FakeServer() as server:
         server.add_mailbox(ADDRESS, PASSWORD)
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(server.ca_file))
         for kind in (AccountKind.PERSONAL, AccountKind.WORK):
@@ -135,14 +135,14 @@ def standin(socket_enabled: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[S
 
 
 @pytest.fixture
-def account_data(standin: StandIn) -> dict[str, Any]:
-    """Return the data of a config entry for the stand-in's mailbox."""
+def account_data(fake_server: FakeServer) -> dict[str, Any]:
+    """Return the data of a config entry for the fake server's mailbox."""
     return {
         CONF_ACCOUNT_KIND: AccountKind.PERSONAL.value,
         CONF_EMAIL: ADDRESS,
         CONF_PASSWORD: PASSWORD,
         CONF_HOST: "127.0.0.1",
-        CONF_PORT: standin.port,
+        CONF_PORT: fake_server.port,
         CONF_SECURITY: Security.STARTTLS.value,
     }
 
@@ -173,7 +173,7 @@ def entry(hass: HomeAssistant, storage: Path, account_data: dict[str, Any]) -> M
 @pytest.fixture
 def no_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let any number of messages go in a minute: one account serves many examples in a test."""
-    monkeypatch.setattr(Pace, "take", lambda _pace, _now: None)
+    monkeypatch.setattr(RateLimiter, "take", lambda _rate_limiter, _now: None)
 
 
 @pytest.fixture
@@ -195,19 +195,19 @@ def storage(hass: HomeAssistant, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def identity(
-    standin: StandIn, storage: Path, monkeypatch: pytest.MonkeyPatch
+    fake_server: FakeServer, storage: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Identity]:
-    """Run the identity platform for the stand-in's mailboxes, in the place of Microsoft's."""
-    with Identity(standin) as platform:
+    """Run the identity platform for the fake server's mailboxes, in the place of Microsoft's."""
+    with Identity(fake_server) as platform:
         platform.interval = 0.01
-        monkeypatch.setattr(sign_in, "AUTHORITY", platform.authority)
+        monkeypatch.setattr(token_store, "AUTHORITY", platform.authority)
         yield platform
 
 
 async def new_token(hass: HomeAssistant, identity: Identity, address: str = ADDRESS) -> Token:
     """Sign in with a code, and return the token."""
     http = async_get_clientsession(hass)
-    application = sign_in.build_application(identity.client_id, "common")
+    application = token_store.build_application(identity.client_id, "common")
     code = await request_code(http, application)
     identity.approve(code.user_code, address)
     return Token.from_answer(await await_sign_in(http, application, code))

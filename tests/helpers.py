@@ -1,4 +1,4 @@
-"""What the tests of the outbox in Home Assistant share: accounts, letters, time and restarts."""
+"""What the tests of the outbox in Home Assistant share: accounts, messages, time and restarts."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -12,21 +12,22 @@ from pytest_homeassistant_custom_component.common import (
     async_fire_time_changed,
 )
 
-from custom_components.outlook_smtp import queues
+from custom_components.outlook_smtp import outboxes
 from custom_components.outlook_smtp.const import DOMAIN
-from custom_components.outlook_smtp.mailer import Mailer, Receipt, Status
-from custom_components.outlook_smtp.message.letter import Letter
+from custom_components.outlook_smtp.mailer import Mailer
 from custom_components.outlook_smtp.message.mailbox import parse_mailboxes
+from custom_components.outlook_smtp.message.outgoing import OutgoingMessage
+from custom_components.outlook_smtp.outbox.receipt import Receipt, Status
 
 from .conftest import until
-from .standin import StandIn
+from .fake_microsoft import FakeServer
 
 ANNA, BERT = "anna@example.com", "bert@example.com"
 
 
-def letter(title: str = "Door", *to: str, text: str = "Somebody rang") -> Letter:
-    """Return a letter, to Anna unless others are named."""
-    return Letter(to=parse_mailboxes(to or (ANNA,), "to"), title=title, text=text)
+def outgoing(title: str = "Door", *to: str, text: str = "Somebody rang") -> OutgoingMessage:
+    """Return a message, to Anna unless others are named."""
+    return OutgoingMessage(to=parse_mailboxes(to or (ANNA,), "to"), title=title, text=text)
 
 
 def mailer_of(entry: MockConfigEntry) -> Mailer:
@@ -42,9 +43,9 @@ def state_of(hass: HomeAssistant, entity_id: str) -> State:
     return state
 
 
-def titles(standin: StandIn) -> list[str]:
+def titles(fake_server: FakeServer) -> list[str]:
     """Return the titles of what a server has received, in order."""
-    return [mail.message["Subject"] for mail in standin.received]
+    return [mail.message["Subject"] for mail in fake_server.received]
 
 
 def folder_of(hass: HomeAssistant, entry: MockConfigEntry) -> Path:
@@ -57,9 +58,9 @@ def waiting_files(hass: HomeAssistant, entry: MockConfigEntry) -> list[Path]:
     return sorted((folder_of(hass, entry) / "waiting").glob("*.msg"))
 
 
-async def put_off(entry: MockConfigEntry, *letters: Letter) -> list[Receipt]:
-    """Send letters that cannot go out now, and return their receipts."""
-    receipts = [await mailer_of(entry).send(each) for each in letters or (letter(),)]
+async def defer(entry: MockConfigEntry, *outgoing_messages: OutgoingMessage) -> list[Receipt]:
+    """Send messages that cannot go out now, and return their receipts."""
+    receipts = [await mailer_of(entry).send(each) for each in outgoing_messages or (outgoing(),)]
     assert {receipt.status for receipt in receipts} == {Status.QUEUED}
     await until(lambda: not mailer_of(entry).queue.under_way)
     return receipts
@@ -68,7 +69,7 @@ async def put_off(entry: MockConfigEntry, *letters: Letter) -> list[Receipt]:
 async def until_empty(entry: MockConfigEntry) -> None:
     """Wait until nothing waits in an account's outbox, and everybody knows."""
     queue = mailer_of(entry).queue
-    await until(lambda: not queue.items and not queue.under_way)
+    await until(lambda: not queue.waiting and not queue.under_way)
 
 
 async def act(hass: HomeAssistant, action: str, **fields: Any) -> None:
@@ -100,15 +101,15 @@ async def settle(hass: HomeAssistant, entry: MockConfigEntry) -> None:
 async def shut_down(hass: HomeAssistant, entry: MockConfigEntry) -> None:
     """Forget all that is not on disk, as the end of Home Assistant does."""
     assert await hass.config_entries.async_unload(entry.entry_id)
-    hass.data.pop(queues._QUEUES)
+    hass.data.pop(outboxes._OUTBOXES)
 
 
 def add_account(
-    hass: HomeAssistant, standin: StandIn, account_data: dict[str, Any], address: str
+    hass: HomeAssistant, fake_server: FakeServer, account_data: dict[str, Any], address: str
 ) -> MockConfigEntry:
-    """Return another account, on a stand-in of its own or a shared one, not yet set up."""
-    standin.add_mailbox(address, account_data["password"])
-    data = account_data | {"email": address, "port": standin.port}
+    """Return another account, on a fake server of its own or a shared one, not yet set up."""
+    fake_server.add_mailbox(address, account_data["password"])
+    data = account_data | {"email": address, "port": fake_server.port}
     entry = MockConfigEntry(domain=DOMAIN, title=address, unique_id=address, data=data)
     entry.add_to_hass(hass)
     return entry

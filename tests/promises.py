@@ -16,7 +16,7 @@ LONGEST_HOLD: Final = 86_400.0
 LOCK_HOURS: Final = [4, 8, 16, 24, 24]  # Between tries of a locked account.
 MAX_AUTH_FAILURES: Final = 10
 MAX_LOST_ANSWERS: Final = 5
-MAX_SETBACKS: Final = 3
+MAX_DEFERRALS: Final = 3
 KEEP_FAILED: Final = 604_800.0
 
 # How long anyone waits for a server, in seconds.

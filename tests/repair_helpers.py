@@ -17,8 +17,8 @@ from custom_components.outlook_smtp.const import DOMAIN
 from custom_components.outlook_smtp.issues import issue_id_of
 
 from .conftest import ADDRESS
-from .helpers import letter, put_off
-from .standin import CATALOGUE, Script, StandIn
+from .fake_microsoft import CATALOGUE, FakeServer, Script
+from .helpers import defer, outgoing
 from .test_repository import INTEGRATION, read_json
 
 ISSUES: dict[str, Any] = read_json(INTEGRATION / "translations" / "en.json")["issues"]
@@ -44,13 +44,13 @@ def raised(hass: HomeAssistant) -> list[str]:
     )
 
 
-async def crowd(hass: HomeAssistant, entry: MockConfigEntry, standin: StandIn) -> None:
+async def crowd(hass: HomeAssistant, entry: MockConfigEntry, fake_server: FakeServer) -> None:
     """Let two messages wait for a server that is away, which is as many as may."""
     options = {"max_messages": 2, "max_size": 1}
     hass.config_entries.async_update_entry(entry, options=options)
     await hass.async_block_till_done(wait_background_tasks=True)
-    standin.stop()
-    await put_off(entry, letter("First"), letter("Second"))
+    fake_server.stop()
+    await defer(entry, outgoing("First"), outgoing("Second"))
 
 
 def placeholders(issue: ir.IssueEntry | None) -> dict[str, str]:

@@ -129,7 +129,7 @@ def test_a_row_shows_what_was_measured() -> None:
     ]
 
 
-def test_targets_are_judged_where_the_line_counts_for_more_than_the_processor() -> None:
+def test_targets_are_escalated_where_the_line_counts_for_more_than_the_processor() -> None:
     """Round trips and ratios are judged from 100 ms on, 20 MB and the start in any case."""
     judged = {target.what: target.reached for target in report.targets(_results())}
 

@@ -27,8 +27,8 @@ from pytest_homeassistant_custom_component.common import (
 )
 
 from .conftest import ADDRESS, until
-from .helpers import ANNA, BERT, act, letter, mailer_of, put_off, state_of, until_empty
-from .standin import CATALOGUE, Received, Script, StandIn, Step
+from .fake_microsoft import CATALOGUE, FakeServer, Received, Script, Step
+from .helpers import ANNA, BERT, act, defer, mailer_of, outgoing, state_of, until_empty
 
 ROOT: Final = Path(__file__).parent.parent
 FOLDER: Final = ROOT / "blueprints" / "automation" / "outlook_smtp"
@@ -78,14 +78,14 @@ class House:
         self,
         hass: HomeAssistant,
         account: MockConfigEntry,
-        standin: StandIn,
+        fake_server: FakeServer,
         freezer: FrozenDateTimeFactory,
     ) -> None:
         """Count the mails that the automation sends."""
         self.hass = hass
         self.account = account
         self.queue = mailer_of(account).queue
-        self.standin = standin
+        self.fake_server = fake_server
         self.freezer = freezer
         self.sends = 0
         hass.bus.async_listen(EVENT_CALL_SERVICE, self._note)
@@ -120,21 +120,21 @@ class House:
         for _ in range(3):
             for _ in range(50):
                 await asyncio.sleep(0)
-            await until(lambda: len(self.standin.received) >= self.sends)
+            await until(lambda: len(self.fake_server.received) >= self.sends)
             await until(lambda: not self.queue.under_way)
 
     async def mails(self, count: int) -> list[Received]:
         """Return the mails that have arrived: exactly so many, and no other was tried."""
         await self.rest()
-        assert len(self.standin.received) == self.sends == count
-        return list(self.standin.received)
+        assert len(self.fake_server.received) == self.sends == count
+        return list(self.fake_server.received)
 
 
 @pytest.fixture
 async def house(
     hass: HomeAssistant,
     account: MockConfigEntry,
-    standin: StandIn,
+    fake_server: FakeServer,
     freezer: FrozenDateTimeFactory,
     caplog: pytest.LogCaptureFixture,
 ) -> AsyncIterator[House]:
@@ -142,7 +142,7 @@ async def house(
     # The frozen clock is another one: what was to happen in some time happens now.
     async_fire_time_changed(hass)
     await hass.async_block_till_done(wait_background_tasks=True)
-    yield House(hass, account, standin, freezer)
+    yield House(hass, account, fake_server, freezer)
     if hass.states.get("automation.test"):
         await hass.services.async_call(
             "automation", "turn_off", {"entity_id": "automation.test"}, blocking=True
@@ -582,7 +582,7 @@ async def test_digest_on_its_days_with_all_inputs(house: House) -> None:
     received = []
     for _ in range(7):
         await house.pass_time(minutes=31)
-        received.append(len(house.standin.received))
+        received.append(len(house.fake_server.received))
         await house.pass_time(hours=23, minutes=29)
     assert received == [0, 0, 0, 1, 1, 1, 2]
     mail = (await house.mails(2))[0]
@@ -604,10 +604,10 @@ PHONE: Final = {
 }
 
 
-def trouble_at_sign_in(standin: StandIn) -> None:
+def trouble_at_sign_in(fake_server: FakeServer) -> None:
     """Let the server refuse to let the account in."""
     row = next(row for row in CATALOGUE if row.name == "tenant_disabled")
-    standin.mailboxes[ADDRESS].script = Script.for_row(row)
+    fake_server.mailboxes[ADDRESS].script = Script.for_row(row)
 
 
 def told(calls: list[ServiceCall]) -> list[str]:
@@ -622,11 +622,11 @@ def phone(hass: HomeAssistant) -> list[ServiceCall]:
 
 
 async def test_trouble_is_told_once_and_so_is_its_end(
-    house: House, standin: StandIn, phone: list[ServiceCall]
+    house: House, fake_server: FakeServer, phone: list[ServiceCall]
 ) -> None:
     """After ten minutes, with the problem in words and the server's reply."""
     await house.automate("mail_trouble", **TROUBLE, tell=[PHONE])
-    trouble_at_sign_in(standin)
+    trouble_at_sign_in(fake_server)
     await house.pass_time(minutes=31)
     await until(lambda: house.hass.states.is_state(CONNECTION, "off"))
     await house.pass_time(minutes=9)
@@ -640,7 +640,7 @@ async def test_trouble_is_told_once_and_so_is_its_end(
     await house.pass_time(minutes=5)
     assert len(phone) == 1
 
-    standin.mailboxes[ADDRESS].script = Script()
+    fake_server.mailboxes[ADDRESS].script = Script()
     await house.pass_time(minutes=31)
     await until(lambda: house.hass.states.is_state(CONNECTION, "on"))
     await house.rest()
@@ -651,14 +651,14 @@ async def test_trouble_is_told_once_and_so_is_its_end(
 
 
 async def test_short_trouble_is_not_told(
-    house: House, standin: StandIn, phone: list[ServiceCall]
+    house: House, fake_server: FakeServer, phone: list[ServiceCall]
 ) -> None:
     """What is over within one's patience is never mentioned, nor is its end."""
     await house.automate("mail_trouble", **TROUBLE, tell=[PHONE], minutes_off=60)
-    trouble_at_sign_in(standin)
+    trouble_at_sign_in(fake_server)
     await house.pass_time(minutes=31)
     await until(lambda: house.hass.states.is_state(CONNECTION, "off"))
-    standin.mailboxes[ADDRESS].script = Script()
+    fake_server.mailboxes[ADDRESS].script = Script()
     await house.pass_time(minutes=31)
     await until(lambda: house.hass.states.is_state(CONNECTION, "on"))
     await house.pass_time(hours=2)
@@ -666,12 +666,12 @@ async def test_short_trouble_is_not_told(
 
 
 async def test_mail_that_waits_is_told_and_the_end_of_it_all_once(
-    house: House, standin: StandIn, phone: list[ServiceCall]
+    house: House, fake_server: FakeServer, phone: list[ServiceCall]
 ) -> None:
     """Two troubles that end together have one end, even though the account is loaded anew."""
     await house.automate("mail_trouble", **TROUBLE, tell=[PHONE], minutes_off=5, minutes_waiting=20)
-    trouble_at_sign_in(standin)
-    await put_off(house.account)
+    trouble_at_sign_in(fake_server)
+    await defer(house.account)
     await until(lambda: house.hass.states.is_state(CONNECTION, "off"))
     for _ in range(25):
         await house.pass_time(minutes=1)
@@ -681,7 +681,7 @@ async def test_mail_that_waits_is_told_and_the_end_of_it_all_once(
     )
     assert state_of(house.hass, "automation.test").attributes["current"] == 1
 
-    standin.mailboxes[ADDRESS].script = Script()
+    fake_server.mailboxes[ADDRESS].script = Script()
     assert await house.hass.config_entries.async_reload(house.account.entry_id)
     await until(lambda: house.hass.states.is_state(CONNECTION, "on"))
     await act(house.hass, "flush_outbox")
@@ -693,39 +693,39 @@ async def test_mail_that_waits_is_told_and_the_end_of_it_all_once(
 
 
 async def test_refused_mail_is_told_and_sent_mail_is_not(
-    house: House, standin: StandIn, phone: list[ServiceCall]
+    house: House, fake_server: FakeServer, phone: list[ServiceCall]
 ) -> None:
     """Each refusal is told with the server's words and who does not get the mail."""
     await house.automate("mail_trouble", **TROUBLE, tell=[PHONE])
-    await mailer_of(house.account).send(letter())
-    standin.script = Script(replies={Step.FINAL: REFUSAL})
+    await mailer_of(house.account).send(outgoing())
+    fake_server.script = Script(replies={Step.FINAL: REFUSAL})
     for to in (ANNA, BERT):
         with pytest.raises(HomeAssistantError, match="Not like this"):
-            await mailer_of(house.account).send(letter("Door", to))
+            await mailer_of(house.account).send(outgoing("Door", to))
     await house.rest()
     assert told(phone) == ["failed: A mail was refused"] * 2
     assert [call.data["message"] for call in phone] == [
         f"To {ANNA}: {REFUSAL}",
         f"To {BERT}: {REFUSAL}",
     ]
-    standin.script = Script()
+    fake_server.script = Script()
     assert await house.hass.config_entries.async_reload(house.account.entry_id)
     await house.pass_time(hours=1)
     assert len(phone) == 2
 
 
 async def test_mail_that_is_given_up_is_told_with_the_default_way(
-    house: House, standin: StandIn
+    house: House, fake_server: FakeServer
 ) -> None:
     """Without a phone, notifications in Home Assistant tell it; the end is not told if unwanted."""
     notifications = async_mock_service(house.hass, "persistent_notification", "create")
     await house.automate("mail_trouble", **TROUBLE, tell_well=False)
-    trouble_at_sign_in(standin)
-    await put_off(house.account)
+    trouble_at_sign_in(fake_server)
+    await defer(house.account)
     await house.pass_time(hours=1)
     await house.pass_time(hours=48)
     await until(lambda: len(notifications) == 3)
-    standin.mailboxes[ADDRESS].script = Script()
+    fake_server.mailboxes[ADDRESS].script = Script()
     await house.hass.services.async_call(
         "button", "press", {"entity_id": "button.me_outlook_com_check_now"}, blocking=True
     )
@@ -739,10 +739,10 @@ async def test_mail_that_is_given_up_is_told_with_the_default_way(
 
 
 async def test_trouble_from_before_the_start_is_told(
-    house: House, standin: StandIn, phone: list[ServiceCall]
+    house: House, fake_server: FakeServer, phone: list[ServiceCall]
 ) -> None:
     """An automation that finds mail not working tells it, though nothing changes."""
-    trouble_at_sign_in(standin)
+    trouble_at_sign_in(fake_server)
     await house.pass_time(minutes=31)
     await until(lambda: house.hass.states.is_state(CONNECTION, "off"))
     await house.automate("mail_trouble", **TROUBLE, tell=[PHONE])
@@ -752,7 +752,7 @@ async def test_trouble_from_before_the_start_is_told(
 
 
 async def test_account_that_is_not_loaded_is_told(
-    house: House, standin: StandIn, phone: list[ServiceCall]
+    house: House, fake_server: FakeServer, phone: list[ServiceCall]
 ) -> None:
     """Neither a disabled account nor a failed one sends mail."""
     await house.automate("mail_trouble", **TROUBLE, tell=[PHONE])
@@ -764,14 +764,14 @@ async def test_account_that_is_not_loaded_is_told(
 
 
 async def test_trouble_run_by_hand(
-    house: House, standin: StandIn, phone: list[ServiceCall]
+    house: House, fake_server: FakeServer, phone: list[ServiceCall]
 ) -> None:
     """It says how things are, so that one knows to be reached."""
     await house.automate("mail_trouble", **TROUBLE, tell=[PHONE])
     run = ("automation", "trigger", {"entity_id": "automation.test"})
     await house.hass.services.async_call(*run, blocking=True)
-    trouble_at_sign_in(standin)
-    await put_off(house.account)
+    trouble_at_sign_in(fake_server)
+    await defer(house.account)
     await until(lambda: house.hass.states.is_state(CONNECTION, "off"))
     await house.hass.services.async_call(*run, blocking=True)
     assert told(phone) == ["test: Mail works", "test: Mail does not work"]

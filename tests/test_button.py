@@ -10,8 +10,8 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from .conftest import ADDRESS, until
+from .fake_microsoft import CATALOGUE, FakeServer, Script, Step
 from .helpers import mailer_of, state_of, titles, until_empty
-from .standin import CATALOGUE, Script, StandIn, Step
 
 SEND_TEST_MAIL = "button.me_outlook_com_send_test_mail"
 CHECK_NOW = "button.me_outlook_com_check_now"
@@ -25,88 +25,90 @@ async def press(hass: HomeAssistant, button: str) -> None:
 
 @pytest.mark.parametrize("language", ["en", "xx"])
 async def test_test_mail_arrives(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, language: str
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, language: str
 ) -> None:
     """It goes to the mailbox itself, in the language of Home Assistant or else in English."""
     hass.config.language = language
     await press(hass, SEND_TEST_MAIL)
-    (mail,) = standin.received
+    (mail,) = fake_server.received
     assert mail.recipients == (ADDRESS,)
     assert mail.message["Subject"] == "Test mail from Home Assistant"
     assert "mail works" in mail.message.get_content()
 
 
 @pytest.mark.usefixtures("account")
-async def test_test_mail_that_has_to_wait_says_why(hass: HomeAssistant, standin: StandIn) -> None:
+async def test_test_mail_that_has_to_wait_says_why(
+    hass: HomeAssistant, fake_server: FakeServer
+) -> None:
     """It stays in the outbox, and goes out as soon as it can."""
-    standin.script = Script(replies={Step.GREETING: "451 4.7.500 Server busy"})
+    fake_server.script = Script(replies={Step.GREETING: "451 4.7.500 Server busy"})
     with pytest.raises(HomeAssistantError) as caught:
         await press(hass, SEND_TEST_MAIL)
     assert caught.value.translation_key == "test_mail_waits"
     assert "waits in the outbox" in str(caught.value)
     assert "451 4.7.500 Server busy" in str(caught.value)
     assert state_of(hass, "sensor.me_outlook_com_outbox").state == "1"
-    standin.script = Script()
+    fake_server.script = Script()
     await hass.services.async_call("outlook_smtp", "flush_outbox", blocking=True)
-    await standin.async_wait_for_mail()
-    assert titles(standin) == ["Test mail from Home Assistant"]
+    await fake_server.async_wait_for_mail()
+    assert titles(fake_server) == ["Test mail from Home Assistant"]
 
 
 async def test_test_mail_that_waits_without_a_word_of_the_server(
     hass: HomeAssistant,
     account: MockConfigEntry,
-    standin: StandIn,
+    fake_server: FakeServer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Nobody waits for a silent server for long."""
     monkeypatch.setattr("custom_components.outlook_smtp.mailer.PATIENCE", 0.05)
-    standin.script_next(Script(silent=True))
+    fake_server.script_next(Script(silent=True))
     with pytest.raises(HomeAssistantError, match="The server said: -"):
         await press(hass, SEND_TEST_MAIL)
-    standin.hang_up()
-    await until(lambda: mailer_of(account).queue.items[0].tries == 1)
+    fake_server.hang_up()
+    await until(lambda: mailer_of(account).queue.waiting[0].tries == 1)
     await hass.services.async_call("outlook_smtp", "flush_outbox", blocking=True)
     await until_empty(account)
-    assert len(standin.received) == 1
+    assert len(fake_server.received) == 1
 
 
 async def test_refused_test_mail_quotes_the_server(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
     """A refusal is an error in the server's own words, and nothing waits."""
-    standin.script_next(Script(replies={Step.FINAL: "554 5.6.0 Not like this"}))
+    fake_server.script_next(Script(replies={Step.FINAL: "554 5.6.0 Not like this"}))
     with pytest.raises(HomeAssistantError, match="Not like this"):
         await press(hass, SEND_TEST_MAIL)
-    assert not mailer_of(account).queue.items
+    assert not mailer_of(account).queue.waiting
 
 
 async def test_check_updates_the_health(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
     """It connects and signs in, and sends nothing; a failure is an error with its remedy."""
-    connections = standin.connections
+    connections = fake_server.connections
     await press(hass, CHECK_NOW)
-    assert standin.connections == connections + 1
+    assert fake_server.connections == connections + 1
     assert state_of(hass, CONNECTION).state == "on"
     row = next(row for row in CATALOGUE if row.name == "tenant_disabled")
-    standin.mailboxes[ADDRESS].script = Script.for_row(row)
+    fake_server.mailboxes[ADDRESS].script = Script.for_row(row)
     with pytest.raises(HomeAssistantError) as caught:
         await press(hass, CHECK_NOW)
     assert caught.value.translation_key == "smtp_disabled_tenant"
     assert state_of(hass, CONNECTION).state == "off"
     assert state_of(hass, CONNECTION).attributes["server_reply"] in str(caught.value)
-    standin.mailboxes[ADDRESS].script = Script()
+    fake_server.mailboxes[ADDRESS].script = Script()
     await press(hass, CHECK_NOW)
     assert state_of(hass, CONNECTION).state == "on"
-    assert standin.received == []
+    assert fake_server.received == []
 
 
 @pytest.mark.usefixtures("account")
 async def test_failed_check_is_an_error_though_the_sensor_waits_for_a_second_one(
-    hass: HomeAssistant, standin: StandIn
+    hass: HomeAssistant, fake_server: FakeServer
 ) -> None:
     """Who asks is told at once, also of what may pass."""
-    standin.stop()
+    fake_server.stop()
     with pytest.raises(HomeAssistantError, match="refuses connections on port") as caught:
         await press(hass, CHECK_NOW)
     assert caught.value.translation_key == "connection_refused"
@@ -117,24 +119,22 @@ async def test_check_that_meets_the_unforeseen_is_an_error(
     hass: HomeAssistant, account: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A bug does not look like an account that works."""
-    monkeypatch.setattr(
-        account.runtime_data.mailer.courier, "check", AsyncMock(side_effect=KeyError)
-    )
+    monkeypatch.setattr(account.runtime_data.worker, "check", AsyncMock(side_effect=KeyError))
     with pytest.raises(HomeAssistantError) as caught:
         await press(hass, CHECK_NOW)
     assert caught.value.translation_key == "unforeseen"
 
 
 async def test_check_that_outlives_its_account_says_nothing(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
     """The account that was loaded anew has its own checks."""
-    coordinator = account.runtime_data
-    standin.script_next(Script(stall=Step.GREETING))
+    coordinator = account.runtime_data.coordinator
+    fake_server.script_next(Script(stall=Step.GREETING))
     check = asyncio.create_task(coordinator.async_refresh())
-    await until(lambda: standin.open_connections == 1)
+    await until(lambda: fake_server.open_connections == 1)
     assert await hass.config_entries.async_unload(account.entry_id)
-    standin.hang_up()
+    fake_server.hang_up()
     await check
     assert coordinator.data.connected
 

@@ -12,8 +12,8 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from .conftest import ADDRESS
-from .helpers import put_off, state_of
-from .standin import CATALOGUE, Script, StandIn
+from .fake_microsoft import CATALOGUE, FakeServer, Script
+from .helpers import defer, state_of
 
 TEXT: Final = (Path(__file__).parent.parent / "docs" / "dashboard.yaml").read_text("utf-8")
 # https://www.home-assistant.io/dashboards/cards/
@@ -99,14 +99,14 @@ async def test_gauge_ends_at_the_limit(hass: HomeAssistant) -> None:
 
 
 async def test_texts_tell_what_waits_and_why(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
     """They are silent of troubles that there are not, and quote the server when there are."""
     assert "failed in the last week" not in texts(hass)
 
     row = next(row for row in CATALOGUE if row.name == "tenant_disabled")
-    standin.mailboxes[ADDRESS].script = Script.for_row(row)
-    await put_off(account)
+    fake_server.mailboxes[ADDRESS].script = Script.for_row(row)
+    await defer(account)
     await hass.async_block_till_done()
     assert "1 messages" in texts(hass)
     assert texts(hass).count("SMTP switched off for the organization") == 2

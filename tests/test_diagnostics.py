@@ -15,26 +15,26 @@ from pytest_homeassistant_custom_component.components.diagnostics import (
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.outlook_smtp import diagnostics
-from custom_components.outlook_smtp.outbox.delivery import Contact
+from custom_components.outlook_smtp.outbox.events import Attempt
 
 from .conftest import ADDRESS, PASSWORD
-from .helpers import ANNA, letter, mailer_of, put_off
-from .standin import Identity, Script, StandIn, Step
+from .fake_microsoft import FakeServer, Identity, Script, Step
+from .helpers import ANNA, defer, mailer_of, outgoing
 
 
 @pytest.mark.parametrize("refused", [False, True])
 async def test_diagnostics_tell_all_but_secrets(
     hass: HomeAssistant,
     account: MockConfigEntry,
-    standin: StandIn,
+    fake_server: FakeServer,
     hass_client: ClientSessionGenerator,
     refused: bool,
 ) -> None:
     """Health, server and settings are there; password, addresses and names are not."""
     if refused:
         reply = f"550 5.1.8 Access denied, bad outbound sender {ADDRESS}"
-        standin.mailboxes[ADDRESS].script = Script(replies={Step.AUTH: reply})
-        await account.runtime_data.async_refresh()
+        fake_server.mailboxes[ADDRESS].script = Script(replies={Step.AUTH: reply})
+        await account.runtime_data.coordinator.async_refresh()
     assert await async_setup_component(hass, "diagnostics", {})
     told: Any = await get_diagnostics_for_config_entry(hass, hass_client, account)
     assert told["health"]["connected"] is not refused
@@ -48,7 +48,7 @@ async def test_diagnostics_tell_all_but_secrets(
     assert told["versions"]["home_assistant"] == __version__
     assert told["versions"]["aiosmtplib"].startswith("5.")
     assert told["versions"]["integration"]
-    assert told["data"]["port"] == standin.port
+    assert told["data"]["port"] == fake_server.port
     assert told["recipients"] == 1
     for secret in (ADDRESS, PASSWORD, "anna@example.com"):
         assert secret not in str(told)
@@ -57,11 +57,11 @@ async def test_diagnostics_tell_all_but_secrets(
 async def test_diagnostics_of_an_account_that_never_met_its_server(
     hass: HomeAssistant,
     entry: MockConfigEntry,
-    standin: StandIn,
+    fake_server: FakeServer,
     hass_client: ClientSessionGenerator,
 ) -> None:
     """What is not known yet is left open."""
-    standin.stop()
+    fake_server.stop()
     assert await hass.config_entries.async_setup(entry.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
     assert await async_setup_component(hass, "diagnostics", {})
@@ -89,22 +89,22 @@ async def test_diagnostics_of_a_signed_in_account_hold_no_token(
 async def test_diagnostics_of_the_outbox(
     hass: HomeAssistant,
     account: MockConfigEntry,
-    standin: StandIn,
+    fake_server: FakeServer,
     hass_client: ClientSessionGenerator,
 ) -> None:
     """How large, how old, why: of what waits, of what failed and of what holds it all."""
-    standin.script = Script(refuse_recipients={ANNA: f"550 5.1.1 {ANNA} is unknown"})
+    fake_server.script = Script(refuse_recipients={ANNA: f"550 5.1.1 {ANNA} is unknown"})
     with pytest.raises(HomeAssistantError):
-        await mailer_of(account).send(letter("Secret title", text="Secret words"))
+        await mailer_of(account).send(outgoing("Secret title", text="Secret words"))
     reply = "550 5.1.90 Your message can't be sent: 10.20.30.40, daily limit"
-    standin.script = Script(replies={Step.FINAL: reply})
-    await put_off(account, letter("Secret title", text="Secret words"))
-    (waiting,) = mailer_of(account).queue.items
+    fake_server.script = Script(replies={Step.FINAL: reply})
+    await defer(account, outgoing("Secret title", text="Secret words"))
+    (waiting,) = mailer_of(account).queue.waiting
     assert await async_setup_component(hass, "diagnostics", {})
     told: Any = await get_diagnostics_for_config_entry(hass, hass_client, account)
     outbox = told["outbox"]
     assert (outbox["count"], outbox["failed_count"], outbox["oldest_age"]) == (1, 1, 0)
-    assert outbox["bytes"] == outbox["waiting"][0]["size"] == waiting.record.size
+    assert outbox["bytes"] == outbox["waiting"][0]["size"] == waiting.entry.size
     (message,) = outbox["waiting"]
     assert (message["problem"], message["tries"], message["recipients"]) == ("daily_limit", 0, 1)
     assert message["due_in"] == outbox["hold"]["seconds_left"] == pytest.approx(86_400, abs=5)
@@ -115,7 +115,7 @@ async def test_diagnostics_of_the_outbox(
     assert (check["submitting"], check["kind"]) == (False, None)
     assert (refused["kind"], refused["code"], refused["enhanced"]) == ("message", 550, "5.1.1")
     assert (limited["submitting"], limited["kind"]) == (True, "quota")
-    ids = (waiting.spooled.id, waiting.record.message_id)
+    ids = (waiting.spooled.id, waiting.entry.message_id)
     for secret in (ADDRESS, ANNA, "Secret", "10.20.30.40", *ids):
         assert secret not in str(told)
 
@@ -123,25 +123,27 @@ async def test_diagnostics_of_the_outbox(
 async def test_diagnostics_of_an_endless_hold(
     hass: HomeAssistant,
     account: MockConfigEntry,
-    standin: StandIn,
+    fake_server: FakeServer,
     hass_client: ClientSessionGenerator,
 ) -> None:
     """Where nobody knows the end, there is no number."""
     reply = "535 5.7.139 Authentication unsuccessful"
-    standin.mailboxes[ADDRESS].script = Script(replies={Step.AUTH: reply})
-    await put_off(account)
+    fake_server.mailboxes[ADDRESS].script = Script(replies={Step.AUTH: reply})
+    await defer(account)
     assert await async_setup_component(hass, "diagnostics", {})
     told: Any = await get_diagnostics_for_config_entry(hass, hass_client, account)
     assert told["outbox"]["hold"]["seconds_left"] is None
     assert told["outbox"]["waiting"][0]["due_in"] is None
 
 
-async def test_no_more_than_the_last_outcomes(account: MockConfigEntry, standin: StandIn) -> None:
+async def test_no_more_than_the_last_outcomes(
+    account: MockConfigEntry, fake_server: FakeServer
+) -> None:
     """An account that has met its server often remembers the last fifty times."""
-    coordinator = account.runtime_data
+    coordinator = account.runtime_data.coordinator
     for latency in range(60):
-        coordinator._async_on_contact(Contact(None, float(latency), submitting=True))
-    assert [contact.latency for _, contact in coordinator.contacts] == list(range(10, 60))
+        coordinator._async_on_attempt(Attempt(None, float(latency), submitting=True))
+    assert [attempt.latency for _, attempt in coordinator.attempts] == list(range(10, 60))
 
 
 @pytest.mark.parametrize(
@@ -181,7 +183,7 @@ def test_what_is_no_address_is_left() -> None:
 async def test_words_of_the_account_are_hidden_in_those_of_microsoft(
     hass: HomeAssistant,
     entry: MockConfigEntry,
-    standin: StandIn,
+    fake_server: FakeServer,
     hass_client: ClientSessionGenerator,
 ) -> None:
     """The name that signs in, the sender and their domains; an outlook.com stays readable."""
@@ -190,7 +192,7 @@ async def test_words_of_the_account_are_hidden_in_those_of_microsoft(
         entry, data={**entry.data, **names}, options={"sender_address": "alarms@fabrikam.example"}
     )
     reply = r"535 5.7.3 Contoso\Olga (contoso.example, FABRIKAM.example) at outlook.com is unknown"
-    standin.script = Script(replies={Step.AUTH: reply})
+    fake_server.script = Script(replies={Step.AUTH: reply})
     assert await hass.config_entries.async_setup(entry.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
     assert await async_setup_component(hass, "diagnostics", {})

@@ -13,9 +13,9 @@ from homeassistant.helpers import entity_registry as er
 import pytest
 import voluptuous as vol
 
+from custom_components.outlook_smtp.actions.send_message import MESSAGE_FIELDS
 from custom_components.outlook_smtp.const import DOMAIN
-from custom_components.outlook_smtp.services import LETTER_FIELDS
-from custom_components.outlook_smtp.smtp.faults import Problem
+from custom_components.outlook_smtp.delivery.faults import Problem
 
 from .readme import README, ROOT, column
 
@@ -62,7 +62,7 @@ def test_every_field_is_explained() -> None:
     keys = column("### Fields of `outlook_smtp.send_message`")
 
     assert sorted(keys) == sorted(
-        {"target", "config_entry_id", "title", "message", *map(str, LETTER_FIELDS)}
+        {"target", "config_entry_id", "title", "message", *map(str, MESSAGE_FIELDS)}
     )
 
 

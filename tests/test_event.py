@@ -12,22 +12,22 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.outlook_smtp.const import DOMAIN
-from custom_components.outlook_smtp.smtp.faults import Problem
+from custom_components.outlook_smtp.delivery.faults import Problem
 
 from .conftest import until
+from .fake_microsoft import FakeServer, Script, Step
 from .helpers import (
     ANNA,
     BERT,
     act,
-    letter,
+    defer,
     mailer_of,
+    outgoing,
     pass_time,
-    put_off,
     state_of,
     until_empty,
     waiting_files,
 )
-from .standin import Script, StandIn, Step
 
 DELIVERY = "event.me_outlook_com_delivery"
 
@@ -58,7 +58,7 @@ def told(turn: State) -> Mapping[str, Any]:
 
 async def test_sent_message(account: MockConfigEntry, turns: Turns) -> None:
     """It is told with the server's words, and for whom it was taken."""
-    receipt = await mailer_of(account).send(letter("Door", ANNA, BERT))
+    receipt = await mailer_of(account).send(outgoing("Door", ANNA, BERT))
     (turn,) = turns
     assert told(turn) == {
         "event_type": "sent",
@@ -73,14 +73,14 @@ async def test_sent_message(account: MockConfigEntry, turns: Turns) -> None:
 
 
 async def test_queued_message(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, turns: Turns
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, turns: Turns
 ) -> None:
     """It is told once that it has to wait and why, and then that it was sent."""
-    standin.script = Script(replies={Step.GREETING: "451 4.7.500 Server busy"})
-    (receipt,) = await put_off(account)
+    fake_server.script = Script(replies={Step.GREETING: "451 4.7.500 Server busy"})
+    (receipt,) = await defer(account)
     await act(hass, "flush_outbox")
     queue = mailer_of(account).queue
-    await until(lambda: queue.items[0].tries == 2 and not queue.under_way)
+    await until(lambda: queue.waiting[0].tries == 2 and not queue.under_way)
     (turn,) = turns
     assert told(turn) == {
         "event_type": "queued",
@@ -91,7 +91,7 @@ async def test_queued_message(
         "text": None,
         "reply": "451 4.7.500 Server busy",
     }
-    standin.script = Script()
+    fake_server.script = Script()
     await act(hass, "flush_outbox")
     await until_empty(account)
     assert told(turns[-1])["event_type"] == "sent"
@@ -99,11 +99,13 @@ async def test_queued_message(
     assert len(turns) == 2
 
 
-async def test_refused_message(account: MockConfigEntry, standin: StandIn, turns: Turns) -> None:
+async def test_refused_message(
+    account: MockConfigEntry, fake_server: FakeServer, turns: Turns
+) -> None:
     """Those who are refused are told apart from those who get it."""
     reply = "550 5.1.1 Mailbox unavailable"
-    standin.script_next(Script(refuse_recipients={BERT: reply}))
-    receipt = await mailer_of(account).send(letter("Door", ANNA, BERT))
+    fake_server.script_next(Script(refuse_recipients={BERT: reply}))
+    receipt = await mailer_of(account).send(outgoing("Door", ANNA, BERT))
     sent, refused = map(told, turns)
     (kept,) = mailer_of(account).queue.failed
     assert (sent["event_type"], sent["recipients"]) == ("sent", [ANNA])
@@ -121,13 +123,13 @@ async def test_refused_message(account: MockConfigEntry, standin: StandIn, turns
 async def test_expired_message(
     hass: HomeAssistant,
     account: MockConfigEntry,
-    standin: StandIn,
+    fake_server: FakeServer,
     turns: Turns,
     freezer: FrozenDateTimeFactory,
 ) -> None:
     """It is told when it is given up, with what stood in its way."""
-    standin.script = Script(replies={Step.GREETING: "451 4.7.500 Server busy"})
-    (receipt,) = await put_off(account)
+    fake_server.script = Script(replies={Step.GREETING: "451 4.7.500 Server busy"})
+    (receipt,) = await defer(account)
     await pass_time(hass, freezer, hours=48, minutes=1)
     await until(lambda: told(turns[-1])["event_type"] != "queued")
     assert told(turns[-1]) == {
@@ -142,11 +144,11 @@ async def test_expired_message(
 
 
 async def test_failed_message(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, turns: Turns
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, turns: Turns
 ) -> None:
     """It is told when it cannot be sent at all, as when its file is damaged."""
-    standin.stop()
-    (receipt,) = await put_off(account)
+    fake_server.stop()
+    (receipt,) = await defer(account)
     (file,) = waiting_files(hass, account)
     file.write_bytes(file.read_bytes()[:-1])
     await act(hass, "flush_outbox")
@@ -163,12 +165,12 @@ async def test_failed_message(
 
 
 async def test_message_that_the_server_is_not_asked_to_take(
-    account: MockConfigEntry, standin: StandIn, turns: Turns
+    account: MockConfigEntry, fake_server: FakeServer, turns: Turns
 ) -> None:
     """Where no server has refused anything, the message has failed."""
-    standin.script_next(Script(replies={Step.EHLO_TLS: "250-Hello\n250 AUTH LOGIN"}))
+    fake_server.script_next(Script(replies={Step.EHLO_TLS: "250-Hello\n250 AUTH LOGIN"}))
     with pytest.raises(HomeAssistantError):
-        await mailer_of(account).send(letter("Door", "älice@example.com"))
+        await mailer_of(account).send(outgoing("Door", "älice@example.com"))
     (turn,) = turns
     assert told(turn)["event_type"] == "failed"
     assert told(turn)["problem"] == "utf8_not_supported"
@@ -176,16 +178,16 @@ async def test_message_that_the_server_is_not_asked_to_take(
 
 
 async def test_event_says_nothing_of_what_the_message_says(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, turns: Turns
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, turns: Turns
 ) -> None:
     """Neither title nor text is in it; a change of the mere numbers is no event."""
-    secret = letter("Top secret", text="The word is sesame")
+    secret = outgoing("Top secret", text="The word is sesame")
     await mailer_of(account).send(secret)
-    standin.script = Script(replies={Step.FINAL: "554 5.6.0 Not like this"})
+    fake_server.script = Script(replies={Step.FINAL: "554 5.6.0 Not like this"})
     with pytest.raises(HomeAssistantError):
         await mailer_of(account).send(secret)
-    standin.stop()
-    (receipt,) = await put_off(account, secret)
+    fake_server.stop()
+    (receipt,) = await defer(account, secret)
     await act(hass, "cancel_message", id=receipt.id)
     assert [told(turn)["event_type"] for turn in turns] == ["sent", "refused", "queued"]
     for turn in turns:

@@ -12,8 +12,8 @@ from typing import Any
 from homeassistant.core import HomeAssistant
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from .fake_microsoft import FakeServer
 from .helpers import ANNA, act
-from .standin import StandIn
 
 INTEGRATION = str(Path("custom_components", "outlook_smtp"))
 # The functions in C that all others come to in the end, by module and name.
@@ -54,7 +54,7 @@ def watched() -> Iterator[list[str]]:
 
 
 async def test_nothing_blocks_the_loop(
-    hass: HomeAssistant, entry: MockConfigEntry, standin: StandIn, tmp_path: Path
+    hass: HomeAssistant, entry: MockConfigEntry, fake_server: FakeServer, tmp_path: Path
 ) -> None:
     """Set-up, a mail with a file and the end leave files, TLS contexts and names to threads."""
     asyncio.get_running_loop().set_debug(False)  # It reads source files itself.
@@ -66,4 +66,4 @@ async def test_nothing_blocks_the_loop(
         await act(hass, "send_message", to=ANNA, message="Hello", attachments=attachments)
         assert await hass.config_entries.async_unload(entry.entry_id)
     assert found == []
-    assert len(standin.received) == 1
+    assert len(fake_server.received) == 1

@@ -25,7 +25,7 @@ from pytest_homeassistant_custom_component.common import (
 from custom_components.outlook_smtp.const import DOMAIN
 
 from .conftest import ADDRESS, until
-from .standin import CATALOGUE, Script, StandIn, Step
+from .fake_microsoft import CATALOGUE, FakeServer, Script, Step
 
 SENSOR = "binary_sensor.me_outlook_com_connection"
 BUSY = Script(replies={Step.GREETING: "451 4.7.500 Server busy. Please try again later"})
@@ -63,7 +63,7 @@ async def send(hass: HomeAssistant) -> None:
 
 
 async def test_sensor_is_on_after_the_first_check(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
     """A working account shows as connected, with nothing in the way."""
     state = connection(hass)
@@ -71,21 +71,21 @@ async def test_sensor_is_on_after_the_first_check(
     assert state.attributes["problem"] is None
     assert state.attributes["server_reply"] is None
     assert state.attributes["since"] == state.attributes["last_success"] is not None
-    assert standin.connections == 1
-    assert standin.received == []
+    assert fake_server.connections == 1
+    assert fake_server.received == []
 
 
 async def test_refusal_turns_the_sensor_off_at_once_and_recovery_on(
     hass: HomeAssistant,
     account: MockConfigEntry,
-    standin: StandIn,
+    fake_server: FakeServer,
     pass_time: Pass,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The sensor names the problem and the server's words; the log has one line each way."""
     row = next(row for row in CATALOGUE if row.name == "tenant_disabled")
     healthy = connection(hass)
-    standin.mailboxes[ADDRESS].script = Script.for_row(row)
+    fake_server.mailboxes[ADDRESS].script = Script.for_row(row)
     await pass_time(minutes=31)
     state = connection(hass)
     assert state.state == STATE_OFF
@@ -97,7 +97,7 @@ async def test_refusal_turns_the_sensor_off_at_once_and_recovery_on(
 
     await pass_time(minutes=31)
     assert connection(hass).attributes["since"] == state.attributes["since"]
-    standin.mailboxes[ADDRESS].script = Script()
+    fake_server.mailboxes[ADDRESS].script = Script()
     await pass_time(minutes=31)
     assert connection(hass).state == STATE_ON
     assert connection(hass).attributes["problem"] is None
@@ -112,22 +112,22 @@ async def test_refusal_turns_the_sensor_off_at_once_and_recovery_on(
 
 
 async def test_stopped_server_turns_the_sensor_off_and_a_started_one_on(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, pass_time: Pass
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, pass_time: Pass
 ) -> None:
     """A server that is away has to be away for a minute; it is looked for every five."""
-    standin.stop()
+    fake_server.stop()
     await pass_time(minutes=31)
     assert connection(hass).state == STATE_ON
     await pass_time(seconds=61)
     assert connection(hass).state == STATE_OFF
     assert connection(hass).attributes["problem"] == "connection_refused"
-    standin.start()
+    fake_server.start()
     await pass_time(minutes=5, seconds=2)
     assert connection(hass).state == STATE_ON
 
 
 async def test_one_passing_fault_does_not_show(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, pass_time: Pass
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, pass_time: Pass
 ) -> None:
     """A fault that is gone a minute later never reaches the sensor."""
     states = set[str]()
@@ -138,18 +138,18 @@ async def test_one_passing_fault_does_not_show(
         states.add(event.data["new_state"].state)
 
     async_track_state_change_event(hass, SENSOR, note)
-    standin.script_next(BUSY)
+    fake_server.script_next(BUSY)
     await pass_time(minutes=31)
     await pass_time(seconds=61)
-    assert standin.connections == 3
+    assert fake_server.connections == 3
     assert states == {STATE_ON}
 
 
 async def test_passing_faults_of_many_sends_within_a_minute_count_once(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, pass_time: Pass
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, pass_time: Pass
 ) -> None:
     """A burst of failed mails is no repetition; the check after a minute is."""
-    standin.script = BUSY
+    fake_server.script = BUSY
     for _ in range(3):
         await send(hass)
     assert connection(hass).state == STATE_ON
@@ -160,28 +160,28 @@ async def test_passing_faults_of_many_sends_within_a_minute_count_once(
 
 
 async def test_submission_feeds_the_sensor_and_puts_off_the_check(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, pass_time: Pass
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, pass_time: Pass
 ) -> None:
     """A mail that goes out is as good as a check."""
-    standin.stop()
+    fake_server.stop()
     await pass_time(minutes=31)
     await pass_time(seconds=61)
     assert connection(hass).state == STATE_OFF
-    standin.start()
+    fake_server.start()
     await send(hass)
     assert connection(hass).state == STATE_ON
-    connections = standin.connections
+    connections = fake_server.connections
     await pass_time(minutes=29)
-    assert standin.connections == connections
+    assert fake_server.connections == connections
     await pass_time(minutes=2)
-    assert standin.connections == connections + 1
+    assert fake_server.connections == connections + 1
 
 
 async def test_refused_credentials_ask_to_sign_in_again(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, pass_time: Pass
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, pass_time: Pass
 ) -> None:
     """A changed password opens one re-authentication, however often it is refused."""
-    standin.mailboxes[ADDRESS].password = "changed"
+    fake_server.mailboxes[ADDRESS].password = "changed"
     await send(hass)
     await pass_time(minutes=31)
     await send(hass)
@@ -191,65 +191,65 @@ async def test_refused_credentials_ask_to_sign_in_again(
 
 
 async def test_recovery_ends_the_call_to_sign_in_again(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, pass_time: Pass
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, pass_time: Pass
 ) -> None:
     """A check that passes lets the mail go; nobody is asked for what is no longer needed."""
-    standin.mailboxes[ADDRESS].password = "changed"
+    fake_server.mailboxes[ADDRESS].password = "changed"
     await send(hass)
     await hass.async_block_till_done()
     assert hass.config_entries.flow.async_progress_by_handler(DOMAIN)
-    standin.mailboxes[ADDRESS].password = "right-password"
-    await account.runtime_data.async_check_now()
+    fake_server.mailboxes[ADDRESS].password = "right-password"
+    await account.runtime_data.coordinator.async_check_now()
     assert connection(hass).state == STATE_ON
-    await until(lambda: len(standin.received) == 1)
+    await until(lambda: len(fake_server.received) == 1)
     assert not hass.config_entries.flow.async_progress_by_handler(DOMAIN)
 
 
 async def test_refused_message_says_nothing_about_the_connection(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
     """The server that refuses one message is well and reachable."""
-    standin.mailboxes[ADDRESS].script = Script(replies={Step.FINAL: "554 5.6.0 Not like this"})
+    fake_server.mailboxes[ADDRESS].script = Script(replies={Step.FINAL: "554 5.6.0 Not like this"})
     with pytest.raises(HomeAssistantError, match="Not like this"):
         await send(hass)
     assert connection(hass).state == STATE_ON
 
 
-async def test_recipient_who_is_put_off_says_nothing_about_the_connection(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, pass_time: Pass
+async def test_recipient_who_is_deferred_says_nothing_about_the_connection(
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, pass_time: Pass
 ) -> None:
     """However often it happens: the server takes mail for others."""
-    standin.mailboxes[ADDRESS].script = Script(
+    fake_server.mailboxes[ADDRESS].script = Script(
         refuse_recipients={ADDRESS: "450 4.2.1 The mailbox is busy"}
     )
     await send(hass)
-    [item] = account.runtime_data.mailer.queue.items
+    [item] = account.runtime_data.queue.waiting
     for tries in range(1, 5):
-        await until(lambda tries=tries: item.setbacks == tries)  # type: ignore[misc]
+        await until(lambda tries=tries: item.deferrals == tries)  # type: ignore[misc]
         assert connection(hass).state == STATE_ON
         assert connection(hass).attributes["problem"] is None
         await pass_time(minutes=31)
     assert item.fault.problem == "try_again_later"
-    assert standin.received == []
+    assert fake_server.received == []
 
 
-async def test_recipient_who_is_put_off_does_not_prove_that_mail_works(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, pass_time: Pass
+async def test_recipient_who_is_deferred_does_not_prove_that_mail_works(
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, pass_time: Pass
 ) -> None:
     """After a server was busy only a mail that is accepted turns the sensor on."""
-    standin.mailboxes[ADDRESS].script = Script(replies={Step.MAIL: "451 4.7.500 Server busy"})
+    fake_server.mailboxes[ADDRESS].script = Script(replies={Step.MAIL: "451 4.7.500 Server busy"})
     await send(hass)
     await pass_time(seconds=62)
     await until(lambda: connection(hass).state == STATE_OFF)
-    standin.mailboxes[ADDRESS].script = Script(refuse_recipients={ADDRESS: "450 4.2.1 Busy"})
+    fake_server.mailboxes[ADDRESS].script = Script(refuse_recipients={ADDRESS: "450 4.2.1 Busy"})
     await pass_time(minutes=2)
-    [item] = account.runtime_data.mailer.queue.items
+    [item] = account.runtime_data.queue.waiting
     await until(lambda: item.fault.problem == "try_again_later")
     assert connection(hass).state == STATE_OFF
-    standin.mailboxes[ADDRESS].script = Script()
+    fake_server.mailboxes[ADDRESS].script = Script()
     await pass_time(minutes=2)
     await until(lambda: hass.states.is_state(SENSOR, STATE_ON))
-    assert len(standin.received) == 1
+    assert len(fake_server.received) == 1
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ async def test_recipient_who_is_put_off_does_not_prove_that_mail_works(
 async def test_account_that_may_only_sign_in_stays_off(
     hass: HomeAssistant,
     account: MockConfigEntry,
-    standin: StandIn,
+    fake_server: FakeServer,
     pass_time: Pass,
     *,
     replies: dict[Step, str],
@@ -271,50 +271,50 @@ async def test_account_that_may_only_sign_in_stays_off(
     held: dict[str, float],
 ) -> None:
     """While mail waits a check proves nothing; the next try of a message does."""
-    standin.mailboxes[ADDRESS].script = Script(replies=replies)
+    fake_server.mailboxes[ADDRESS].script = Script(replies=replies)
     await send(hass)
     await pass_time(seconds=62)
     await until(lambda: connection(hass).attributes["problem"] == problem)
     assert connection(hass).state == STATE_OFF
     if problem != "server_busy":
-        standin.mailboxes[ADDRESS].script = Script()
+        fake_server.mailboxes[ADDRESS].script = Script()
         await pass_time(minutes=31)
-    await account.runtime_data.async_refresh()
+    await account.runtime_data.coordinator.async_refresh()
     assert connection(hass).state == STATE_OFF
-    assert standin.received == []
-    standin.mailboxes[ADDRESS].script = Script()
+    assert fake_server.received == []
+    fake_server.mailboxes[ADDRESS].script = Script()
     await pass_time(**held)
     await until(lambda: hass.states.is_state(SENSOR, STATE_ON))
-    assert len(standin.received) == 1
+    assert len(fake_server.received) == 1
 
 
 async def test_a_quota_shows_again_when_the_sign_in_is_mended(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, pass_time: Pass
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, pass_time: Pass
 ) -> None:
     """A changed password in between does not make the account look well."""
-    standin.mailboxes[ADDRESS].script = Script(replies={Step.RCPT: "550 5.1.90 Daily limit"})
+    fake_server.mailboxes[ADDRESS].script = Script(replies={Step.RCPT: "550 5.1.90 Daily limit"})
     await send(hass)
     assert connection(hass).attributes["problem"] == "daily_limit"
-    standin.mailboxes[ADDRESS].password = "changed"
+    fake_server.mailboxes[ADDRESS].password = "changed"
     await pass_time(minutes=31)
     assert connection(hass).attributes["problem"] == "invalid_credentials"
-    standin.mailboxes[ADDRESS].password = "right-password"
-    await account.runtime_data.async_check_now()
+    fake_server.mailboxes[ADDRESS].password = "right-password"
+    await account.runtime_data.coordinator.async_check_now()
     assert connection(hass).attributes["problem"] == "daily_limit"
     assert connection(hass).state == STATE_OFF
 
 
-async def test_account_whose_mail_was_given_up_is_judged_by_checks_again(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, pass_time: Pass
+async def test_account_whose_mail_was_given_up_is_escalated_by_checks_again(
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, pass_time: Pass
 ) -> None:
     """When nothing waits any more and the hold is over, signing in is proof enough."""
-    standin.mailboxes[ADDRESS].script = Script(
+    fake_server.mailboxes[ADDRESS].script = Script(
         replies={Step.FINAL: "554 5.2.0 Actual verdict is Suspend"}
     )
     await send(hass)
-    (item,) = account.runtime_data.mailer.queue.items
-    await until(lambda: account.runtime_data.mailer.queue.under_way is None)
-    await account.runtime_data.mailer.queue.cancel(item.spooled.id)
+    (item,) = account.runtime_data.queue.waiting
+    await until(lambda: account.runtime_data.queue.under_way is None)
+    await account.runtime_data.queue.cancel(item.spooled.id)
     await pass_time(minutes=31)
     assert connection(hass).state == STATE_OFF
     await pass_time(minutes=31)
@@ -322,10 +322,10 @@ async def test_account_whose_mail_was_given_up_is_judged_by_checks_again(
 
 
 async def test_account_starts_without_its_server(
-    hass: HomeAssistant, entry: MockConfigEntry, standin: StandIn, pass_time: Pass
+    hass: HomeAssistant, entry: MockConfigEntry, fake_server: FakeServer, pass_time: Pass
 ) -> None:
     """With the server dead the notifiers exist, mail is kept, and health follows."""
-    standin.stop()
+    fake_server.stop()
     assert await hass.config_entries.async_setup(entry.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
     assert connection(hass).state == STATE_UNKNOWN
@@ -333,33 +333,33 @@ async def test_account_starts_without_its_server(
     await send(hass)
     await pass_time(seconds=61)
     await until(lambda: hass.states.is_state(SENSOR, STATE_OFF))
-    standin.start()
+    fake_server.start()
     await send(hass)
     assert connection(hass).state == STATE_ON
-    assert len(standin.received) == 2
+    assert len(fake_server.received) == 2
 
 
 async def test_held_mail_does_not_depend_on_polling(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, pass_time: Pass
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, pass_time: Pass
 ) -> None:
     """Whoever switches polling off still gets what waits sent when the account is well again."""
     hass.config_entries.async_update_entry(account, pref_disable_polling=True)
     await hass.async_block_till_done(wait_background_tasks=True)
     row = next(row for row in CATALOGUE if row.name == "tenant_disabled")
-    standin.mailboxes[ADDRESS].script = Script.for_row(row)
+    fake_server.mailboxes[ADDRESS].script = Script.for_row(row)
     await send(hass)
-    standin.mailboxes[ADDRESS].script = Script()
+    fake_server.mailboxes[ADDRESS].script = Script()
     await pass_time(minutes=31)
-    await until(lambda: len(standin.received) == 1)
-    connections = standin.connections
+    await until(lambda: len(fake_server.received) == 1)
+    connections = fake_server.connections
     await pass_time(minutes=31)
-    assert standin.connections == connections
+    assert fake_server.connections == connections
 
 
 async def test_checks_go_on_without_the_sensor(
     hass: HomeAssistant,
     account: MockConfigEntry,
-    standin: StandIn,
+    fake_server: FakeServer,
     pass_time: Pass,
     entity_registry: er.EntityRegistry,
 ) -> None:
@@ -367,19 +367,19 @@ async def test_checks_go_on_without_the_sensor(
     entity_registry.async_update_entity(SENSOR, disabled_by=er.RegistryEntryDisabler.USER)
     await hass.async_block_till_done(wait_background_tasks=True)
     assert hass.states.get(SENSOR) is None
-    connections = standin.connections
+    connections = fake_server.connections
     await pass_time(minutes=31)
-    assert standin.connections == connections + 1
+    assert fake_server.connections == connections + 1
 
 
 async def test_unloading_ends_all_checks(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, pass_time: Pass
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, pass_time: Pass
 ) -> None:
     """A planned second look does not outlive its account."""
-    standin.script = BUSY
+    fake_server.script = BUSY
     await pass_time(minutes=31)
     assert await hass.config_entries.async_unload(account.entry_id)
-    connections = standin.connections
+    connections = fake_server.connections
     await pass_time(minutes=31)
-    assert standin.connections == connections
+    assert fake_server.connections == connections
     assert connection(hass).state == STATE_UNAVAILABLE

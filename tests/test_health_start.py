@@ -14,14 +14,14 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.outlook_smtp import clock
 
 from .conftest import until
-from .helpers import letter, mailer_of, pass_time, put_off, settle, state_of
+from .fake_microsoft import Certificate, FakeServer, Script, Step
+from .helpers import defer, mailer_of, outgoing, pass_time, settle, state_of
 from .repair_helpers import find_issue, placeholders, raised
-from .standin import Certificate, Script, StandIn, Step
 
 SENSOR = "binary_sensor.me_outlook_com_connection"
 DAY = 86_400.0
 
-type Break = Callable[[StandIn], None]
+type Break = Callable[[FakeServer], None]
 
 PORTAL: dict[str, Break] = {
     "not_smtp": lambda server: setattr(
@@ -34,7 +34,7 @@ PORTAL: dict[str, Break] = {
 }
 
 
-def repair_server(server: StandIn) -> None:
+def repair_server(server: FakeServer) -> None:
     """Let the server be itself again."""
     server.script = Script()
     server.show(Certificate.VALID)
@@ -73,7 +73,7 @@ def jump(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 async def test_mail_goes_out_in_the_second_after_the_clock_is_set(
     hass: HomeAssistant,
     entry: MockConfigEntry,
-    standin: StandIn,
+    fake_server: FakeServer,
     freezer: FrozenDateTimeFactory,
     states: list[str],
     *,
@@ -81,32 +81,35 @@ async def test_mail_goes_out_in_the_second_after_the_clock_is_set(
     seconds: float,
 ) -> None:
     """Nothing is held or raised, and the sensor goes from unknown to on."""
-    standin.show(Certificate.NOT_YET_VALID)
+    fake_server.show(Certificate.NOT_YET_VALID)
     await settle(hass, entry)
-    [receipt] = await put_off(entry)
+    [receipt] = await defer(entry)
     assert receipt.problem == "clock_wrong"
-    assert mailer_of(entry).courier.hold is None
-    standin.show(Certificate.VALID)
-    connections = standin.connections
+    assert mailer_of(entry).worker.hold is None
+    fake_server.show(Certificate.VALID)
+    connections = fake_server.connections
     await pass_time(hass, freezer, seconds=1.1)
-    assert standin.connections == connections  # Nobody looks before there is a reason to.
+    assert fake_server.connections == connections  # Nobody looks before there is a reason to.
     jump(seconds)
     await pass_time(hass, freezer, seconds=1.1)
-    await until(lambda: len(standin.received) == 1)
+    await until(lambda: len(fake_server.received) == 1)
     assert states == [STATE_UNKNOWN, STATE_ON]
     assert raised(hass) == []
 
 
 async def test_clock_that_is_set_unseen_is_noticed_within_seconds(
-    hass: HomeAssistant, entry: MockConfigEntry, standin: StandIn, freezer: FrozenDateTimeFactory
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    fake_server: FakeServer,
+    freezer: FrozenDateTimeFactory,
 ) -> None:
     """The account is looked at every five seconds, mail or not."""
-    standin.show(Certificate.NOT_YET_VALID)
+    fake_server.show(Certificate.NOT_YET_VALID)
     await settle(hass, entry)
     for looks in range(1, 4):
-        assert standin.connections == looks
+        assert fake_server.connections == looks
         await pass_time(hass, freezer, seconds=5.1)
-    standin.show(Certificate.VALID)
+    fake_server.show(Certificate.VALID)
     await pass_time(hass, freezer, seconds=5.1)
     assert state_of(hass, SENSOR).state == STATE_ON
 
@@ -114,12 +117,12 @@ async def test_clock_that_is_set_unseen_is_noticed_within_seconds(
 async def test_clock_that_stays_wrong_is_raised_after_a_minute_and_cleared_when_it_is_set(
     hass: HomeAssistant,
     entry: MockConfigEntry,
-    standin: StandIn,
+    fake_server: FakeServer,
     freezer: FrozenDateTimeFactory,
     jump: Callable[[float], None],
 ) -> None:
     """The repair names the clock; then the sensor waits for nothing but the clock."""
-    standin.show(Certificate.NOT_YET_VALID)
+    fake_server.show(Certificate.NOT_YET_VALID)
     await settle(hass, entry)
     for _ in range(11):
         assert raised(hass) == []
@@ -130,7 +133,7 @@ async def test_clock_that_stays_wrong_is_raised_after_a_minute_and_cleared_when_
     assert state_of(hass, SENSOR).attributes["problem"] == "clock_wrong"
     texts = placeholders(find_issue(hass, "setup_problem", entry))
     assert "clock of this machine" in texts["explanation"]
-    standin.show(Certificate.VALID)
+    fake_server.show(Certificate.VALID)
     jump(DAY)
     await pass_time(hass, freezer, seconds=1.1)
     assert state_of(hass, SENSOR).state == STATE_ON
@@ -140,57 +143,57 @@ async def test_clock_that_stays_wrong_is_raised_after_a_minute_and_cleared_when_
 async def test_clock_in_the_future_is_noticed_when_it_is_set(
     hass: HomeAssistant,
     account: MockConfigEntry,
-    standin: StandIn,
+    fake_server: FakeServer,
     freezer: FrozenDateTimeFactory,
     jump: Callable[[float], None],
 ) -> None:
     """An expired certificate may be the clock's fault as well: held mail does not wait for it."""
     await pass_time(hass, freezer, seconds=61)
-    standin.show(Certificate.EXPIRED)
-    await put_off(account)
-    assert mailer_of(account).courier.hold
-    standin.show(Certificate.VALID)
+    fake_server.show(Certificate.EXPIRED)
+    await defer(account)
+    assert mailer_of(account).worker.hold
+    fake_server.show(Certificate.VALID)
     jump(-20 * 365 * DAY)
     await pass_time(hass, freezer, seconds=1.1)
-    await until(lambda: len(standin.received) == 1)
+    await until(lambda: len(fake_server.received) == 1)
 
 
 async def test_unloading_ends_the_watch_over_the_clock(
     hass: HomeAssistant,
     entry: MockConfigEntry,
-    standin: StandIn,
+    fake_server: FakeServer,
     freezer: FrozenDateTimeFactory,
     jump: Callable[[float], None],
 ) -> None:
     """An account that is gone looks at nothing."""
-    standin.show(Certificate.NOT_YET_VALID)
+    fake_server.show(Certificate.NOT_YET_VALID)
     await settle(hass, entry)
     assert await hass.config_entries.async_unload(entry.entry_id)
-    connections = standin.connections
+    connections = fake_server.connections
     jump(DAY)
     await pass_time(hass, freezer, minutes=31)
-    assert standin.connections == connections
+    assert fake_server.connections == connections
 
 
 @pytest.mark.parametrize("problem", PORTAL)
 async def test_portal_of_the_first_minute_gets_a_second_look(
     hass: HomeAssistant,
     entry: MockConfigEntry,
-    standin: StandIn,
+    fake_server: FakeServer,
     freezer: FrozenDateTimeFactory,
     *,
     states: list[str],
     problem: str,
 ) -> None:
     """What is over five seconds later never shows, and mail does not wait for more than that."""
-    PORTAL[problem](standin)
+    PORTAL[problem](fake_server)
     await settle(hass, entry)
-    [receipt] = await put_off(entry)
+    [receipt] = await defer(entry)
     assert receipt.problem == problem
-    repair_server(standin)
+    repair_server(fake_server)
     await pass_time(hass, freezer, seconds=5.1)
-    await until(lambda: len(standin.received) == 1)
-    await mailer_of(entry).send(letter("Again"))
+    await until(lambda: len(fake_server.received) == 1)
+    await mailer_of(entry).send(outgoing("Again"))
     assert states == [STATE_UNKNOWN, STATE_ON]
     assert raised(hass) == []
 
@@ -199,27 +202,30 @@ async def test_portal_of_the_first_minute_gets_a_second_look(
 async def test_portal_that_stays_counts_at_the_second_look(
     hass: HomeAssistant,
     entry: MockConfigEntry,
-    standin: StandIn,
+    fake_server: FakeServer,
     freezer: FrozenDateTimeFactory,
     problem: str,
 ) -> None:
     """Five seconds after the first it is a matter for a person, and all mail is held."""
-    PORTAL[problem](standin)
+    PORTAL[problem](fake_server)
     await settle(hass, entry)
     assert state_of(hass, SENSOR).state == STATE_UNKNOWN
     await pass_time(hass, freezer, seconds=5.1)
     assert state_of(hass, SENSOR).attributes["problem"] == problem
     assert state_of(hass, SENSOR).state == STATE_OFF
     assert raised(hass) == ["setup_problem"]
-    assert mailer_of(entry).courier.hold
+    assert mailer_of(entry).worker.hold
 
 
 async def test_portal_after_the_first_minute_counts_at_once(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, freezer: FrozenDateTimeFactory
+    hass: HomeAssistant,
+    account: MockConfigEntry,
+    fake_server: FakeServer,
+    freezer: FrozenDateTimeFactory,
 ) -> None:
     """Then it is the server that was changed."""
     await pass_time(hass, freezer, seconds=61)
-    PORTAL["not_smtp"](standin)
-    await account.runtime_data.async_refresh()
+    PORTAL["not_smtp"](fake_server)
+    await account.runtime_data.coordinator.async_refresh()
     assert state_of(hass, SENSOR).state == STATE_OFF
     assert raised(hass) == ["setup_problem"]

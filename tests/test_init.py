@@ -11,18 +11,21 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from .conftest import until
-from .standin import Script, StandIn, blocked_port
+from .fake_microsoft import FakeServer, Script, blocked_port
 
 
 @pytest.fixture(params=["alive", "dead", "silent", "behind a firewall"])
 def any_server(
-    request: pytest.FixtureRequest, hass: HomeAssistant, entry: MockConfigEntry, standin: StandIn
+    request: pytest.FixtureRequest,
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    fake_server: FakeServer,
 ) -> Iterator[None]:
     """Let the server answer, refuse, accept connections without a word, or not even do that."""
     if request.param == "dead":
-        standin.stop()
+        fake_server.stop()
     if request.param == "silent":
-        standin.script = Script(silent=True)
+        fake_server.script = Script(silent=True)
     with blocked_port() as port:
         if request.param == "behind a firewall":
             data = {**entry.data, CONF_PORT: port}
@@ -37,7 +40,7 @@ async def test_set_up_does_not_wait_for_the_server(
     """Entities and actions are there before the server has answered, whatever it does."""
     # Time stands still, so whoever waits for an answer that never comes waits for ever.
     assert await hass.config_entries.async_setup(entry.entry_id)
-    assert not entry.runtime_data.contacts
+    assert not entry.runtime_data.coordinator.attempts
     assert {
         "binary_sensor.me_outlook_com_connection",
         "button.me_outlook_com_check_now",
@@ -56,16 +59,16 @@ async def test_set_up_does_not_wait_for_the_server(
 
 
 async def test_unloading_in_the_middle_of_a_check_leaves_nothing_open(
-    hass: HomeAssistant, entry: MockConfigEntry, standin: StandIn
+    hass: HomeAssistant, entry: MockConfigEntry, fake_server: FakeServer
 ) -> None:
     """The connection of a check that hangs is closed with the account."""
-    standin.script = Script(silent=True)
+    fake_server.script = Script(silent=True)
     assert await hass.config_entries.async_setup(entry.entry_id)
-    await until(lambda: standin.open_connections == 1)
+    await until(lambda: fake_server.open_connections == 1)
     assert await hass.config_entries.async_unload(entry.entry_id)
     assert entry.state is ConfigEntryState.NOT_LOADED
     assert not hass.services.has_service("notify", "me_outlook_com")
-    await until(lambda: standin.open_connections == 0)
+    await until(lambda: fake_server.open_connections == 0)
 
 
 async def test_changed_entry_is_loaded_anew_with_the_same_entities(

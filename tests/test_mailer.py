@@ -10,20 +10,20 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.outlook_smtp import mailer as room
+from custom_components.outlook_smtp.errors import raise_for_refused
 from custom_components.outlook_smtp.mailer import Mailer
 from custom_components.outlook_smtp.message.compose import Composed, compose
-from custom_components.outlook_smtp.message.letter import Letter
 from custom_components.outlook_smtp.message.mailbox import Mailbox
-from custom_components.outlook_smtp.outbox.courier import Courier
-from custom_components.outlook_smtp.outbox.delivery import Contact
-from custom_components.outlook_smtp.outbox.item import Limits
+from custom_components.outlook_smtp.message.outgoing import OutgoingMessage
+from custom_components.outlook_smtp.outbox.events import Attempt
+from custom_components.outlook_smtp.outbox.queued import Limits
 
 from .conftest import ADDRESS, until
+from .fake_microsoft import FakeServer, Script, Step
 from .outbox.helpers import no_file_larger_than
 from .promises import PATIENCE
-from .standin import Script, StandIn, Step
 
-LETTER = Letter(to=(Mailbox("anna@example.com"),), title="Door", text="Open")
+MESSAGE = OutgoingMessage(to=(Mailbox("anna@example.com"),), title="Door", text="Open")
 
 
 @pytest.fixture
@@ -33,54 +33,58 @@ def mailer(account: MockConfigEntry) -> Mailer:
     return found
 
 
-async def test_letters_take_turns_at_one_connection(mailer: Mailer, standin: StandIn) -> None:
-    """Letters sent at once all arrive, and the server never sees two connections."""
-    standin.script = Script(limit_connections=1)
-    connections = standin.connections
-    tasks = [asyncio.create_task(mailer.send(LETTER)) for _ in range(4)]
+async def test_messages_take_turns_at_one_connection(
+    mailer: Mailer, fake_server: FakeServer
+) -> None:
+    """Messages sent at once all arrive, and the server never sees two connections."""
+    fake_server.script = Script(limit_connections=1)
+    connections = fake_server.connections
+    tasks = [asyncio.create_task(mailer.send(MESSAGE)) for _ in range(4)]
     seen: set[int] = set()
     while not all(task.done() for task in tasks):
-        seen.add(standin.open_connections)
+        seen.add(fake_server.open_connections)
         await asyncio.sleep(0)
     receipts = [task.result() for task in tasks]
     assert seen <= {0, 1}
-    assert standin.connections == connections + 1
-    sent = {mail.message["Message-ID"] for mail in standin.received}
+    assert fake_server.connections == connections + 1
+    sent = {mail.message["Message-ID"] for mail in fake_server.received}
     assert sent == {receipt.message_id for receipt in receipts}
     assert len(sent) == 4
 
 
 async def test_what_a_caller_hands_in_is_sent_though_the_caller_is_cancelled(
-    mailer: Mailer, standin: StandIn
+    mailer: Mailer, fake_server: FakeServer
 ) -> None:
     """An automation that starts over in the middle of a send takes nothing back."""
-    tasks = [asyncio.create_task(mailer.send(LETTER)) for _ in range(3)]
+    tasks = [asyncio.create_task(mailer.send(MESSAGE)) for _ in range(3)]
     await asyncio.sleep(0)
     for task in tasks:
         task.cancel()
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert all(isinstance(result, asyncio.CancelledError) for result in results)
-    await until(lambda: len(standin.received) == 3)
-    await until(lambda: not mailer.queue.items)
+    await until(lambda: len(fake_server.received) == 3)
+    await until(lambda: not mailer.queue.waiting)
 
 
-async def test_letters_go_in_the_order_of_the_calls(mailer: Mailer, standin: StandIn) -> None:
+async def test_messages_go_in_the_order_of_the_calls(
+    mailer: Mailer, fake_server: FakeServer
+) -> None:
     """A large one is not overtaken by the small one that was sent a moment later."""
-    large = Letter(to=LETTER.to, title="1", text="x" * 5_000_000)
-    small = Letter(to=LETTER.to, title="2", text="x")
+    large = OutgoingMessage(to=MESSAGE.to, title="1", text="x" * 5_000_000)
+    small = OutgoingMessage(to=MESSAGE.to, title="2", text="x")
     await asyncio.gather(mailer.send(large), mailer.send(small))
-    assert [mail.message["Subject"] for mail in standin.received] == ["1", "2"]
+    assert [mail.message["Subject"] for mail in fake_server.received] == ["1", "2"]
 
 
 async def test_nobody_waits_for_longer_than_ten_seconds(
-    hass: HomeAssistant, mailer: Mailer, standin: StandIn, freezer: FrozenDateTimeFactory
+    hass: HomeAssistant, mailer: Mailer, fake_server: FakeServer, freezer: FrozenDateTimeFactory
 ) -> None:
     """Of a server that says nothing the caller hears no more than that the message is safe."""
     # The frozen clock is another one: what was planned for later happens now.
     await hass.async_block_till_done(wait_background_tasks=True)
-    standin.script_next(Script(stall=Step.GREETING))
-    task = asyncio.create_task(mailer.send(LETTER))
-    await until(lambda: bool(mailer.queue.items) and standin.open_connections == 1)
+    fake_server.script_next(Script(stall=Step.GREETING))
+    task = asyncio.create_task(mailer.send(MESSAGE))
+    await until(lambda: bool(mailer.queue.waiting) and fake_server.open_connections == 1)
     freezer.tick(PATIENCE - 0.1)
     for _ in range(100):
         await asyncio.sleep(0)
@@ -90,28 +94,30 @@ async def test_nobody_waits_for_longer_than_ten_seconds(
     assert (receipt.status, receipt.waiting) == ("queued", ("anna@example.com",))
     assert (receipt.problem, receipt.reply) == (None, "")
     freezer.tick(60)
-    await until(lambda: mailer.queue.items[0].fault is not None)
+    await until(lambda: mailer.queue.waiting[0].fault is not None)
     freezer.tick(60)
-    await until(lambda: len(standin.received) == 1)
+    await until(lambda: len(fake_server.received) == 1)
 
 
 async def test_whoever_is_refused_and_whoever_waits_are_told_apart(
-    mailer: Mailer, standin: StandIn
+    mailer: Mailer, fake_server: FakeServer
 ) -> None:
     """One gets the message, one never will, and one may later."""
     anna, bert, carl = "anna@example.com", "bert@example.com", "carl@example.com"
-    standin.script = Script(
+    fake_server.script = Script(
         refuse_recipients={bert: "550 5.1.1 User unknown", carl: "450 4.2.0 Greylisted"}
     )
-    letter = Letter(to=tuple(map(Mailbox, (anna, bert, carl))), title="Door", text="Open")
-    receipt = await mailer.send(letter)
+    outgoing = OutgoingMessage(
+        to=tuple(map(Mailbox, (anna, bert, carl))), title="Door", text="Open"
+    )
+    receipt = await mailer.send(outgoing)
     assert receipt.status == "partially_sent"
     assert receipt.accepted == (anna,)
-    assert [refusal.recipient for refusal in receipt.refused] == [bert]
+    assert list(receipt.refused) == [bert]
     assert receipt.waiting == (carl,)
     assert (receipt.problem, receipt.reply) == ("try_again_later", "450 4.2.0 Greylisted")
     with pytest.raises(HomeAssistantError, match="User unknown") as caught:
-        receipt.raise_for_refused()
+        raise_for_refused(receipt)
     assert caught.value.translation_placeholders
     assert caught.value.translation_placeholders["accepted"] == f"{anna}, {carl}"
     response = receipt.as_response()
@@ -119,37 +125,39 @@ async def test_whoever_is_refused_and_whoever_waits_are_told_apart(
 
 
 async def test_a_message_that_is_cancelled_while_its_caller_waits_is_an_error(
-    mailer: Mailer, standin: StandIn
+    mailer: Mailer, fake_server: FakeServer
 ) -> None:
     """Nobody takes it for sent."""
-    standin.script_next(Script(stall=Step.GREETING))
-    first = asyncio.create_task(mailer.send(LETTER))
-    second = asyncio.create_task(mailer.send(LETTER))
-    await until(lambda: len(mailer.queue.items) == 2 and standin.open_connections == 1)
-    await mailer.queue.cancel(mailer.queue.items[1].spooled.id)
+    fake_server.script_next(Script(stall=Step.GREETING))
+    first = asyncio.create_task(mailer.send(MESSAGE))
+    second = asyncio.create_task(mailer.send(MESSAGE))
+    await until(lambda: len(mailer.queue.waiting) == 2 and fake_server.open_connections == 1)
+    await mailer.queue.cancel(mailer.queue.waiting[1].spooled.id)
     with pytest.raises(HomeAssistantError) as caught:
         await second
     assert caught.value.translation_key == "message_cancelled"
-    standin.hang_up()
+    fake_server.hang_up()
     assert (await first).status == "queued"
 
 
-async def test_full_outbox_and_full_disk_refuse_loudly(mailer: Mailer, standin: StandIn) -> None:
+async def test_full_outbox_and_full_disk_refuse_loudly(
+    mailer: Mailer, fake_server: FakeServer
+) -> None:
     """The error says how much waits, or what the disk said, and nothing is kept."""
-    standin.stop()
+    fake_server.stop()
     mailer.queue.limits = Limits(1, 1_000_000)
-    await mailer.send(LETTER)
+    await mailer.send(MESSAGE)
     with pytest.raises(HomeAssistantError, match="1 messages or 1 MB are the limit") as full:
-        await mailer.send(LETTER)
+        await mailer.send(MESSAGE)
     assert full.value.translation_key == "outbox_full"
     mailer.queue.limits = Limits(10, 1_000_000)
     with (
         no_file_larger_than(10),
         pytest.raises(HomeAssistantError, match="File too large") as unwritable,
     ):
-        await mailer.send(LETTER)
+        await mailer.send(MESSAGE)
     assert unwritable.value.translation_key == "outbox_not_writable"
-    assert len(mailer.queue.items) == 1
+    assert len(mailer.queue.waiting) == 1
     assert len(list((mailer.queue.spool.folder / "waiting").iterdir())) == 1
 
 
@@ -159,51 +167,51 @@ async def test_composing_keeps_off_the_event_loop(
     """A message of many megabytes does not stop Home Assistant while it is built."""
     threads: list[int] = []
 
-    def watched(letter: Letter, sender: Mailbox, **kwargs: object) -> Composed:
+    def watched(outgoing: OutgoingMessage, sender: Mailbox, **kwargs: object) -> Composed:
         """Note the thread, then compose."""
         threads.append(threading.get_ident())
-        return compose(letter, sender, **kwargs)  # type: ignore[arg-type]
+        return compose(outgoing, sender, **kwargs)  # type: ignore[arg-type]
 
     monkeypatch.setattr(room, "compose", watched)
-    await mailer.send(LETTER)
+    await mailer.send(MESSAGE)
     assert len(threads) == 1
     assert threading.get_ident() not in threads
 
 
 async def test_size_limit_is_the_servers(
-    hass: HomeAssistant, mailer: Mailer, standin: StandIn, monkeypatch: pytest.MonkeyPatch
+    hass: HomeAssistant, mailer: Mailer, fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is Microsoft's until the server says another, and the server itself has the last word."""
-    assert mailer.size_limit == standin.size
-    letter = Letter(to=LETTER.to, title="Log", text="x" * 20_000)
+    assert mailer.size_limit == fake_server.size
+    outgoing = OutgoingMessage(to=MESSAGE.to, title="Log", text="x" * 20_000)
     with monkeypatch.context() as patch:
-        patch.setattr(Courier, "server_info", None)
-        assert mailer.size_limit == room.DEFAULT_SIZE_LIMIT
-    standin.size = 10_000
-    connections = standin.connections
+        patch.setattr(mailer._route, "server_info", None)
+        assert mailer.size_limit == 157_286_400
+    fake_server.size = 10_000
+    connections = fake_server.connections
     with pytest.raises(HomeAssistantError) as caught:
-        await mailer.send(letter)
+        await mailer.send(outgoing)
     assert caught.value.translation_key == "message_too_large"
-    assert standin.received == []
+    assert fake_server.received == []
     assert mailer.size_limit == 10_000
     with pytest.raises(ServiceValidationError) as refused:
-        await mailer.send(letter)
+        await mailer.send(outgoing)
     assert refused.value.translation_key == "message_over_limit"
-    assert standin.connections == connections + 1
+    assert fake_server.connections == connections + 1
 
 
 async def test_listeners_hear_of_every_meeting_with_the_server(
-    mailer: Mailer, standin: StandIn
+    mailer: Mailer, fake_server: FakeServer
 ) -> None:
     """They hear how it went and how long it took, without the wait for one's turn."""
-    heard: list[Contact] = []
-    unsubscribe = mailer.async_subscribe(heard.append)
-    await mailer.send(LETTER)
+    heard: list[Attempt] = []
+    unsubscribe = mailer.worker.subscribe(heard.append)
+    await mailer.send(MESSAGE)
     # The session that is kept, and the one that takes its place.
-    standin.script = Script(drop=Step.MAIL, times=2)
-    assert (await mailer.send(LETTER)).status == "queued"
+    fake_server.script = Script(drop=Step.MAIL, times=2)
+    assert (await mailer.send(MESSAGE)).status == "queued"
     unsubscribe()
-    await mailer.send(LETTER)
+    await mailer.send(MESSAGE)
     good, bad = heard
     assert good.fault is None
     assert bad.fault is not None
@@ -211,21 +219,25 @@ async def test_listeners_hear_of_every_meeting_with_the_server(
     assert 0 < good.latency < 5
 
 
-async def test_account_fills_in_what_a_letter_leaves_open(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+async def test_account_fills_in_what_a_message_leaves_open(
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """Its sender name and Reply-To stand where the letter has none of its own."""
+    """Its sender name and Reply-To stand where the message has none of its own."""
     hass.config_entries.async_update_entry(
         account, options={"sender_name": "House", "reply_to": "desk@example.com"}
     )
     await hass.async_block_till_done(wait_background_tasks=True)
     mailer: Mailer = account.runtime_data.mailer
-    await mailer.send(LETTER)
-    own = Letter(
-        to=LETTER.to, title="Door", text="!", sender_name="Door", reply_to=(Mailbox("a@b.example"),)
+    await mailer.send(MESSAGE)
+    own = OutgoingMessage(
+        to=MESSAGE.to,
+        title="Door",
+        text="!",
+        sender_name="Door",
+        reply_to=(Mailbox("a@b.example"),),
     )
     await mailer.send(own)
-    headers = [(mail.message["From"], mail.message["Reply-To"]) for mail in standin.received]
+    headers = [(mail.message["From"], mail.message["Reply-To"]) for mail in fake_server.received]
     assert headers == [
         (f"House <{ADDRESS}>", "desk@example.com"),
         (f"Door <{ADDRESS}>", "a@b.example"),
@@ -237,7 +249,9 @@ async def test_nothing_of_a_message_is_logged(
 ) -> None:
     """Neither content nor title nor password is, even where everything is logged."""
     caplog.set_level("DEBUG")
-    receipt = await mailer.send(Letter(to=LETTER.to, title="Top secret", text="The word is sesame"))
+    receipt = await mailer.send(
+        OutgoingMessage(to=MESSAGE.to, title="Top secret", text="The word is sesame")
+    )
     for secret in ("Top secret", "sesame", "right-password"):
         assert secret not in caplog.text
         assert secret not in repr(receipt)

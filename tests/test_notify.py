@@ -8,7 +8,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from .conftest import ADDRESS
-from .standin import CATALOGUE, Script, StandIn
+from .fake_microsoft import CATALOGUE, FakeServer, Script
 
 ANNA, BERT = "anna@example.com", "bert@example.com"
 [UNKNOWN_USER] = [row.reply for row in CATALOGUE if row.name == "recipient_unknown"]
@@ -30,12 +30,16 @@ async def notify(hass: HomeAssistant, entity_id: str, **data: str) -> None:
     ],
 )
 async def test_entity_sends_one_mail_to_its_recipients(
-    hass: HomeAssistant, standin: StandIn, entity_id: str, recipients: tuple[str, ...], to: str
+    hass: HomeAssistant,
+    fake_server: FakeServer,
+    entity_id: str,
+    recipients: tuple[str, ...],
+    to: str,
 ) -> None:
     """The account's entity writes to itself; the state shows when that was."""
     await notify(hass, entity_id, message="Wasser läuft aus")
     await notify(hass, entity_id, message="Wasser läuft aus", title="Tür 🚪")
-    for received, title in zip(standin.received, (ATTR_TITLE_DEFAULT, "Tür 🚪"), strict=True):
+    for received, title in zip(fake_server.received, (ATTR_TITLE_DEFAULT, "Tür 🚪"), strict=True):
         assert (received.sender, received.recipients) == (ADDRESS, recipients)
         assert (received.message["To"], received.message["Subject"]) == (to, title)
         assert received.message.get_content().strip() == "Wasser läuft aus"
@@ -46,26 +50,26 @@ async def test_entity_sends_one_mail_to_its_recipients(
 
 
 async def test_entity_names_a_refused_recipient(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
     """The others get the mail, so that the entity shows it; of a mail for nobody it shows none."""
-    standin.script = Script(refuse_recipients=dict.fromkeys((ANNA, BERT), UNKNOWN_USER))
+    fake_server.script = Script(refuse_recipients=dict.fromkeys((ANNA, BERT), UNKNOWN_USER))
     with pytest.raises(HomeAssistantError, match=rf"nobody got the mail: {ANNA} \(550 5\.1\.1"):
         await notify(hass, "notify.family", message="Hello")
     assert hass.states.is_state("notify.family", "unknown")
-    standin.script = Script(refuse_recipients={ANNA: UNKNOWN_USER})
+    fake_server.script = Script(refuse_recipients={ANNA: UNKNOWN_USER})
     with pytest.raises(HomeAssistantError, match=rf"sent to {BERT}, but .*: {ANNA} \(550 5\.1\.1"):
         await notify(hass, "notify.family", message="Hello")
-    assert standin.received[0].recipients == (BERT,)
+    assert fake_server.received[0].recipients == (BERT,)
     assert not hass.states.is_state("notify.family", "unknown")
 
 
 async def test_title_of_two_lines_is_written_on_one(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
     """Nothing in a title starts a header."""
     await notify(hass, "notify.family", message="Hello", title="Hi\r\nBcc: x@y.example")
-    [mail] = standin.received
+    [mail] = fake_server.received
     assert mail.message["Subject"] == "Hi Bcc: x@y.example"
     assert mail.message["Bcc"] is None
     assert mail.recipients == ("anna@example.com", "bert@example.com")

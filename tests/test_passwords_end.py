@@ -15,11 +15,11 @@ from custom_components.outlook_smtp.const import CONF_ACCOUNT_KIND, DOMAIN
 from custom_components.outlook_smtp.issues import issue_id_of
 
 from .conftest import ADDRESS
-from .helpers import letter, pass_time, put_off, settle
+from .fake_microsoft import FakeServer, Identity, Script, Step
+from .flows.test_sign_in import haste
+from .helpers import defer, outgoing, pass_time, settle
 from .repair_helpers import Repair, find_issue, raised
-from .standin import Identity, Script, StandIn, Step
 from .test_sign_in_again import Repair as Dialog
-from .test_sign_in_flow import haste
 
 __all__ = ["haste"]
 
@@ -35,7 +35,7 @@ def office(monkeypatch: pytest.MonkeyPatch) -> None:
     async def check(*_: Any) -> None:
         raise OSError("not in a test")
 
-    monkeypatch.setattr("custom_components.outlook_smtp.outbox.courier.probe", check)
+    monkeypatch.setattr("custom_components.outlook_smtp.smtp.route.probe", check)
 
 
 async def set_up(hass: HomeAssistant, entry: MockConfigEntry, host: str) -> None:
@@ -115,20 +115,20 @@ async def test_another_server_is_no_matter_of_it(
 async def test_the_day_that_it_ends_is_understood_wherever_the_server_says_so(
     hass: HomeAssistant,
     account: MockConfigEntry,
-    standin: StandIn,
+    fake_server: FakeServer,
     freezer: FrozenDateTimeFactory,
     step: Step,
 ) -> None:
     """The mail waits, one repair and one dialog lead to the sign-in, and nothing is tried again."""
-    standin.mailboxes[ADDRESS].script = Script(replies={step: ENDED})
-    await put_off(account)
+    fake_server.mailboxes[ADDRESS].script = Script(replies={step: ENDED})
+    await defer(account)
     await hass.async_block_till_done()
-    assert account.runtime_data.data.problem == "basic_auth_disabled"
+    assert account.runtime_data.coordinator.data.problem == "basic_auth_disabled"
     assert raised(hass) == ["basic_auth_disabled"]
     [flow] = hass.config_entries.flow.async_progress_by_handler(DOMAIN)
     assert (flow["context"]["source"], flow["step_id"]) == (SOURCE_REAUTH, "passwords_refused")
-    tries = standin.connections
+    tries = fake_server.connections
     for _ in range(6):
         await pass_time(hass, freezer, hours=4)
-    await put_off(account, letter("Second"))
-    assert standin.connections == tries
+    await defer(account, outgoing("Second"))
+    assert fake_server.connections == tries

@@ -36,7 +36,7 @@ def headings(path: Path) -> set[str]:
 
 def test_every_config_entry_of_ours_is_typed() -> None:
     """Only entries of the built-in integration, and of any, are without our runtime data."""
-    bare = {path.stem for path in INTEGRATION.glob("*.py") if "ConfigEntry" in names(path)}
+    bare = {path.stem for path in INTEGRATION.rglob("*.py") if "ConfigEntry" in names(path)}
     assert bare == {"coordinator", "repairs", "smtp_import"}
 
 

@@ -20,8 +20,8 @@ from pytest_homeassistant_custom_component.common import (
     async_mock_service,
 )
 
+from .fake_microsoft import CATALOGUE, FakeServer, Received, Script, Step
 from .readme import EXAMPLES, column, example, run
-from .standin import CATALOGUE, Received, Script, StandIn, Step
 
 PICTURE: Final = b"\xff\xd8\xff\xe0 picture"
 ANNA, BERT = "anna@example.com", "bert@example.com"
@@ -41,10 +41,10 @@ class FrontDoor(Camera):
         return PICTURE
 
 
-async def mail_of(hass: HomeAssistant, standin: StandIn, words: str) -> Received:
+async def mail_of(hass: HomeAssistant, fake_server: FakeServer, words: str) -> Received:
     """Run the example that holds these words, and return the one mail that comes of it."""
     await run(hass, example(words))
-    [mail] = standin.received
+    [mail] = fake_server.received
     return mail
 
 
@@ -67,9 +67,9 @@ def test_every_example_has_a_test() -> None:
 
 
 @pytest.mark.usefixtures("account")
-async def test_usual_action(hass: HomeAssistant, standin: StandIn) -> None:
+async def test_usual_action(hass: HomeAssistant, fake_server: FakeServer) -> None:
     """The first example reaches all addresses of the recipient."""
-    mail = await mail_of(hass, standin, "notify.send_message")
+    mail = await mail_of(hass, fake_server, "notify.send_message")
 
     assert mail.recipients == (ANNA, BERT)
     assert mail.message["Subject"] == "Washing machine"
@@ -77,12 +77,12 @@ async def test_usual_action(hass: HomeAssistant, standin: StandIn) -> None:
 
 
 @pytest.mark.usefixtures("account")
-async def test_picture_of_a_camera(hass: HomeAssistant, standin: StandIn) -> None:
+async def test_picture_of_a_camera(hass: HomeAssistant, fake_server: FakeServer) -> None:
     """The picture stands where the HTML wants it."""
     for domain in ("camera", "media_source"):
         assert await async_setup_component(hass, domain, {})
     await hass.data[CAMERAS].async_add_entities([FrontDoor()])
-    mail = await mail_of(hass, standin, "cid:door")
+    mail = await mail_of(hass, fake_server, "cid:door")
 
     assert mail.recipients == (ANNA, BERT)
     [picture] = [part for part in mail.message.walk() if part["Content-ID"]]
@@ -92,7 +92,7 @@ async def test_picture_of_a_camera(hass: HomeAssistant, standin: StandIn) -> Non
 
 @pytest.mark.usefixtures("account")
 async def test_everything_a_mail_can_have(
-    hass: HomeAssistant, standin: StandIn, tmp_path: Path
+    hass: HomeAssistant, fake_server: FakeServer, tmp_path: Path
 ) -> None:
     """Copies, a file, headers and the response are as the example says."""
     hass.config.allowlist_external_dirs = {str(tmp_path)}
@@ -100,7 +100,7 @@ async def test_everything_a_mail_can_have(
     text = example("response_variable").replace("/media/", f"{tmp_path}/")
     variables = await run(hass, text)
 
-    [mail] = standin.received
+    [mail] = fake_server.received
     message = mail.message
     assert mail.recipients == ("carl@example.com", ANNA, BERT, "archive@example.com")
     assert message["To"] == "Carl <carl@example.com>, anna@example.com, Bert <bert@example.com>"
@@ -114,14 +114,14 @@ async def test_everything_a_mail_can_have(
 
 
 @pytest.mark.usefixtures("account")
-async def test_markdown(hass: HomeAssistant, standin: StandIn) -> None:
+async def test_markdown(hass: HomeAssistant, fake_server: FakeServer) -> None:
     """The table becomes a table, and the text stays readable."""
     hass.states.async_set("sensor.bedroom_temperature", "18.5")
     hass.states.async_set("sensor.bathroom_temperature", "21")
     example_text = example("markdown: true")
     sequence = cv.SCRIPT_SCHEMA(cv.ensure_list(parse_yaml(example_text)))
     await Sequence(hass, sequence, "README", "test").async_run(context=Context())
-    [mail] = standin.received
+    [mail] = fake_server.received
     html = mail.message.get_body(("html",))
     text = mail.message.get_body(("plain",))
     assert html
@@ -132,23 +132,23 @@ async def test_markdown(hass: HomeAssistant, standin: StandIn) -> None:
 
 
 @pytest.mark.usefixtures("account")
-async def test_old_action(hass: HomeAssistant, standin: StandIn, tmp_path: Path) -> None:
+async def test_old_action(hass: HomeAssistant, fake_server: FakeServer, tmp_path: Path) -> None:
     """The notifier of old reaches its target, with the picture."""
     hass.config.allowlist_external_dirs = {str(tmp_path)}
     (tmp_path / "basement.jpg").write_bytes(PICTURE)
     await run(hass, example("images:").replace("/media/", f"{tmp_path}/"))
 
-    [mail] = standin.received
+    [mail] = fake_server.received
     assert mail.recipients == (ANNA,)
     assert attached(mail) == {"basement.jpg": PICTURE}
 
 
 @pytest.mark.usefixtures("account")
-async def test_alert(hass: HomeAssistant, standin: StandIn) -> None:
+async def test_alert(hass: HomeAssistant, fake_server: FakeServer) -> None:
     """The alert sends mail when it goes off."""
     assert await async_setup_component(hass, "alert", config("alert:"))
     hass.states.async_set("binary_sensor.basement_leak", "on")
-    [mail] = await standin.async_wait_for_mail()
+    [mail] = await fake_server.async_wait_for_mail()
     hass.states.async_set("binary_sensor.basement_leak", "off")
     await hass.async_block_till_done()
 
@@ -174,12 +174,12 @@ async def test_automation_on_the_sensor(hass: HomeAssistant) -> None:
 
 @pytest.mark.usefixtures("account")
 async def test_phone_is_told_of_mail_that_waits_or_is_refused(
-    hass: HomeAssistant, standin: StandIn, freezer: FrozenDateTimeFactory
+    hass: HomeAssistant, fake_server: FakeServer, freezer: FrozenDateTimeFactory
 ) -> None:
     """It says how many wait and why, and whom the server refused in which words."""
     calls = async_mock_service(hass, "notify", "mobile_app_phone")
     assert await async_setup_component(hass, "automation", config("Tell me when mail waits"))
-    standin.script = Script(replies={Step.FINAL: "554 5.6.0 Not like this"})
+    fake_server.script = Script(replies={Step.FINAL: "554 5.6.0 Not like this"})
     with pytest.raises(HomeAssistantError, match="Not like this"):
         await run(hass, example("notify.send_message"))
     await hass.async_block_till_done()
@@ -187,8 +187,8 @@ async def test_phone_is_told_of_mail_that_waits_or_is_refused(
     assert refused.data["message"] == f"To {ANNA}, {BERT}: 554 5.6.0 Not like this"
 
     row = next(row for row in CATALOGUE if row.name == "tenant_disabled")
-    standin.script = Script.for_row(row)
-    await asyncio.to_thread(standin.hang_up)  # Now it has to sign in anew.
+    fake_server.script = Script.for_row(row)
+    await asyncio.to_thread(fake_server.hang_up)  # Now it has to sign in anew.
     await run(hass, example("notify.send_message"))
     freezer.tick(timedelta(minutes=16))
     async_fire_time_changed(hass)

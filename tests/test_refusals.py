@@ -14,10 +14,10 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.outlook_smtp.const import DOMAIN
 
 from .conftest import ADDRESS, until
-from .helpers import act, letter, pass_time, put_off, settle, shut_down, state_of
+from .fake_microsoft import FakeServer, Identity, Script
+from .helpers import act, defer, outgoing, pass_time, settle, shut_down, state_of
 from .promises import LOCK_HOURS
 from .repair_helpers import find_issue, script_of
-from .standin import Identity, Script, StandIn
 
 CONNECTION: Final = "binary_sensor.me_outlook_com_connection"
 NEW: Final = "new-password"
@@ -58,7 +58,7 @@ def reauth_steps(hass: HomeAssistant) -> list[tuple[str, str]]:
 async def test_refused_credentials_are_tried_only_when_somebody_asks(
     hass: HomeAssistant,
     account: MockConfigEntry,
-    standin: StandIn,
+    fake_server: FakeServer,
     freezer: FrozenDateTimeFactory,
     *,
     row: str,
@@ -66,40 +66,43 @@ async def test_refused_credentials_are_tried_only_when_somebody_asks(
 ) -> None:
     """Two days, new mail and a reload bring no sign-in; each request brings one."""
     assert await hass.config_entries.async_reload(account.entry_id)
-    standin.mailboxes[ADDRESS].script = script_of(row)
-    await account.runtime_data.async_refresh()
-    tries = standin.connections
+    fake_server.mailboxes[ADDRESS].script = script_of(row)
+    await account.runtime_data.coordinator.async_refresh()
+    tries = fake_server.connections
     await live_for_two_days(hass, freezer)
-    await put_off(account)
+    await defer(account)
     assert await hass.config_entries.async_reload(account.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
-    await put_off(account, letter("Second"))
-    assert standin.connections == tries
+    await defer(account, outgoing("Second"))
+    assert fake_server.connections == tries
     assert state_of(hass, CONNECTION).state == "off"
     assert reauth_steps(hass) == [(SOURCE_REAUTH, step)]
 
     await check_now(hass)
-    assert standin.connections == tries + 1
+    assert fake_server.connections == tries + 1
     await act(hass, "flush_outbox")
-    await until(lambda: standin.connections == tries + 2)
+    await until(lambda: fake_server.connections == tries + 2)
     await live_for_two_days(hass, freezer)
-    assert standin.connections == tries + 2
+    assert fake_server.connections == tries + 2
     assert reauth_steps(hass) == [(SOURCE_REAUTH, step)]
 
 
 async def test_a_restart_tries_nothing_that_was_refused_before(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, freezer: FrozenDateTimeFactory
+    hass: HomeAssistant,
+    account: MockConfigEntry,
+    fake_server: FakeServer,
+    freezer: FrozenDateTimeFactory,
 ) -> None:
     """The sensor is off from the first second, and the person is asked to sign in again."""
-    standin.mailboxes[ADDRESS].password = NEW
-    await put_off(account)
-    tries = standin.connections
+    fake_server.mailboxes[ADDRESS].password = NEW
+    await defer(account)
+    tries = fake_server.connections
     await shut_down(hass, account)
     await settle(hass, account)
     assert state_of(hass, CONNECTION).attributes["problem"] == "invalid_credentials"
     assert reauth_steps(hass) == [(SOURCE_REAUTH, "reauth_confirm")]
     await live_for_two_days(hass, freezer)
-    assert standin.connections == tries
+    assert fake_server.connections == tries
     await shut_down(hass, account)
     data = {**account.data, CONF_PASSWORD: NEW}
     hass.config_entries.async_update_entry(account, data=data)
@@ -108,14 +111,14 @@ async def test_a_restart_tries_nothing_that_was_refused_before(
 
 
 async def test_new_credentials_are_tried_at_once(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
     """Once the account is changed what waits goes out, and no restart knows of the refusal."""
-    standin.mailboxes[ADDRESS].password = NEW
-    await put_off(account)
+    fake_server.mailboxes[ADDRESS].password = NEW
+    await defer(account)
     data = {**account.data, CONF_PASSWORD: NEW}
     hass.config_entries.async_update_entry(account, data=data)
-    await standin.async_wait_for_mail()
+    await fake_server.async_wait_for_mail()
     await hass.async_block_till_done(wait_background_tasks=True)
     await shut_down(hass, account)
     await settle(hass, account)
@@ -123,16 +126,16 @@ async def test_new_credentials_are_tried_at_once(
 
 
 async def test_an_option_that_is_changed_is_no_new_sign_in(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
     """The account starts over with it, and its password is as refused as before."""
-    standin.mailboxes[ADDRESS].password = NEW
-    await put_off(account)
-    tries = standin.connections
+    fake_server.mailboxes[ADDRESS].password = NEW
+    await defer(account)
+    tries = fake_server.connections
     hass.config_entries.async_update_entry(account, options={"timeout": 17})
     await hass.async_block_till_done(wait_background_tasks=True)
-    assert standin.connections == tries
-    assert account.runtime_data.data.problem == "invalid_credentials"
+    assert fake_server.connections == tries
+    assert account.runtime_data.coordinator.data.problem == "invalid_credentials"
 
 
 async def test_a_sign_in_that_microsoft_has_ended_is_not_asked_for_again(
@@ -142,51 +145,57 @@ async def test_a_sign_in_that_microsoft_has_ended_is_not_asked_for_again(
     freezer: FrozenDateTimeFactory,
 ) -> None:
     """Neither its sign-in nor the server hears of the account until the person has acted."""
-    standin = identity.standin
+    fake_server = identity.fake_server
     identity.revoke(ADDRESS)
-    await signed_in_account.runtime_data.async_refresh()
-    tries, requests = standin.connections, len(identity.requests)
+    await signed_in_account.runtime_data.coordinator.async_refresh()
+    tries, requests = fake_server.connections, len(identity.requests)
     await live_for_two_days(hass, freezer)
     await shut_down(hass, signed_in_account)
     await settle(hass, signed_in_account)
-    assert (standin.connections, len(identity.requests)) == (tries, requests)
+    assert (fake_server.connections, len(identity.requests)) == (tries, requests)
     assert reauth_steps(hass) == [(SOURCE_REAUTH, "reauth_sign_in")]
 
 
 async def test_a_locked_account_is_tried_after_hours_and_then_goes_on(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, freezer: FrozenDateTimeFactory
+    hass: HomeAssistant,
+    account: MockConfigEntry,
+    fake_server: FakeServer,
+    freezer: FrozenDateTimeFactory,
 ) -> None:
     """Four hours, then eight; the one that finds it unlocked sends what waits."""
-    standin.mailboxes[ADDRESS].script = script_of("account_locked")
-    await put_off(account)
+    fake_server.mailboxes[ADDRESS].script = script_of("account_locked")
+    await defer(account)
     for hours in LOCK_HOURS[:2]:
-        tries = standin.connections
+        tries = fake_server.connections
         for _ in range(2 * hours - 1):
             await pass_time(hass, freezer, minutes=30)
-        assert standin.connections == tries
+        assert fake_server.connections == tries
         assert find_issue(hass, "account_locked", account)
         await pass_time(hass, freezer, minutes=31)
-        assert standin.connections == tries + 1
-    standin.mailboxes[ADDRESS].script = Script()
+        assert fake_server.connections == tries + 1
+    fake_server.mailboxes[ADDRESS].script = Script()
     for _ in range(2 * LOCK_HOURS[2] + 1):
         await pass_time(hass, freezer, minutes=30)
-    await until(lambda: len(standin.received) == 1)
+    await until(lambda: len(fake_server.received) == 1)
     assert find_issue(hass, "account_locked", account) is None
 
 
 async def test_what_keeps_a_try_from_the_server_does_not_hide_the_refusal(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, freezer: FrozenDateTimeFactory
+    hass: HomeAssistant,
+    account: MockConfigEntry,
+    fake_server: FakeServer,
+    freezer: FrozenDateTimeFactory,
 ) -> None:
     """The person who asks is told of the network; what the account needs stays as it was."""
-    standin.mailboxes[ADDRESS].script = script_of("basic_auth_disabled")
-    await account.runtime_data.async_refresh()
-    standin.stop()
+    fake_server.mailboxes[ADDRESS].script = script_of("basic_auth_disabled")
+    await account.runtime_data.coordinator.async_refresh()
+    fake_server.stop()
     await check_now(hass)
-    assert account.runtime_data.last_fault.problem == "connection_refused"
+    assert account.runtime_data.coordinator.last_fault.problem == "connection_refused"
     assert state_of(hass, CONNECTION).attributes["problem"] == "basic_auth_disabled"
     assert find_issue(hass, "basic_auth_disabled", account)
     assert reauth_steps(hass) == [(SOURCE_REAUTH, "passwords_refused")]
-    standin.start()
-    tries = standin.connections
+    fake_server.start()
+    tries = fake_server.connections
     await live_for_two_days(hass, freezer)
-    assert standin.connections == tries
+    assert fake_server.connections == tries

@@ -16,13 +16,13 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.outlook_smtp import mailer
 from custom_components.outlook_smtp.const import DOMAIN
 from custom_components.outlook_smtp.message.mailbox import parse_mailboxes
-from custom_components.outlook_smtp.message.problems import LetterProblem
-from custom_components.outlook_smtp.outbox.item import Limits
+from custom_components.outlook_smtp.message.problems import MessageProblem
+from custom_components.outlook_smtp.outbox.queued import Limits
 
 from .conftest import until
-from .helpers import ANNA, BERT, letter, put_off, settle, shut_down, state_of
+from .fake_microsoft import FakeServer, Script
+from .helpers import ANNA, BERT, defer, outgoing, settle, shut_down, state_of
 from .outbox.helpers import no_file_larger_than
-from .standin import Script, StandIn
 
 DELIVERY, OUTBOX = "event.me_outlook_com_delivery", "sensor.me_outlook_com_outbox"
 
@@ -123,19 +123,19 @@ async def test_bad_input_leaves_a_trace(
     "action", ["notify.send_message", "notify.me_outlook_com", "outlook_smtp.send_message"]
 )
 async def test_what_finds_no_room_leaves_a_trace(
-    hass: HomeAssistant, standin: StandIn, traces: Traces, action: str, problem: str
+    hass: HomeAssistant, fake_server: FakeServer, traces: Traces, action: str, problem: str
 ) -> None:
     """A full outbox, a full disk and a message that is too large are told of for every caller."""
     [account] = hass.config_entries.async_loaded_entries(DOMAIN)
     data = {} if action == "notify.me_outlook_com" else {"entity_id": "notify.family"}
     message, largest_file = "Hi", 100_000_000
     if problem == "outbox_full":
-        account.runtime_data.mailer.queue.limits = Limits(0, 1_000_000)
+        account.runtime_data.queue.limits = Limits(0, 1_000_000)
     elif problem == "outbox_not_writable":
         largest_file = 10
     else:
-        message, standin.size = "word " * 400_000, 1_000_000
-        await account.runtime_data.async_refresh()
+        message, fake_server.size = "word " * 400_000, 1_000_000
+        await account.runtime_data.coordinator.async_refresh()
     with no_file_larger_than(largest_file):
         assert await call(hass, action, message=message, **data) == problem
     trace = traces.only()
@@ -212,11 +212,11 @@ async def test_trace_names_no_blind_copy(
 
 
 async def test_turns_name_no_blind_copies(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, traces: Traces
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, traces: Traces
 ) -> None:
     """They are counted and delivered, and neither event nor log names them, a reply included."""
     fields = {"message": "Hi", "to": [ANNA, "both@x.example"], "bcc": ["BOTH@x.example", BERT]}
-    standin.script = Script(refuse_recipients={BERT: f"550 5.1.1 <{BERT}> unknown"})
+    fake_server.script = Script(refuse_recipients={BERT: f"550 5.1.1 <{BERT}> unknown"})
     await hass.services.async_call(
         DOMAIN, "send_message", fields, blocking=True, return_response=True
     )
@@ -224,35 +224,35 @@ async def test_turns_name_no_blind_copies(
     assert (sent["event_type"], sent["recipients"]) == ("sent", [ANNA, "both@x.example"])
     assert (refused["event_type"], refused["recipients"]) == ("refused", [])
     assert refused["reply"] == "550 5.1.1 <…> unknown"
-    standin.script = Script()
+    fake_server.script = Script()
     await hass.services.async_call(DOMAIN, "retry_failed", blocking=True)
     await until(lambda: len(traces.turns) == 3)
     assert traces.turns[2].attributes["recipients"] == []
-    assert standin.received[1].recipients == (BERT,)
+    assert fake_server.received[1].recipients == (BERT,)
     assert state_of(hass, "sensor.me_outlook_com_sent_in_24_hours").state == "3"
     [warning] = traces.warnings
     assert BERT not in warning
 
 
 async def test_blind_copies_are_still_hidden_after_a_restart(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, traces: Traces
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, traces: Traces
 ) -> None:
     """What is kept on disk knows which recipients are."""
-    standin.stop()
-    await put_off(account, replace(letter("Door", ANNA), bcc=parse_mailboxes(BERT, "bcc")))
+    fake_server.stop()
+    await defer(account, replace(outgoing("Door", ANNA), bcc=parse_mailboxes(BERT, "bcc")))
     await shut_down(hass, account)
-    standin.start()
+    fake_server.start()
     traces.turns.clear()
     await settle(hass, account)
     await until(lambda: state_of(hass, DELIVERY).attributes.get("event_type") == "sent")
-    assert standin.received[0].recipients == (ANNA, BERT)
+    assert fake_server.received[0].recipients == (ANNA, BERT)
     assert state_of(hass, DELIVERY).attributes["recipients"] == [ANNA]
 
 
 @pytest.mark.usefixtures("account")
-async def test_every_problem_of_a_letter_has_a_text(hass: HomeAssistant) -> None:
+async def test_every_problem_of_a_message_has_a_text(hass: HomeAssistant) -> None:
     """The logbook shows more than a key."""
     texts = await async_get_translations(hass, "en", "entity", [DOMAIN])
     prefix = f"component.{DOMAIN}.entity.event.delivery.state_attributes.problem.state"
-    for problem in (*LetterProblem, "outbox_full", "path_not_allowed", "message_over_limit"):
+    for problem in (*MessageProblem, "outbox_full", "path_not_allowed", "message_over_limit"):
         assert texts[f"{prefix}.{problem}"]

@@ -11,8 +11,11 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
-from custom_components.outlook_smtp import account_repair, mailer as mailer_module
+from custom_components.outlook_smtp import mailer as mailer_module
 from custom_components.outlook_smtp.const import DOMAIN
+from custom_components.outlook_smtp.delivery.faults import Kind
+from custom_components.outlook_smtp.flows import account_repair
+from custom_components.outlook_smtp.flows.smtp_import import BUILT_IN_SMTP
 from custom_components.outlook_smtp.foreign_text import quote
 from custom_components.outlook_smtp.issues import (
     ACCOUNT_ISSUES,
@@ -20,14 +23,12 @@ from custom_components.outlook_smtp.issues import (
     OUTBOX_NOT_WRITABLE,
     PROBLEMS,
 )
-from custom_components.outlook_smtp.smtp.faults import Kind
 from custom_components.outlook_smtp.smtp.replies import CATALOGUE as REPLIES
-from custom_components.outlook_smtp.smtp_import import BUILT_IN_SMTP
 
 from .conftest import ADDRESS, until
-from .helpers import letter, mailer_of, pass_time, put_off, state_of, titles
+from .fake_microsoft import FakeServer, Script, Step
+from .helpers import defer, mailer_of, outgoing, pass_time, state_of, titles
 from .repair_helpers import ISSUES, Repair, find_issue, raised, script_of
-from .standin import Script, StandIn, Step
 
 CONNECTION: Final = "binary_sensor.me_outlook_com_connection"
 # The row of the server's replies that each issue comes of.
@@ -40,7 +41,7 @@ AT_SIGN_IN: Final = {
     "smtp_disabled_mailbox": "mailbox_disabled",
     "smtp_disabled_tenant": "tenant_disabled",
 }
-BY_MAIL: Final = {
+WHILE_SUBMITTING: Final = {
     "mailbox_full": "mailbox_full",
     "sender_blocked": "bad_outbound_sender",
     "sender_throttled": "throttled_send_as_denied",
@@ -56,17 +57,19 @@ def repair(hass: HomeAssistant, hass_client: ClientSessionGenerator) -> Repair:
     return Repair(hass, hass_client)
 
 
-async def refuse(hass: HomeAssistant, standin: StandIn, entry: MockConfigEntry, key: str) -> str:
+async def refuse(
+    hass: HomeAssistant, fake_server: FakeServer, entry: MockConfigEntry, key: str
+) -> str:
     """Let the server refuse what raises an issue, and return its words."""
-    mailbox = standin.mailboxes[ADDRESS]
+    mailbox = fake_server.mailboxes[ADDRESS]
     if key in AT_SIGN_IN:
         mailbox.script = script_of(AT_SIGN_IN[key])
-        await entry.runtime_data.async_refresh()
+        await entry.runtime_data.coordinator.async_refresh()
     else:
-        mailbox.script = script_of(BY_MAIL[key])
-        await put_off(entry)
+        mailbox.script = script_of(WHILE_SUBMITTING[key])
+        await defer(entry)
     await hass.async_block_till_done()
-    reply: str = entry.runtime_data.data.reply
+    reply: str = entry.runtime_data.coordinator.data.reply
     assert reply
     return reply
 
@@ -78,21 +81,21 @@ async def refuse(hass: HomeAssistant, standin: StandIn, entry: MockConfigEntry, 
 async def test_issue_is_raised_and_goes_away_by_itself(
     hass: HomeAssistant,
     account: MockConfigEntry,
-    standin: StandIn,
+    fake_server: FakeServer,
     freezer: FrozenDateTimeFactory,
     key: str,
 ) -> None:
     """It is there with the first refusal, for this account, and gone when mail works again."""
     assert raised(hass) == []
-    await refuse(hass, standin, account, key)
+    await refuse(hass, fake_server, account, key)
     assert raised(hass) == [key]
     issue = find_issue(hass, key, account)
     assert issue
     assert issue.is_fixable
     assert issue.severity is ir.IssueSeverity.ERROR
-    standin.mailboxes[ADDRESS].script = Script()
+    fake_server.mailboxes[ADDRESS].script = Script()
     if key in WITH_SIGN_IN:  # Nothing signs in with what was refused unless somebody asks.
-        await account.runtime_data.async_check_now()
+        await account.runtime_data.coordinator.async_check_now()
     else:
         await pass_time(hass, freezer, hours=4 if key == "account_locked" else 1, seconds=1)
     await until(lambda: hass.states.is_state(CONNECTION, "on"))
@@ -100,52 +103,52 @@ async def test_issue_is_raised_and_goes_away_by_itself(
 
 
 async def test_another_problem_takes_the_place_of_the_first(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
     """What is known of the account is one thing at a time."""
-    await refuse(hass, standin, account, "smtp_disabled_tenant")
-    await refuse(hass, standin, account, "conditional_access")
+    await refuse(hass, fake_server, account, "smtp_disabled_tenant")
+    await refuse(hass, fake_server, account, "conditional_access")
     assert raised(hass) == ["conditional_access"]
-    standin.mailboxes[ADDRESS].script = script_of("credentials_incorrect")
-    await account.runtime_data.async_refresh()
+    fake_server.mailboxes[ADDRESS].script = script_of("credentials_incorrect")
+    await account.runtime_data.coordinator.async_refresh()
     assert raised(hass) == []  # Home Assistant itself asks to sign in again.
 
 
 async def test_passing_fault_raises_and_clears_nothing(
     hass: HomeAssistant,
     account: MockConfigEntry,
-    standin: StandIn,
+    fake_server: FakeServer,
     freezer: FrozenDateTimeFactory,
 ) -> None:
     """A server that is away is no matter for a person, and proves nothing."""
-    standin.stop()
+    fake_server.stop()
     await pass_time(hass, freezer, minutes=31)
     await pass_time(hass, freezer, seconds=61)
     assert state_of(hass, CONNECTION).attributes["problem"] == "connection_refused"
     assert raised(hass) == []
-    standin.start()
-    await refuse(hass, standin, account, "smtp_disabled_mailbox")
-    standin.stop()
-    await account.runtime_data.async_refresh()
+    fake_server.start()
+    await refuse(hass, fake_server, account, "smtp_disabled_mailbox")
+    fake_server.stop()
+    await account.runtime_data.coordinator.async_refresh()
     assert state_of(hass, CONNECTION).attributes["problem"] == "connection_refused"
     assert raised(hass) == ["smtp_disabled_mailbox"]
 
 
 async def test_quota_raises_nothing(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
     """It ends by itself."""
-    standin.mailboxes[ADDRESS].script = script_of("daily_limit")
-    await put_off(account)
+    fake_server.mailboxes[ADDRESS].script = script_of("daily_limit")
+    await defer(account)
     assert state_of(hass, CONNECTION).state == "off"
     assert raised(hass) == []
 
 
 async def test_issue_outlives_a_reload_and_goes_with_the_account(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
     """It is not there twice, and not left behind."""
-    await refuse(hass, standin, account, "suspended")
+    await refuse(hass, fake_server, account, "suspended")
     assert await hass.config_entries.async_reload(account.entry_id)
     assert raised(hass) == ["suspended"]
     await hass.async_block_till_done(wait_background_tasks=True)
@@ -155,10 +158,10 @@ async def test_issue_outlives_a_reload_and_goes_with_the_account(
 
 
 async def test_disabled_account_has_no_issues(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
     """Nobody wants to hear of it; when it is enabled again, it is checked anew."""
-    await refuse(hass, standin, account, "smtp_disabled_tenant")
+    await refuse(hass, fake_server, account, "smtp_disabled_tenant")
     await hass.config_entries.async_set_disabled_by(account.entry_id, ConfigEntryDisabler.USER)
     assert raised(hass) == []
     await hass.config_entries.async_set_disabled_by(account.entry_id, None)
@@ -171,11 +174,11 @@ async def test_disabled_account_has_no_issues(
 
 @pytest.mark.parametrize("key", HEALTH_ISSUES)
 async def test_dialog_tells_checks_and_ends(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, repair: Repair, key: str
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, repair: Repair, key: str
 ) -> None:
     """It says what, when and in which words; it stays while it is so, and ends when it is over."""
-    reply = await refuse(hass, standin, account, key)
-    since = dt_util.as_local(account.runtime_data.data.since)
+    reply = await refuse(hass, fake_server, account, key)
+    since = dt_util.as_local(account.runtime_data.coordinator.data.since)
     await repair.open(key, account)
     assert ADDRESS in repair.text
     assert quote(reply) in repair.text
@@ -188,7 +191,7 @@ async def test_dialog_tells_checks_and_ends(
     assert f"mail does not work yet. The server said: {reply}" in repair.text
     assert raised(hass) == [key]
 
-    standin.mailboxes[ADDRESS].script = Script()
+    fake_server.mailboxes[ADDRESS].script = Script()
     if key in WITH_SIGN_IN:
         assert repair.result["menu_options"] == ["sign_in", "check"]
         await repair.choose("check")
@@ -197,17 +200,17 @@ async def test_dialog_tells_checks_and_ends(
         await repair.submit()
     assert repair.result["type"] == "create_entry"
     assert raised(hass) == []
-    await until(lambda: not mailer_of(account).queue.items)
-    assert titles(standin) == (["Door"] if key in BY_MAIL else [])
+    await until(lambda: not mailer_of(account).queue.waiting)
+    assert titles(fake_server) == (["Door"] if key in WHILE_SUBMITTING else [])
 
 
 async def test_dialog_quotes_what_stands_in_the_way_now(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, repair: Repair
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, repair: Repair
 ) -> None:
     """A server that is away now is not blamed on the account."""
-    await refuse(hass, standin, account, "suspended")
+    await refuse(hass, fake_server, account, "suspended")
     await repair.open("suspended", account)
-    standin.stop()
+    fake_server.stop()
     await repair.submit()
     assert "Connect" in repair.text.rpartition("The server said: ")[2]
     assert raised(hass) == ["suspended"]
@@ -216,53 +219,53 @@ async def test_dialog_quotes_what_stands_in_the_way_now(
 async def test_dialog_does_not_wait_for_ever(
     hass: HomeAssistant,
     account: MockConfigEntry,
-    standin: StandIn,
+    fake_server: FakeServer,
     repair: Repair,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """While the fate of the message is open, the problem is."""
-    await refuse(hass, standin, account, "suspended")
+    await refuse(hass, fake_server, account, "suspended")
     await repair.open("suspended", account)
     monkeypatch.setattr(account_repair, "PATIENCE", 0.0)
-    standin.mailboxes[ADDRESS].script = Script(stall=Step.MAIL)
-    standin.script_next(Script())
+    fake_server.mailboxes[ADDRESS].script = Script(stall=Step.MAIL)
+    fake_server.script_next(Script())
     task = hass.async_create_task(repair.submit())
     await until(task.done)
     assert (await task)["errors"] == {"base": "still_there"}
-    standin.hang_up()
+    fake_server.hang_up()
 
 
 async def test_message_that_comes_meanwhile_is_no_answer(
     hass: HomeAssistant,
     account: MockConfigEntry,
-    standin: StandIn,
+    fake_server: FakeServer,
     repair: Repair,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The dialog waits for what becomes of one."""
-    await refuse(hass, standin, account, "suspended")
+    await refuse(hass, fake_server, account, "suspended")
     await repair.open("suspended", account)
-    standin.mailboxes[ADDRESS].script = Script(stall=Step.MAIL)
+    fake_server.mailboxes[ADDRESS].script = Script(stall=Step.MAIL)
     mailer = mailer_of(account)
-    before = len(standin.sessions)
+    before = len(fake_server.sessions)
     submitting = hass.async_create_task(repair.submit())
-    await until(lambda: "MAIL" in str(standin.sessions[before:]))
+    await until(lambda: "MAIL" in str(fake_server.sessions[before:]))
     monkeypatch.setattr(mailer_module, "PATIENCE", 0.5)
-    sending = hass.async_create_task(mailer.send(letter("Second")))
-    await until(lambda: len(mailer.queue.items) == 2)
+    sending = hass.async_create_task(mailer.send(outgoing("Second")))
+    await until(lambda: len(mailer.queue.waiting) == 2)
     assert not submitting.done()
-    standin.hang_up()
+    fake_server.hang_up()
     assert (await submitting)["errors"] == {"base": "still_there"}
     assert (await sending).status == "queued"
 
 
 async def test_refused_message_shows_nothing_about_the_account(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, repair: Repair
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, repair: Repair
 ) -> None:
     """The one that waited may be refused for itself; then the next one has to show it."""
-    await refuse(hass, standin, account, "suspended")
+    await refuse(hass, fake_server, account, "suspended")
     await repair.open("suspended", account)
-    standin.mailboxes[ADDRESS].script = script_of("other_5xx")
+    fake_server.mailboxes[ADDRESS].script = script_of("other_5xx")
     await repair.submit()
     await until(lambda: bool(mailer_of(account).queue.failed))
     assert "messages_failed" in raised(hass)
@@ -270,10 +273,10 @@ async def test_refused_message_shows_nothing_about_the_account(
 
 @pytest.mark.parametrize("key", WITH_SIGN_IN)
 async def test_dialog_leads_to_the_sign_in(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, repair: Repair, key: str
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, repair: Repair, key: str
 ) -> None:
     """There is one dialog to sign in again, and it begins with Microsoft's sign-in."""
-    await refuse(hass, standin, account, key)
+    await refuse(hass, fake_server, account, key)
     for _ in range(2):
         await repair.open(key, account)
         await repair.choose("sign_in")
@@ -292,13 +295,13 @@ async def test_dialog_of_an_account_that_went_away_ends(
     hass: HomeAssistant,
     *,
     account: MockConfigEntry,
-    standin: StandIn,
+    fake_server: FakeServer,
     repair: Repair,
     what: str,
     key: str,
 ) -> None:
     """It says so, and breaks nothing."""
-    await refuse(hass, standin, account, key)
+    await refuse(hass, fake_server, account, key)
     await repair.open(key, account)
     if what == "unload":
         assert await hass.config_entries.async_unload(account.entry_id)
@@ -320,7 +323,7 @@ def test_every_issue_has_texts() -> None:
     assert set(ISSUES) == {*ACCOUNT_ISSUES, BUILT_IN_SMTP}
     assert set(ISSUES) - fixable == {OUTBOX_NOT_WRITABLE}
     assert set(PROBLEMS) == {problem for _, kind, problem in REPLIES if kind is Kind.ACCOUNT}
-    assert set(AT_SIGN_IN) | set(BY_MAIL) == set(HEALTH_ISSUES)
+    assert set(AT_SIGN_IN) | set(WHILE_SUBMITTING) == set(HEALTH_ISSUES)
 
 
 def test_no_text_holds_markup() -> None:
@@ -337,6 +340,6 @@ def test_no_text_holds_markup() -> None:
         ("back\\slash ~~gone~~", r"back\\slash \~\~gone\~\~"),
     ],
 )
-def test_words_of_strangers_are_shown_as_they_are(text: str, shown: str) -> None:
+def test_words_of_foreign_files_are_shown_as_they_are(text: str, shown: str) -> None:
     """They start neither links nor anything else."""
     assert quote(text) == shown

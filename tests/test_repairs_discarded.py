@@ -12,9 +12,9 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from .conftest import ADDRESS
-from .helpers import ANNA, ask, letter, mailer_of, state_of
+from .fake_microsoft import FakeServer, Script, Step
+from .helpers import ANNA, ask, mailer_of, outgoing, state_of
 from .repair_helpers import Repair, find_issue, raised
-from .standin import Script, StandIn, Step
 
 REFUSING = Script(replies={Step.FINAL: "554 5.6.0 Not like this"})
 DELIVERY = "event.me_outlook_com_delivery"
@@ -23,19 +23,19 @@ DELIVERY = "event.me_outlook_com_delivery"
 async def test_failed_messages_that_made_room_for_others_are_told(
     hass: HomeAssistant,
     account: MockConfigEntry,
-    standin: StandIn,
+    fake_server: FakeServer,
     hass_client: ClientSessionGenerator,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """By the event, the log, list_outbox and a repair, until a person has seen it."""
     hass.config_entries.async_update_entry(account, options={"max_messages": 2, "max_size": 1})
     await hass.async_block_till_done(wait_background_tasks=True)
-    standin.mailboxes[ADDRESS].script = REFUSING
+    fake_server.mailboxes[ADDRESS].script = REFUSING
     ids: list[str] = []
     for title in ("Door", "Gate", "Smoke"):
         assert raised(hass) == (["messages_failed"] if ids else [])
         with pytest.raises(HomeAssistantError, match="Not like this"):
-            await mailer_of(account).send(letter(title))
+            await mailer_of(account).send(outgoing(title))
         ids.append(mailer_of(account).queue.failed[-1].failure.spooled.id)
 
     assert raised(hass) == ["discarded", "messages_failed"]
@@ -55,14 +55,14 @@ async def test_failed_messages_that_made_room_for_others_are_told(
     assert re.search(rf"- \*\*Door\*\* → {ANNA} · 20.* · 554 5.6.0 Not like this", repair.text)
     await repair.submit()
     assert repair.result["type"] == "create_entry"
-    standin.mailboxes[ADDRESS].script = Script()
-    await mailer_of(account).send(letter("Bell"))
+    fake_server.mailboxes[ADDRESS].script = Script()
+    await mailer_of(account).send(outgoing("Bell"))
     assert raised(hass) == ["messages_failed"]
     assert "discarded" not in await ask(hass, "list_outbox")
 
 
 async def test_event_tells_what_was_deleted_early(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
     """After the one of the message that needed the room, or before: each is an event of its own."""
     hass.config_entries.async_update_entry(account, options={"max_messages": 1, "max_size": 1})
@@ -76,10 +76,10 @@ async def test_event_tells_what_was_deleted_early(
             turns.append((new.attributes["event_type"], new.attributes["recipients"]))
 
     hass.bus.async_listen(EVENT_STATE_CHANGED, note)
-    standin.mailboxes[ADDRESS].script = REFUSING
+    fake_server.mailboxes[ADDRESS].script = REFUSING
     for name in ("a", "b"):
         with pytest.raises(HomeAssistantError, match="Not like this"):
-            await mailer_of(account).send(letter("Door", f"{name}@example.com"))
+            await mailer_of(account).send(outgoing("Door", f"{name}@example.com"))
     await hass.async_block_till_done()
     assert sorted(turns) == [
         ("discarded", ["a@example.com"]),

@@ -14,13 +14,13 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.outlook_smtp.issues import describe_failed
-from custom_components.outlook_smtp.outbox.item import UnknownMessageError
+from custom_components.outlook_smtp.outbox.queued import UnknownMessageError
 
 from .conftest import ADDRESS, until
-from .helpers import ANNA, act, letter, mailer_of, pass_time, titles, until_empty
+from .fake_microsoft import FakeServer, Script, Step
+from .helpers import ANNA, act, mailer_of, outgoing, pass_time, titles, until_empty
 from .promises import PER_MINUTE
 from .repair_helpers import Repair, crowd, find_issue, placeholders, raised
-from .standin import Script, StandIn, Step
 
 REPLY = "554 5.6.0 Not *like* this"
 REFUSING = Script(replies={Step.FINAL: REPLY})
@@ -32,20 +32,20 @@ def repair(hass: HomeAssistant, hass_client: ClientSessionGenerator) -> Repair:
     return Repair(hass, hass_client)
 
 
-async def fail(entry: MockConfigEntry, standin: StandIn, *names: str) -> None:
+async def fail(entry: MockConfigEntry, fake_server: FakeServer, *names: str) -> None:
     """Let the server refuse messages."""
-    standin.mailboxes[ADDRESS].script = REFUSING
+    fake_server.mailboxes[ADDRESS].script = REFUSING
     for name in names:
         with pytest.raises(HomeAssistantError, match=re.escape("Not *like* this")):
-            await mailer_of(entry).send(letter(name))
-    standin.mailboxes[ADDRESS].script = Script()
+            await mailer_of(entry).send(outgoing(name))
+    fake_server.mailboxes[ADDRESS].script = Script()
 
 
 async def test_failed_messages_are_shown_and_sent_again(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, repair: Repair
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, repair: Repair
 ) -> None:
     """Each with its title, recipients, time and the server's words."""
-    await fail(account, standin, "Door", "[Click](http://evil)")
+    await fail(account, fake_server, "Door", "[Click](http://evil)")
     assert raised(hass) == ["messages_failed"]
     issue = find_issue(hass, "messages_failed", account)
     assert issue
@@ -59,17 +59,17 @@ async def test_failed_messages_are_shown_and_sent_again(
     await repair.choose("send_again")
     assert repair.result["type"] == "create_entry"
     await until_empty(account)
-    assert titles(standin) == ["Door", "[Click](http://evil)"]
+    assert titles(fake_server) == ["Door", "[Click](http://evil)"]
     assert raised(hass) == []
 
 
 async def test_failed_messages_are_dropped(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, repair: Repair
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, repair: Repair
 ) -> None:
     """What has failed since they were shown is kept, and shown."""
-    await fail(account, standin, "First")
+    await fail(account, fake_server, "First")
     await repair.open("messages_failed", account)
-    await fail(account, standin, "Second")
+    await fail(account, fake_server, "Second")
     await repair.choose("drop")
     assert repair.result["type"] == "menu"
     assert "Second" in repair.text
@@ -78,20 +78,20 @@ async def test_failed_messages_are_dropped(
     assert repair.result["type"] == "create_entry"
     assert raised(hass) == []
     assert mailer_of(account).queue.failed == []
-    assert titles(standin) == []
+    assert titles(fake_server) == []
 
 
 async def test_many_failed_messages_are_counted(
     hass: HomeAssistant,
     account: MockConfigEntry,
-    standin: StandIn,
+    fake_server: FakeServer,
     repair: Repair,
     freezer: FrozenDateTimeFactory,
 ) -> None:
     """The latest ten are shown, and how many more there are; what is chosen is for all."""
     for number in range(12):
-        freezer.tick(60 / PER_MINUTE + 1)  # The pace lets the next one out at once.
-        await fail(account, standin, f"No. {number}")
+        freezer.tick(60 / PER_MINUTE + 1)  # The rate limit lets the next one out at once.
+        await fail(account, fake_server, f"No. {number}")
     await repair.open("messages_failed", account)
     lines = [line for line in repair.text.splitlines() if line.startswith("- ")]
     assert [line[4:].partition("*")[0] for line in lines] == [
@@ -104,13 +104,13 @@ async def test_many_failed_messages_are_counted(
 
 
 async def test_long_titles_and_lists_are_cut(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, repair: Repair
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, repair: Repair
 ) -> None:
     """A message takes a line and no page."""
-    standin.mailboxes[ADDRESS].script = REFUSING
+    fake_server.mailboxes[ADDRESS].script = REFUSING
     recipients = [f"r{number}@example.com" for number in range(9)]
     with pytest.raises(HomeAssistantError):
-        await mailer_of(account).send(letter("x" * 300, *recipients))
+        await mailer_of(account).send(outgoing("x" * 300, *recipients))
     await repair.open("messages_failed", account)
     assert f"**{'x' * 100}** → {', '.join(recipients[:5])}, +4 · " in repair.text
 
@@ -118,11 +118,11 @@ async def test_long_titles_and_lists_are_cut(
 async def test_issue_follows_the_actions_and_time(
     hass: HomeAssistant,
     account: MockConfigEntry,
-    standin: StandIn,
+    fake_server: FakeServer,
     freezer: FrozenDateTimeFactory,
 ) -> None:
     """It counts what is left, and goes when that is sent, cancelled or a week old."""
-    await fail(account, standin, "First", "Second", "Third")
+    await fail(account, fake_server, "First", "Second", "Third")
     queue = mailer_of(account).queue
     await act(hass, "cancel_message", id=queue.failed[0].failure.spooled.id)
     assert placeholders(find_issue(hass, "messages_failed", account))["count"] == "2"
@@ -140,13 +140,13 @@ async def test_issue_follows_the_actions_and_time(
 async def test_message_that_expired_is_shown_with_what_is_known(
     hass: HomeAssistant,
     account: MockConfigEntry,
-    standin: StandIn,
+    fake_server: FakeServer,
     freezer: FrozenDateTimeFactory,
 ) -> None:
     """Nothing was said of one that was never tried."""
     mailer = mailer_of(account)
     await hass.config_entries.async_unload(account.entry_id)
-    await mailer.send(letter("Old"))
+    await mailer.send(outgoing("Old"))
     freezer.tick(49 * 3600)
     assert await hass.config_entries.async_setup(account.entry_id)
     await until(lambda: raised(hass) == ["messages_failed"])
@@ -156,26 +156,26 @@ async def test_message_that_expired_is_shown_with_what_is_known(
 
 
 async def test_message_that_fails_again_is_shown_again(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, repair: Repair
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, repair: Repair
 ) -> None:
     """Sending again is no way to lose one."""
-    await fail(account, standin, "Door")
+    await fail(account, fake_server, "Door")
     await repair.open("messages_failed", account)
-    standin.mailboxes[ADDRESS].script = REFUSING
+    fake_server.mailboxes[ADDRESS].script = REFUSING
     await repair.choose("send_again")
     await until(lambda: raised(hass) == ["messages_failed"])
-    assert titles(standin) == []
+    assert titles(fake_server) == []
 
 
 async def test_messages_that_are_gone_meanwhile_are_passed_by(
     hass: HomeAssistant,
     account: MockConfigEntry,
-    standin: StandIn,
+    fake_server: FakeServer,
     repair: Repair,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Somebody else may have settled them while the dialog was open."""
-    await fail(account, standin, "First", "Second")
+    await fail(account, fake_server, "First", "Second")
     queue = mailer_of(account).queue
     ids = [item.failure.spooled.id for item in queue.failed]
     await repair.open("messages_failed", account)
@@ -183,9 +183,9 @@ async def test_messages_that_are_gone_meanwhile_are_passed_by(
     await repair.choose("send_again")
     assert repair.result["type"] == "create_entry"
     await until_empty(account)
-    assert titles(standin) == ["Second"]
+    assert titles(fake_server) == ["Second"]
 
-    await fail(account, standin, "Third")
+    await fail(account, fake_server, "Third")
     await repair.open("messages_failed", account)
 
     async def late(message_id: str) -> None:
@@ -198,11 +198,11 @@ async def test_messages_that_are_gone_meanwhile_are_passed_by(
 
 
 async def test_full_outbox_keeps_failed_messages_where_they_are(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, repair: Repair
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, repair: Repair
 ) -> None:
     """The dialog says why they cannot be sent again."""
-    await fail(account, standin, "Door")
-    await crowd(hass, account, standin)
+    await fail(account, fake_server, "Door")
+    await crowd(hass, account, fake_server)
     await repair.open("messages_failed", account)
     await repair.choose("send_again")
     assert repair.result["reason"] == "no_room"
@@ -215,13 +215,13 @@ async def test_disk_that_fails_is_named(
     hass: HomeAssistant,
     *,
     account: MockConfigEntry,
-    standin: StandIn,
+    fake_server: FakeServer,
     repair: Repair,
     monkeypatch: pytest.MonkeyPatch,
     error: OSError,
 ) -> None:
     """The message stays where it is."""
-    await fail(account, standin, "Door")
+    await fail(account, fake_server, "Door")
     await repair.open("messages_failed", account)
 
     def broken(*_: Any) -> None:
@@ -235,10 +235,10 @@ async def test_disk_that_fails_is_named(
 
 
 async def test_restart_raises_what_is_still_so(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
     """Failed messages are on disk, and so is the word of them."""
-    await fail(account, standin, "Door")
+    await fail(account, fake_server, "Door")
     issue = find_issue(hass, "messages_failed", account)
     assert issue
     ir.async_delete_issue(hass, issue.domain, issue.issue_id)
@@ -247,10 +247,10 @@ async def test_restart_raises_what_is_still_so(
 
 
 async def test_dialog_of_an_account_that_went_away_ends(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, repair: Repair
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, repair: Repair
 ) -> None:
     """It says so, and breaks nothing."""
-    await fail(account, standin, "Door")
+    await fail(account, fake_server, "Door")
     await repair.open("messages_failed", account)
     await hass.config_entries.async_unload(account.entry_id)
     await repair.choose("drop")

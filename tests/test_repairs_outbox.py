@@ -8,12 +8,13 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from .conftest import ADDRESS
+from .fake_microsoft import FakeServer
 from .helpers import (
     act,
+    defer,
     folder_of,
-    letter,
     mailer_of,
-    put_off,
+    outgoing,
     settle,
     shut_down,
     titles,
@@ -21,7 +22,6 @@ from .helpers import (
     waiting_files,
 )
 from .repair_helpers import Repair, crowd, find_issue, placeholders, raised, script_of
-from .standin import StandIn
 
 
 @pytest.fixture
@@ -30,19 +30,19 @@ def repair(hass: HomeAssistant, hass_client: ClientSessionGenerator) -> Repair:
     return Repair(hass, hass_client)
 
 
-async def fill_up(hass: HomeAssistant, entry: MockConfigEntry, standin: StandIn) -> None:
+async def fill_up(hass: HomeAssistant, entry: MockConfigEntry, fake_server: FakeServer) -> None:
     """Let two messages wait for a server that is away, and a third find no room."""
-    await crowd(hass, entry, standin)
+    await crowd(hass, entry, fake_server)
     assert raised(hass) == []
     with pytest.raises(HomeAssistantError, match="outbox is full"):
-        await mailer_of(entry).send(letter("Third"))
+        await mailer_of(entry).send(outgoing("Third"))
 
 
 async def test_full_outbox_is_told_until_there_is_room(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, repair: Repair
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, repair: Repair
 ) -> None:
     """The dialog has the numbers, tries, and ends when mail goes out."""
-    await fill_up(hass, account, standin)
+    await fill_up(hass, account, fake_server)
     assert raised(hass) == ["outbox_full"]
     since = placeholders(find_issue(hass, "outbox_full", account))["since"]
     await repair.open("outbox_full", account)
@@ -53,25 +53,25 @@ async def test_full_outbox_is_told_until_there_is_room(
     await repair.choose("check")
     assert repair.result["errors"] == {"base": "still_full"}
     assert f"Since {since}" in repair.text
-    standin.start()
+    fake_server.start()
     await repair.submit()
     assert repair.result["type"] == "create_entry"
     assert raised(hass) == []
     await until_empty(account)
-    assert titles(standin) == ["First", "Second"]
+    assert titles(fake_server) == ["First", "Second"]
 
 
 async def test_hold_of_a_full_outbox_is_quoted(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, repair: Repair
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, repair: Repair
 ) -> None:
     """What the server said last is what stands in the way."""
     options = {"max_messages": 1, "max_size": 1}
     hass.config_entries.async_update_entry(account, options=options)
     await hass.async_block_till_done(wait_background_tasks=True)
-    standin.mailboxes[ADDRESS].script = script_of("mailbox_full")
-    await put_off(account, letter("First"))
+    fake_server.mailboxes[ADDRESS].script = script_of("mailbox_full")
+    await defer(account, outgoing("First"))
     with pytest.raises(HomeAssistantError, match="outbox is full"):
-        await mailer_of(account).send(letter("Second"))
+        await mailer_of(account).send(outgoing("Second"))
     assert raised(hass) == ["mailbox_full", "outbox_full"]
     await repair.open("outbox_full", account)
     assert "554 5.2.2 mailbox full" in repair.text
@@ -81,16 +81,16 @@ async def test_hold_of_a_full_outbox_is_quoted(
 
 
 async def test_issue_goes_with_the_first_that_leaves(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
     """Cancelling one makes room; a larger limit does too."""
-    await fill_up(hass, account, standin)
+    await fill_up(hass, account, fake_server)
     queue = mailer_of(account).queue
-    await queue.cancel(queue.items[0].spooled.id)
+    await queue.cancel(queue.waiting[0].spooled.id)
     assert raised(hass) == []
-    await put_off(account, letter("Fourth"))
+    await defer(account, outgoing("Fourth"))
     with pytest.raises(HomeAssistantError, match="outbox is full"):
-        await mailer_of(account).send(letter("Fifth"))
+        await mailer_of(account).send(outgoing("Fifth"))
     assert raised(hass) == ["outbox_full"]
     hass.config_entries.async_update_entry(account, options={"max_messages": 3, "max_size": 1})
     await hass.async_block_till_done(wait_background_tasks=True)
@@ -98,21 +98,21 @@ async def test_issue_goes_with_the_first_that_leaves(
 
 
 async def test_message_that_would_never_fit_is_no_full_outbox(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
     """Its sender gets an error; there is nothing to mend."""
     hass.config_entries.async_update_entry(account, options={"max_messages": 2, "max_size": 1})
     await hass.async_block_till_done(wait_background_tasks=True)
     with pytest.raises(HomeAssistantError, match="outbox is full"):
-        await mailer_of(account).send(letter("Large", text="x" * 1_100_000))
+        await mailer_of(account).send(outgoing("Large", text="x" * 1_100_000))
     assert raised(hass) == []
 
 
 async def test_dialog_leads_to_the_options(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, repair: Repair
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, repair: Repair
 ) -> None:
     """The issue stays until there is room."""
-    await fill_up(hass, account, standin)
+    await fill_up(hass, account, fake_server)
     await repair.open("outbox_full", account)
     await repair.choose("options")
     assert repair.result["type"] == "abort"
@@ -123,18 +123,18 @@ async def test_dialog_leads_to_the_options(
 
 
 async def test_dialog_of_an_account_that_went_away_ends(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, repair: Repair
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, repair: Repair
 ) -> None:
     """It says so, and breaks nothing."""
-    await fill_up(hass, account, standin)
+    await fill_up(hass, account, fake_server)
     await repair.open("outbox_full", account)
     await hass.config_entries.async_unload(account.entry_id)
     await repair.choose("check")
     assert repair.result["reason"] == "account_not_loaded"
 
 
-async def test_files_that_were_set_aside_are_shown_until_a_person_has_seen_to_them(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, repair: Repair
+async def test_files_that_were_quarantined_are_shown_until_a_person_has_seen_to_them(
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, repair: Repair
 ) -> None:
     """Submitting deletes nothing, and what is damaged later is told anew."""
     await shut_down(hass, account)
@@ -152,11 +152,11 @@ async def test_files_that_were_set_aside_are_shown_until_a_person_has_seen_to_th
     await repair.submit()
     assert repair.result["type"] == "create_entry"
     assert [path.name for path in folder.iterdir()] == ["*notes*.txt"]
-    await mailer_of(account).send(letter("First"))
+    await mailer_of(account).send(outgoing("First"))
     assert raised(hass) == []
 
-    standin.stop()
-    await put_off(account)
+    fake_server.stop()
+    await defer(account)
     (file,) = waiting_files(hass, account)
     file.write_bytes(file.read_bytes()[:-1])
     await act(hass, "flush_outbox")
@@ -166,12 +166,12 @@ async def test_files_that_were_set_aside_are_shown_until_a_person_has_seen_to_th
 
 
 async def test_the_latest_ten_files_are_named(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
     """However many there are, the text stays short."""
     queue = mailer_of(account).queue
-    queue.set_aside = [f"{number}.txt" for number in range(12)]
-    await mailer_of(account).send(letter())
+    queue.quarantined = [f"{number}.txt" for number in range(12)]
+    await mailer_of(account).send(outgoing())
     told = placeholders(find_issue(hass, "set_aside", account))
     assert told["count"] == "12"
     assert told["files"] == ", ".join(f"{number}.txt" for number in range(11, 1, -1))

@@ -12,12 +12,12 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.outlook_smtp.const import DOMAIN
-from custom_components.outlook_smtp.smtp_import import BUILT_IN_SMTP
+from custom_components.outlook_smtp.flows.smtp_import import BUILT_IN_SMTP
 
 from .conftest import ADDRESS
+from .fake_microsoft import FakeServer
 from .helpers import add_account
 from .repair_helpers import CARL, DORA, Repair, add_built_in, built_in, raised
-from .standin import StandIn
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def recipients(entry: MockConfigEntry) -> dict[str, list[str]]:
 
 
 async def test_recipients_and_names_are_copied(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, repair: Repair
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, repair: Repair
 ) -> None:
     """They become notifiers; the built-in entry stays as it is, and the issue is over."""
     smtp = built_in(
@@ -46,7 +46,7 @@ async def test_recipients_and_names_are_copied(
     )
     await add_built_in(hass, smtp)
     before = smtp.as_dict()
-    checks = standin.connections
+    checks = fake_server.connections
     await repair.open(BUILT_IN_SMTP, smtp)
     assert repair.result["step_id"] == "copy"
     assert "has 2 recipients" in repair.text
@@ -66,7 +66,7 @@ async def test_recipients_and_names_are_copied(
     }
     assert account.state is ConfigEntryState.LOADED
     assert {"notify.carl", "notify.dora"} <= set(hass.states.async_entity_ids("notify"))
-    assert standin.connections == checks + 1
+    assert fake_server.connections == checks + 1
     assert smtp.as_dict() == before
     assert raised(hass) == []
 
@@ -163,7 +163,7 @@ async def test_account_that_is_brought_back_by_somebody_else_is_left_to_them(
 async def test_dialog_leads_to_a_new_account(
     hass: HomeAssistant,
     account: MockConfigEntry,
-    standin: StandIn,
+    fake_server: FakeServer,
     account_data: dict[str, Any],
     repair: Repair,
 ) -> None:
@@ -181,7 +181,7 @@ async def test_dialog_leads_to_a_new_account(
     assert repair.result["next_flow"] == ["config_flow", flow["flow_id"]]
     assert raised(hass) == [BUILT_IN_SMTP]
 
-    add_account(hass, standin, account_data, "you@outlook.com")
+    add_account(hass, fake_server, account_data, "you@outlook.com")
     await repair.open(BUILT_IN_SMTP, smtp)
     assert repair.result["step_id"] == "copy"
     assert "Carl" in repair.text

@@ -10,17 +10,17 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.outlook_smtp.const import DOMAIN
-from custom_components.outlook_smtp.smtp_import import BUILT_IN_SMTP
+from custom_components.outlook_smtp.flows.smtp_import import BUILT_IN_SMTP
 
 from .conftest import ADDRESS, PASSWORD
-from .helpers import letter, mailer_of
+from .fake_microsoft import FakeServer, Identity, Misstep
+from .fake_microsoft.identity_script import Endpoint
+from .flows.test_config_flow import TYPED, Dialog
+from .flows.test_options import DEFAULTS, submit
+from .flows.test_sign_in import Open, SignIn, haste, open_dialog
+from .helpers import mailer_of, outgoing
 from .repair_helpers import CARL, Repair, add_built_in, built_in
-from .standin import Identity, Misstep, StandIn
-from .standin.identity_script import Endpoint
-from .test_config_flow import TYPED, Dialog
-from .test_options_flow import DEFAULTS, submit
 from .test_sign_in_again import reauth, reconfigure
-from .test_sign_in_flow import Open, SignIn, haste, open_dialog
 
 __all__ = ["haste", "open_dialog"]
 
@@ -45,10 +45,10 @@ async def open_password_dialog(hass: HomeAssistant) -> Dialog:
 
 
 async def test_mail_is_from_the_sender_address(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
     """In the header, in the envelope and in the Message-ID; its own notifier writes there."""
-    standin.mailboxes[ADDRESS].aliases = (SHARED,)
+    fake_server.mailboxes[ADDRESS].aliases = (SHARED,)
     await submit(hass, account, {"sender_address": f" {SHARED} ", "sender_name": "Alarms"})
     assert account.options == DEFAULTS | {"sender_address": SHARED, "sender_name": "Alarms"}
     for action, data in (
@@ -56,10 +56,10 @@ async def test_mail_is_from_the_sender_address(
         ("me_outlook_com", {"message": "Hello", "target": "anna@example.com"}),
     ):
         await hass.services.async_call("notify", action, data, blocking=True)
-    to_itself, to_anna = standin.received
+    to_itself, to_anna = fake_server.received
     assert to_itself.recipients == (SHARED,)
     assert to_anna.account == ADDRESS
-    for mail in standin.received:
+    for mail in fake_server.received:
         assert mail.sender == SHARED
         assert mail.message["From"] == f"Alarms <{SHARED}>"
         assert mail.message["Message-ID"].endswith("@contoso.com>")
@@ -71,7 +71,7 @@ async def test_a_refused_sender_is_told_where_to_change_it(
     """The first mail shows it; the text names the option and quotes the server."""
     await submit(hass, account, {"sender_address": SHARED})
     with pytest.raises(HomeAssistantError, match="Under Sender address in the account's options"):
-        await mailer_of(account).send(letter())
+        await mailer_of(account).send(outgoing())
     [failed] = mailer_of(account).queue.failed
     assert failed.failure.problem == "sender_not_allowed"
 
@@ -97,18 +97,18 @@ async def test_what_is_no_bare_address_is_refused(
 
 
 async def test_the_mailbox_that_microsoft_names_becomes_the_sender(
-    open_dialog: Open, identity: Identity, standin: StandIn
+    open_dialog: Open, identity: Identity, fake_server: FakeServer
 ) -> None:
     """A work account may sign in with a name that is not its address."""
-    standin.mailboxes[ADDRESS].aliases = ("olga@contoso.com",)
+    fake_server.mailboxes[ADDRESS].aliases = ("olga@contoso.com",)
     say_mailbox(identity, "olga@contoso.com")
     dialog: SignIn = await open_dialog()
     await dialog.sign_in()
     entry = dialog.result["result"]
     assert (entry.unique_id, entry.data["email"]) == (ADDRESS, ADDRESS)
     assert entry.options == {"sender_address": "olga@contoso.com"}
-    await entry.runtime_data.mailer.send(letter())
-    assert standin.received[-1].sender == "olga@contoso.com"
+    await entry.runtime_data.mailer.send(outgoing())
+    assert fake_server.received[-1].sender == "olga@contoso.com"
 
 
 @pytest.mark.parametrize("email", [None, ADDRESS.upper(), "", "olga", "a@b, c@d", ["x@y.z"]])
@@ -176,12 +176,12 @@ async def test_the_sender_of_the_built_in_integration_is_copied(
 
 @pytest.mark.parametrize("username", ["apikey", r"CONTOSO\olga"])
 async def test_another_server_can_be_signed_in_to_with_a_user_name(
-    hass: HomeAssistant, standin: StandIn, storage: object, username: str
+    hass: HomeAssistant, fake_server: FakeServer, storage: object, username: str
 ) -> None:
     """It signs in with the name, sends from the address, and forgets the name at Microsoft."""
-    standin.mailboxes.clear()
-    standin.add_mailbox(username, PASSWORD, (ADDRESS,))
-    server = {"host": "127.0.0.1", "port": standin.port, "security": "starttls"}
+    fake_server.mailboxes.clear()
+    fake_server.add_mailbox(username, PASSWORD, (ADDRESS,))
+    server = {"host": "127.0.0.1", "port": fake_server.port, "security": "starttls"}
     dialog = await open_password_dialog(hass)
     await dialog.submit(account_kind="other")
     await dialog.submit(server, username="some\tbody")
@@ -189,19 +189,22 @@ async def test_another_server_can_be_signed_in_to_with_a_user_name(
     await dialog.submit(server, username=f" {username} ")
     [entry] = hass.config_entries.async_entries(DOMAIN)
     assert entry.data == TYPED | server | {"account_kind": "other", "username": username}
-    await entry.runtime_data.mailer.send(letter())
-    assert (standin.received[-1].account, standin.received[-1].sender) == (username, ADDRESS)
+    await entry.runtime_data.mailer.send(outgoing())
+    assert (fake_server.received[-1].account, fake_server.received[-1].sender) == (
+        username,
+        ADDRESS,
+    )
 
     flows = hass.config_entries.flow
     context = ConfigFlowContext(source=SOURCE_RECONFIGURE, entry_id=entry.entry_id)
     changed = Dialog(hass, await flows.async_init(DOMAIN, context=context))
     await changed.submit({"next_step_id": "server"})
     assert changed.filled_in == server | {"username": username}
-    standin.mailboxes.clear()
-    standin.add_mailbox(ADDRESS, PASSWORD)
+    fake_server.mailboxes.clear()
+    fake_server.add_mailbox(ADDRESS, PASSWORD)
     await changed.submit(server)
     assert "username" not in entry.data
-    assert entry.runtime_data.data.connected
+    assert entry.runtime_data.coordinator.data.connected
 
 
 async def test_a_user_name_does_not_follow_to_microsoft(

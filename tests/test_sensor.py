@@ -19,26 +19,26 @@ from pytest_homeassistant_custom_component.common import (
     mock_restore_cache_with_extra_data,
 )
 
-from custom_components.outlook_smtp import tally
+from custom_components.outlook_smtp import sent_log
 from custom_components.outlook_smtp.const import DOMAIN
-from custom_components.outlook_smtp.outbox.delivery import Delivery, Event
-from custom_components.outlook_smtp.smtp.faults import Problem
-from custom_components.outlook_smtp.tally import GRAIN
+from custom_components.outlook_smtp.delivery.faults import Problem
+from custom_components.outlook_smtp.outbox.events import Delivery, Event
+from custom_components.outlook_smtp.sent_log import GRAIN
 
 from .conftest import ADDRESS
+from .fake_microsoft import FakeServer, Script, Step
 from .helpers import (
     ANNA,
     BERT,
     act,
-    letter,
+    defer,
     mailer_of,
+    outgoing,
     pass_time,
-    put_off,
     settle,
     state_of,
     until_empty,
 )
-from .standin import Script, StandIn, Step
 
 OUTBOX = "sensor.me_outlook_com_outbox"
 LAST_SENT = "sensor.me_outlook_com_last_sent"
@@ -56,17 +56,17 @@ def stored_time(value: Any) -> dict[str, Any]:
 
 
 async def test_outbox_counts_what_waits(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
     """It follows the messages, and says how much room they take."""
     assert state_of(hass, OUTBOX).state == "0"
     assert state_of(hass, OUTBOX).attributes["unit_of_measurement"] == "messages"
-    standin.stop()
-    await put_off(account, letter("First"), letter("Second", text="word " * 60_000))
+    fake_server.stop()
+    await defer(account, outgoing("First"), outgoing("Second", text="word " * 60_000))
     assert state_of(hass, OUTBOX).state == "2"
     assert state_of(hass, OUTBOX).attributes["size"] == pytest.approx(0.4, abs=0.05)
     assert state_of(hass, OUTBOX).attributes["failed"] == 0
-    standin.start()
+    fake_server.start()
     await act(hass, "flush_outbox")
     await until_empty(account)
     assert state_of(hass, OUTBOX).state == "0"
@@ -74,12 +74,12 @@ async def test_outbox_counts_what_waits(
 
 
 async def test_outbox_counts_what_failed(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
     """A refused message does not wait, and is kept."""
-    standin.script_next(REFUSED)
+    fake_server.script_next(REFUSED)
     with pytest.raises(HomeAssistantError):
-        await mailer_of(account).send(letter())
+        await mailer_of(account).send(outgoing())
     assert state_of(hass, OUTBOX).state == "0"
     assert state_of(hass, OUTBOX).attributes["failed"] == 1
     (failed,) = mailer_of(account).queue.failed
@@ -90,20 +90,20 @@ async def test_outbox_counts_what_failed(
 async def test_last_sent_is_the_time_of_the_last_acceptance(
     hass: HomeAssistant,
     account: MockConfigEntry,
-    standin: StandIn,
+    fake_server: FakeServer,
     freezer: FrozenDateTimeFactory,
 ) -> None:
     """A message that is refused or has to wait does not count, and a reload forgets nothing."""
     assert state_of(hass, LAST_SENT).state == STATE_UNKNOWN
     sent_at = dt_util.utcnow().replace(microsecond=0).isoformat()
-    await mailer_of(account).send(letter())
+    await mailer_of(account).send(outgoing())
     assert state_of(hass, LAST_SENT).state == sent_at
     freezer.tick(timedelta(minutes=1))
-    standin.script = REFUSED
+    fake_server.script = REFUSED
     with pytest.raises(HomeAssistantError):
-        await mailer_of(account).send(letter())
-    standin.stop()
-    await put_off(account)
+        await mailer_of(account).send(outgoing())
+    fake_server.stop()
+    await defer(account)
     assert await hass.config_entries.async_reload(account.entry_id)
     assert state_of(hass, LAST_SENT).state == sent_at
 
@@ -130,17 +130,17 @@ async def test_last_sent_survives_a_restart(
 
 
 async def test_status_names_the_problem(
-    hass: HomeAssistant, entry: MockConfigEntry, standin: StandIn
+    hass: HomeAssistant, entry: MockConfigEntry, fake_server: FakeServer
 ) -> None:
     """It is unknown before the first answer, and then OK or the key of what is wrong."""
-    standin.stop()
+    fake_server.stop()
     await settle(hass, entry)
     assert state_of(hass, STATUS).state == STATE_UNKNOWN
-    standin.start()
-    await entry.runtime_data.async_refresh()
+    fake_server.start()
+    await entry.runtime_data.coordinator.async_refresh()
     assert state_of(hass, STATUS).state == "ok"
-    standin.mailboxes[ADDRESS].password = "changed"
-    await entry.runtime_data.async_refresh()
+    fake_server.mailboxes[ADDRESS].password = "changed"
+    await entry.runtime_data.coordinator.async_refresh()
     assert state_of(hass, STATUS).state == "invalid_credentials"
 
 
@@ -159,17 +159,17 @@ async def test_every_status_has_a_text(hass: HomeAssistant) -> None:
 async def test_recipients_of_a_day_are_counted(
     hass: HomeAssistant,
     account: MockConfigEntry,
-    standin: StandIn,
+    fake_server: FakeServer,
     freezer: FrozenDateTimeFactory,
 ) -> None:
     """Only those who were accepted count, each for a day."""
     assert state_of(hass, SENT).state == "0"
-    await mailer_of(account).send(letter("Door", ANNA, BERT))
+    await mailer_of(account).send(outgoing("Door", ANNA, BERT))
     assert state_of(hass, SENT).state == "2"
     assert state_of(hass, SENT).attributes["unit_of_measurement"] == "recipients"
     await pass_time(hass, freezer, hours=20)
-    standin.script = Script(refuse_recipients={BERT: "550 5.1.1 Unknown"})
-    await mailer_of(account).send(letter("Door", ANNA, BERT))
+    fake_server.script = Script(refuse_recipients={BERT: "550 5.1.1 Unknown"})
+    await mailer_of(account).send(outgoing("Door", ANNA, BERT))
     assert state_of(hass, SENT).state == "3"
     await pass_time(hass, freezer, hours=4, seconds=2 * GRAIN)
     assert state_of(hass, SENT).state == "1"
@@ -186,7 +186,7 @@ async def test_count_of_a_day_survives_a_restart(
     mock_restore_cache_with_extra_data(hass, [(State(SENT, "11"), {"counts": counts})])
     await settle(hass, entry)
     assert state_of(hass, SENT).state == "7"
-    await mailer_of(entry).send(letter())
+    await mailer_of(entry).send(outgoing())
     assert await hass.config_entries.async_reload(entry.entry_id)
     assert state_of(hass, SENT).state == "8"
     await pass_time(hass, freezer, days=1, seconds=2 * GRAIN)
@@ -198,12 +198,12 @@ async def test_a_kill_forgets_neither_the_count_nor_the_last_mail(
 ) -> None:
     """Both are on disk right after the mail, whatever Home Assistant itself has kept by then."""
     sent_at = dt_util.utcnow().replace(microsecond=0).isoformat()
-    await mailer_of(account).send(letter("Door", ANNA, BERT))
+    await mailer_of(account).send(outgoing("Door", ANNA, BERT))
     await hass.async_block_till_done()
     file = storage / f"{DOMAIN}.{account.entry_id}.sent"
     on_disk = file.read_bytes()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    await mailer_of(account).send(letter("Door", ANNA))
+    await mailer_of(account).send(outgoing("Door", ANNA))
     assert await hass.config_entries.async_unload(account.entry_id)
     file.write_bytes(on_disk)  # As it was when the process was killed.
     mock_restore_cache_with_extra_data(
@@ -229,7 +229,7 @@ async def test_a_burst_is_written_in_few_pieces(
         written.append(values)
         is_over.wait(10)
 
-    monkeypatch.setattr(tally, "write_json", write)
+    monkeypatch.setattr(sent_log, "write_json", write)
     log = account.runtime_data.sent
     for _ in range(100):
         log.async_on_turn(
@@ -247,7 +247,7 @@ async def test_a_disk_that_takes_nothing_is_told_in_the_log(
 ) -> None:
     """The numbers are right until the next start, and mail goes on."""
     (storage / f"{DOMAIN}.{account.entry_id}.sent").mkdir()
-    await mailer_of(account).send(letter())
+    await mailer_of(account).send(outgoing())
     await hass.async_block_till_done(wait_background_tasks=True)
     assert state_of(hass, SENT).state == "1"
     assert "What was sent cannot be kept for a restart: Is a directory" in caplog.text
@@ -282,11 +282,14 @@ async def test_response_time_is_there_for_those_who_want_it(
 
 
 async def test_sensors_are_available_without_the_server(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, freezer: FrozenDateTimeFactory
+    hass: HomeAssistant,
+    account: MockConfigEntry,
+    fake_server: FakeServer,
+    freezer: FrozenDateTimeFactory,
 ) -> None:
     """That the server is away is what they are there to say."""
-    standin.stop()
-    await put_off(account)
+    fake_server.stop()
+    await defer(account)
     await pass_time(hass, freezer, seconds=61)
     await pass_time(hass, freezer, minutes=31)
     assert state_of(hass, STATUS).state == "connection_refused"

@@ -20,10 +20,10 @@ from custom_components.outlook_smtp.const import (
 )
 
 from .conftest import ADDRESS, PASSWORD
-from .standin import Identity, Script, StandIn
-from .test_browser_flow import Browser, credentials
-from .test_config_flow import LOCAL, TYPED
-from .test_sign_in_flow import ROWS, SignIn, haste
+from .fake_microsoft import FakeServer, Identity, Script
+from .flows.test_browser import Browser, credentials
+from .flows.test_config_flow import LOCAL, TYPED
+from .flows.test_sign_in import ROWS, SignIn, haste
 
 __all__ = ["credentials", "haste"]
 
@@ -98,15 +98,15 @@ async def test_an_ended_sign_in_asks_for_another(
     account = signed_in_account
     before, data = belongings(hass, account), dict(account.data)
     identity.revoke(ADDRESS)
-    await account.runtime_data.async_refresh()
-    assert account.runtime_data.data.problem == "sign_in_required"
+    await account.runtime_data.coordinator.async_refresh()
+    assert account.runtime_data.coordinator.data.problem == "sign_in_required"
     dialog = await opened(hass, identity)
     await dialog.choose("code", ["code", "browser"])
     assert dialog.fault == ("code", {})
     assert dialog.filled_in == {CONF_CLIENT_ID: identity.client_id}
     await dialog.sign_in()
     dialog.assert_ended("reauth_successful")
-    assert account.runtime_data.data.connected
+    assert account.runtime_data.coordinator.data.connected
     assert account.data[CONF_TOKEN] != data[CONF_TOKEN]
     assert account.data == data | {CONF_TOKEN: account.data[CONF_TOKEN]}
     assert belongings(hass, account) == before
@@ -128,12 +128,12 @@ async def test_another_mailbox_is_refused_by_name(
     hass: HomeAssistant,
     signed_in_account: MockConfigEntry,
     identity: Identity,
-    standin: StandIn,
+    fake_server: FakeServer,
     again: bool,
 ) -> None:
     """Both names are shown, nothing is kept of the stranger, and one may try again."""
-    standin.add_mailbox(OTHER, PASSWORD)
-    data, connections = dict(signed_in_account.data), standin.connections
+    fake_server.add_mailbox(OTHER, PASSWORD)
+    data, connections = dict(signed_in_account.data), fake_server.connections
     if again:
         dialog = await reauth(hass, identity, signed_in_account)
     else:
@@ -142,7 +142,7 @@ async def test_another_mailbox_is_refused_by_name(
     assert dialog.fault == ("code", {"base": "wrong_account"})
     assert (dialog.placeholders["stranger"], dialog.placeholders["address"]) == (OTHER, ADDRESS)
     assert signed_in_account.data == data
-    assert standin.connections == connections
+    assert fake_server.connections == connections
     await dialog.sign_in()
     dialog.assert_ended("reauth_successful" if again else "reconfigure_successful")
     assert signed_in_account.data["email"] == ADDRESS
@@ -152,7 +152,7 @@ async def test_a_password_account_moves_in_place_and_back(
     hass: HomeAssistant,
     account: MockConfigEntry,
     identity: Identity,
-    standin: StandIn,
+    fake_server: FakeServer,
     storage: Path,
 ) -> None:
     """Entities, device and recipients stay; of password and token there is always only one."""
@@ -164,11 +164,11 @@ async def test_a_password_account_moves_in_place_and_back(
     assert belongings(hass, account) == before
     assert CONF_PASSWORD not in account.data
     assert account.data[CONF_CLIENT_ID] == identity.client_id
-    assert "AUTH XOAUTH2" in str(standin.sessions[-1])
-    assert account.runtime_data.data.connected
+    assert "AUTH XOAUTH2" in str(fake_server.sessions[-1])
+    assert account.runtime_data.coordinator.data.connected
 
     identity.expire_access_tokens(ADDRESS)
-    await account.runtime_data.async_refresh()
+    await account.runtime_data.coordinator.async_refresh()
     assert tokens_in(storage) == [f"outlook_smtp.{account.entry_id}.token"]
 
     dialog = await reconfigure(hass, identity, account, "change_password")
@@ -181,7 +181,7 @@ async def test_a_password_account_moves_in_place_and_back(
     dialog.assert_ended("reconfigure_successful")
     assert account.data == password_data
     assert belongings(hass, account) == before
-    assert "AUTH LOGIN" in str(standin.sessions[-1])
+    assert "AUTH LOGIN" in str(fake_server.sessions[-1])
     assert tokens_in(storage) == []
 
 
@@ -190,11 +190,11 @@ async def test_an_account_moves_from_the_code_to_the_browser(
     hass: HomeAssistant,
     signed_in_account: MockConfigEntry,
     identity: Identity,
-    standin: StandIn,
+    fake_server: FakeServer,
     hass_client_no_auth: ClientSessionGenerator,
 ) -> None:
     """A strict tenant's account signs in through the browser; another mailbox is refused there."""
-    standin.add_mailbox(OTHER, PASSWORD)
+    fake_server.add_mailbox(OTHER, PASSWORD)
     dialog = Browser(hass, identity, await signed_in_account.start_reauth_flow(hass))
     dialog.get = (await hass_client_no_auth()).get
     await dialog.begin({"next_step_id": "browser"})
@@ -204,37 +204,43 @@ async def test_an_account_moves_from_the_code_to_the_browser(
     assert dialog.result["reason"] == "reauth_successful"
     assert CONF_CLIENT_ID not in signed_in_account.data
     assert signed_in_account.data[CONF_IMPLEMENTATION] == "Mine"
-    assert signed_in_account.runtime_data.data.connected
+    assert signed_in_account.runtime_data.coordinator.data.connected
 
 
 async def test_the_server_of_a_signed_in_account_can_be_changed(
-    hass: HomeAssistant, signed_in_account: MockConfigEntry, identity: Identity, standin: StandIn
+    hass: HomeAssistant,
+    signed_in_account: MockConfigEntry,
+    identity: Identity,
+    fake_server: FakeServer,
 ) -> None:
     """The check uses the account's own tokens: what it renews is not lost to the account."""
     account, typed = signed_in_account, {"host": LOCAL, "security": "starttls"}
-    with StandIn() as server:
-        server.mailboxes, server.access_tokens = standin.mailboxes, standin.access_tokens
-        for refusing in (standin, server):
+    with FakeServer() as server:
+        server.mailboxes, server.access_tokens = fake_server.mailboxes, fake_server.access_tokens
+        for refusing in (fake_server, server):
             refusing.script_next(Script.for_row(ROWS["identity_refused"]))
-        await account.runtime_data.async_refresh()
+        await account.runtime_data.coordinator.async_refresh()
         assert identity.grant_types == ["refresh_token"]
         dialog = await reconfigure(hass, identity, account, "server")
-        assert dialog.filled_in == typed | {"port": standin.port}
+        assert dialog.filled_in == typed | {"port": fake_server.port}
         await dialog.submit({**typed, "port": server.port})
         dialog.assert_ended("reconfigure_successful")
         assert identity.grant_types == ["refresh_token"] * 2
         identity.expire_access_tokens(ADDRESS)
-        await account.runtime_data.async_refresh()
-        assert account.runtime_data.data.connected
+        await account.runtime_data.coordinator.async_refresh()
+        assert account.runtime_data.coordinator.data.connected
         assert identity.grant_types == ["refresh_token"] * 3
 
 
 async def test_a_port_that_was_chosen_outlives_a_new_sign_in(
-    hass: HomeAssistant, signed_in_account: MockConfigEntry, identity: Identity, standin: StandIn
+    hass: HomeAssistant,
+    signed_in_account: MockConfigEntry,
+    identity: Identity,
+    fake_server: FakeServer,
 ) -> None:
     """Only another kind of account brings another server."""
-    with StandIn() as server:
-        server.mailboxes, server.access_tokens = standin.mailboxes, standin.access_tokens
+    with FakeServer() as server:
+        server.mailboxes, server.access_tokens = fake_server.mailboxes, fake_server.access_tokens
         data = {**signed_in_account.data, "port": server.port}
         hass.config_entries.async_update_entry(signed_in_account, data=data)
         await hass.async_block_till_done(wait_background_tasks=True)
@@ -247,7 +253,7 @@ async def test_a_port_that_was_chosen_outlives_a_new_sign_in(
         await hass.async_block_till_done(wait_background_tasks=True)
         dialog = await reauth(hass, identity, signed_in_account)
         await dialog.sign_in()
-        assert signed_in_account.data["port"] == standin.port
+        assert signed_in_account.data["port"] == fake_server.port
 
 
 @pytest.mark.parametrize("by", ["check", "mail"])
@@ -260,10 +266,10 @@ async def test_a_password_that_is_no_longer_taken_leads_to_the_sign_in(
     row: str,
 ) -> None:
     """A dialog opens that quotes the server and leads to the sign-in, and to a password last."""
-    mailbox = identity.standin.mailboxes[ADDRESS]
+    mailbox = identity.fake_server.mailboxes[ADDRESS]
     mailbox.script = Script.for_row(ROWS[row])
     if by == "check":
-        await account.runtime_data.async_refresh()
+        await account.runtime_data.coordinator.async_refresh()
     else:
         await hass.services.async_call(
             "notify", "me_outlook_com", {"message": "Hello"}, blocking=False
@@ -277,14 +283,14 @@ async def test_a_password_that_is_no_longer_taken_leads_to_the_sign_in(
     await dialog.sign_in()
     dialog.assert_ended("reauth_successful")
     assert CONF_PASSWORD not in account.data
-    assert account.runtime_data.data.connected
+    assert account.runtime_data.coordinator.data.connected
 
 
 async def test_a_signed_in_account_has_no_password_to_be_refused(
-    hass: HomeAssistant, signed_in_account: MockConfigEntry, standin: StandIn
+    hass: HomeAssistant, signed_in_account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
     """Where the same words meet a token, signing in again would change nothing."""
-    standin.mailboxes[ADDRESS].script = Script.for_row(ROWS["basic_auth_disabled"])
-    await signed_in_account.runtime_data.async_refresh()
-    assert signed_in_account.runtime_data.data.problem == "basic_auth_disabled"
+    fake_server.mailboxes[ADDRESS].script = Script.for_row(ROWS["basic_auth_disabled"])
+    await signed_in_account.runtime_data.coordinator.async_refresh()
+    assert signed_in_account.runtime_data.coordinator.data.problem == "basic_auth_disabled"
     assert not hass.config_entries.flow.async_progress()

@@ -12,15 +12,15 @@ from homeassistant.helpers.json import save_json
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.outlook_smtp import sign_in
+from custom_components.outlook_smtp import token_store
 from custom_components.outlook_smtp.const import CONF_TENANT, DOMAIN
-from custom_components.outlook_smtp.sign_in import TokenFile, async_load_tokens
+from custom_components.outlook_smtp.token_store import TokenFile, async_load_tokens
 
 from .conftest import new_token, until
-from .standin import Identity
+from .fake_microsoft import Identity
 from .test_health import send
-from .test_sign_in import REFRESH, Account, renew, tokens_of
 from .test_sign_in_again import tokens_in
+from .test_token_store import REFRESH, Account, renew, tokens_of
 
 
 class Disk:
@@ -118,7 +118,7 @@ async def test_a_damaged_file_does_not_stop_the_account(
         disk.write(content.replace("%s", str(signed_in.data[CONF_TOKEN]["obtained_at"])))
     assert await hass.config_entries.async_setup(signed_in.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
-    assert signed_in.runtime_data.data.connected
+    assert signed_in.runtime_data.coordinator.data.connected
     assert await tokens_of(signed_in).get() == signed_in.data[CONF_TOKEN]["access_token"]
 
 
@@ -166,7 +166,7 @@ async def test_a_renewal_under_way_is_seen_to_its_end(
         ready.wait(5)
         save_json(*args, **kwargs)
 
-    monkeypatch.setattr(sign_in, "save_json", slow)
+    monkeypatch.setattr(token_store, "save_json", slow)
     old = signed_in_account.data[CONF_TOKEN]["access_token"]
     renewing = asyncio.create_task(tokens_of(signed_in_account).replace(old))
     await until(asked.is_set)
@@ -192,7 +192,7 @@ async def test_two_accounts_share_nothing(
 ) -> None:
     """Each has its own token and its own file, and the end of one is not felt by the other."""
     address = "other@outlook.com"
-    identity.standin.add_mailbox(address, "x")
+    identity.fake_server.add_mailbox(address, "x")
     token = (await new_token(hass, identity, address)).as_dict()
     data = {**signed_in_account.data, "email": address, CONF_TOKEN: token}
     other = MockConfigEntry(domain=DOMAIN, title=address, unique_id=address, data=data)
@@ -200,7 +200,7 @@ async def test_two_accounts_share_nothing(
     assert await hass.config_entries.async_setup(other.entry_id)
     await renew(identity, signed_in_account)
     identity.revoke(address)
-    await other.runtime_data.async_refresh()
-    assert other.runtime_data.data.problem == "sign_in_required"
+    await other.runtime_data.coordinator.async_refresh()
+    assert other.runtime_data.coordinator.data.problem == "sign_in_required"
     await renew(identity, signed_in_account)
     assert tokens_in(storage) == [f"outlook_smtp.{signed_in_account.entry_id}.token"]

@@ -17,18 +17,18 @@ from yarl import URL
 from custom_components.outlook_smtp.const import DOMAIN
 
 from .conftest import ADDRESS, PASSWORD
-from .standin import (
+from .fake_microsoft import (
+    FakeServer,
     Identity,
     Misstep,
     Script,
-    StandIn,
     identity_script as script,
     identity_wording as wording,
 )
-from .test_browser_flow import Browser, Open, credentials, open_dialog as open_browser
+from .flows.test_browser import Browser, Open, credentials, open_dialog as open_browser
+from .flows.test_sign_in import ROWS, SignIn, haste, open_dialog as open_code
 from .test_health import send
 from .test_sign_in_again import OTHER, Repair, opened
-from .test_sign_in_flow import ROWS, SignIn, haste, open_dialog as open_code
 
 __all__ = ["credentials", "haste", "open_browser", "open_code"]
 
@@ -82,7 +82,9 @@ class Ear:
     def hear_account(self, entry: ConfigEntry) -> None:
         """Hear what objects of an account say of themselves."""
         mailer = entry.runtime_data.mailer
-        self.hear(entry, entry.runtime_data, entry.runtime_data.data, mailer, mailer.account)
+        self.hear(
+            entry, entry.runtime_data, entry.runtime_data.coordinator.data, mailer, mailer.account
+        )
         self.hear(mailer.account.credentials, mailer.account.credentials.tokens)
 
     def leaks(self, identity: Identity) -> Iterator[str]:
@@ -118,7 +120,7 @@ async def use(
     ear: Ear,
     entry: ConfigEntry,
     identity: Identity,
-    standin: StandIn,
+    fake_server: FakeServer,
 ) -> None:
     """Let an account send, renew, fail in every way, and lose its sign-in."""
     await send(hass)
@@ -132,24 +134,24 @@ async def use(
         # A refusal is remembered until the account starts over and somebody asks for a try.
         await hass.config_entries.async_reload(entry.entry_id)
         await hass.async_block_till_done(wait_background_tasks=True)
-        await entry.runtime_data.async_check_now()
+        await entry.runtime_data.coordinator.async_check_now()
     for each in ("identity_refused", "mailbox_disabled"):
-        standin.mailboxes[ADDRESS].script = Script.for_row(ROWS[each])
+        fake_server.mailboxes[ADDRESS].script = Script.for_row(ROWS[each])
         await send(hass)
         await ear.hear_outbox()
-        standin.mailboxes[ADDRESS].script = Script()
-        await entry.runtime_data.async_check_now()
+        fake_server.mailboxes[ADDRESS].script = Script()
+        await entry.runtime_data.coordinator.async_check_now()
     identity.revoke(ADDRESS)
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
     ear.hear_account(entry)
 
 
 @pytest.mark.usefixtures("no_pace")
 async def test_a_code_and_all_that_follows_stay_secret(
-    hass: HomeAssistant, open_code: Any, identity: Identity, standin: StandIn, ear: Ear
+    hass: HomeAssistant, open_code: Any, identity: Identity, fake_server: FakeServer, ear: Ear
 ) -> None:
     """From the first form to a revoked sign-in and the next one."""
-    standin.add_mailbox(OTHER, PASSWORD)
+    fake_server.add_mailbox(OTHER, PASSWORD)
     dialog: SignIn = await open_code()
     for misstep in (*USELESS, script.NO_REFRESH_TOKEN, script.NO_ID_TOKEN, wording.DECLINED):
         identity.script.then("token", *PASSING, misstep)
@@ -161,13 +163,13 @@ async def test_a_code_and_all_that_follows_stay_secret(
         assert dialog.result["step_id"] == "code"
         ear.hear_dialog(dialog)
     for row in ("identity_refused", "tenant_disabled"):
-        standin.mailboxes[ADDRESS].script = Script.for_row(ROWS[row])
+        fake_server.mailboxes[ADDRESS].script = Script.for_row(ROWS[row])
         await dialog.sign_in()
         ear.hear_dialog(dialog)
-    standin.mailboxes[ADDRESS].script = Script()
+    fake_server.mailboxes[ADDRESS].script = Script()
     await dialog.submit({})
     entry = dialog.result["result"]
-    await use(hass, ear, entry, identity, standin)
+    await use(hass, ear, entry, identity, fake_server)
     again = await opened(hass, identity)
     await again.choose("code", ["code", "browser"])
     for address in (OTHER, ADDRESS):
@@ -181,7 +183,7 @@ async def test_a_code_and_all_that_follows_stay_secret(
 
 @pytest.mark.usefixtures("credentials", "current_request_with_host", "no_pace")
 async def test_the_browser_and_all_that_follows_stay_secret(
-    hass: HomeAssistant, open_browser: Open, identity: Identity, standin: StandIn, ear: Ear
+    hass: HomeAssistant, open_browser: Open, identity: Identity, fake_server: FakeServer, ear: Ear
 ) -> None:
     """Authorization codes, verifiers and the client secret among them."""
     dialog: Browser = await open_browser()
@@ -196,7 +198,7 @@ async def test_the_browser_and_all_that_follows_stay_secret(
         assert dialog.result["step_id"] == "browser"
     await dialog.sign_in()
     ear.hear_dialog(dialog)
-    await use(hass, ear, dialog.result["result"], identity, standin)
+    await use(hass, ear, dialog.result["result"], identity, fake_server)
     assert isinstance(await opened(hass, identity), Repair)
     assert identity.client_secret in identity.issued
     assert not list(ear.leaks(identity))

@@ -9,12 +9,12 @@ from homeassistant.setup import async_setup_component
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, get_system_health_info
 
-from custom_components.outlook_smtp import sign_in
+from custom_components.outlook_smtp import token_store
 from custom_components.outlook_smtp.const import DOMAIN
 
 from .conftest import ADDRESS
-from .helpers import ANNA, add_account, letter, mailer_of, put_off, settle
-from .standin import Identity, Script, StandIn, Step, closed_port
+from .fake_microsoft import FakeServer, Identity, Script, Step, closed_port
+from .helpers import ANNA, add_account, defer, mailer_of, outgoing, settle
 
 
 async def page(hass: HomeAssistant) -> dict[str, Any]:
@@ -28,37 +28,40 @@ async def page(hass: HomeAssistant) -> dict[str, Any]:
 
 
 async def test_page_of_a_healthy_account(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
     """One account, nothing that waits, and a server whose port answers."""
-    connections = standin.connections
+    connections = fake_server.connections
     assert await page(hass) == {
         "accounts": 1,
         "waiting": 0,
         "failed": 0,
-        f"127.0.0.1:{standin.port}": "ok",
+        f"127.0.0.1:{fake_server.port}": "ok",
     }
-    assert standin.connections <= connections + 1
+    assert fake_server.connections <= connections + 1
 
 
 async def test_page_counts_what_waits_and_what_failed(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
     """The numbers are those of all accounts."""
-    standin.script = Script(refuse_recipients={ANNA: "550 5.1.1 User unknown"})
+    fake_server.script = Script(refuse_recipients={ANNA: "550 5.1.1 User unknown"})
     with pytest.raises(HomeAssistantError):
-        await mailer_of(account).send(letter())
-    standin.script = Script(replies={Step.MAIL: "451 4.7.500 Server busy."})
-    await put_off(account)
+        await mailer_of(account).send(outgoing())
+    fake_server.script = Script(replies={Step.MAIL: "451 4.7.500 Server busy."})
+    await defer(account)
     shown = await page(hass)
     assert (shown["waiting"], shown["failed"]) == (1, 1)
 
 
 async def test_accounts_on_one_server_are_tried_once(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, account_data: dict[str, Any]
+    hass: HomeAssistant,
+    account: MockConfigEntry,
+    fake_server: FakeServer,
+    account_data: dict[str, Any],
 ) -> None:
     """A server has one line, however many accounts it has."""
-    await settle(hass, add_account(hass, standin, account_data, "you@outlook.com"))
+    await settle(hass, add_account(hass, fake_server, account_data, "you@outlook.com"))
     shown = await page(hass)
     assert shown["accounts"] == 2
     assert len(shown) == 4
@@ -83,7 +86,7 @@ async def test_sign_in_is_tried_where_an_account_needs_it(
 ) -> None:
     """An account that signed in with Microsoft has another line."""
     assert (await page(hass))["can_reach_sign_in"] == "ok"
-    monkeypatch.setattr(sign_in, "AUTHORITY", f"http://127.0.0.1:{closed_port()}")
+    monkeypatch.setattr(token_store, "AUTHORITY", f"http://127.0.0.1:{closed_port()}")
     shown = await page(hass)
     assert shown["can_reach_sign_in"] == {"type": "failed", "error": "unreachable"}
 

@@ -10,8 +10,8 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 import voluptuous as vol
 
+from custom_components.outlook_smtp.actions.send_message import SEND_MESSAGE_FIELDS
 from custom_components.outlook_smtp.const import DOMAIN
-from custom_components.outlook_smtp.services import SEND_MESSAGE_FIELDS
 
 from .test_repository import INTEGRATION, read_json
 

@@ -10,6 +10,9 @@ from homeassistant.helpers.entity_platform import async_get_platforms
 from homeassistant.helpers.typing import ConfigType
 
 from .account import async_build_account
+from .actions.legacy_notify import async_register_legacy_notify
+from .actions.outbox import async_setup_outbox_actions
+from .actions.send_message import async_setup_services
 from .const import (
     CONF_LIFETIME,
     CONF_REPLY_TO,
@@ -18,20 +21,19 @@ from .const import (
     DEFAULT_LIFETIME,
     DOMAIN,
 )
-from .coordinator import HealthCoordinator, OutlookSmtpConfigEntry
+from .coordinator import HealthCoordinator, OutlookSmtpConfigEntry, OutlookSmtpData
 from .entity import account_device
+from .flows.smtp_import import async_watch_smtp
 from .issues import AccountIssues, async_clear_account
 from .leftovers import async_sweep
-from .legacy_notify import async_register_legacy_notify
 from .mailer import Mailer
 from .message.mailbox import parse_mailboxes
 from .outbox.disk import LinkError
-from .outbox_actions import async_setup_outbox_actions
-from .queues import async_open_queue, async_remove_queue, async_rest
-from .services import async_setup_services
-from .sign_in import TokenFile, async_is_signed_in_anew, async_load_tokens
-from .smtp_import import async_watch_smtp
-from .tally import async_remove_log
+from .outbox.worker import DeliveryWorker
+from .outboxes import async_open_outbox, async_remove_outbox, async_rest
+from .sent_log import SentLog, async_remove_log
+from .smtp.route import SmtpRoute
+from .token_store import AccountTokens, TokenFile, async_is_signed_in_anew, async_load_tokens
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 PLATFORMS = [
@@ -70,15 +72,15 @@ async def async_unload_entry(hass: HomeAssistant, entry: OutlookSmtpConfigEntry)
 
     One that cannot be put to rest goes on sending, and its entities with it.
     """
-    courier, queue = entry.runtime_data.mailer.courier, entry.runtime_data.mailer.queue
+    worker, queue = entry.runtime_data.worker, entry.runtime_data.queue
     is_unloaded = False
     try:
         # First, so that what is settled in its last moments is still told to the entities.
-        await courier.stop(for_now=True)
+        await worker.stop(for_now=True)
         is_unloaded = await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
     finally:
         if not is_unloaded:
-            await courier.start()
+            await worker.start()
             await _async_restore_platforms(hass, entry)
     hass.async_create_task(async_rest(entry, queue), "outlook_smtp rest")
     return is_unloaded
@@ -87,10 +89,10 @@ async def async_unload_entry(hass: HomeAssistant, entry: OutlookSmtpConfigEntry)
 async def async_remove_entry(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> None:
     """Forget the sign-in, the outbox and the issues of an account that is removed."""
     if hasattr(entry, "runtime_data"):  # It could not be unloaded.
-        await entry.runtime_data.mailer.courier.stop(for_now=True)
-        await entry.runtime_data.async_shutdown()
+        await entry.runtime_data.worker.stop(for_now=True)
+        await entry.runtime_data.coordinator.async_shutdown()
         await entry.runtime_data.sent.async_settle()
-    await async_remove_queue(hass, entry)
+    await async_remove_outbox(hass, entry)
     await async_remove_log(hass, entry)
     await TokenFile(hass, entry).async_remove()
     async_clear_account(hass, entry)
@@ -103,39 +105,59 @@ async def _async_bring_up(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) ->
     if tokens := await async_load_tokens(hass, entry):
         entry.async_on_unload(tokens.settle)
         entry.async_on_unload(hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, tokens.settle))
-    queue = await async_open_queue(hass, entry)
-    mailer = Mailer(
-        hass,
-        await async_build_account(hass, entry.data, entry.options, tokens),
-        queue,
-        lifetime=entry.options.get(CONF_LIFETIME, DEFAULT_LIFETIME) * 3600.0,
-        sender_address=entry.options.get(CONF_SENDER_ADDRESS, ""),
-        sender_name=entry.options.get(CONF_SENDER_NAME, ""),
-        reply_to=parse_mailboxes(entry.options.get(CONF_REPLY_TO, ""), CONF_REPLY_TO),
-    )
-    coordinator = entry.runtime_data = HealthCoordinator(hass, entry, mailer)
-    await coordinator.sent.async_load()
-    entry.async_on_unload(queue.subscribe(coordinator.sent.async_on_turn))
+    data = entry.runtime_data = await _async_build(hass, entry, tokens)
+    await data.sent.async_load()
+    entry.async_on_unload(data.queue.subscribe(data.sent.async_on_turn))
     # First, for the devices of its recipients name it.
     dr.async_get(hass).async_get_or_create(config_entry_id=entry.entry_id, **account_device(entry))
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     await async_register_legacy_notify(hass, entry)
     entry.async_on_unload(
-        hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, partial(_async_stop, mailer))
+        hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, partial(_async_stop, data.worker))
     )
     # Checks go on though the sensor may be disabled: they keep a sign-in from lapsing.
-    entry.async_on_unload(coordinator.async_add_listener(lambda: None))
-    await mailer.courier.start(signed_in_anew=async_is_signed_in_anew(hass, entry))
-    coordinator.async_begin()
+    entry.async_on_unload(data.coordinator.async_add_listener(lambda: None))
+    await data.worker.start(signed_in_anew=async_is_signed_in_anew(hass, entry))
+    data.coordinator.async_begin()
     AccountIssues(hass, entry)
-    entry.async_create_background_task(hass, coordinator.async_refresh(), "first check")
+    entry.async_create_background_task(hass, data.coordinator.async_refresh(), "first check")
+
+
+async def _async_build(
+    hass: HomeAssistant, entry: OutlookSmtpConfigEntry, tokens: AccountTokens | None
+) -> OutlookSmtpData:
+    """Build the parts of an account; nothing is sent yet."""
+    options = entry.options
+    queue = await async_open_outbox(hass, entry)
+    account = await async_build_account(hass, entry.data, options, tokens)
+    route = SmtpRoute(account)
+    lifetime = options.get(CONF_LIFETIME, DEFAULT_LIFETIME) * 3600.0
+    worker = DeliveryWorker(route, queue, lifetime=lifetime)
+    return OutlookSmtpData(
+        account=account,
+        route=route,
+        queue=queue,
+        worker=worker,
+        mailer=Mailer(
+            hass,
+            account,
+            route,
+            queue,
+            worker,
+            sender_address=options.get(CONF_SENDER_ADDRESS, ""),
+            sender_name=options.get(CONF_SENDER_NAME, ""),
+            reply_to=parse_mailboxes(options.get(CONF_REPLY_TO, ""), CONF_REPLY_TO),
+        ),
+        coordinator=HealthCoordinator(hass, entry, account, queue, worker),
+        sent=SentLog(hass, entry),
+    )
 
 
 async def _async_take_down(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> None:
     """Undo what a set-up that failed has done; Home Assistant calls what is due on unload."""
     if not hasattr(entry, "runtime_data"):
         return
-    await entry.runtime_data.mailer.courier.stop()
+    await entry.runtime_data.worker.stop()
     await hass.config_entries.async_unload_platforms(entry, _loaded_platforms(hass, entry))
 
 
@@ -163,9 +185,9 @@ def _not_ready(error: OSError) -> ConfigEntryNotReady:
     )
 
 
-async def _async_stop(mailer: Mailer, _: Event) -> None:
+async def _async_stop(worker: DeliveryWorker, _: Event) -> None:
     """End with Home Assistant."""
-    await mailer.courier.stop()
+    await worker.stop()
 
 
 async def _async_reload(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> None:

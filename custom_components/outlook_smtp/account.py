@@ -16,9 +16,9 @@ from homeassistant.core import HomeAssistant
 from homeassistant.util.ssl import create_client_context
 
 from .const import CONF_SECURITY, DEFAULT_TIMEOUT
-from .sign_in import AccountTokens
 from .smtp.account import Account, Security, Server
 from .smtp.credentials import BearerToken, Password
+from .token_store import AccountTokens
 
 
 async def async_build_account(

@@ -14,7 +14,7 @@ from homeassistant.helpers.config_entry_oauth2_flow import (
 from .auth.application import DEFAULT_TENANT, SCOPES, Application
 from .auth.endpoint import post
 from .const import SIGN_IN_DOCS
-from .sign_in import build_application
+from .token_store import build_application
 
 
 async def async_get_auth_implementation(

@@ -1,17 +1,26 @@
 """Shows whether an account can send."""
 
-from typing import Any, override
+from typing import Any, Final, override
 
-from homeassistant.components.binary_sensor import BinarySensorDeviceClass, BinarySensorEntity
+from homeassistant.components.binary_sensor import (
+    BinarySensorDeviceClass,
+    BinarySensorEntity,
+    BinarySensorEntityDescription,
+)
 from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
-from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
-from .coordinator import HealthCoordinator, OutlookSmtpConfigEntry
-from .entity import OutlookSmtpEntity
+from .coordinator import OutlookSmtpConfigEntry
+from .entity import HealthEntity
 
 PARALLEL_UPDATES = 0  # The coordinator and the outbox push what is shown.
+
+CONNECTION: Final = BinarySensorEntityDescription(
+    key="connection",
+    device_class=BinarySensorDeviceClass.CONNECTIVITY,
+    entity_category=EntityCategory.DIAGNOSTIC,
+)
 
 
 async def async_setup_entry(
@@ -20,26 +29,11 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Add the account's connection sensor."""
-    async_add_entities([ConnectionSensor(entry)])
+    async_add_entities([ConnectionSensor(entry, CONNECTION)])
 
 
-class ConnectionSensor(CoordinatorEntity[HealthCoordinator], OutlookSmtpEntity, BinarySensorEntity):
+class ConnectionSensor(HealthEntity, BinarySensorEntity):
     """On while the account can send, off while it cannot, unknown before the first answer."""
-
-    _attr_device_class = BinarySensorDeviceClass.CONNECTIVITY
-    _attr_entity_category = EntityCategory.DIAGNOSTIC
-    _attr_translation_key = "connection"
-
-    def __init__(self, entry: OutlookSmtpConfigEntry) -> None:
-        """Show the health that the coordinator holds."""
-        CoordinatorEntity.__init__(self, entry.runtime_data)
-        OutlookSmtpEntity.__init__(self, entry, "connection")
-
-    @property
-    @override
-    def available(self) -> bool:
-        """Return True: that the server is away is what this sensor is there to say."""
-        return True
 
     @property
     @override

@@ -16,12 +16,12 @@ from homeassistant.core import callback
 
 from .const import CONF_IMPLEMENTATION, DOMAIN, SUBENTRY_RECIPIENT
 from .coordinator import OutlookSmtpConfigEntry
+from .delivery.faults import Fault, Kind, Problem
+from .flows.options import OutlookSmtpOptionsFlow
+from .flows.password import PASSWORD_STEPS, PasswordFlow
+from .flows.recipient import RecipientFlow
+from .flows.sign_in import SignInFlow
 from .foreign_text import shown
-from .options_flow import OutlookSmtpOptionsFlow
-from .password_flow import PASSWORD_STEPS, PasswordFlow
-from .recipient_flow import RecipientFlow
-from .sign_in_flow import SignInFlow
-from .smtp.faults import Fault, Kind, Problem
 
 
 class OutlookSmtpConfigFlow(PasswordFlow, SignInFlow, domain=DOMAIN):

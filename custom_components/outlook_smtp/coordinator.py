@@ -15,22 +15,38 @@ from homeassistant.util import dt as dt_util
 
 from .clock import ClockWatch
 from .const import CONF_CHECK_INTERVAL, DEFAULT_CHECK_INTERVAL, DOMAIN
+from .delivery.faults import Fault, Kind, Problem, Stage, SubmissionError
+from .delivery.route import Route
 from .mailer import Mailer
-from .outbox.delivery import Contact
+from .outbox.events import Attempt
+from .outbox.queue import Queue
 from .outbox.schedule import EARLY_LOOK, is_soon_over
-from .smtp.faults import Fault, Kind, Problem, SubmissionError
-from .smtp.probe import Report
-from .tally import SentLog
+from .outbox.worker import DeliveryWorker
+from .sent_log import SentLog
+from .smtp.account import Account
 
 _LOGGER = logging.getLogger(__name__)
 
 REPEAT_AFTER: Final = timedelta(minutes=1)
 RECOVERY_INTERVAL: Final = timedelta(minutes=5)
 LONGEST_OFF: Final = timedelta(minutes=30)  # Between two checks while mail does not work.
-MAX_CONTACTS: Final = 50
+MAX_ATTEMPTS: Final = 50
 CLOCK_PROBLEMS: Final = (Problem.CERTIFICATE_EXPIRED, Problem.CLOCK_WRONG)
 
-type OutlookSmtpConfigEntry = ConfigEntry[HealthCoordinator]
+type OutlookSmtpConfigEntry = ConfigEntry[OutlookSmtpData]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutlookSmtpData:
+    """The parts of an account that is loaded."""
+
+    account: Account
+    route: Route
+    queue: Queue
+    worker: DeliveryWorker
+    mailer: Mailer
+    coordinator: HealthCoordinator
+    sent: SentLog
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +54,7 @@ class Health:
     """Whether an account can send.
 
     `connected` is None before the first answer; `since` is when it last changed; `latency` is
-    how long the last contact took, in seconds. `by_mail` says that the problem was met when a
+    how long the last attempt took, in seconds. `submitting` says that the problem was met when a
     message was handed in.
     """
 
@@ -49,7 +65,7 @@ class Health:
     since: datetime | None = None
     last_success: datetime | None = None
     latency: float | None = None
-    by_mail: bool = False
+    submitting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +73,7 @@ class Suspicion:
     """A passing fault that has not repeated yet: since when, and whether a mail has met it."""
 
     since: float
-    by_mail: bool
+    submitting: bool
 
 
 class HealthCoordinator(DataUpdateCoordinator[Health]):
@@ -69,8 +85,15 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
 
     config_entry: OutlookSmtpConfigEntry
 
-    def __init__(self, hass: HomeAssistant, entry: OutlookSmtpConfigEntry, mailer: Mailer) -> None:
-        """Listen to the mailer's contacts."""
+    def __init__(
+        self,
+        hass: HomeAssistant,
+        entry: OutlookSmtpConfigEntry,
+        account: Account,
+        queue: Queue,
+        worker: DeliveryWorker,
+    ) -> None:
+        """Follow the attempts of an account's delivery worker."""
         self.interval = timedelta(
             minutes=entry.options.get(CONF_CHECK_INTERVAL, DEFAULT_CHECK_INTERVAL)
         )
@@ -78,16 +101,17 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
             hass, _LOGGER, config_entry=entry, name=DOMAIN, update_interval=self.interval
         )
         self.data = Health()
-        self.mailer = mailer
+        self._account = account
+        self._queue = queue
+        self._worker = worker
         self._cancel_repeat: CALLBACK_TYPE | None = None
         self.last_fault: Fault | None = None  # Of the last check.
-        self.last_report: Report | None = None  # Of the last check that went well.
-        self.contacts: deque[tuple[datetime, Contact]] = deque(maxlen=MAX_CONTACTS)
+        self.last_timings: dict[Stage, float] | None = None  # Of the last check that went well.
+        self.attempts: deque[tuple[datetime, Attempt]] = deque(maxlen=MAX_ATTEMPTS)
         self._suspicion: Suspicion | None = None
-        self.sent = SentLog(hass, entry)
         self._clock = ClockWatch(hass, self.async_refresh)
         self._is_asked = False
-        entry.async_on_unload(mailer.async_subscribe(self._async_on_contact))
+        entry.async_on_unload(worker.subscribe(self._async_on_attempt))
         entry.async_on_unload(self._async_forget_suspicion)
         entry.async_on_unload(self._clock.stop)
         entry.async_on_unload(
@@ -110,10 +134,10 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
         started = self.hass.loop.time()
         fault: Fault | None = None
         try:
-            report = await self.mailer.courier.check(unless_refused=not self._is_asked)
-            if report is None:
+            timings = await self._worker.check(unless_refused=not self._is_asked)
+            if timings is None:
                 return self.data
-            self.last_report = report
+            self.last_timings = timings
         except SubmissionError as error:
             fault = error.fault
         except Exception:
@@ -122,97 +146,97 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
         self.last_fault = fault
         if self._shutdown_requested:  # The account was unloaded meanwhile.
             return self.data
-        return self._health_after(Contact(fault, self.hass.loop.time() - started))
+        return self._health_after(Attempt(fault, self.hass.loop.time() - started))
 
     async def _async_check_held(self, _: datetime) -> None:
         """Look whether mail that is held may go, though somebody has switched polling off."""
-        if self.config_entry.pref_disable_polling and self.mailer.courier.hold:
+        if self.config_entry.pref_disable_polling and self._worker.hold:
             await self.async_refresh()
 
     @callback
-    def _async_on_contact(self, contact: Contact) -> None:
-        """Learn from a submission, which puts off the next check by an interval."""
-        self.async_set_updated_data(self._health_after(contact))
+    def _async_on_attempt(self, attempt: Attempt) -> None:
+        """Learn from a submission, which defers the next check by an interval."""
+        self.async_set_updated_data(self._health_after(attempt))
 
     @callback
     def async_begin(self) -> None:
         """Begin with what held the account before a restart."""
-        if hold := self.mailer.courier.hold:
-            contact = Contact(hold.fault, 0.0, submitting=hold.by_mail)
-            health = self._unhealthy(hold.fault, contact)
+        if hold := self._worker.hold:
+            attempt = Attempt(hold.fault, 0.0, submitting=hold.submitting)
+            health = self._unhealthy(hold.fault, attempt)
             self.async_set_updated_data(replace(health, latency=None))
 
-    def _health_after(self, contact: Contact) -> Health:
-        """Keep a contact, and return the health that it leaves behind."""
-        self.contacts.append((dt_util.utcnow(), contact))
-        hold = self.mailer.courier.hold
-        if contact.fault is None and hold and not self.data.by_mail:
+    def _health_after(self, attempt: Attempt) -> Health:
+        """Keep an attempt, and return the health that it leaves behind."""
+        self.attempts.append((dt_util.utcnow(), attempt))
+        hold = self._worker.hold
+        if attempt.fault is None and hold and not self.data.submitting:
             # Let in again, and still not allowed to send.
-            contact = Contact(hold.fault, contact.latency, submitting=True)
-        fault = contact.fault
+            attempt = Attempt(hold.fault, attempt.latency, submitting=True)
+        fault = attempt.fault
         self._watch_clock(fault)
         kind = fault.kind if fault else None
-        accepted = contact.submitting and fault is None
-        if self._proves_nothing(contact):
+        accepted = attempt.submitting and fault is None
+        if self._proves_nothing(attempt):
             return self.data
         if fault is None or kind is Kind.MESSAGE:
             if accepted or not self._suspects_mail:
-                return self._healthy(contact)
+                return self._healthy(attempt)
             return self.data
         if kind is Kind.TRANSIENT and self.data.connected is not False:
             now = self.hass.loop.time()
             if self._suspicion is None:
-                self._suspicion = Suspicion(now, contact.submitting)
+                self._suspicion = Suspicion(now, attempt.submitting)
             left = self._suspicion.since + REPEAT_AFTER.total_seconds() - now
             if left > 0:
                 self._look_again(fault, left)
                 return self.data
-        return self._unhealthy(fault, contact)
+        return self._unhealthy(fault, attempt)
 
-    def _proves_nothing(self, contact: Contact) -> bool:
-        """Return whether a contact leaves open what is known of the account.
+    def _proves_nothing(self, attempt: Attempt) -> bool:
+        """Return whether an attempt leaves open what is known of the account.
 
         What was met on the way to the server says nothing about a sign-in that was refused.
         """
-        kind = contact.fault.kind if contact.fault else None
-        if self.mailer.courier.refusal and not contact.submitting:
+        kind = attempt.fault.kind if attempt.fault else None
+        if self._worker.refusal and not attempt.submitting:
             return kind in (Kind.SETUP, Kind.TRANSIENT)
-        accepted = contact.submitting and kind is None
+        accepted = attempt.submitting and kind is None
         passing = kind in (None, Kind.MESSAGE, Kind.TRANSIENT)
         return self._waits_for_mail and not accepted and passing
 
     @property
     def _waits_for_mail(self) -> bool:
         """Return whether only a mail that is accepted proves that mail works again."""
-        return self.data.by_mail and self._is_mail_tried
+        return self.data.submitting and self._is_mail_tried
 
     @property
     def _suspects_mail(self) -> bool:
         """Return whether a check cannot remove the suspicion that there is."""
-        return bool(self._suspicion and self._suspicion.by_mail and self._is_mail_tried)
+        return bool(self._suspicion and self._suspicion.submitting and self._is_mail_tried)
 
     @property
     def _is_mail_tried(self) -> bool:
         """Return whether a message waits whose next try will tell more than a check."""
-        return bool(self.mailer.queue.items or self.mailer.courier.hold)
+        return bool(self._queue.waiting or self._worker.hold)
 
-    def _healthy(self, contact: Contact) -> Health:
-        """Return the health of an account that was let in."""
+    def _healthy(self, attempt: Attempt) -> Health:
+        """Return the health of an account that was authenticated."""
         self._async_forget_suspicion()
         self.update_interval = self.interval
         now = dt_util.utcnow()
         if self.data.connected is False:
-            _LOGGER.info("%s can send mail again", self.mailer.account.address)
+            _LOGGER.info("%s can send mail again", self._account.address)
             for flow in self.config_entry.async_get_active_flows(self.hass, {SOURCE_REAUTH}):
                 self.hass.config_entries.flow.async_abort(flow["flow_id"])
         return Health(
             connected=True,
             since=self.data.since if self.data.connected else now,
             last_success=now,
-            latency=contact.latency,
+            latency=attempt.latency,
         )
 
-    def _unhealthy(self, fault: Fault, contact: Contact) -> Health:
+    def _unhealthy(self, fault: Fault, attempt: Attempt) -> Health:
         """Return the health of an account that cannot send."""
         self._async_forget_suspicion()
         passing = fault.kind is Kind.TRANSIENT
@@ -227,7 +251,7 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
         if self.data.connected is not False:
             _LOGGER.info(
                 "%s cannot send mail: %s (%s)",
-                self.mailer.account.address,
+                self._account.address,
                 fault.problem,
                 fault.reply,
             )
@@ -238,8 +262,8 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
             problem=fault.problem,
             reply=fault.reply or None,
             since=self.data.since if self.data.connected is False else dt_util.utcnow(),
-            latency=contact.latency,
-            by_mail=contact.submitting,
+            latency=attempt.latency,
+            submitting=attempt.submitting,
         )
 
     def _watch_clock(self, fault: Fault | None) -> None:

@@ -33,11 +33,12 @@ from .const import (
     DOMAIN,
 )
 from .coordinator import Health, OutlookSmtpConfigEntry
-from .mailer import Mailer
-from .outbox.delivery import Contact
-from .outbox.item import FailedItem, Item
+from .delivery.faults import Stage
+from .outbox.events import Attempt
+from .outbox.queue import Queue
+from .outbox.queued import FailedMessage, QueuedMessage
 from .outbox.schedule import Hold
-from .smtp.session import ServerInfo
+from .outbox.worker import DeliveryWorker
 
 TO_REDACT: Final = {
     CONF_CLIENT_ID,
@@ -82,9 +83,9 @@ async def async_get_config_entry_diagnostics(
     hass: HomeAssistant, entry: OutlookSmtpConfigEntry
 ) -> dict[str, Any]:
     """Return the account's settings and health, and what is known of its server and outbox."""
-    coordinator = entry.runtime_data
-    mailer = coordinator.mailer
-    report = coordinator.last_report
+    data = entry.runtime_data
+    coordinator = data.coordinator
+    timings = coordinator.last_timings
     integration = await async_get_integration(hass, DOMAIN)
     return {
         "versions": {
@@ -98,10 +99,10 @@ async def async_get_config_entry_diagnostics(
         "options": async_redact_data(dict(entry.options), TO_REDACT),
         "recipients": len(entry.subentries),
         "health": _health(coordinator.data, _own_words(entry)),
-        "server": _server(info) if (info := mailer.courier.server_info) else None,
-        "stage_seconds": _rounded(report.timings) if report else None,
-        "last_outcomes": [_outcome(when, contact) for when, contact in coordinator.contacts],
-        "outbox": _outbox(mailer),
+        "server": _redact_texts(data.route.describe()),
+        "stage_seconds": _rounded(timings) if timings else None,
+        "last_outcomes": [_outcome(when, attempt) for when, attempt in coordinator.attempts],
+        "outbox": _outbox(data.queue, data.worker),
     }
 
 
@@ -119,31 +120,20 @@ def _own_words(entry: OutlookSmtpConfigEntry) -> list[str]:
     return [*words, *(name for name in domains if name.lower() not in _PUBLIC)]
 
 
-def _server(info: ServerInfo) -> dict[str, Any]:
-    """Return what a server said of itself."""
-    certificate: dict[str, Any] = dict(info.certificate)
-    issuer = {
-        name: _redacted(value) for part in certificate.get("issuer", ()) for name, value in part
-    }
-    return {
-        "extensions": {name: _redacted(value) for name, value in info.extensions.items()},
-        "size_limit": info.size_limit,
-        "tls_version": info.tls_version,
-        "certificate": {
-            "not_before": certificate.get("notBefore"),
-            "not_after": certificate.get("notAfter"),
-            "issuer": issuer,
-        },
-    }
+def _redact_texts(value: Any) -> Any:
+    """Return what a server said of itself with each text redacted."""
+    if isinstance(value, dict):
+        return {key: _redact_texts(item) for key, item in value.items()}
+    return _redacted(value) if isinstance(value, str) else value
 
 
-def _outcome(when: datetime, contact: Contact) -> dict[str, Any]:
+def _outcome(when: datetime, attempt: Attempt) -> dict[str, Any]:
     """Return how a meeting with the server went, in keys and numbers alone."""
-    fault = contact.fault
+    fault = attempt.fault
     return {
         "when": when.isoformat(timespec="seconds"),
-        "submitting": contact.submitting,
-        "latency": round(contact.latency, 3),
+        "submitting": attempt.submitting,
+        "latency": round(attempt.latency, 3),
         "kind": fault.kind if fault else None,
         "problem": fault.problem if fault else None,
         "code": fault.code if fault else None,
@@ -151,20 +141,21 @@ def _outcome(when: datetime, contact: Contact) -> dict[str, Any]:
     }
 
 
-def _outbox(mailer: Mailer) -> dict[str, Any]:
+def _outbox(queue: Queue, worker: DeliveryWorker) -> dict[str, Any]:
     """Return what waits and what has failed: sizes, ages and reasons, but no word of it."""
-    queue, courier = mailer.queue, mailer.courier
     now = time.monotonic()
     return {
-        "count": len(queue.items),
+        "count": len(queue.waiting),
         "bytes": queue.size,
         "limits": asdict(queue.limits),
-        "oldest_age": max((round(now - item.born) for item in queue.items), default=None),
-        "hold": _hold(hold, now) if (hold := courier.hold) else None,
-        "waiting": [_waiting(item, now, courier.due(item)) for item in queue.items[:MOST_LISTED]],
+        "oldest_age": max((round(now - item.since) for item in queue.waiting), default=None),
+        "hold": _hold(hold, now) if (hold := worker.hold) else None,
+        "waiting": [
+            _waiting(item, now, worker.next_try(item)) for item in queue.waiting[:MOST_LISTED]
+        ],
         "failed_count": len(queue.failed),
         "failed": [_failed(item, now) for item in queue.failed[:MOST_LISTED]],
-        "set_aside_count": len(queue.set_aside),
+        "set_aside_count": len(queue.quarantined),
     }
 
 
@@ -173,30 +164,30 @@ def _hold(hold: Hold, now: float) -> dict[str, Any]:
     return {
         "kind": hold.fault.kind,
         "problem": hold.fault.problem,
-        "by_mail": hold.by_mail,
+        "submitting": hold.submitting,
         "seconds_left": _seconds(hold.until - now),
     }
 
 
-def _waiting(item: Item, now: float, due: float) -> dict[str, Any]:
+def _waiting(queued: QueuedMessage, now: float, due: float) -> dict[str, Any]:
     """Return how long a message waits, and for what."""
     return {
-        "size": item.record.size,
-        "recipients": len(item.recipients),
-        "age": round(now - item.born),
-        "tries": item.tries,
-        "problem": item.fault.problem if item.fault else None,
+        "size": queued.entry.size,
+        "recipients": len(queued.recipients),
+        "age": round(now - queued.since),
+        "tries": queued.tries,
+        "problem": queued.fault.problem if queued.fault else None,
         "due_in": _seconds(due - now),
     }
 
 
-def _failed(item: FailedItem, now: float) -> dict[str, Any]:
-    """Return why a message was kept aside, and for how long."""
+def _failed(failed: FailedMessage, now: float) -> dict[str, Any]:
+    """Return why a message was kept as failed, and for how long."""
     return {
-        "size": item.failure.spooled.record.size,
-        "age": round(now - item.born),
-        "event": item.failure.event,
-        "problem": item.failure.problem or None,
+        "size": failed.failure.spooled.entry.size,
+        "age": round(now - failed.since),
+        "event": failed.failure.event,
+        "problem": failed.failure.problem or None,
     }
 
 
@@ -213,6 +204,6 @@ def _seconds(left: float) -> int | None:
     return max(round(left), 0) if isfinite(left) else None
 
 
-def _rounded(timings: dict[Any, float]) -> dict[str, float]:
+def _rounded(timings: dict[Stage, float]) -> dict[str, float]:
     """Return the seconds that each stage took."""
     return {str(stage): round(seconds, 3) for stage, seconds in timings.items()}

@@ -1,15 +1,16 @@
 """What all entities of an account share, and the devices that they belong to."""
 
-from typing import Final
+from typing import Final, override
 
 from homeassistant.config_entries import ConfigSubentry
 from homeassistant.const import CONF_HOST
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.device_registry import DeviceEntryType, DeviceInfo
-from homeassistant.helpers.entity import Entity
+from homeassistant.helpers.entity import Entity, EntityDescription
+from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
 from .const import CONF_ACCOUNT_KIND, DOMAIN
-from .coordinator import OutlookSmtpConfigEntry
+from .coordinator import HealthCoordinator, OutlookSmtpConfigEntry
 from .smtp.account import AccountKind
 
 _MODELS: Final[dict[AccountKind, str]] = {
@@ -24,14 +25,35 @@ class OutlookSmtpEntity(Entity):
     _attr_has_entity_name = True
 
     def __init__(
-        self, entry: OutlookSmtpConfigEntry, key: str, subentry: ConfigSubentry | None = None
+        self,
+        entry: OutlookSmtpConfigEntry,
+        description: EntityDescription,
+        subentry: ConfigSubentry | None = None,
     ) -> None:
-        """Belong to a device; the key tells its entities apart."""
+        """Belong to a device; the description's key names the entity, and its texts."""
         owner = _owner(entry, subentry) if subentry else entry.entry_id
-        self._attr_unique_id = f"{owner}_{key}"
+        self.entry = entry
+        self.entity_description = description
+        self._attr_unique_id = f"{owner}_{description.key}"
+        self._attr_translation_key = description.key
         self._attr_device_info = (
             _recipient_device(entry, subentry) if subentry else account_device(entry)
         )
+
+
+class HealthEntity(CoordinatorEntity[HealthCoordinator], OutlookSmtpEntity):
+    """An entity that shows the health of an account."""
+
+    def __init__(self, entry: OutlookSmtpConfigEntry, description: EntityDescription) -> None:
+        """Show the health that the coordinator holds."""
+        CoordinatorEntity.__init__(self, entry.runtime_data.coordinator)
+        OutlookSmtpEntity.__init__(self, entry, description)
+
+    @property
+    @override
+    def available(self) -> bool:
+        """Return True: that the server is away is what these entities are there to say."""
+        return True
 
 
 def account_device(entry: OutlookSmtpConfigEntry) -> DeviceInfo:
@@ -58,7 +80,7 @@ def _recipient_device(entry: OutlookSmtpConfigEntry, subentry: ConfigSubentry) -
         model="Recipient",
         name=subentry.title,
         via_device_id=dr.async_get_device_id_by_identifier(
-            entry.runtime_data.hass, account, config_entry_id=entry.entry_id
+            entry.runtime_data.coordinator.hass, account, config_entry_id=entry.entry_id
         ),
     )
 

@@ -1,17 +1,21 @@
 """Tells automations what becomes of each message."""
 
-from typing import override
+from typing import Final, override
 
-from homeassistant.components.event import EventEntity
+from homeassistant.components.event import EventEntity, EventEntityDescription
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .coordinator import OutlookSmtpConfigEntry
 from .entity import OutlookSmtpEntity
-from .mailer import missing_attachments
-from .outbox.delivery import Delivery, Event
+from .outbox.events import Delivery, Event
+from .outbox.receipt import missing_attachments
 
 PARALLEL_UPDATES = 0  # The outbox pushes what is shown.
+
+DELIVERY: Final = EventEntityDescription(
+    key="delivery", event_types=[event.value for event in Event]
+)
 
 
 async def async_setup_entry(
@@ -20,25 +24,18 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Add the account's delivery event."""
-    async_add_entities([DeliveryEvent(entry)])
+    async_add_entities([DeliveryEvent(entry, DELIVERY)])
 
 
 class DeliveryEvent(OutlookSmtpEntity, EventEntity):
     """Fires at every turn of a message: sent, queued, refused, expired or failed."""
 
-    _attr_event_types = [event.value for event in Event]
-    _attr_translation_key = "delivery"
-
-    def __init__(self, entry: OutlookSmtpConfigEntry) -> None:
-        """Follow an account's outbox."""
-        super().__init__(entry, "delivery")
-        self._queue = entry.runtime_data.mailer.queue
-
     @override
     async def async_added_to_hass(self) -> None:
         """Listen to the outbox."""
         await super().async_added_to_hass()
-        self.async_on_remove(self._queue.subscribe(self._async_on_turn))
+        queue = self.entry.runtime_data.queue
+        self.async_on_remove(queue.subscribe(self._async_on_turn))
 
     @callback
     def _async_on_turn(self, delivery: Delivery | None) -> None:

@@ -12,12 +12,12 @@ from homeassistant.util import dt as dt_util
 
 from .const import DOMAIN
 from .coordinator import Health, OutlookSmtpConfigEntry
-from .exceptions import fault_error
+from .delivery.faults import Fault, Kind, Problem
+from .errors import fault_error
 from .foreign_text import Markdown, quote, shown
-from .outbox.delivery import Delivery
-from .outbox.spool import SET_ASIDE
+from .outbox.events import Delivery
+from .outbox.spool import QUARANTINE
 from .outbox.spooled import Failure
-from .smtp.faults import Fault, Kind, Problem
 
 # Problems that have a text of their own, by which their issues go.
 PROBLEMS: Final[tuple[Problem, ...]] = (
@@ -52,7 +52,8 @@ ACCOUNT_ISSUES: Final = (
     PASSWORDS_END,
 )
 # Where work accounts lose passwords by default at the end of December 2026.
-# https://learn.microsoft.com/exchange/clients-and-mobile-in-exchange-online/deprecation-of-basic-authentication-exchange-online
+# https://learn.microsoft.com/exchange/clients-and-mobile-in-exchange-online/deprecation-of-basic-
+# authentication-exchange-online
 PASSWORDS_END_AT: Final = "smtp.office365.com"
 MOST_LISTED: Final = 10  # Messages or files.
 MOST_NAMED: Final = 5  # Recipients of each.
@@ -69,9 +70,9 @@ class AccountIssues:
         """Follow an account until it is unloaded."""
         self._hass = hass
         self._entry = entry
-        coordinator = entry.runtime_data
-        entry.async_on_unload(coordinator.async_add_listener(self._async_on_health))
-        entry.async_on_unload(coordinator.mailer.queue.subscribe(self._async_on_delivery))
+        data = entry.runtime_data
+        entry.async_on_unload(data.coordinator.async_add_listener(self._async_on_health))
+        entry.async_on_unload(data.queue.subscribe(self._async_on_delivery))
         entry.async_on_unload(self._async_end)
         self._async_on_health()
         self._async_on_delivery()
@@ -82,7 +83,7 @@ class AccountIssues:
 
         A clock that is still wrong when it has turned the health off is a matter for a person.
         """
-        health = self._entry.runtime_data.data
+        health = self._entry.runtime_data.coordinator.data
         self._raise_while(
             _is_losing_password(self._entry, health),
             PASSWORDS_END,
@@ -102,7 +103,7 @@ class AccountIssues:
     def _async_on_delivery(self, _: Delivery | None = None) -> None:
         """Raise what a person should know of the outbox, while it is so."""
         entry = self._entry
-        queue = entry.runtime_data.mailer.queue
+        queue = entry.runtime_data.queue
         warning = ir.IssueSeverity.WARNING
         self._raise_while(queue.is_full, OUTBOX_FULL, self._describe_full)
         self._raise_while(queue.disk.error, OUTBOX_NOT_WRITABLE, partial(describe_disk, entry))
@@ -111,7 +112,7 @@ class AccountIssues:
             queue.discarded, MESSAGES_DISCARDED, partial(describe_discarded, entry), warning
         )
         self._raise_while(
-            queue.set_aside, FILES_SET_ASIDE, partial(describe_set_aside, entry), warning
+            queue.quarantined, FILES_SET_ASIDE, partial(describe_quarantined, entry), warning
         )
 
     def _describe_full(self) -> dict[str, str]:
@@ -188,8 +189,8 @@ def describe_account(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
 
 def describe_health(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
     """Return what the texts may tell of an account that cannot send, and since when."""
-    health = entry.runtime_data.data
-    account = entry.runtime_data.mailer.account
+    health = entry.runtime_data.coordinator.data
+    account = entry.runtime_data.account
     fault = Fault(
         health.kind or Kind.SETUP, health.problem or Problem.UNFORESEEN, text=health.reply or ""
     )
@@ -209,12 +210,12 @@ def describe_passwords_end(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
 
 def describe_outbox(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
     """Return what the texts may tell of an outbox: how much waits, and what stands in the way."""
-    queue = entry.runtime_data.mailer.queue
-    answers = (item.fault.reply for item in queue.items if item.fault)
-    answer = next(answers, entry.runtime_data.data.reply) or "-"
+    queue = entry.runtime_data.queue
+    answers = (item.fault.reply for item in queue.waiting if item.fault)
+    answer = next(answers, entry.runtime_data.coordinator.data.reply) or "-"
     return {
         **describe_account(entry),
-        "count": str(len(queue.items)),
+        "count": str(len(queue.waiting)),
         "size": f"{queue.size / 1e6:.1f}",
         "max_count": str(queue.limits.messages),
         "max_size": f"{queue.limits.size / 1e6:.0f}",
@@ -225,11 +226,11 @@ def describe_outbox(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
 
 def describe_disk(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
     """Return what the texts may tell of an outbox that cannot be written, and why."""
-    queue = entry.runtime_data.mailer.queue
+    queue = entry.runtime_data.queue
     error = queue.disk.error
     return {
         **describe_account(entry),
-        "count": str(len(queue.items)),
+        "count": str(len(queue.waiting)),
         "folder": quote(str(queue.spool.folder)),
         "reason": quote((error and error.strerror) or "-"),
     }
@@ -237,7 +238,7 @@ def describe_disk(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
 
 def describe_failed(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
     """Return what the texts may tell of the messages that have failed, the latest first."""
-    failed = entry.runtime_data.mailer.queue.failed
+    failed = entry.runtime_data.queue.failed
     latest = sorted(failed, key=lambda item: item.failure.failed_at, reverse=True)
     return {
         **describe_account(entry),
@@ -249,7 +250,7 @@ def describe_failed(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
 
 def describe_discarded(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
     """Return what the texts may tell of failed messages that were deleted early, latest first."""
-    queue = entry.runtime_data.mailer.queue
+    queue = entry.runtime_data.queue
     return {
         **describe_account(entry),
         "count": str(len(queue.discarded)),
@@ -259,21 +260,21 @@ def describe_discarded(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
     }
 
 
-def describe_set_aside(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
-    """Return what the texts may tell of the files that were set aside, the latest first."""
-    queue = entry.runtime_data.mailer.queue
-    latest = queue.set_aside[: -MOST_LISTED - 1 : -1]
+def describe_quarantined(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
+    """Return what the texts may tell of the files that were quarantined, the latest first."""
+    queue = entry.runtime_data.queue
+    latest = queue.quarantined[: -MOST_LISTED - 1 : -1]
     return {
         **describe_account(entry),
-        "count": str(len(queue.set_aside)),
+        "count": str(len(queue.quarantined)),
         "files": ", ".join(latest),
-        "folder": str(queue.spool.folder / SET_ASIDE),
+        "folder": str(queue.spool.folder / QUARANTINE),
     }
 
 
-def tell_time(moment: datetime) -> str:
+def tell_time(kill_point: datetime) -> str:
     """Return a time as people here read it off a clock."""
-    return dt_util.as_local(moment).strftime("%Y-%m-%d %H:%M")
+    return dt_util.as_local(kill_point).strftime("%Y-%m-%d %H:%M")
 
 
 def _list_messages(failures: Sequence[Failure]) -> Markdown:
@@ -283,11 +284,11 @@ def _list_messages(failures: Sequence[Failure]) -> Markdown:
 
 def _describe_message(failure: Failure) -> str:
     """Return a line about a message: its title, its recipients, when it failed, and why."""
-    record = failure.spooled.record
-    recipients = _name_some(record.envelope.recipients)
+    entry = failure.spooled.entry
+    recipients = _name_some(entry.envelope.recipients)
     failed = tell_time(dt_util.utc_from_timestamp(failure.failed_at))
     reply = quote(failure.reply or failure.problem or failure.event)
-    return f"- **{quote(record.title[:MOST_TITLE])}** → {recipients} · {failed} · {reply}"
+    return f"- **{quote(entry.title[:MOST_TITLE])}** → {recipients} · {failed} · {reply}"
 
 
 def _name_some(recipients: Sequence[str]) -> str:

@@ -1,129 +1,72 @@
-"""The account's runtime object: every caller's letter goes through `Mailer.send`."""
+"""The account's runtime object: every caller's message goes through `Mailer.send`."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 import logging
-from typing import Any, Final
+from typing import Final
 
 from homeassistant.const import __version__
-from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.util import dt as dt_util
 
 from .const import DOMAIN
-from .exceptions import (
+from .delivery.envelope import Envelope
+from .delivery.faults import Problem
+from .delivery.route import Route
+from .errors import (
     closed_error,
     fault_error,
     input_error,
-    letter_errors,
+    message_errors,
     outbox_errors,
     public_text,
     refusal_error,
 )
 from .message.compose import compose
 from .message.content import Content
-from .message.letter import Letter, Priority
 from .message.mailbox import Mailbox
-from .outbox.courier import Courier
-from .outbox.delivery import Contact, Delivery, Event, Verdict, veiled
-from .outbox.item import Item
+from .message.outgoing import OutgoingMessage, Priority
+from .outbox.entry import SpoolEntry
+from .outbox.events import Delivery, Event, veiled
 from .outbox.queue import Queue
-from .outbox.record import Record
+from .outbox.queued import QueuedMessage
+from .outbox.receipt import Receipt
+from .outbox.worker import DeliveryWorker
 from .smtp.account import Account
-from .smtp.faults import Problem
-from .smtp.submission import Envelope, Refusal
 
 _LOGGER = logging.getLogger(__name__)
 
-DEFAULT_SIZE_LIMIT: Final = 157_286_400  # Bytes; what Microsoft advertises.
 PATIENCE: Final = 10.0  # Seconds that a caller waits for the server at most.
 URGENT: Final = (Priority.HIGH, Priority.HIGHEST)
 PRODUCT: Final = f"Home Assistant {__version__}"
 
 
-class Status(StrEnum):
-    """What became of a message."""
-
-    SENT = "sent"
-    PARTIALLY_SENT = "partially_sent"
-    QUEUED = "queued"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
-    """The word that a message was sent or is safe, for whom, and what the server said.
-
-    `id` is the outbox's name of the message; `waiting` are those for whom it is tried again, and
-    `problem` is what blocks delivery, where known. `missing` could not be attached, and `hidden`
-    get blind copies.
-    """
-
-    id: str
-    message_id: str
-    server_message_id: str | None
-    accepted: tuple[str, ...]
-    refused: tuple[Refusal, ...]
-    waiting: tuple[str, ...]
-    reply: str
-    problem: Problem | None
-    missing: tuple[tuple[str, str], ...] = ()
-    hidden: tuple[str, ...] = ()
-
-    @property
-    def status(self) -> Status:
-        """Return whether everybody gets the message."""
-        if not self.accepted:
-            return Status.QUEUED
-        return Status.PARTIALLY_SENT if self.refused or self.waiting else Status.SENT
-
-    def as_response(self) -> dict[str, Any]:
-        """Return the receipt as an action's response."""
-        return {
-            "status": self.status.value,
-            "id": self.id,
-            "message_id": self.message_id,
-            "server_message_id": self.server_message_id,
-            "accepted": list(self.accepted),
-            "refused": [
-                {"recipient": refusal.recipient, "reply": refusal.fault.reply}
-                for refusal in self.refused
-            ],
-            "waiting": list(self.waiting),
-            "problem": self.problem.value if self.problem else None,
-            "reply": self.reply,
-            "missing_attachments": missing_attachments(self.missing),
-        }
-
-    def raise_for_refused(self) -> None:
-        """Raise the error that names the refused recipients, if there are any."""
-        if self.refused:
-            raise refusal_error(self.refused, self.accepted + self.waiting, self.hidden)
-
-
 class Mailer:
-    """Sends the letters of one account and tells everyone who wants to know how it went."""
+    """Sends the messages of one account and tells everyone who wants to know how it went."""
 
     def __init__(
         self,
         hass: HomeAssistant,
         account: Account,
+        route: Route,
         queue: Queue,
+        worker: DeliveryWorker,
         *,
-        lifetime: float,
         sender_address: str = "",
         sender_name: str,
         reply_to: tuple[Mailbox, ...],
     ) -> None:
-        """Keep the account and what its letters say of the sender where they do not themselves.
+        """Keep the account and what its messages say of the sender where they do not themselves.
 
         Args:
             hass: Home Assistant.
             account: Who sends.
+            route: The account's way to submit messages.
             queue: Where messages wait.
-            lifetime: How long they may, in seconds.
+            worker: Submits them.
             sender_address: Who mail is from, if not the address that signs in.
             sender_name: What recipients see beside the address.
             reply_to: Where answers go.
@@ -133,22 +76,15 @@ class Mailer:
         self.sender = Mailbox(sender_address or account.address, sender_name)
         self.reply_to = reply_to
         self.queue = queue
-        self.courier = Courier(account, queue, lifetime=lifetime, on_contact=self._async_tell)
+        self.worker = worker
+        self._route = route
         self._hass = hass
         self._order = asyncio.Lock()
-        self._listeners: set[Callable[[Contact], None]] = set()
 
     @property
     def size_limit(self) -> int:
         """Return the largest message that the server takes, in bytes."""
-        server = self.courier.server_info
-        return (server.size_limit if server else None) or DEFAULT_SIZE_LIMIT
-
-    @callback
-    def async_subscribe(self, listener: Callable[[Contact], None]) -> CALLBACK_TYPE:
-        """Call a listener after every submission; return what ends that."""
-        self._listeners.add(listener)
-        return lambda: self._listeners.discard(listener)
+        return self._route.size_limit
 
     @contextmanager
     def noting_rejection(self, recipients: Iterable[Mailbox] = ()) -> Iterator[None]:
@@ -184,38 +120,38 @@ class Mailer:
         )
         self.queue.reject(delivery)
 
-    async def send(self, letter: Letter) -> Receipt:
-        """Put a letter into the outbox, and return what the server says if it does so in time.
+    async def send(self, outgoing: OutgoingMessage) -> Receipt:
+        """Put a message into the outbox, and return what the server says if it does so in time.
 
         Once this returns the message is sent or safe on disk. A caller who is cancelled
         meanwhile leaves a message that is sent all the same.
 
         Args:
-            letter: What to send to whom.
+            outgoing: What to send to whom.
 
         Raises:
-            ServiceValidationError: If the letter is larger than the server takes.
+            ServiceValidationError: If the message is larger than the server takes.
             HomeAssistantError: If the server refused it for everybody, in its own words, or if
                 the outbox is full or cannot be written.
 
         """
         deadline = self._hass.loop.time() + PATIENCE
-        item = await asyncio.shield(self._hass.async_create_task(self._keep(letter)))
-        verdict = await self._wait(item, deadline)
-        if verdict.accepted or verdict.waiting:
-            return _receipt(item, verdict)
-        raise self._refusal(verdict, item.record.hidden)
+        queued = await asyncio.shield(self._hass.async_create_task(self._keep(outgoing)))
+        receipt = await self._wait(queued, deadline)
+        if receipt.accepted or receipt.waiting:
+            return receipt
+        raise self._refusal(receipt)
 
-    async def _keep(self, letter: Letter) -> Item:
-        """Compose a letter and put it into the outbox, in the order of the calls."""
+    async def _keep(self, outgoing: OutgoingMessage) -> QueuedMessage:
+        """Compose a message and put it into the outbox, in the order of the calls."""
         async with self._order:
-            with self.noting_rejection(letter.to + letter.cc):
-                return await self._check_in(letter)
+            with self.noting_rejection(outgoing.to + outgoing.cc):
+                return await self._check_in(outgoing)
 
-    async def _check_in(self, letter: Letter) -> Item:
-        """Compose a letter and put it into the outbox, unless one of them refuses it."""
-        with letter_errors():
-            record, content = await self._hass.async_add_executor_job(self._compose, letter)
+    async def _check_in(self, outgoing: OutgoingMessage) -> QueuedMessage:
+        """Compose a message and put it into the outbox, unless one of them refuses it."""
+        with message_errors():
+            entry, content = await self._hass.async_add_executor_job(self._compose, outgoing)
         if content.size > self.size_limit:
             raise input_error(
                 "message_over_limit",
@@ -224,40 +160,40 @@ class Mailer:
                 limit=f"{self.size_limit / 1e6:.1f}",
             )
         with outbox_errors(self.queue):
-            item = await self.queue.add(record, content)
-        if letter.priority in URGENT:
-            self.courier.hurry()
-        return item
+            queued = await self.queue.add(entry, content)
+        if outgoing.priority in URGENT:
+            self.worker.interrupt()
+        return queued
 
-    def _compose(self, letter: Letter) -> tuple[Record, Content]:
+    def _compose(self, outgoing: OutgoingMessage) -> tuple[SpoolEntry, Content]:
         """Build the message and describe it for the outbox; runs in the executor."""
-        letter = replace(letter, reply_to=letter.reply_to or self.reply_to)
-        composed = compose(letter, self.sender, now=dt_util.now(), product=PRODUCT)
-        record = Record.of(
+        outgoing = replace(outgoing, reply_to=outgoing.reply_to or self.reply_to)
+        composed = compose(outgoing, self.sender, now=dt_util.now(), product=PRODUCT)
+        entry = SpoolEntry.of(
             Envelope(composed.sender, composed.recipients, composed.utf8),
             composed.content.size,
             message_id=composed.message_id,
-            title=letter.title,
-            to=tuple(map(str, letter.to + letter.cc + letter.bcc)),
-            hidden=letter.hidden,
-            missing=tuple((each.attachment, each.reason) for each in letter.missing),
+            title=outgoing.title,
+            to=tuple(map(str, outgoing.to + outgoing.cc + outgoing.bcc)),
+            hidden=outgoing.hidden,
+            missing=tuple((each.attachment, each.reason) for each in outgoing.missing),
             created=dt_util.utcnow(),
         )
-        return record, composed.content
+        return entry, composed.content
 
-    async def _wait(self, item: Item, deadline: float) -> Verdict:
+    async def _wait(self, queued: QueuedMessage, deadline: float) -> Receipt:
         """Wait for the first try of a message, or until a time."""
-        assert item.verdict  # noqa: S101 - Only a message from before a restart has none.
+        assert queued.receipt  # noqa: S101 - Only a message from before a restart has none.
         try:
             async with asyncio.timeout_at(deadline):
-                return await asyncio.shield(item.verdict)
+                return await asyncio.shield(queued.receipt)
         except TimeoutError:
-            self.queue.put_off(item)
-            return await asyncio.shield(item.verdict)
+            self.queue.defer(queued)
+            return await asyncio.shield(queued.receipt)
 
-    def _refusal(self, verdict: Verdict, hidden: tuple[str, ...]) -> HomeAssistantError:
+    def _refusal(self, receipt: Receipt) -> HomeAssistantError:
         """Return the error that says why nobody gets a message."""
-        faults = {refusal.fault for refusal in verdict.refused}
+        faults = set(receipt.refused.values())
         if not faults and self.queue.is_closed:
             return closed_error()
         if not faults:
@@ -266,33 +202,5 @@ class Mailer:
             )
         fault = faults.pop()
         if faults or fault.problem is Problem.RECIPIENT_REFUSED:
-            return refusal_error(verdict.refused, (), hidden)
-        return fault_error(veiled(fault, hidden), self.account.address, self.account.server)
-
-    @callback
-    def _async_tell(self, contact: Contact) -> None:
-        """Tell every listener how a meeting with the server went."""
-        for listener in tuple(self._listeners):
-            listener(contact)
-
-
-def _receipt(item: Item, verdict: Verdict) -> Receipt:
-    """Return what the caller is told of a message."""
-    fault = verdict.fault
-    return Receipt(
-        id=item.spooled.id,
-        message_id=item.record.message_id,
-        server_message_id=verdict.message_id,
-        accepted=verdict.accepted,
-        refused=verdict.refused,
-        waiting=verdict.waiting,
-        reply=fault.reply if fault else verdict.reply,
-        problem=fault.problem if fault else None,
-        missing=item.record.missing,
-        hidden=item.record.hidden,
-    )
-
-
-def missing_attachments(missing: tuple[tuple[str, str], ...]) -> list[dict[str, str]]:
-    """Return what could not be attached as a response and an event tell it."""
-    return [{"attachment": attachment, "reason": reason} for attachment, reason in missing]
+            return refusal_error(receipt)
+        return fault_error(veiled(fault, receipt.hidden), self.account.address, self.account.server)

@@ -12,8 +12,18 @@ from homeassistant.config_entries import (
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import AbortFlow
 
-from .account_repair import AccountRepair
 from .const import DOMAIN
+from .delivery.faults import Problem
+from .flows.account_repair import AccountRepair
+from .flows.outbox_repair import DiscardedRepair, FailedRepair, OutboxRepair, SetAsideRepair
+from .flows.smtp_import import (
+    BUILT_IN_SMTP,
+    async_copy,
+    describe_smtp,
+    find_account,
+    is_worth_moving,
+    mailbox_of,
+)
 from .foreign_text import shown
 from .issues import (
     FILES_SET_ASIDE,
@@ -23,16 +33,6 @@ from .issues import (
     PASSWORDS_END,
     describe_health,
     describe_passwords_end,
-)
-from .outbox_repairs import DiscardedRepair, FailedRepair, OutboxRepair, SetAsideRepair
-from .smtp.faults import Problem
-from .smtp_import import (
-    BUILT_IN_SMTP,
-    async_copy,
-    describe_smtp,
-    find_account,
-    is_worth_moving,
-    mailbox_of,
 )
 
 

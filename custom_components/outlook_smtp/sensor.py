@@ -11,6 +11,7 @@ from homeassistant.components.sensor import (
     SensorDeviceClass,
     SensorEntity,
     SensorEntityDescription,
+    SensorExtraStoredData,
     SensorStateClass,
 )
 from homeassistant.const import EntityCategory, UnitOfTime
@@ -18,22 +19,20 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.event import async_track_time_interval
 from homeassistant.helpers.typing import StateType
-from homeassistant.helpers.update_coordinator import CoordinatorEntity
 from homeassistant.util import dt as dt_util
 
 from .const import CONF_ACCOUNT_KIND
-from .coordinator import Health, HealthCoordinator, OutlookSmtpConfigEntry
-from .entity import OutlookSmtpEntity
+from .coordinator import OutlookSmtpConfigEntry
+from .delivery.faults import Problem
+from .entity import HealthEntity, OutlookSmtpEntity
 from .outbox.ages import KEEP_FAILED
-from .outbox.delivery import Delivery
+from .sent_log import RollingCounter, SentLog
 from .smtp.account import AccountKind
-from .smtp.faults import Problem
-from .tally import Tally
 
 PARALLEL_UPDATES = 0  # The coordinator and the outbox push what is shown.
 
 STATUS_OK: Final = "ok"
-TALLY_INTERVAL: Final = timedelta(minutes=10)
+COUNTER_INTERVAL: Final = timedelta(minutes=10)
 # https://learn.microsoft.com/office365/servicedescriptions/exchange-online-service-description/
 # https://support.microsoft.com/office/279ee200-594c-40f0-9ec8-bb6af7735c2e (with a subscription)
 DAILY_LIMITS: Final[dict[AccountKind, int]] = {
@@ -43,31 +42,69 @@ DAILY_LIMITS: Final[dict[AccountKind, int]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class HealthSensorDescription(SensorEntityDescription):
-    """A sensor that shows a part of the account's health."""
+class AccountSensorDescription(SensorEntityDescription):
+    """A sensor: what it shows of an account, and what it adds as attributes."""
 
-    value_fn: Callable[[Health], StateType]
+    value_fn: Callable[[OutlookSmtpConfigEntry], StateType | datetime]
+    attributes_fn: Callable[[OutlookSmtpConfigEntry], dict[str, Any] | None] = lambda _: None
+
+
+def _status(entry: OutlookSmtpConfigEntry) -> str | None:
+    """Return that the account can send, or what is wrong."""
+    health = entry.runtime_data.coordinator.data
+    return STATUS_OK if health.connected else health.problem
+
+
+def _room(entry: OutlookSmtpConfigEntry) -> dict[str, Any]:
+    """Return the size of what waits, in megabytes, and how many messages failed in a week."""
+    queue, oldest = entry.runtime_data.queue, time.monotonic() - KEEP_FAILED
+    rejected = sum(when > oldest for when in queue.rejected)
+    return {"size": round(queue.size / 1e6, 1), "failed": len(queue.failed) + rejected}
+
+
+def _daily_limit(entry: OutlookSmtpConfigEntry) -> dict[str, Any] | None:
+    """Return the most that Microsoft lets an established account send to in a day."""
+    limit = DAILY_LIMITS.get(AccountKind(entry.data[CONF_ACCOUNT_KIND]))
+    return {"daily_limit": limit} if limit else None
 
 
 HEALTH_SENSORS: Final = (
-    HealthSensorDescription(
+    AccountSensorDescription(
         key="status",
-        translation_key="status",
         device_class=SensorDeviceClass.ENUM,
         entity_category=EntityCategory.DIAGNOSTIC,
         options=[STATUS_OK, *(problem.value for problem in Problem)],
-        value_fn=lambda health: STATUS_OK if health.connected else health.problem,
+        value_fn=_status,
     ),
-    HealthSensorDescription(
+    AccountSensorDescription(
         key="response_time",
-        translation_key="response_time",
         device_class=SensorDeviceClass.DURATION,
         entity_category=EntityCategory.DIAGNOSTIC,
         entity_registry_enabled_default=False,
         native_unit_of_measurement=UnitOfTime.SECONDS,
         state_class=SensorStateClass.MEASUREMENT,
         suggested_display_precision=2,
-        value_fn=lambda health: health.latency,
+        value_fn=lambda entry: entry.runtime_data.coordinator.data.latency,
+    ),
+)
+OUTBOX: Final = AccountSensorDescription(
+    key="outbox",
+    state_class=SensorStateClass.MEASUREMENT,
+    value_fn=lambda entry: len(entry.runtime_data.queue.waiting),
+    attributes_fn=_room,
+)
+SENT_SENSORS: Final = (
+    AccountSensorDescription(
+        key="last_sent",
+        device_class=SensorDeviceClass.TIMESTAMP,
+        value_fn=lambda entry: entry.runtime_data.sent.last_sent,
+    ),
+    # Recipients, as Microsoft counts them for its limits.
+    AccountSensorDescription(
+        key="sent_24h",
+        state_class=SensorStateClass.MEASUREMENT,
+        value_fn=lambda entry: entry.runtime_data.sent.counter.count(dt_util.utcnow()),
+        attributes_fn=_daily_limit,
     ),
 )
 
@@ -78,154 +115,69 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Add the account's sensors."""
-    async_add_entities(
-        [
-            *(HealthSensor(entry, description) for description in HEALTH_SENSORS),
-            OutboxSensor(entry),
-            LastSentSensor(entry),
-            SentSensor(entry),
-        ]
-    )
+    async_add_entities(HealthSensor(entry, description) for description in HEALTH_SENSORS)
+    async_add_entities([OutboxSensor(entry, OUTBOX)])
+    async_add_entities(SentSensor(entry, description) for description in SENT_SENSORS)
 
 
-class HealthSensor(CoordinatorEntity[HealthCoordinator], OutlookSmtpEntity, SensorEntity):
-    """Shows a part of the health that the coordinator holds."""
+class AccountSensor(OutlookSmtpEntity, SensorEntity):
+    """Shows of an account what a description says."""
 
-    entity_description: HealthSensorDescription
-
-    def __init__(self, entry: OutlookSmtpConfigEntry, description: HealthSensorDescription) -> None:
-        """Show what a description says."""
-        CoordinatorEntity.__init__(self, entry.runtime_data)
-        OutlookSmtpEntity.__init__(self, entry, description.key)
-        self.entity_description = description
+    entity_description: AccountSensorDescription
 
     @property
     @override
-    def available(self) -> bool:
-        """Return True: that the server is away is what these sensors are there to say."""
-        return True
-
-    @property
-    @override
-    def native_value(self) -> StateType:
+    def native_value(self) -> StateType | datetime:
         """Return what the sensor shows."""
-        return self.entity_description.value_fn(self.coordinator.data)
+        return self.entity_description.value_fn(self.entry)
+
+    @property
+    @override
+    def extra_state_attributes(self) -> dict[str, Any] | None:
+        """Return what there is to know beside it."""
+        return self.entity_description.attributes_fn(self.entry)
+
+    @callback
+    def _async_show(self, _: object = None) -> None:
+        """Show what has changed."""
+        self.async_write_ha_state()
 
 
-class OutboxSensor(OutlookSmtpEntity, SensorEntity):
+class HealthSensor(HealthEntity, AccountSensor):
+    """Shows a part of the account's health."""
+
+
+class OutboxSensor(AccountSensor):
     """Counts the messages that wait."""
-
-    _attr_state_class = SensorStateClass.MEASUREMENT
-    _attr_translation_key = "outbox"
-
-    def __init__(self, entry: OutlookSmtpConfigEntry) -> None:
-        """Count what waits in an account's outbox."""
-        super().__init__(entry, "outbox")
-        self._queue = entry.runtime_data.mailer.queue
 
     @override
     async def async_added_to_hass(self) -> None:
         """Listen to the outbox."""
         await super().async_added_to_hass()
-        self.async_on_remove(self._queue.subscribe(self._async_on_turn))
-
-    @callback
-    def _async_on_turn(self, delivery: Delivery | None) -> None:
-        """Show what has changed."""
-        self.async_write_ha_state()
-
-    @property
-    @override
-    def native_value(self) -> int:
-        """Return how many messages wait."""
-        return len(self._queue.items)
-
-    @property
-    @override
-    def extra_state_attributes(self) -> dict[str, Any]:
-        """Return how much room they take, in megabytes, and how many failed in the last week."""
-        oldest = time.monotonic() - KEEP_FAILED
-        rejected = sum(when > oldest for when in self._queue.rejected)
-        failed = len(self._queue.failed) + rejected
-        return {"size": round(self._queue.size / 1e6, 1), "failed": failed}
+        self.async_on_remove(self.entry.runtime_data.queue.subscribe(self._async_show))
 
 
-class SentLogSensor(OutlookSmtpEntity, RestoreSensor):
-    """A sensor that shows what was sent, as the account's log knows it."""
-
-    def __init__(self, entry: OutlookSmtpConfigEntry, key: str) -> None:
-        """Follow an account's log."""
-        super().__init__(entry, key)
-        self._attr_translation_key = key
-        self._log = entry.runtime_data.sent
+class SentSensor(AccountSensor, RestoreSensor):
+    """Shows what was sent, as the account's log knows it."""
 
     @override
     async def async_added_to_hass(self) -> None:
-        """Listen to the log."""
+        """Listen to the log, go on with what an earlier version has left, forget what grows old."""
         await super().async_added_to_hass()
-        self.async_on_remove(self._log.async_subscribe(self.async_write_ha_state))
-
-
-class LastSentSensor(SentLogSensor):
-    """Tells when the server last accepted a message."""
-
-    _attr_device_class = SensorDeviceClass.TIMESTAMP
-
-    def __init__(self, entry: OutlookSmtpConfigEntry) -> None:
-        """Follow an account's log."""
-        super().__init__(entry, "last_sent")
-
-    @property
-    @override
-    def native_value(self) -> datetime | None:
-        """Return the time of the last message that was sent."""
-        return self._log.last_sent
-
-    @override
-    async def async_added_to_hass(self) -> None:
-        """Go on with what an earlier version has left to Home Assistant to keep."""
-        await super().async_added_to_hass()
-        data = None if self._log.was_kept else await self.async_get_last_sensor_data()
-        if data and isinstance(data.native_value, datetime):
-            self._log.last_sent = data.native_value
-            self._log.async_save()
-
-
-class SentSensor(SentLogSensor):
-    """Counts the recipients of the last 24 hours, as Microsoft does for its limits."""
-
-    _attr_state_class = SensorStateClass.MEASUREMENT
-
-    def __init__(self, entry: OutlookSmtpConfigEntry) -> None:
-        """Follow an account's log."""
-        super().__init__(entry, "sent_24h")
-        self._limit = DAILY_LIMITS.get(AccountKind(entry.data[CONF_ACCOUNT_KIND]))
-
-    @property
-    @override
-    def native_value(self) -> int:
-        """Return to how many recipients mail was sent."""
-        return self._log.tally.count(dt_util.utcnow())
-
-    @property
-    @override
-    def extra_state_attributes(self) -> dict[str, Any] | None:
-        """Return the most that Microsoft lets an established account send to in a day."""
-        return {"daily_limit": self._limit} if self._limit else None
-
-    @override
-    async def async_added_to_hass(self) -> None:
-        """Go on with what an earlier version has left, and forget what grows old."""
-        await super().async_added_to_hass()
-        data = None if self._log.was_kept else await self.async_get_last_extra_data()
-        if data:
-            self._log.tally = Tally.from_dict(data.as_dict())
-            self._log.async_save()
+        log = self.entry.runtime_data.sent
+        if not log.was_kept and (stored := await self.async_get_last_extra_data()):
+            _take_over(log, stored.as_dict())
+        self.async_on_remove(log.async_subscribe(self._async_show))
         self.async_on_remove(
-            async_track_time_interval(self.hass, self._async_on_time, TALLY_INTERVAL)
+            async_track_time_interval(self.hass, self._async_show, COUNTER_INTERVAL)
         )
 
-    @callback
-    def _async_on_time(self, _: datetime) -> None:
-        """Show what is left of the last 24 hours."""
-        self.async_write_ha_state()
+
+def _take_over(log: SentLog, stored: dict[str, Any]) -> None:
+    """Keep in the log what an earlier version has left to Home Assistant to keep."""
+    data = SensorExtraStoredData.from_dict(stored)
+    if data and isinstance(data.native_value, datetime):
+        log.last_sent = data.native_value
+    if "counts" in stored:
+        log.counter = RollingCounter.from_dict(stored)
+    log.async_save()

@@ -9,10 +9,10 @@ from homeassistant.core import HomeAssistant, callback
 from .auth.application import DEFAULT_TENANT
 from .const import DOMAIN
 from .coordinator import OutlookSmtpConfigEntry
-from .sign_in import build_application
+from .delivery.faults import SubmissionError
 from .smtp.account import Server
 from .smtp.connection import Watch, open_socket
-from .smtp.faults import SubmissionError
+from .token_store import build_application
 
 PORT_TIMEOUT: Final = 5.0  # Seconds; what Home Assistant gives an address.
 
@@ -26,18 +26,18 @@ def async_register(hass: HomeAssistant, register: system_health.SystemHealthRegi
 async def async_system_health_info(hass: HomeAssistant) -> dict[str, Any]:
     """Return what the page shows; what is a coroutine is shown once it is known."""
     entries: list[OutlookSmtpConfigEntry] = hass.config_entries.async_loaded_entries(DOMAIN)
-    mailers = [entry.runtime_data.mailer for entry in entries]
+    accounts = [entry.runtime_data for entry in entries]
     info: dict[str, Any] = {
         "accounts": len(hass.config_entries.async_entries(DOMAIN, include_ignore=False)),
-        "waiting": sum(len(mailer.queue.items) for mailer in mailers),
-        "failed": sum(len(mailer.queue.failed) for mailer in mailers),
+        "waiting": sum(len(each.queue.waiting) for each in accounts),
+        "failed": sum(len(each.queue.failed) for each in accounts),
     }
     if any(CONF_TOKEN in entry.data for entry in entries):
         authority = build_application("", DEFAULT_TENANT).authority
         info["can_reach_sign_in"] = system_health.async_check_can_reach_url(
             hass, f"{authority}/{DEFAULT_TENANT}/v2.0/.well-known/openid-configuration"
         )
-    for server in dict.fromkeys(mailer.account.server for mailer in mailers):
+    for server in dict.fromkeys(each.account.server for each in accounts):
         info[f"{server.host}:{server.port}"] = async_check_can_reach_port(server)
     return info
 

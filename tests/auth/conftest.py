@@ -1,4 +1,4 @@
-"""Fixtures of this room: the identity platform of the stand-in, and no Home Assistant."""
+"""Fixtures of this room: the identity platform of the fake server, and no Home Assistant."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -11,25 +11,25 @@ import pytest
 from custom_components.outlook_smtp.auth import device_code, tokens
 from custom_components.outlook_smtp.auth.application import SCOPES, Application
 from custom_components.outlook_smtp.auth.endpoint import post
-from custom_components.outlook_smtp.auth.tokens import Token, TokenKeeper
+from custom_components.outlook_smtp.auth.tokens import Token, TokenManager
 from tests.conftest import ADDRESS, PASSWORD
-from tests.standin import Identity, StandIn
+from tests.fake_microsoft import FakeServer, Identity
 
 CALLERS = 20
 
 
 @pytest.fixture
-def standin(socket_enabled: None) -> Iterator[StandIn]:
-    """Run a stand-in with one mailbox."""
-    with StandIn() as server:
+def fake_server(socket_enabled: None) -> Iterator[FakeServer]:
+    """Run a fake server with one mailbox."""
+    with FakeServer() as server:
         server.add_mailbox(ADDRESS, PASSWORD)
         yield server
 
 
 @pytest.fixture
-def identity(standin: StandIn) -> Iterator[Identity]:
-    """Run the identity platform for the accounts of the stand-in."""
-    with Identity(standin) as platform:
+def identity(fake_server: FakeServer) -> Iterator[Identity]:
+    """Run the identity platform for the accounts of the fake server."""
+    with Identity(fake_server) as platform:
         yield platform
 
 
@@ -129,8 +129,8 @@ async def token(
 
 
 @pytest.fixture
-def keeper(
+def manager(
     http: aiohttp.ClientSession, application: Application, token: Token, disk: Disk
-) -> TokenKeeper:
-    """Return the keeper of a new token."""
-    return TokenKeeper(token, partial(post, http, application, "token"), disk.store)
+) -> TokenManager:
+    """Return the manager of a new token."""
+    return TokenManager(token, partial(post, http, application, "token"), disk.store)

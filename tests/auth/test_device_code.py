@@ -15,11 +15,12 @@ from custom_components.outlook_smtp.auth.device_code import (
     await_sign_in,
     request_code,
 )
-from custom_components.outlook_smtp.auth.errors import AuthError, AuthProblem
+from custom_components.outlook_smtp.auth.errors import AuthError
 from custom_components.outlook_smtp.auth.tokens import Token, read_address
+from custom_components.outlook_smtp.delivery.faults import Problem
 from tests.conftest import ADDRESS, until
-from tests.standin import Endpoint, Identity, Misstep, identity_script as script
-from tests.standin.identity_wording import DENIED, SECRET_MISSING, Refusal
+from tests.fake_microsoft import Endpoint, Identity, Misstep, identity_script as script
+from tests.fake_microsoft.identity_wording import DENIED, SECRET_MISSING, Refusal
 
 from .conftest import Pauses
 
@@ -53,7 +54,7 @@ def person(http: aiohttp.ClientSession, application: Application, identity: Iden
 
 async def test_signing_in(person: Person, pauses: Pauses) -> None:
     """The person takes a while, signs in under an alias, and the primary name is learnt."""
-    person.identity.standin.mailboxes[ADDRESS].aliases = (ALIAS,)
+    person.identity.fake_server.mailboxes[ADDRESS].aliases = (ALIAS,)
     code = await person.request()
     assert code.verification_uri == f"{person.identity.authority}/device"
     assert (code.expires_in, code.interval) == (900, 5)
@@ -64,7 +65,7 @@ async def test_signing_in(person: Person, pauses: Pauses) -> None:
     assert pauses == [5, 5, 5]
     assert read_address(answer) == ADDRESS
     token = Token.from_answer(answer)
-    assert person.identity.standin.access_tokens[token.access_token] == ADDRESS
+    assert person.identity.fake_server.access_tokens[token.access_token] == ADDRESS
     assert token.refresh_token in person.identity.issued
 
 
@@ -110,15 +111,13 @@ async def test_outage(person: Person, pauses: Pauses) -> None:
 @pytest.mark.parametrize(
     ("refusal", "problem"),
     [
-        (DENIED, AuthProblem.SIGN_IN_DECLINED),
-        (SECRET_MISSING, AuthProblem.APPLICATION_REFUSED),
-        (Refusal("invalid_grant", "AADSTS50020: No."), AuthProblem.SIGN_IN_REQUIRED),
-        (Refusal("surprise", ""), AuthProblem.UNEXPECTED_ANSWER),
+        (DENIED, Problem.SIGN_IN_DECLINED),
+        (SECRET_MISSING, Problem.APPLICATION_REFUSED),
+        (Refusal("invalid_grant", "AADSTS50020: No."), Problem.SIGN_IN_REQUIRED),
+        (Refusal("surprise", ""), Problem.UNEXPECTED_ANSWER),
     ],
 )
-async def test_refusal(
-    person: Person, pauses: Pauses, refusal: Refusal, problem: AuthProblem
-) -> None:
+async def test_refusal(person: Person, pauses: Pauses, refusal: Refusal, problem: Problem) -> None:
     """Any other refusal ends the wait."""
     code = await person.request()
     person.identity.script.then("token", refusal)
@@ -131,24 +130,24 @@ async def test_declined_and_expired(person: Person, pauses: Pauses) -> None:
     declined, expired = await person.request(), await person.request()
     person.identity.decline(declined.user_code)
     person.identity.expire(expired.user_code)
-    assert (await person.failure(declined)).problem is AuthProblem.SIGN_IN_DECLINED
-    assert (await person.failure(expired)).problem is AuthProblem.CODE_EXPIRED
+    assert (await person.failure(declined)).problem is Problem.SIGN_IN_DECLINED
+    assert (await person.failure(expired)).problem is Problem.CODE_EXPIRED
     forgotten = DeviceCode("", "", "forgotten", 900, 5)
     error = await person.failure(forgotten)
-    assert (error.problem, error.code) == (AuthProblem.CODE_EXPIRED, "bad_verification_code")
+    assert (error.problem, error.code) == (Problem.CODE_EXPIRED, "bad_verification_code")
 
 
 async def test_time_is_up(person: Person) -> None:
     """The code runs out while nobody answers, in a pause or in the middle of a poll."""
     person.identity.code_lifetime = 0.03
     code = await person.request()
-    assert (await person.failure(code)).problem is AuthProblem.CODE_EXPIRED
+    assert (await person.failure(code)).problem is Problem.CODE_EXPIRED
     assert person.identity.count("token") == 0
     person.identity.code_lifetime = 0.2
     person.identity.interval = 0.001
     person.identity.script.always[Endpoint.TOKEN] = script.HANG
     code = await person.request()
-    assert (await person.failure(code)).problem is AuthProblem.CODE_EXPIRED
+    assert (await person.failure(code)).problem is Problem.CODE_EXPIRED
     assert person.identity.count("token") == 1
 
 
@@ -199,4 +198,4 @@ async def test_code_refused(person: Person) -> None:
     person.identity.client_id = "another"
     with pytest.raises(AuthError, match="AADSTS700016") as caught:
         await person.request()
-    assert caught.value.problem is AuthProblem.APPLICATION_REFUSED
+    assert caught.value.problem is Problem.APPLICATION_REFUSED

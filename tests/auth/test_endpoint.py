@@ -8,12 +8,13 @@ import pytest
 from custom_components.outlook_smtp.auth import endpoint
 from custom_components.outlook_smtp.auth.application import Application
 from custom_components.outlook_smtp.auth.endpoint import post, read_seconds, read_text
-from custom_components.outlook_smtp.auth.errors import AuthError, AuthProblem, read_error
-from tests.standin import Identity, Misstep, closed_port, identity_script as script
-from tests.standin.identity_wording import Refusal
+from custom_components.outlook_smtp.auth.errors import AuthError, read_error
+from custom_components.outlook_smtp.delivery.faults import Problem
+from tests.fake_microsoft import Identity, Misstep, closed_port, identity_script as script
+from tests.fake_microsoft.identity_wording import Refusal
 
 CLIENT_ID = "7b1f6a0c-52f3-4c1e-9d1a-6f0a3c2b8e45"
-UNREACHABLE = AuthProblem.IDENTITY_UNREACHABLE
+UNREACHABLE = Problem.IDENTITY_UNREACHABLE
 FORM = {"grant_type": "refresh_token", "refresh_token": "M.C5-the-refresh-token", "scope": "openid"}
 
 
@@ -110,7 +111,7 @@ async def test_secrets_are_masked(
     identity.script.then("token", Refusal("invalid_request", words))
     error = await refusal(http, application)
     assert error.description == "AADSTS9002313: Invalid 'refresh_token' ***."
-    assert error.problem is AuthProblem.APPLICATION_REFUSED
+    assert error.problem is Problem.APPLICATION_REFUSED
 
 
 async def test_client_secret(
@@ -131,25 +132,25 @@ async def test_client_secret(
     [
         *dict.fromkeys(
             ("invalid_grant", "interaction_required", "login_required", "consent_required"),
-            AuthProblem.SIGN_IN_REQUIRED,
+            Problem.SIGN_IN_REQUIRED,
         ).items(),
         *dict.fromkeys(
-            ("authorization_declined", "access_denied"), AuthProblem.SIGN_IN_DECLINED
+            ("authorization_declined", "access_denied"), Problem.SIGN_IN_DECLINED
         ).items(),
         *dict.fromkeys(
-            ("expired_token", "code_expired", "bad_verification_code"), AuthProblem.CODE_EXPIRED
+            ("expired_token", "code_expired", "bad_verification_code"), Problem.CODE_EXPIRED
         ).items(),
         *dict.fromkeys(("temporarily_unavailable", "server_error"), UNREACHABLE).items(),
         *dict.fromkeys(
             ("invalid_client", "unauthorized_client", "invalid_scope", "invalid_resource"),
-            AuthProblem.APPLICATION_REFUSED,
+            Problem.APPLICATION_REFUSED,
         ).items(),
-        ("invalid_request", AuthProblem.APPLICATION_REFUSED),
-        ("", AuthProblem.UNEXPECTED_ANSWER),
-        ("new_error", AuthProblem.UNEXPECTED_ANSWER),
+        ("invalid_request", Problem.APPLICATION_REFUSED),
+        ("", Problem.UNEXPECTED_ANSWER),
+        ("new_error", Problem.UNEXPECTED_ANSWER),
     ],
 )
-def test_error_codes(code: str, problem: AuthProblem) -> None:
+def test_error_codes(code: str, problem: Problem) -> None:
     """The protocol's code says what is to be done."""
     assert read_error({"error": code}).problem is problem
 
@@ -169,7 +170,7 @@ def test_error_words(gap: str) -> None:
     assert error.description == "AADSTS700082: The refresh token has expired."
     assert str(error) == f"sign_in_required: invalid_grant {error.description}"
     assert str(read_error({"error": "slow_down"})) == "unexpected_answer: slow_down HTTP 400"
-    assert str(AuthError(AuthProblem.NO_ADDRESS)) == "no_address"
+    assert str(AuthError(Problem.NO_ADDRESS)) == "no_address"
     assert len(read_error({"error": "x", "error_description": "y" * 999}).description) == 300
 
 

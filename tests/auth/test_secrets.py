@@ -12,10 +12,10 @@ from custom_components.outlook_smtp.auth.application import Application
 from custom_components.outlook_smtp.auth.device_code import await_sign_in, request_code
 from custom_components.outlook_smtp.auth.endpoint import post
 from custom_components.outlook_smtp.auth.errors import AuthError
-from custom_components.outlook_smtp.auth.tokens import Token, TokenKeeper, read_address
+from custom_components.outlook_smtp.auth.tokens import Token, TokenManager, read_address
 from tests.conftest import ADDRESS
-from tests.standin import Identity, Misstep, identity_script as script
-from tests.standin.identity_script import MALFORMED
+from tests.fake_microsoft import Identity, Misstep, identity_script as script
+from tests.fake_microsoft.identity_script import MALFORMED
 
 from .conftest import Pauses
 
@@ -52,8 +52,8 @@ async def test_nothing_is_said(
     pauses.events[2] = partial(identity.approve, code.user_code, ADDRESS)
     answer = await await_sign_in(http, application, code)
     token = Token.from_answer(answer)
-    keeper = TokenKeeper(token, partial(post, http, application, "token"), store)
-    said += [repr(code), repr(token), repr(application), repr(keeper), read_address(answer)]
+    manager = TokenManager(token, partial(post, http, application, "token"), store)
+    said += [repr(code), repr(token), repr(application), repr(manager), read_address(answer)]
     echo = Misstep(body=f'{{"error":"x","error_description":"{token.refresh_token}"}}', status=400)
     truncated = Misstep(body=f'{{"access_token":"{token.access_token}')
     wrong = Misstep(body=f'{{"access_token":"{token.access_token}","expires_in":[]}}')
@@ -71,13 +71,13 @@ async def test_nothing_is_said(
     for misstep in missteps:
         identity.script.then("token", misstep)
         with pytest.raises(AuthError) as caught:
-            await keeper.replace(token.access_token)
+            await manager.replace(token.access_token)
         said.extend(spoken(caught.value))
     for _ in range(2):
-        said.append(repr(await keeper.replace(token.access_token)) and repr(keeper))
+        said.append(repr(await manager.replace(token.access_token)) and repr(manager))
     identity.revoke(ADDRESS)
     with pytest.raises(AuthError) as caught:
-        await keeper.replace(stored[-1].access_token)
+        await manager.replace(stored[-1].access_token)
     said.extend(spoken(caught.value))
 
     written = "\n".join((caplog.text, *said))

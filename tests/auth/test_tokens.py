@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from custom_components.outlook_smtp.auth.errors import AuthError, AuthProblem
+from custom_components.outlook_smtp.auth.errors import AuthError
 from custom_components.outlook_smtp.auth.tokens import Token, read_address
+from custom_components.outlook_smtp.delivery.faults import Problem
 
 from .conftest import Clock
 
@@ -20,7 +21,7 @@ ANSWER = {
 }
 
 
-def problem_of(answer: dict[str, Any], refresh_token: str = "") -> AuthProblem:
+def problem_of(answer: dict[str, Any], refresh_token: str = "") -> Problem:
     """Return what is wrong with an answer."""
     with pytest.raises(AuthError) as caught:
         Token.from_answer(answer, refresh_token)
@@ -80,14 +81,14 @@ def test_unnamed_scope() -> None:
 )
 def test_may_not_send(scope: Any) -> None:
     """Without the permission a token is of no use."""
-    assert problem_of({**ANSWER, "scope": scope}) is AuthProblem.NO_SEND_PERMISSION
+    assert problem_of({**ANSWER, "scope": scope}) is Problem.NO_SEND_PERMISSION
 
 
 @pytest.mark.parametrize("refresh_token", [None, ""])
 def test_refresh_token(refresh_token: Any) -> None:
     """Without a refresh token there has to be an old one."""
     answer = {**ANSWER, "refresh_token": refresh_token}
-    assert problem_of(answer) is AuthProblem.NO_REFRESH_TOKEN
+    assert problem_of(answer) is Problem.NO_REFRESH_TOKEN
     assert Token.from_answer(answer, "M.C4").refresh_token == "M.C4"
     assert Token.from_answer(ANSWER, "M.C4").refresh_token == "M.C5"
 
@@ -95,7 +96,7 @@ def test_refresh_token(refresh_token: Any) -> None:
 @pytest.mark.parametrize("flaw", [{"access_token": ""}, {"expires_in": None}, {"expires_in": "x"}])
 def test_unexpected(flaw: dict[str, Any]) -> None:
     """An answer without its main parts is none."""
-    assert problem_of({**ANSWER, **flaw}) is AuthProblem.UNEXPECTED_ANSWER
+    assert problem_of({**ANSWER, **flaw}) is Problem.UNEXPECTED_ANSWER
 
 
 @pytest.mark.parametrize(
@@ -130,5 +131,5 @@ def test_no_address(answer: dict[str, Any]) -> None:
     """Whatever else comes, there is no name in it."""
     with pytest.raises(AuthError) as caught:
         read_address(answer)
-    assert caught.value.problem is AuthProblem.NO_ADDRESS
+    assert caught.value.problem is Problem.NO_ADDRESS
     assert caught.value.__context__ is None

@@ -1,4 +1,4 @@
-"""What both tests share: chance, a moody stand-in, an account on it, and the last word."""
+"""What both tests share: chance, a flaky server, an account on it, and the last word."""
 
 from collections.abc import Callable, Iterator
 import os
@@ -17,8 +17,8 @@ from custom_components.outlook_smtp.smtp.account import AccountKind, Security
 from tests.conftest import ADDRESS, PASSWORD
 from tests.home import write_entry
 
-from .count import Count
-from .moods import MoodyStandIn
+from .audit import Audit
+from .flaky_server import FlakyServer
 
 SEED: Final = int(os.environ.get("CRASH_SEED") or randbelow(1_000_000))
 
@@ -30,15 +30,15 @@ def chances() -> Random:
 
 
 @pytest.fixture
-def server(socket_enabled: None, chances: Random) -> Iterator[MoodyStandIn]:
-    """Run a stand-in with one mailbox."""
-    with MoodyStandIn(Random(chances.random())) as server:  # noqa: S311
+def server(socket_enabled: None, chances: Random) -> Iterator[FlakyServer]:
+    """Run a fake server with one mailbox."""
+    with FlakyServer(Random(chances.random())) as server:  # noqa: S311
         server.add_mailbox(ADDRESS, PASSWORD)
         yield server
 
 
 @pytest.fixture
-def folder(tmp_path: Path, server: MoodyStandIn) -> Path:
+def folder(tmp_path: Path, server: FlakyServer) -> Path:
     """Return a folder of Home Assistant in which the account is set up."""
     folder = tmp_path / "config"
     data = {
@@ -56,11 +56,11 @@ def folder(tmp_path: Path, server: MoodyStandIn) -> Path:
 @pytest.fixture
 def report(
     capsys: pytest.CaptureFixture[str], record_property: Callable[[str, object], None]
-) -> Callable[[Count], str]:
+) -> Callable[[Audit], str]:
     """Return what shows a count, even when all goes well, and returns it as it was shown."""
     began = time.monotonic()
 
-    def show(count: Count) -> str:
+    def show(count: Audit) -> str:
         """Show a count, with the time that it took and the seed of its chances."""
         summary = f"{count}; {time.monotonic() - began:.0f} s, CRASH_SEED={SEED}"
         record_property("crash", summary)

@@ -1,4 +1,4 @@
-"""Keeps account of every letter: who got it, who waits, who is kept aside, who is canceled."""
+"""Accounts for every message: who got it, who waits, who failed, who was canceled."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -7,15 +7,15 @@ from itertools import chain
 from pathlib import Path
 from typing import Self
 
-from custom_components.outlook_smtp.outbox.record import read_head
+from custom_components.outlook_smtp.outbox.entry import read_head
 
-from .letters import letter_of
-from .ward import Life, Share
+from .messages import message_of
+from .supervisor import Life, Share
 
 
 @dataclass
 class Ledger:
-    """What is known of all letters so far, and what should not be.
+    """What is known of all messages so far, and what should not be.
 
     A call whose answer a kill has swallowed may have done its work: what is `canceled` may be
     gone or not, what `is_canceled` must not come back.
@@ -33,7 +33,7 @@ class Ledger:
     def of(cls, rounds: Iterable[tuple[Life, Iterable[Share]]]) -> Self:
         """Go through all rounds, each with what the server received, and look at every start.
 
-        In the end nothing waits any more and nothing is kept aside.
+        In the end nothing waits any more and nothing is kept as failed.
         """
         ledger = cls()
         for life, received in rounds:
@@ -51,9 +51,9 @@ class Ledger:
         self.lost.update(set(self._shares()) - self.received - self.canceled - found.keys())
 
     def _shares(self) -> Iterator[Share]:
-        """Yield everybody who has to have a letter, since somebody was told that it is safe."""
+        """Yield everybody who has to have a message, since somebody was told that it is safe."""
         for number in self.answered:
-            for recipient in letter_of(number)["to"]:
+            for recipient in message_of(number)["to"]:
                 yield number, recipient
 
     def _note(self, life: Life, received: set[Share]) -> None:
@@ -66,16 +66,16 @@ class Ledger:
 
 
 def shares_in(outbox: Path) -> list[list[Share]]:
-    """Return for whom there are letters in a folder, by the message."""
+    """Return for whom there are messages in a folder, by the message."""
     found = []
     for path in outbox.rglob("*.msg"):
         with path.open("rb") as file:
-            record = read_head(file)
-        number = int(record.title.rpartition(" ")[2])
-        found.append([(number, recipient) for recipient in record.envelope.recipients])
+            entry = read_head(file)
+        number = int(entry.title.rpartition(" ")[2])
+        found.append([(number, recipient) for recipient in entry.envelope.recipients])
     return found
 
 
 def shown(shares: Iterable[Share]) -> list[str]:
-    """Return recipients of letters as they are reported."""
-    return [f"letter {number} for {recipient}" for number, recipient in sorted(shares)]
+    """Return recipients of messages as they are reported."""
+    return [f"message {number} for {recipient}" for number, recipient in sorted(shares)]

@@ -8,14 +8,14 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 from custom_components.outlook_smtp import mailer
+from custom_components.outlook_smtp.delivery.outcome import Outcome
 from custom_components.outlook_smtp.outbox import schedule
-from custom_components.outlook_smtp.outbox.item import Item
+from custom_components.outlook_smtp.outbox.entry import SpoolEntry
 from custom_components.outlook_smtp.outbox.queue import Queue
-from custom_components.outlook_smtp.outbox.record import Record
+from custom_components.outlook_smtp.outbox.queued import QueuedMessage
 from custom_components.outlook_smtp.outbox.spool import Spool
 from custom_components.outlook_smtp.outbox.spooled import Spooled
 from custom_components.outlook_smtp.smtp.session import Session
-from custom_components.outlook_smtp.smtp.submission import Outcome
 
 halt: Final = SimpleNamespace(phase="")  # At whose beginning this process stands still.
 
@@ -62,30 +62,30 @@ def _told_awaitable[**P, T](
     return told
 
 
-def _tell_passed(work: Callable[[Queue, float], Item | None]) -> Any:
-    """Tell which messages let others pass because they were put off themselves."""
+def _tell_passed(work: Callable[[Queue, float], QueuedMessage | None]) -> Any:
+    """Tell which messages let others pass because they were deferred themselves."""
 
-    def first(queue: Queue, now: float) -> Item | None:
+    def first(queue: Queue, now: float) -> QueuedMessage | None:
         """Return the first that may be tried now."""
         chosen = work(queue, now)
-        for item in queue.items:
+        for item in queue.waiting:
             if chosen is None or item is chosen:
                 break
             if item.not_before > now:
-                tell("passed", _number_of(item.record))
+                tell("passed", _number_of(item.entry))
         return chosen
 
     return first
 
 
-def _tell_settled(work: Callable[[Queue, Item, Outcome], Awaitable[None]]) -> Any:
+def _tell_settled(work: Callable[[Queue, QueuedMessage, Outcome], Awaitable[None]]) -> Any:
     """Tell for whom messages are gone from the disk, so that nothing may send them again."""
 
-    async def settle(queue: Queue, item: Item, outcome: Outcome) -> None:
+    async def settle(queue: Queue, item: QueuedMessage, outcome: Outcome) -> None:
         """Settle a message."""
         await work(queue, item, outcome)
         for recipient in outcome.accepted:
-            tell("settled", _number_of(item.record), recipient)
+            tell("settled", _number_of(item.entry), recipient)
 
     return settle
 
@@ -124,11 +124,11 @@ def _tell_retried(work: Callable[[Queue, str | None], Awaitable[int]]) -> Any:
 
 def _waiting(queue: Queue) -> list[Spooled]:
     """Return the messages that wait."""
-    return [item.spooled for item in queue.items]
+    return [item.spooled for item in queue.waiting]
 
 
 def _failed(queue: Queue) -> list[Spooled]:
-    """Return the messages that are kept aside."""
+    """Return the messages that are kept as failed."""
     return [entry.failure.spooled for entry in queue.failed]
 
 
@@ -139,13 +139,13 @@ def tell_found(queue: Queue) -> None:
 
 
 def _named(spooled: Spooled) -> tuple[str, ...]:
-    """Return the number of a letter and for whom it is there."""
-    return _number_of(spooled.record), *spooled.record.envelope.recipients
+    """Return the number of a message and for whom it is there."""
+    return _number_of(spooled.entry), *spooled.entry.envelope.recipients
 
 
-def _number_of(record: Record) -> str:
-    """Return the number of a letter."""
-    return record.title.rpartition(" ")[2]
+def _number_of(entry: SpoolEntry) -> str:
+    """Return the number of a message."""
+    return entry.title.rpartition(" ")[2]
 
 
 def instrument() -> None:
@@ -157,8 +157,8 @@ def instrument() -> None:
         (Session, "open", "connect", _told_awaitable),
         (Session, "submit", "submit", _told_awaitable),
         (Queue, "settle", "settle", _told_awaitable),
-        (Spool, "fail", "keep_aside", _told),
-        (Spool, "narrow", "narrow", _told),
+        (Spool, "fail", "fail", _told),
+        (Spool, "restrict", "restrict", _told),
         (Spool, "delete", "delete", _told),
         (Queue, "cancel", "cancel", _told_awaitable),
         (Queue, "retry", "retry", _told_awaitable),
@@ -166,13 +166,13 @@ def instrument() -> None:
         work = getattr(owner, name)
         told: Any = wrap(phase, work)
         setattr(owner, name, staticmethod(told) if hasattr(work, "__self__") else told)
-    pace = schedule.Pace
+    rate_limiter = schedule.RateLimiter
     for owner, name, value in (
         (Queue, "first", _tell_passed(Queue.first)),
         (Queue, "settle", _tell_settled(Queue.settle)),
         (Queue, "cancel", _tell_canceled(Queue.cancel)),
         (Queue, "retry", _tell_retried(Queue.retry)),
-        (schedule, "Pace", lambda: pace(per_minute=0)),
+        (schedule, "RateLimiter", lambda: rate_limiter(per_minute=0)),
         (schedule, "FIRST_DELAY", 0.02),
         (schedule, "LAST_DELAY", 0.1),
     ):

@@ -1,11 +1,12 @@
 """Whatever was acknowledged survives the death of the process, and arrives once or, rarely, twice.
 
-The moments of the kills are random; `CRASH_SEED` repeats those of another run as far as time
-allows it, and `CRASH_KILLS` sets how many there are: 50 in each run, 200 in the nightly one. A
-killed process leaves what it wrote to the operating system: what a power cut leaves is another
-matter. Two of three victims start with a clock that is days or decades wrong, and some see it set:
-nothing expires for that. A victim says what it is about to do before it does so: a cancel whose
-answer a kill has swallowed may have been heard or not, and nothing else may be unaccounted for.
+The moments of the kills are random; `CRASH_SEED` repeats those of another run as far as time allows
+it, and `CRASH_KILLS` sets how many there are: 50 in each run, 200 in the nightly one. A killed
+process leaves what it wrote to the operating system: what a power cut leaves is another matter. Two
+of three sender processes start with a clock that is days or decades wrong, and some see it set:
+nothing expires for that. A sender process says what it is about to do before it does so: a cancel
+whose answer a kill has swallowed may have been heard or not, and nothing else may be unaccounted
+for.
 """
 
 from collections.abc import Callable
@@ -17,16 +18,17 @@ from typing import Final
 
 import pytest
 
-from .count import Count, Round, complaints, count, left_behind
-from .letters import GONE
-from .moments import Moment
-from .moods import NO_USER, SPLIT, MoodyStandIn
-from .victim import Order, outbox_of
-from .ward import Life, Ward
+from .audit import Audit, Round, complaints, count, left_behind
+from .flaky_server import NO_USER, SPLIT, FlakyServer
+from .kill_points import KillPoint
+from .messages import GONE
+from .sender_process import Order, outbox_of
+from .supervisor import Life, Supervisor
 
 KILLS: Final = int(os.environ.get("CRASH_KILLS") or 50)
 DAY: Final = 86_400.0
-# By how much the clock of a victim is wrong, in seconds; without a battery some start in 1970.
+# By how much the clock of a sender process is wrong, in seconds; without a battery some start in
+# 1970.
 CLOCKS: Final = (0.0, 0.0, 0.0, -3 * DAY, -30 * DAY, -56 * 365 * DAY, 3 * DAY, 30 * DAY, 3650 * DAY)
 TROUBLE: Final = (0.0, 0.2, 0.4, 0.6)  # Of all connections, in a round.
 
@@ -35,30 +37,32 @@ REFUSED: Final[tuple[dict[str, str], ...]] = ({}, {GONE: NO_USER}, SPLIT, SPLIT)
 
 
 class Story:
-    """Rounds after one another, whose letters are numbered through."""
+    """Rounds after one another, whose messages are numbered through."""
 
-    def __init__(self, ward: Ward, server: MoodyStandIn, outbox: Path, chances: Random) -> None:
-        """Begin with the first letter."""
+    def __init__(
+        self, supervisor: Supervisor, server: FlakyServer, outbox: Path, chances: Random
+    ) -> None:
+        """Begin with the first message."""
         self.rounds: list[Round] = []
-        self._ward = ward
+        self._supervisor = supervisor
         self._server = server
         self._outbox = outbox
         self._chances = chances
         self._number = self._step = 1
 
     def kill(self) -> None:
-        """Let a victim send until a random moment, while the server drops connections."""
+        """Let a sender process send until a random moment, while the server drops connections."""
         self._server.trouble = self._chances.choice(TROUBLE)
         self._server.refuses = self._chances.choice(REFUSED)
-        life = self._live(Moment.draw(self._chances))
-        assert life.status == -signal.SIGKILL, self._ward.log.read_text(errors="replace")
+        life = self._live(KillPoint.draw(self._chances))
+        assert life.status == -signal.SIGKILL, self._supervisor.log.read_text(errors="replace")
         assert life.errors == []
 
-    def halt(self, phase: str, letter: int) -> None:
-        """Kill a victim that stands still before a phase of the first letter like this one."""
-        self._number += (letter - self._number) % 6
+    def halt(self, phase: str, outgoing: int) -> None:
+        """Kill a sender process that halts before a phase of the first message like this one."""
+        self._number += (outgoing - self._number) % 6
         self._server.refuses = SPLIT
-        life = self._live(Moment(f"+{phase}", 1, 0.0), halt=phase)
+        life = self._live(KillPoint(f"+{phase}", 1, 0.0), halt=phase)
         assert life.phase == phase
 
     def finish(self) -> None:
@@ -66,24 +70,24 @@ class Story:
         self._server.trouble = 0.0
         self._server.refuses = None
         life = self._live(None)
-        assert life.status == 0, self._ward.log.read_text(errors="replace")
+        assert life.status == 0, self._supervisor.log.read_text(errors="replace")
         assert life.errors == []
 
-    def _live(self, moment: Moment | None, halt: str = "") -> Life:
-        """Let one victim live, and note what the server received meanwhile."""
+    def _live(self, kill_point: KillPoint | None, halt: str = "") -> Life:
+        """Let one sender process live, and note what the server received meanwhile."""
         seed = self._chances.getrandbits(32)
         order = Order(
             number=self._number,
             step=self._step,
             seed=seed,
-            finish=moment is None,
-            clock=self._chances.choice(CLOCKS) if moment and not halt else 0.0,
+            finish=kill_point is None,
+            clock=self._chances.choice(CLOCKS) if kill_point and not halt else 0.0,
             set_after=self._chances.choice((None, 0, 1, 3)),
-            meddle=bool(moment and not halt),
+            meddle=bool(kill_point and not halt),
             halt=halt,
         )
         before = len(self._server.received)
-        life = self._ward.run(order, moment)
+        life = self._supervisor.run(order, kill_point)
         self._server.wait_for_silence()
         torn = any(self._outbox.rglob("*.part"))
         self.rounds.append(Round(life, tuple(self._server.received[before:]), torn=torn))
@@ -94,20 +98,20 @@ class Story:
 
 @pytest.mark.timeout(60 + 2 * KILLS)
 def test_nothing_is_lost_and_only_lost_answers_make_duplicates(
-    server: MoodyStandIn,
+    server: FlakyServer,
     folder: Path,
     chances: Random,
-    report: Callable[[Count], str],
+    report: Callable[[Audit], str],
 ) -> None:
     """Killed again and again in the middle of sending, Home Assistant keeps its word.
 
     The server drops connections, defers some recipients and refuses others for good, while
     messages are canceled and retried at random.
     """
-    log = folder / "victim.log"
+    log = folder / "sender.log"
     outbox = outbox_of(folder)
-    with Ward(folder, log, server.ca_file) as ward:
-        story = Story(ward, server, outbox, chances)
+    with Supervisor(folder, log, server.ca_file) as supervisor:
+        story = Story(supervisor, server, outbox, chances)
         for _ in range(KILLS):
             story.kill()
         story.finish()
@@ -118,18 +122,18 @@ def test_nothing_is_lost_and_only_lost_answers_make_duplicates(
     assert complaints(log) == [], summary
 
 
-def test_a_refused_recipient_is_kept_aside_once(
-    server: MoodyStandIn, folder: Path, chances: Random, report: Callable[[Count], str]
+def test_a_refused_recipient_is_kept_as_failed_once(
+    server: FlakyServer, folder: Path, chances: Random, report: Callable[[Audit], str]
 ) -> None:
     """Killed between the steps in which it splits a message, Home Assistant goes on with the rest.
 
-    Letter 6 is accepted for one, refused for one and deferred for one, letter 2 the first two.
+    Message 6 is accepted for one, refused for one and deferred for one, message 2 the first two.
     """
     outbox = outbox_of(folder)
-    with Ward(folder, folder / "victim.log", server.ca_file) as ward:
-        story = Story(ward, server, outbox, chances)
-        for phase, letter in (("keep_aside", 6), ("narrow", 6), ("delete", 2)):
-            story.halt(phase, letter)
+    with Supervisor(folder, folder / "sender.log", server.ca_file) as supervisor:
+        story = Story(supervisor, server, outbox, chances)
+        for phase, outgoing in (("fail", 6), ("restrict", 6), ("delete", 2)):
+            story.halt(phase, outgoing)
             story.finish()
     result = count(story.rounds)
     summary = report(result)

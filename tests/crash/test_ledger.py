@@ -1,13 +1,13 @@
-"""The account of all letters finds what is missing, what is there twice, and what came back."""
+"""The account of all messages finds what is missing, what is there twice, and what came back."""
 
 from collections.abc import Iterable
 
 import pytest
 
 from .ledger import Ledger
-from .letters import GONE
-from .victim import Order
-from .ward import Life, Share
+from .messages import GONE
+from .sender_process import Order
+from .supervisor import Life, Share
 
 ANSWERED = Life(Order(number=1, step=1, seed=1, finish=False), found=0, refused={2})
 HERS, GONES = (2, "n2@example.com"), (2, GONE)
@@ -43,7 +43,7 @@ def life(*found: list[Share], cancel: Iterable[Share] = (), canceled: Iterable[S
         ),
     ],
     ids=[
-        *("all received", "never received", "gone at a start", "kept aside and retried"),
+        *("all received", "never received", "gone at a start", "kept as failed and retried"),
         *("in two messages", "perhaps canceled", "back though canceled"),
     ],
 )

@@ -9,22 +9,22 @@ from threading import Timer
 
 import pytest
 
-from tests.standin import Script, Step
+from tests.fake_microsoft import Script, Step
 
-from .count import Count, Round, complaints, count, left_behind
+from .audit import Audit, Round, complaints, count, left_behind
+from .flaky_server import FlakyServer
 from .ledger import shares_in
-from .moods import MoodyStandIn
-from .victim import Order, outbox_of
-from .ward import Life, wait_until
+from .sender_process import Order, outbox_of
+from .supervisor import Life, wait_until
 from .whole import KilledError, Whole
 
 
 @pytest.mark.timeout(240)
 def test_whole_home_assistant_keeps_its_word(
-    server: MoodyStandIn,
+    server: FlakyServer,
     folder: Path,
     chances: Random,
-    report: Callable[[Count], str],
+    report: Callable[[Audit], str],
 ) -> None:
     """Killed after an answer is lost, while the server is away, and in the middle of a call."""
     outbox = outbox_of(folder)
@@ -32,7 +32,7 @@ def test_whole_home_assistant_keeps_its_word(
     numbers = count_up(1)
 
     def send(life: Life) -> None:
-        """Send the next letter."""
+        """Send the next message."""
         number = next(numbers)
         life.calls[number] = number
         receipt = whole.send(number)

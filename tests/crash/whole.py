@@ -15,10 +15,10 @@ from urllib.parse import urlencode
 from homeassistant.helpers.storage import STORAGE_DIR
 
 from custom_components.outlook_smtp.const import DOMAIN
-from tests.standin import closed_port
+from tests.fake_microsoft import closed_port
 
-from .letters import letter_of
-from .ward import PROJECT, wait_until
+from .messages import message_of
+from .supervisor import PROJECT, wait_until
 
 START_LIMIT: Final = 60.0  # Seconds.
 # The same as `hass`, but it is killed when the test is gone (prctl, PR_SET_PDEATHSIG).
@@ -103,13 +103,13 @@ class Whole:
             self._process.wait()
 
     def send(self, number: int) -> dict[str, Any]:
-        """Send a numbered letter, and return the action's response.
+        """Send a numbered message, and return the action's response.
 
         Raises:
             KilledError: If Home Assistant dies meanwhile.
 
         """
-        return self._act("send_message", letter_of(number))
+        return self._act("send_message", message_of(number))
 
     def _act(self, action: str, data: dict[str, Any]) -> dict[str, Any]:
         """Call an action of the integration, and return its response."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, override
 
-from tests.standin import CATALOGUE, Identity, Received, Script, StandIn
+from tests.fake_microsoft import CATALOGUE, FakeServer, Identity, Received, Script
 
 from .api import PATIENCE, Api
 from .ui import Ui
@@ -39,7 +39,7 @@ class IdentityPlatform(Identity):
         return super().authority
 
 
-def add_with_password(api: Api, server: StandIn) -> str:
+def add_with_password(api: Api, server: FakeServer) -> str:
     """Add the account that the dashboard shows and a recipient, and return its entry's id."""
     step = api.start_flow(
         DOMAIN,
@@ -66,7 +66,7 @@ def add_with_code(api: Api, identity: IdentityPlatform, address: str) -> None:
 
 
 @contextmanager
-def refusing(server: StandIn, row: str) -> Iterator[None]:
+def refusing(server: FakeServer, row: str) -> Iterator[None]:
     """Let the mail server refuse in the words of a row of the catalogue."""
     replies = {_ROWS[row].step: _ROWS[row].reply}
     server.script = Script(replies=replies, refusal_delay=REFUSAL_DELAY)
@@ -75,7 +75,7 @@ def refusing(server: StandIn, row: str) -> Iterator[None]:
 
 
 @contextmanager
-def away(server: StandIn) -> Iterator[None]:
+def away(server: FakeServer) -> Iterator[None]:
     """Stop the mail server for a while."""
     server.stop()
     try:
@@ -108,7 +108,7 @@ def approve(ui: Ui, identity: IdentityPlatform, address: str) -> None:
     identity.approve(code, address)
 
 
-def receive(server: StandIn, count: int = 1) -> Received:
+def receive(server: FakeServer, count: int = 1) -> Received:
     """Return the mail that is the last of so many."""
     return server.wait_for_mail(count, PATIENCE)[count - 1]
 

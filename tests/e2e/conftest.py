@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright
 import pytest
 
+from tests.fake_microsoft import FakeServer, Script
 from tests.live_home_assistant import LiveHomeAssistant, complaints
-from tests.standin import Script, StandIn
 
 from .accounts import (
     OTHER,
@@ -64,16 +64,16 @@ def output(pytestconfig: pytest.Config, delete_output_dir: None) -> Path:
 
 
 @pytest.fixture(scope="session")
-def running_mail_server() -> Iterator[StandIn]:
+def running_mail_server() -> Iterator[FakeServer]:
     """Run the submission server."""
-    with StandIn() as server:
+    with FakeServer() as server:
         server.add_mailbox(OWN, OWN_PASSWORD)
         server.add_mailbox(OTHER, OTHER_PASSWORD)
         yield server
 
 
 @pytest.fixture
-def mail_server(running_mail_server: StandIn) -> Iterator[StandIn]:
+def mail_server(running_mail_server: FakeServer) -> Iterator[FakeServer]:
     """Return the submission server, which behaves and has received nothing."""
     running_mail_server.received.clear()
     yield running_mail_server
@@ -81,7 +81,7 @@ def mail_server(running_mail_server: StandIn) -> Iterator[StandIn]:
 
 
 @pytest.fixture(scope="session")
-def identity(running_mail_server: StandIn) -> Iterator[IdentityPlatform]:
+def identity(running_mail_server: FakeServer) -> Iterator[IdentityPlatform]:
     """Run the identity platform."""
     with IdentityPlatform(running_mail_server) as platform:
         platform.interval = 1
@@ -93,7 +93,7 @@ def identity(running_mail_server: StandIn) -> Iterator[IdentityPlatform]:
 
 @pytest.fixture(scope="session")
 def home_assistant(
-    output: Path, running_mail_server: StandIn, identity: IdentityPlatform
+    output: Path, running_mail_server: FakeServer, identity: IdentityPlatform
 ) -> Iterator[LiveHomeAssistant]:
     """Run Home Assistant; in the end its log must be clean."""
     home = LiveHomeAssistant(
@@ -146,14 +146,14 @@ def clean_log(home_assistant: LiveHomeAssistant) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def no_accounts(api: Api, mail_server: StandIn) -> Iterator[None]:
+def no_accounts(api: Api, mail_server: FakeServer) -> Iterator[None]:
     """Remove the accounts that a test leaves."""
     yield
     api.remove_accounts()
 
 
 @pytest.fixture
-def account(api: Api, mail_server: StandIn, no_accounts: None) -> str:
+def account(api: Api, mail_server: FakeServer, no_accounts: None) -> str:
     """Add the account that the dashboard shows, with a password, and return its entry's id."""
     return add_with_password(api, mail_server)
 
@@ -262,7 +262,7 @@ def ui(page: Page, api: Api, base_url: str) -> Iterator[Ui]:
 
 @pytest.fixture
 def screenshots(
-    page: Page, mail_server: StandIn, output: Path, pytestconfig: pytest.Config
+    page: Page, mail_server: FakeServer, output: Path, pytestconfig: pytest.Config
 ) -> Screenshots:
     """Return the folder of pictures."""
     folder = DOCUMENTATION if pytestconfig.getoption("--pictures") else output / "pictures"

@@ -1,6 +1,6 @@
 """Accounts are added in their dialogs."""
 
-from tests.standin import IMAP_GREETING, Script, StandIn
+from tests.fake_microsoft import IMAP_GREETING, FakeServer, Script
 
 from .accounts import (
     FAMILY,
@@ -27,7 +27,9 @@ def begin_adding(ui: Ui) -> None:
     ui.see("Where the mailbox is.")
 
 
-def test_password_account(ui: Ui, api: Api, mail_server: StandIn, screenshots: Screenshots) -> None:
+def test_password_account(
+    ui: Ui, api: Api, mail_server: FakeServer, screenshots: Screenshots
+) -> None:
     """Wrong host, an IMAP server, a wrong password, then right; and a first recipient."""
     begin_adding(ui)
     ui.choose("Another server")
@@ -40,7 +42,7 @@ def test_password_account(ui: Ui, api: Api, mail_server: StandIn, screenshots: S
     ui.submit()
     ui.see("There is no server by the name of mail.example.invalid")
 
-    with StandIn() as imap:
+    with FakeServer() as imap:
         imap.script = Script(greeting=IMAP_GREETING)
         ui.fill_server(imap.host, imap.port)
         ui.see("is no server for sending mail; it may be one for reading it")
@@ -61,7 +63,7 @@ def test_password_account(ui: Ui, api: Api, mail_server: StandIn, screenshots: S
 
 
 def test_refused_password_leads_to_the_sign_in(
-    ui: Ui, mail_server: StandIn, identity: IdentityPlatform, screenshots: Screenshots
+    ui: Ui, mail_server: FakeServer, identity: IdentityPlatform, screenshots: Screenshots
 ) -> None:
     """Microsoft takes no passwords: the same dialog goes on with a code."""
     with refusing(mail_server, "basic_auth_disabled"):

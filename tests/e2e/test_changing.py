@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.standin import StandIn, blocked_port
+from tests.fake_microsoft import FakeServer, blocked_port
 
 from .accounts import FAMILY, OWN, about, receive
 from .api import Api
@@ -18,7 +18,7 @@ def close_changed(ui: Ui) -> None:
     ui.finish("Close")
 
 
-def test_recipients(ui: Ui, api: Api, mail_server: StandIn) -> None:
+def test_recipients(ui: Ui, api: Api, mail_server: FakeServer) -> None:
     """A recipient is added after two mistakes; a new name and address change what is sent."""
     ui.open(INTEGRATION)
     ui.press("Menu", ui.entry(OWN))
@@ -46,7 +46,7 @@ def test_recipients(ui: Ui, api: Api, mail_server: StandIn) -> None:
     assert receive(mail_server).recipients == ("carla@example.com",)
 
 
-def test_options_and_server(ui: Ui, mail_server: StandIn, screenshots: Screenshots) -> None:
+def test_options_and_server(ui: Ui, mail_server: FakeServer, screenshots: Screenshots) -> None:
     """The next mail has the sender's name; with less patience, another server soon fails."""
     ui.open(INTEGRATION)
     ui.press("Configure", ui.entry(OWN))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.standin import StandIn
+from tests.fake_microsoft import FakeServer
 
 from .accounts import FAMILY, OWN, about, away, receive
 from .screenshots import Screenshots
@@ -12,7 +12,7 @@ PICTURE = (OWN, FAMILY, "Somebody is at the front door")
 
 
 @pytest.mark.usefixtures("account", "camera")
-def test_outage(ui: Ui, mail_server: StandIn, screenshots: Screenshots) -> None:
+def test_outage(ui: Ui, mail_server: FakeServer, screenshots: Screenshots) -> None:
     """A camera's picture is mailed; the next one waits for the server, and is sent at last."""
     ui.open(DASHBOARD)
     ui.see("Mail can be sent.")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.standin import StandIn
+from tests.fake_microsoft import FakeServer
 
 from .accounts import FAMILY, OWN, about, receive
 from .api import Api, until
@@ -37,7 +37,7 @@ def add_action(ui: Ui, name: str) -> None:
 
 
 @pytest.mark.usefixtures("carla")
-def test_many_fields(ui: Ui, mail_server: StandIn) -> None:
+def test_many_fields(ui: Ui, mail_server: FakeServer) -> None:
     """outlook_smtp.send_message has fields for everything, and a response."""
     open_send_message(ui)
     ui.choose_account(OWN)
@@ -52,7 +52,7 @@ def test_many_fields(ui: Ui, mail_server: StandIn) -> None:
 
 
 @pytest.mark.usefixtures("carla")
-def test_excluded_target(ui: Ui, mail_server: StandIn) -> None:
+def test_excluded_target(ui: Ui, mail_server: FakeServer) -> None:
     """A target of outlook_smtp.send_message is excluded again."""
     open_send_message(ui)
     ui.add_target("Family")
@@ -74,7 +74,7 @@ def test_wrong_address(ui: Ui) -> None:
     ui.see('"nobody"')
 
 
-def test_automation(ui: Ui, api: Api, mail_server: StandIn, screenshots: Screenshots) -> None:
+def test_automation(ui: Ui, api: Api, mail_server: FakeServer, screenshots: Screenshots) -> None:
     """An automation with both ways to send is made in its editor, saved, and run."""
     ui.open("/config/automation/edit/new")
     add_action(ui, "Send a notification message")
@@ -101,7 +101,7 @@ def test_automation(ui: Ui, api: Api, mail_server: StandIn, screenshots: Screens
     assert about(receive(mail_server, 2)) == (OWN, (CARLA,), "Water")
 
 
-def test_buttons(ui: Ui, api: Api, mail_server: StandIn, screenshots: Screenshots) -> None:
+def test_buttons(ui: Ui, api: Api, mail_server: FakeServer, screenshots: Screenshots) -> None:
     """The account's page has buttons: check now, send test mail."""
     before = mail_server.connections
     ui.open(f"/config/devices/device/{api.render('{{ device_id("notify.demo_outlook_com") }}')}")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.standin import StandIn
+from tests.fake_microsoft import FakeServer
 
 from .accounts import OWN, IdentityPlatform, add_with_code, refusing, sign_in_with_code
 from .api import Api
@@ -18,7 +18,7 @@ def close_signed_in(ui: Ui) -> None:
 
 @pytest.mark.usefixtures("account", "camera")
 def test_passwords_no_longer_accepted(
-    ui: Ui, mail_server: StandIn, identity: IdentityPlatform, screenshots: Screenshots
+    ui: Ui, mail_server: FakeServer, identity: IdentityPlatform, screenshots: Screenshots
 ) -> None:
     """Microsoft refuses the password from one day to the next: the repair leads to the sign-in."""
     with refusing(mail_server, "basic_auth_disabled"):

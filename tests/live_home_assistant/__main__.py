@@ -10,7 +10,7 @@ from types import ModuleType
 
 from homeassistant.__main__ import main
 
-from custom_components.outlook_smtp import coordinator, sign_in
+from custom_components.outlook_smtp import coordinator, token_store
 from custom_components.outlook_smtp.smtp.account import SERVERS, AccountKind, Server
 
 # Parts of the voice assistant, without which the UI does not open. Many machines have to compile
@@ -22,7 +22,7 @@ def put_fakes_in_place() -> None:
     """Take the addresses from the environment, as `LiveHomeAssistant` puts them there."""
     if authority := os.environ.get("FAKE_AUTHORITY"):
         # The module takes the name from another and does not hand it on.
-        sign_in.AUTHORITY = authority  # type: ignore[attr-defined]
+        token_store.AUTHORITY = authority  # type: ignore[attr-defined]
     if port := os.environ.get("FAKE_SMTP_PORT"):
         for kind in (AccountKind.PERSONAL, AccountKind.WORK):
             SERVERS[kind] = Server("localhost", int(port))

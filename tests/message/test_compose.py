@@ -12,9 +12,9 @@ from hypothesis import given, settings, strategies as st
 import pytest
 
 from custom_components.outlook_smtp.message.compose import Composed, compose
-from custom_components.outlook_smtp.message.letter import Attachment, Letter, Priority
 from custom_components.outlook_smtp.message.mailbox import Mailbox, parse_mailboxes
-from custom_components.outlook_smtp.message.problems import LetterError
+from custom_components.outlook_smtp.message.outgoing import Attachment, OutgoingMessage, Priority
+from custom_components.outlook_smtp.message.problems import InvalidMessageError
 
 NOW = datetime(2026, 11, 24, 18, 5, 9, tzinfo=timezone(timedelta(hours=-3)))
 ME = Mailbox("me@outlook.example", "Home")
@@ -35,9 +35,9 @@ wide_text = st.text(st.sampled_from('aZ 0.,"\\=?_<>@()\tü界🏠\u0301\u200d'),
 
 
 def composed(sender: Mailbox = ME, **fields: Any) -> Composed:
-    """Return a letter to Anna, with these fields, composed and checked for the wire."""
+    """Return a message to Anna, with these fields, composed and checked for the connection."""
     fields = {"to": parse_mailboxes("anna@example.com", "to"), "title": "Door", **fields}
-    result = compose(Letter(**fields), sender, now=NOW, product="Home Assistant 2026.11")
+    result = compose(OutgoingMessage(**fields), sender, now=NOW, product="Home Assistant 2026.11")
     assert not re.search(rb"(?<!\r)\n|\r(?!\n)|\0", bytes(result.content))
     assert max(map(len, bytes(result.content).split(b"\r\n"))) <= 998
     assert result.utf8 or bytes(result.content).isascii()
@@ -54,7 +54,7 @@ def read(result: Composed) -> EmailMessage:
 
 
 def sent(**fields: Any) -> EmailMessage:
-    """Return what Anna reads of a letter with these fields."""
+    """Return what Anna reads of a message with these fields."""
     return read(composed(**fields))
 
 
@@ -71,7 +71,7 @@ def shape(part: MIMEPart) -> Any:
 
 
 def said(part: MIMEPart | None) -> str:
-    """Return the text of a part, with the line ends of this side of the wire."""
+    """Return the text of a part, with the line ends of this side of the connection."""
     assert part is not None
     text: str = part.get_content()
     return text.replace("\r\n", "\n")
@@ -84,7 +84,7 @@ def picture(**fields: Any) -> Attachment:
     )
 
 
-def test_a_plain_letter_has_exactly_the_headers_it_needs() -> None:
+def test_a_plain_message_has_exactly_the_headers_it_needs() -> None:
     """Each header once and right, the time zone kept, and nothing of the machine in it."""
     result = composed(text="Someone is at the door.\nNow.")
     message = read(result)
@@ -103,7 +103,7 @@ def test_a_plain_letter_has_exactly_the_headers_it_needs() -> None:
 
 
 def test_no_two_messages_share_an_identifier() -> None:
-    """The same letter composed again is another message."""
+    """The same message composed again is another message."""
     assert composed().message_id != composed().message_id
 
 
@@ -149,16 +149,18 @@ def test_priority_is_said_in_every_dialect(
 
 
 @pytest.mark.parametrize(
-    ("own", "letters", "shown"),
+    ("own", "outgoing_messages", "shown"),
     [("Home", None, "Home"), ("Home", "Alarm", "Alarm"), ("Home", "", ""), ("", "Tür\n", "Tür")],
 )
-def test_a_letter_may_bring_its_own_sender_name(own: str, letters: str | None, shown: str) -> None:
-    """The account's name is shown unless the letter says otherwise; the address never changes."""
-    message = sent(sender=Mailbox("me@outlook.example", own), sender_name=letters)
+def test_a_message_may_bring_its_own_sender_name(
+    own: str, outgoing_messages: str | None, shown: str
+) -> None:
+    """The account's name is shown unless the message says otherwise; the address never changes."""
+    message = sent(sender=Mailbox("me@outlook.example", own), sender_name=outgoing_messages)
     assert mailboxes(message, "From") == [(shown, "me@outlook.example")]
 
 
-def test_answers_go_where_the_letter_says() -> None:
+def test_answers_go_where_the_message_says() -> None:
     """Reply-To names one mailbox or many."""
     message = sent(reply_to=parse_mailboxes("Zoë <zoe@example.com>, bob@example.com", "reply_to"))
     assert mailboxes(message, "Reply-To") == [("Zoë", "zoe@example.com"), ("", "bob@example.com")]
@@ -189,9 +191,9 @@ def test_only_what_is_not_ascii_before_the_at_sign_needs_smtputf8() -> None:
 )
 def test_the_surroundings_are_checked_as_well(sender: Mailbox, product: str, field: str) -> None:
     """Nothing enters a header unchecked, though it comes from the integration itself."""
-    letter = Letter(to=(ME,), title="Door")
-    with pytest.raises(LetterError) as caught:
-        compose(letter, sender, now=datetime.now(UTC), product=product)
+    outgoing = OutgoingMessage(to=(ME,), title="Door")
+    with pytest.raises(InvalidMessageError) as caught:
+        compose(outgoing, sender, now=datetime.now(UTC), product=product)
     assert caught.value.field == field
 
 
@@ -292,7 +294,7 @@ def test_no_recipient_is_a_header_or_a_command(written: str, form: str) -> None:
     try:
         to = parse_mailboxes(form.format(written), "to")
         result = composed(to=to, reply_to=to)
-    except LetterError:
+    except InvalidMessageError:
         return
     assert set(read(result).keys()) == {*LEAF_HEADERS, "Reply-To"}
     for address in result.recipients:
@@ -317,7 +319,7 @@ def test_html_comes_with_the_given_text() -> None:
 
 @pytest.mark.parametrize("text", [None, "", " \n"])
 def test_a_text_is_made_from_the_html(text: str | None) -> None:
-    """A letter of HTML alone can still be read without it: lines, links and pictures."""
+    """A message of HTML alone can still be read without it: lines, links and pictures."""
     message = sent(
         text=text,
         html='<h1>Tür</h1><p style="padding-left: 1.2.3em">is&nbsp;open<br>'

@@ -10,8 +10,8 @@ import pytest
 
 from custom_components.outlook_smtp.message.compose import Composed, compose
 from custom_components.outlook_smtp.message.content import MAX_PIECE, Base64, Content
-from custom_components.outlook_smtp.message.letter import Attachment, Letter
 from custom_components.outlook_smtp.message.mailbox import Mailbox
+from custom_components.outlook_smtp.message.outgoing import Attachment, OutgoingMessage
 
 
 def encoded_by_library(raw: bytes) -> bytes:
@@ -53,15 +53,15 @@ def attachment(content: bytes, filename: str, content_id: str | None = None) -> 
 
 
 def composed(*attachments: Attachment, html: str | None = None) -> Composed:
-    """Return the message of a letter with attachments."""
-    letter = Letter(
+    """Compose a message with attachments."""
+    outgoing = OutgoingMessage(
         to=(Mailbox("anna@example.com"),),
         title="Files",
         text="Here they are",
         html=html,
         attachments=attachments,
     )
-    return compose(letter, Mailbox("me@outlook.com"), now=dt_util.utcnow(), product="Test")
+    return compose(outgoing, Mailbox("me@outlook.com"), now=dt_util.utcnow(), product="Test")
 
 
 @pytest.mark.parametrize("html", [None, '<img src="cid:one">'])

@@ -11,7 +11,7 @@ from custom_components.outlook_smtp.message.mailbox import (
     parse_mailbox,
     parse_mailboxes,
 )
-from custom_components.outlook_smtp.message.problems import LetterError, LetterProblem
+from custom_components.outlook_smtp.message.problems import InvalidMessageError, MessageProblem
 
 CONTROLS = ["\r\nBcc: eve@example.com", "\n", "\r", "\t", "\0", "\x0b", "\x85", "\u2028", "\u2029"]
 
@@ -140,7 +140,7 @@ def test_one_mailbox_is_read(text: str, address: str, name: str, envelope: str |
 def test_what_is_no_mailbox_is_told_why(problem: str, texts: list[str]) -> None:
     """Anything but exactly one plain mailbox is refused with its own problem of its field."""
     for text in texts:
-        with pytest.raises(LetterError) as caught:
+        with pytest.raises(InvalidMessageError) as caught:
             parse_mailbox(text, "cc")
         assert (caught.value.field, caught.value.problem) == ("cc", problem), text[:99]
         assert len(caught.value.value) <= 100 + len(r"\ud800")
@@ -159,7 +159,7 @@ def test_what_is_no_mailbox_is_told_why(problem: str, texts: list[str]) -> None:
 )
 def test_only_what_is_wrong_is_quoted(text: str, value: str) -> None:
     """Among many, the one is named that its author has to change."""
-    with pytest.raises(LetterError) as caught:
+    with pytest.raises(InvalidMessageError) as caught:
         parse_mailboxes(text, "to")
     assert caught.value.value == value
 
@@ -168,9 +168,9 @@ def test_only_what_is_wrong_is_quoted(text: str, value: str) -> None:
 @pytest.mark.parametrize("form", ["a{}b@example.com", "a@exa{}mple.com", "A <a@example.com{}b>"])
 def test_an_address_with_a_control_character_is_refused(form: str, control: str) -> None:
     """An address is never changed; the error shows the character without obeying it."""
-    with pytest.raises(LetterError) as caught:
+    with pytest.raises(InvalidMessageError) as caught:
         parse_mailbox(form.format(control), "to")
-    assert caught.value.problem is LetterProblem.LINE_BREAK
+    assert caught.value.problem is MessageProblem.LINE_BREAK
     assert "\\" in caught.value.value
     assert caught.value.value.isprintable()
 
@@ -218,7 +218,7 @@ def test_many_mailboxes_are_read(texts: list[str] | str, expected: list[str]) ->
 )
 def test_one_bad_mailbox_refuses_them_all(texts: list[str] | str) -> None:
     """No recipient is dropped quietly."""
-    with pytest.raises(LetterError):
+    with pytest.raises(InvalidMessageError):
         parse_mailboxes(texts, "to")
 
 
@@ -227,9 +227,9 @@ def test_what_nobody_writes_is_not_looked_at() -> None:
     many = [f'"Anna, {number}" <a{number}@example.com> (home)' for number in range(500)]
     assert len(parse_mailboxes(many, "to")) == 500
     assert len(parse_mailboxes(", ".join(many), "to")) == 500
-    with pytest.raises(LetterError) as caught:
+    with pytest.raises(InvalidMessageError) as caught:
         parse_mailboxes([*many, "a@example.com"], "to")
-    problem = LetterProblem.TOO_MANY_RECIPIENTS
+    problem = MessageProblem.TOO_MANY_RECIPIENTS
     assert (caught.value.problem, caught.value.value) == (problem, "501")
 
 
@@ -246,19 +246,19 @@ def test_hostile_texts_take_no_time(unit: str, before: str, after: str) -> None:
     for length in (MAX_FIELD, 10_000_000):
         text = (before + unit * length)[: length - len(after)] + after
         started = process_time()
-        with pytest.raises(LetterError):
+        with pytest.raises(InvalidMessageError):
             parse_mailbox(text, "to")
         assert process_time() - started < 0.2
 
 
 @given(st.text(st.characters()) | st.text(st.sampled_from('a@.<>(),;:"\\ \n')))
 @example("a@x.yz\r\nRCPT TO:<eve@x.yz>")
-def test_any_text_is_a_mailbox_or_a_letter_error(text: str) -> None:
+def test_any_text_is_a_mailbox_or_a_message_error(text: str) -> None:
     """Nothing else is raised, and what is accepted is safe in a command and in a header."""
     for candidate in (text, f"{text}@example.com", f"a@{text}.example", f"{text} <a@example.com>"):
         try:
             mailboxes = parse_mailboxes(candidate, "to")
-        except LetterError as error:
+        except InvalidMessageError as error:
             assert error.value.isprintable()  # noqa: PT017 - some inputs raise nothing
         else:
             for mailbox in mailboxes:

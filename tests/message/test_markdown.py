@@ -11,9 +11,9 @@ from hypothesis import example, given, strategies as st
 import pytest
 
 from custom_components.outlook_smtp.message.compose import compose
-from custom_components.outlook_smtp.message.letter import Attachment, Letter
 from custom_components.outlook_smtp.message.mailbox import Mailbox
 from custom_components.outlook_smtp.message.markdown import SCHEMES, render
+from custom_components.outlook_smtp.message.outgoing import Attachment, OutgoingMessage
 
 ME, ANNA = Mailbox("me@outlook.com"), Mailbox("anna@example.com")
 VOID = {"br", "hr", "img", "meta"}
@@ -209,9 +209,9 @@ def test_dark_mode_has_nothing_to_fight_with() -> None:
 
 
 def composed(**parts: object) -> EmailMessage:
-    """Return the message of a letter in Markdown."""
-    letter = Letter(to=(ANNA,), title="Door", markdown=True, **parts)  # type: ignore[arg-type]
-    made = compose(letter, ME, now=datetime(2026, 11, 24, tzinfo=UTC), product="Test")
+    """Compose a message in Markdown."""
+    outgoing = OutgoingMessage(to=(ANNA,), title="Door", markdown=True, **parts)  # type: ignore[arg-type]
+    made = compose(outgoing, ME, now=datetime(2026, 11, 24, tzinfo=UTC), product="Test")
     return message_from_bytes(bytes(made.content), policy=policy.default)
 
 

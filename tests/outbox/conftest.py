@@ -1,22 +1,22 @@
-"""Fixtures of this room: a queue on disk, a stand-in in nobody's place, and no Home Assistant."""
+"""Fixtures of this room: a queue on disk, a fake server, and no Home Assistant."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from custom_components.outlook_smtp.outbox.delivery import Delivery
-from custom_components.outlook_smtp.outbox.item import Limits
+from custom_components.outlook_smtp.outbox.events import Delivery
 from custom_components.outlook_smtp.outbox.queue import Queue
+from custom_components.outlook_smtp.outbox.queued import Limits
 from custom_components.outlook_smtp.outbox.spool import Spool
 from tests.conftest import ADDRESS, PASSWORD
-from tests.standin import StandIn
+from tests.fake_microsoft import FakeServer
 
 
 @pytest.fixture
-def standin(socket_enabled: None) -> Iterator[StandIn]:
-    """Run a stand-in with one mailbox."""
-    with StandIn() as server:
+def fake_server(socket_enabled: None) -> Iterator[FakeServer]:
+    """Run a fake server with one mailbox."""
+    with FakeServer() as server:
         server.add_mailbox(ADDRESS, PASSWORD)
         yield server
 

@@ -9,13 +9,14 @@ from pathlib import Path
 import resource
 from typing import Any
 
-from custom_components.outlook_smtp.outbox.item import Item, Limits
+from custom_components.outlook_smtp.delivery.envelope import Envelope
+from custom_components.outlook_smtp.delivery.faults import Fault, Kind, Problem
+from custom_components.outlook_smtp.outbox.entry import SpoolEntry, read_content, read_head
 from custom_components.outlook_smtp.outbox.queue import Queue
-from custom_components.outlook_smtp.outbox.record import Record, read_content, read_head
+from custom_components.outlook_smtp.outbox.queued import Limits, QueuedMessage
+from custom_components.outlook_smtp.outbox.receipt import Receipt
 from custom_components.outlook_smtp.outbox.spool import FAILED, Spool
 from custom_components.outlook_smtp.outbox.spooled import Contents, Failure, Spooled
-from custom_components.outlook_smtp.smtp.faults import Fault, Kind, Problem
-from custom_components.outlook_smtp.smtp.submission import Envelope
 from tests.conftest import ADDRESS
 
 ANNA, BERT, CARL = "anna@example.com", "bert@example.com", "carl@example.com"
@@ -30,8 +31,8 @@ def content_of(number: int) -> bytes:
     return f"From: {ADDRESS}\r\nSubject: {number}\r\n\r\nAlarm {number}.\r\n".encode()
 
 
-def record_of(content: bytes, *recipients: str, title: str = "Alarm", **changes: Any) -> Record:
-    """Return the record of a content, for one recipient unless told otherwise."""
+def entry_of(content: bytes, *recipients: str, title: str = "Alarm", **changes: Any) -> SpoolEntry:
+    """Return the entry of a content, for one recipient unless told otherwise."""
     recipients = recipients or (ANNA,)
     values: dict[str, Any] = {
         "message_id": "<1@example.com>",
@@ -39,17 +40,36 @@ def record_of(content: bytes, *recipients: str, title: str = "Alarm", **changes:
         "to": recipients,
         "created": CREATED,
     }
-    record = Record.of(Envelope(ADDRESS, recipients), len(content), **values | changes)
-    return replace(record, digest=sha256(content).hexdigest())
+    entry = SpoolEntry.of(Envelope(ADDRESS, recipients), len(content), **values | changes)
+    return replace(entry, digest=sha256(content).hexdigest())
 
 
-async def add(queue: Queue, number: int = 1, *recipients: str) -> Item:
+async def add(queue: Queue, number: int = 1, *recipients: str) -> QueuedMessage:
     """Put a message of a number into a queue; its Message-ID and its title have the number too."""
     content = content_of(number)
-    record = record_of(
+    entry = entry_of(
         content, *recipients, title=f"Alarm {number}", message_id=f"<{number}@example.com>"
     )
-    return await queue.add(record, [content])
+    return await queue.add(entry, [content])
+
+
+def receipt_of(queued: QueuedMessage) -> Receipt:
+    """Return the receipt that the caller of a message has got."""
+    assert queued.receipt
+    return queued.receipt.result()
+
+
+def expected_receipt(
+    queued: QueuedMessage, *, fault: Fault | None = None, reply: str = "", **values: Any
+) -> Receipt:
+    """Return the receipt of a message without a blind copy or a missing attachment."""
+    return Receipt(
+        id=queued.spooled.id,
+        message_id=queued.entry.message_id,
+        fault=fault,
+        reply=fault.reply if fault else reply,
+        **values,
+    )
 
 
 def reopened(folder: Path) -> Contents:
@@ -59,12 +79,12 @@ def reopened(folder: Path) -> Contents:
 
 def write(spool: Spool, number: int = 1, *recipients: str, queued_at: float = NOW) -> Spooled:
     """Put the message of a number into a spool."""
-    record = record_of(content_of(number), *recipients, title=f"Alarm {number}")
-    return spool.write(record, [content_of(number)], queued_at)
+    entry = entry_of(content_of(number), *recipients, title=f"Alarm {number}")
+    return spool.write(entry, [content_of(number)], queued_at)
 
 
 def fail(spool: Spool, spooled: Spooled, *recipients: str, failed_at: float = NOW) -> Failure:
-    """Keep a message aside, for all of its recipients unless told otherwise."""
+    """Keep a message as failed, for all of its recipients unless told otherwise."""
     failure = Failure(
         spooled=spooled,
         event="refused",
@@ -72,11 +92,11 @@ def fail(spool: Spool, spooled: Spooled, *recipients: str, failed_at: float = NO
         reply="550 5.1.1 User unknown",
         failed_at=failed_at,
     )
-    return spool.fail(failure, recipients or spooled.record.envelope.recipients)
+    return spool.fail(failure, recipients or spooled.entry.envelope.recipients)
 
 
 def read(spool: Spool, spooled: Spooled) -> bytes:
-    """Return the content of a waiting message, as the courier reads it."""
+    """Return the content of a waiting message, as the delivery worker reads it."""
     with spool.open_content(spooled) as file:
         return file.read()
 
@@ -94,7 +114,7 @@ def files(folder: Path) -> list[str]:
 
 def titles(queue: Queue) -> list[str]:
     """Return the titles of what waits, in order."""
-    return [item.record.title for item in queue.items]
+    return [queued.entry.title for queued in queue.waiting]
 
 
 async def started_again(queue: Queue, limits: Limits | None = None) -> Queue:

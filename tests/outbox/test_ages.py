@@ -17,8 +17,8 @@ DAY = 86_400.0
 
 async def waiting_for(queue: Queue) -> float:
     """Return for how long the one message is known to wait, in a queue that starts again."""
-    [item] = (await started_again(queue)).items
-    return time.monotonic() - item.known
+    [queued] = (await started_again(queue)).waiting
+    return time.monotonic() - queued.known
 
 
 async def test_ages_add_up_over_restarts_and_go_with_the_messages(
@@ -31,8 +31,8 @@ async def test_ages_add_up_over_restarts_and_go_with_the_messages(
         await queue.save_ages()
         freezer.tick(DAY)
         queue = await started_again(queue)
-        assert time.monotonic() - queue.items[0].known == pytest.approx(hours * 3600)
-    await queue.cancel(queue.items[0].spooled.id)
+        assert time.monotonic() - queue.waiting[0].known == pytest.approx(hours * 3600)
+    await queue.cancel(queue.waiting[0].spooled.id)
     await queue.save_ages()
     assert files(queue.spool.folder) == []
     await queue.save_ages()
@@ -42,12 +42,12 @@ async def test_a_message_that_waits_anew_is_young(
     queue: Queue, freezer: FrozenDateTimeFactory
 ) -> None:
     """A failed one that is sent again has a whole lifetime, and one that fails a whole week."""
-    item = await add(queue)
+    queued = await add(queue)
     freezer.tick(DAY)
     await queue.save_ages()
-    await queue.refuse(item, REFUSED)
+    await queue.refuse(queued, REFUSED)
     [failed] = (await started_again(queue)).failed
-    assert failed.born == pytest.approx(time.monotonic(), abs=5)
+    assert failed.since == pytest.approx(time.monotonic(), abs=5)
     await queue.save_ages()
     freezer.tick(DAY)
     await queue.retry()
@@ -58,8 +58,8 @@ async def test_a_message_that_waits_anew_is_young(
 @pytest.mark.parametrize("age", ['"old"', "null", "true", "NaN", "Infinity", "-5.0", "1e400"])
 async def test_what_is_no_age_counts_as_none(queue: Queue, content: str, age: str) -> None:
     """A file that somebody changed, or that another version wrote, makes nothing older."""
-    item = await add(queue)
-    text = content % (item.spooled.name, age) if "%" in content else content
+    queued = await add(queue)
+    text = content % (queued.spooled.name, age) if "%" in content else content
     (queue.spool.folder / AGES_FILE).write_text(text)
     assert await waiting_for(queue) == pytest.approx(0, abs=5)
 

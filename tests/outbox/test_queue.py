@@ -9,16 +9,16 @@ import time
 from freezegun.api import FrozenDateTimeFactory
 import pytest
 
-from custom_components.outlook_smtp.outbox.delivery import Delivery, Event, Verdict
-from custom_components.outlook_smtp.outbox.item import (
-    Item,
+from custom_components.outlook_smtp.outbox.events import Delivery, Event
+from custom_components.outlook_smtp.outbox.queue import Queue
+from custom_components.outlook_smtp.outbox.queued import (
     Limits,
     OutboxFullError,
+    QueuedMessage,
     UnderWayError,
     UnknownMessageError,
 )
-from custom_components.outlook_smtp.outbox.queue import Queue
-from custom_components.outlook_smtp.outbox.spool import FAILED, SET_ASIDE, WAITING, Spool
+from custom_components.outlook_smtp.outbox.spool import FAILED, QUARANTINE, WAITING, Spool
 from custom_components.outlook_smtp.outbox.spooled import Failure
 from tests.promises import KEEP_FAILED
 
@@ -30,10 +30,12 @@ from .helpers import (
     add,
     broken,
     content_of,
+    entry_of,
+    expected_receipt,
     files,
     no_file_larger_than,
     read,
-    record_of,
+    receipt_of,
     started_again,
     titles,
     write,
@@ -43,45 +45,44 @@ DAY = 86_400.0
 
 
 async def test_it_is_safe_and_told(queue: Queue, told: list[Delivery]) -> None:
-    """A message is on disk when it is taken in; nobody takes it away yet, so it is put off."""
-    item = await add(queue, 1, ANNA, BERT)
-    assert queue.items == [item]
-    assert queue.size == item.record.size == len(content_of(1))
-    assert read(queue.spool, item.spooled) == content_of(1)
+    """A message is on disk when it is taken in; nobody takes it away yet, so it is deferred."""
+    queued = await add(queue, 1, ANNA, BERT)
+    assert queue.waiting == [queued]
+    assert queue.size == queued.entry.size == len(content_of(1))
+    assert read(queue.spool, queued.spooled) == content_of(1)
     (delivery,) = told
     assert delivery == Delivery(
         event=Event.QUEUED,
-        id=item.spooled.id,
+        id=queued.spooled.id,
         message_id="<1@example.com>",
         recipients=(ANNA, BERT),
     )
-    assert item.verdict
-    assert await item.verdict == Verdict(waiting=(ANNA, BERT))
+    assert queued.receipt
+    assert await queued.receipt == expected_receipt(queued, waiting=(ANNA, BERT))
 
 
 async def test_whoever_takes_messages_away_is_told(queue: Queue, told: list[Delivery]) -> None:
-    """A message that is tried at once is not put off before that."""
-    added: list[Item] = []
+    """A message that is tried at once is not deferred before that."""
+    added: list[QueuedMessage] = []
     queue.on_added = added.append
-    item = await add(queue)
-    assert added == [item]
+    queued = await add(queue)
+    assert added == [queued]
     assert not told
-    assert item.verdict
-    assert not item.verdict.done()
+    assert queued.receipt
+    assert not queued.receipt.done()
 
 
-async def test_put_off_once(queue: Queue, told: list[Delivery]) -> None:
+async def test_deferred_once(queue: Queue, told: list[Delivery]) -> None:
     """A message is told to wait once, with what stands in its way; the last fault is kept."""
-    queue.on_added = lambda item: queue.put_off(item, BUSY)
-    item = await add(queue)
-    queue.put_off(item, REFUSED)
-    queue.put_off(item)
+    queue.on_added = lambda queued: queue.defer(queued, BUSY)
+    queued = await add(queue)
+    queue.defer(queued, REFUSED)
+    queue.defer(queued)
     assert [(delivery.event, delivery.fault, delivery.reply) for delivery in told] == [
         (Event.QUEUED, BUSY, "451 4.7.500 Server busy")
     ]
-    assert item.fault == REFUSED
-    assert item.verdict
-    assert item.verdict.result() == Verdict(waiting=(ANNA,), fault=BUSY)
+    assert queued.fault == REFUSED
+    assert receipt_of(queued) == expected_receipt(queued, waiting=(ANNA,), fault=BUSY)
 
 
 async def test_whoever_listens_no_longer_hears_nothing(queue: Queue) -> None:
@@ -105,9 +106,9 @@ async def test_a_listener_that_fails(
         raise LookupError("not mine")
 
     queue.subscribe(fail)
-    item = await add(queue)
-    assert item.verdict
-    assert item.verdict.done()
+    queued = await add(queue)
+    assert queued.receipt
+    assert queued.receipt.done()
     assert len(told) == 1
     assert "A listener of the outbox failed" in caplog.text
 
@@ -116,7 +117,7 @@ async def test_full_of_messages(queue: Queue) -> None:
     """One more than there is room for is refused, and nothing is kept of it."""
     queue.limits = Limits(2, 1_000_000)
     results = await asyncio.gather(*(add(queue, n) for n in range(5)), return_exceptions=True)
-    assert [type(result) for result in results] == [Item] * 2 + [OutboxFullError] * 3
+    assert [type(result) for result in results] == [QueuedMessage] * 2 + [OutboxFullError] * 3
     assert len(files(queue.spool.folder)) == 2
 
 
@@ -134,8 +135,8 @@ async def test_a_full_disk(queue: Queue, told: list[Delivery]) -> None:
     """The caller gets the system's error, and nothing is kept of the message, here or there."""
     content = b"x" * 100_000
     with no_file_larger_than(50_000), pytest.raises(OSError, match="File too large"):
-        await queue.add(record_of(content), [content])
-    assert not queue.items
+        await queue.add(entry_of(content), [content])
+    assert not queue.waiting
     assert not told
     assert not files(queue.spool.folder)
     await add(queue)
@@ -152,17 +153,17 @@ async def test_after_a_restart(queue: Queue) -> None:
     """What waits, waits on, and nobody is told again that it does."""
     first, second = await add(queue, 1), await add(queue, 2, ANNA, BERT)
     again = await started_again(queue)
-    assert [item.spooled for item in again.items] == [first.spooled, second.spooled]
+    assert [queued.spooled for queued in again.waiting] == [first.spooled, second.spooled]
     heard: list[Delivery | None] = []
     again.subscribe(heard.append)
-    again.put_off(again.items[0], BUSY)
+    again.defer(again.waiting[0], BUSY)
     assert not heard
 
 
-async def test_strangers_are_named(queue: Queue) -> None:
+async def test_foreign_files_are_named(queue: Queue) -> None:
     """Files that are none of ours are reported."""
     (queue.spool.folder / WAITING / "note.txt").touch()
-    assert (await started_again(queue)).set_aside == ["note.txt"]
+    assert (await started_again(queue)).quarantined == ["note.txt"]
 
 
 async def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
@@ -183,21 +184,20 @@ async def test_the_first_that_may_be_tried(queue: Queue) -> None:
 
 
 async def test_expired(freezer: FrozenDateTimeFactory, queue: Queue, told: list[Delivery]) -> None:
-    """What has waited for its lifetime is kept aside, and told with what stood in its way."""
-    queue.on_added = lambda _item: None
-    item = await add(queue, 1)
-    item.fault = BUSY
+    """What has waited for its lifetime is kept as failed, and told with what stood in its way."""
+    queue.on_added = lambda _queued: None
+    queued = await add(queue, 1)
+    queued.fault = BUSY
     freezer.tick(10)
     later = await add(queue, 2)
     assert queue.next_expiry(DAY) == time.monotonic() + DAY - 10
     freezer.tick(DAY - 10)
     await queue.expire(DAY, time.monotonic())
-    assert queue.items == [later]
+    assert queue.waiting == [later]
     assert [(delivery.event, delivery.reply) for delivery in told] == [
         (Event.EXPIRED, "451 4.7.500 Server busy")
     ]
-    assert item.verdict
-    assert item.verdict.result() == Verdict(fault=BUSY)
+    assert receipt_of(queued) == expected_receipt(queued, fault=BUSY)
     (failed,) = queue.failed
     assert (failed.failure.event, failed.failure.problem) == ("expired", "server_busy")
     assert failed.failure.failed_at == time.time()
@@ -208,14 +208,14 @@ async def test_under_way_is_not_expired(freezer: FrozenDateTimeFactory, queue: Q
     queue.under_way = await add(queue)
     freezer.tick(DAY)
     await queue.expire(DAY, time.monotonic())
-    assert queue.items == [queue.under_way]
+    assert queue.waiting == [queue.under_way]
 
 
 async def test_cancelled_while_others_expire(
     freezer: FrozenDateTimeFactory, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A message that somebody cancels at that moment is gone, and neither expired nor failed."""
-    items = [await add(queue, number) for number in (1, 2)]
+    waiting = [await add(queue, number) for number in (1, 2)]
     freezer.tick(DAY)
     cancelled = threading.Event()
     fail = queue.spool.fail
@@ -227,11 +227,11 @@ async def test_cancelled_while_others_expire(
     monkeypatch.setattr(queue.spool, "fail", fail_later)
     expiring = asyncio.create_task(queue.expire(DAY, time.monotonic()))
     await asyncio.sleep(0)
-    await queue.cancel(items[1].spooled.id)
+    await queue.cancel(waiting[1].spooled.id)
     cancelled.set()
     await expiring
-    assert not queue.items
-    assert [failed.failure.spooled for failed in queue.failed] == [items[0].spooled]
+    assert not queue.waiting
+    assert [failed.failure.spooled for failed in queue.failed] == [waiting[0].spooled]
     assert titles(await started_again(queue)) == []
 
 
@@ -261,7 +261,7 @@ async def test_no_more_failed_ones_than_there_is_room_for(queue: Queue, limits: 
     for number in range(4):
         await queue.refuse(await add(queue, number), REFUSED)
     again = await started_again(queue)
-    kept = [failed.failure.spooled.record.title for failed in again.failed]
+    kept = [failed.failure.spooled.entry.title for failed in again.failed]
     assert kept == ["Alarm 2", "Alarm 3"]
 
 
@@ -272,7 +272,7 @@ async def test_a_clock_that_was_wrong(spool_folder: Path, queue: Queue, written_
     queue = await started_again(queue)
     now = time.monotonic()
     await queue.expire(DAY, now)
-    assert queue.items[0].born == pytest.approx(now, abs=5)
+    assert queue.waiting[0].since == pytest.approx(now, abs=5)
 
 
 async def test_a_clock_that_is_set(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -290,29 +290,28 @@ async def test_the_time_that_it_was_off_does_not_count(queue: Queue) -> None:
     """Only the clock says how long that was, even after a try."""
     write(queue.spool, queued_at=time.time() - 30 * DAY)
     queue = await started_again(queue)
-    [item] = queue.items
-    item.note_try()
+    [queued] = queue.waiting
+    queue.count_wait(queued)
     await queue.expire(DAY, time.monotonic())
-    assert queue.items == [item]
+    assert queue.waiting == [queued]
 
 
 async def test_cancelled(queue: Queue) -> None:
     """A message that waits is forgotten, and whoever waits for it is told."""
-    queue.on_added = lambda _item: None
-    item, other = await add(queue, 1), await add(queue, 2)
-    await queue.cancel(item.spooled.id)
-    assert queue.items == [other]
-    assert item.verdict
-    assert item.verdict.result() == Verdict()
-    queue.put_off(item)
+    queue.on_added = lambda _queued: None
+    queued, other = await add(queue, 1), await add(queue, 2)
+    await queue.cancel(queued.spooled.id)
+    assert queue.waiting == [other]
+    assert receipt_of(queued) == expected_receipt(queued)
+    queue.defer(queued)
     assert titles(await started_again(queue)) == ["Alarm 2"]
 
 
 async def test_cancelled_on_a_broken_disk(queue: Queue) -> None:
     """Nobody is told that a message is gone which a restart would bring back: it waits on."""
-    item, _ = [await add(queue, number) for number in (1, 2)]
+    queued, _ = [await add(queue, number) for number in (1, 2)]
     with broken(queue.spool.folder / WAITING), pytest.raises(FileNotFoundError):
-        await queue.cancel(item.spooled.id)
+        await queue.cancel(queued.spooled.id)
     assert titles(queue) == titles(await started_again(queue)) == ["Alarm 1", "Alarm 2"]
 
 
@@ -330,13 +329,13 @@ async def test_who_was_turned_away_is_forgotten_when_there_is_room(queue: Queue)
 
 async def test_cancelled_after_it_failed(queue: Queue) -> None:
     """A failed message is forgotten too, once."""
-    item = await add(queue)
-    await queue.refuse(item, REFUSED)
-    await queue.cancel(item.spooled.id)
+    queued = await add(queue)
+    await queue.refuse(queued, REFUSED)
+    await queue.cancel(queued.spooled.id)
     assert not queue.failed
     assert not files(queue.spool.folder)
     with pytest.raises(UnknownMessageError):
-        await queue.cancel(item.spooled.id)
+        await queue.cancel(queued.spooled.id)
 
 
 async def test_too_late_to_cancel(queue: Queue) -> None:
@@ -344,26 +343,25 @@ async def test_too_late_to_cancel(queue: Queue) -> None:
     queue.under_way = await add(queue)
     with pytest.raises(UnderWayError):
         await queue.cancel(queue.under_way.spooled.id)
-    assert queue.items == [queue.under_way]
+    assert queue.waiting == [queue.under_way]
 
 
 async def test_lost(queue: Queue, told: list[Delivery], caplog: pytest.LogCaptureFixture) -> None:
     """A message whose file is damaged cannot be sent: all are told, and the file is kept."""
-    queue.on_added = lambda _item: None
-    item = await add(queue)
-    await queue.lose(item)
-    assert not queue.items
-    assert queue.set_aside == [item.spooled.name]
-    assert files(queue.spool.folder / SET_ASIDE) == [item.spooled.name]
+    queue.on_added = lambda _queued: None
+    queued = await add(queue)
+    await queue.quarantine(queued)
+    assert not queue.waiting
+    assert queue.quarantined == [queued.spooled.name]
+    assert files(queue.spool.folder / QUARANTINE) == [queued.spooled.name]
     assert [(delivery.event, delivery.recipients) for delivery in told] == [(Event.FAILED, (ANNA,))]
-    assert f"The message {item.spooled.id} is lost" in caplog.text
-    assert item.verdict
-    assert item.verdict.result() == Verdict()
+    assert f"The message {queued.spooled.id} is lost" in caplog.text
+    assert receipt_of(queued) == expected_receipt(queued)
 
 
 async def test_no_content_in_memory(queue: Queue) -> None:
     """What a message says is on disk alone."""
-    item = await add(queue)
+    queued = await add(queue)
     await queue.refuse(await add(queue, 2), REFUSED)
-    assert "Alarm 1." not in repr((item, item.record, queue))
-    assert not any(isinstance(getattr(item, name), bytes) for name in Item.__slots__)
+    assert "Alarm 1." not in repr((queued, queued.entry, queue))
+    assert not any(isinstance(getattr(queued, name), bytes) for name in QueuedMessage.__slots__)

@@ -6,17 +6,17 @@ import threading
 
 import pytest
 
-from custom_components.outlook_smtp.outbox.delivery import Delivery, Event, Verdict
-from custom_components.outlook_smtp.outbox.item import (
-    Item,
+from custom_components.outlook_smtp.delivery.faults import Fault, Kind, Problem
+from custom_components.outlook_smtp.delivery.outcome import Outcome
+from custom_components.outlook_smtp.outbox.events import Delivery, Event
+from custom_components.outlook_smtp.outbox.queue import Queue
+from custom_components.outlook_smtp.outbox.queued import (
     Limits,
     OutboxFullError,
+    QueuedMessage,
     UnknownMessageError,
 )
-from custom_components.outlook_smtp.outbox.queue import Queue
 from custom_components.outlook_smtp.outbox.spool import FAILED, WAITING
-from custom_components.outlook_smtp.smtp.faults import Fault, Kind, Problem
-from custom_components.outlook_smtp.smtp.submission import Outcome, Refusal
 from tests.conftest import until
 from tests.promises import KEEP_FAILED
 
@@ -29,8 +29,10 @@ from .helpers import (
     add,
     broken,
     content_of,
+    expected_receipt,
     files,
     read,
+    receipt_of,
     started_again,
     titles,
 )
@@ -43,67 +45,74 @@ def outcome_of(
     *accepted: str, refused: tuple[str, ...] = (), waiting: tuple[str, ...] = ()
 ) -> Outcome:
     """Return who got a message, who never will, and who has to wait."""
-    refusals = [Refusal(name, REFUSED) for name in refused]
-    refusals += [Refusal(name, BUSY) for name in waiting]
-    return Outcome(accepted, tuple(refusals), SENT if accepted else "", "<abc@server>")
+    return Outcome(
+        accepted=accepted,
+        refused=dict.fromkeys(refused, REFUSED) | dict.fromkeys(waiting, BUSY),
+        reply=SENT if accepted else "",
+        message_id="<abc@server>",
+    )
 
 
 @pytest.fixture
-async def item(queue: Queue) -> Item:
+async def queued(queue: Queue) -> QueuedMessage:
     """Return a message to three people that is being handed to the server."""
-    queue.on_added = lambda _item: None
+    queue.on_added = lambda _queued: None
     return await add(queue, 1, ANNA, BERT, CARL)
 
 
 @pytest.mark.parametrize("accepted", [(), (ANNA,), (ANNA, BERT), (ANNA, BERT, CARL)])
 @pytest.mark.parametrize("last", ["refused", "waiting", "both"])
 async def test_settled(
-    queue: Queue, item: Item, told: list[Delivery], accepted: tuple[str, ...], last: str
+    queue: Queue, queued: QueuedMessage, told: list[Delivery], accepted: tuple[str, ...], last: str
 ) -> None:
     """Each recipient is told of once, waits or failed if so, and after a restart just the same."""
     rest = (ANNA, BERT, CARL)[len(accepted) :]
     split = {"refused": len(rest), "waiting": 0, "both": 1}[last]
     refused, waiting = rest[:split], rest[split:]
     outcome = outcome_of(*accepted, refused=refused, waiting=waiting)
-    await queue.settle(item, outcome)
+    await queue.settle(queued, outcome)
     assert [(delivery.event, delivery.recipients, delivery.reply) for delivery in told] == [
         *([(Event.SENT, accepted, SENT)] if accepted else []),
         *([(Event.REFUSED, refused, REFUSED.reply)] if refused else []),
     ]
     if refused:  # Whoever hears of it can have it sent again.
         assert [told[-1].id] == [entry.failure.spooled.id for entry in queue.failed]
-    assert item.verdict
-    assert item.verdict.done() == bool(accepted or refused)
-    if item.verdict.done():
-        assert item.verdict.result() == Verdict(
+    assert queued.receipt
+    assert queued.receipt.done() == bool(accepted or refused)
+    if queued.receipt.done():
+        assert receipt_of(queued) == expected_receipt(
+            queued,
             accepted=accepted,
-            refused=tuple(Refusal(name, REFUSED) for name in refused),
+            refused=dict.fromkeys(refused, REFUSED),
             waiting=waiting,
             fault=BUSY if waiting else None,
             reply=outcome.reply,
-            message_id="<abc@server>",
+            server_message_id="<abc@server>",
         )
     for state in (queue, await started_again(queue)):
-        assert [entry.recipients for entry in state.items] == ([waiting] if waiting else [])
-        failed = [entry.failure.spooled.record.envelope.recipients for entry in state.failed]
+        assert [entry.recipients for entry in state.waiting] == ([waiting] if waiting else [])
+        failed = [entry.failure.spooled.entry.envelope.recipients for entry in state.failed]
         assert failed == ([refused] if refused else [])
     if waiting:
-        assert read(queue.spool, item.spooled) == content_of(1)
+        assert read(queue.spool, queued.spooled) == content_of(1)
 
 
-async def test_settled_after_it_was_put_off(queue: Queue, item: Item, told: list[Delivery]) -> None:
-    """Who had to wait for the message hears of both, and whoever waits for the verdict of one."""
-    queue.put_off(item, BUSY)
-    await queue.settle(item, outcome_of(ANNA, BERT, CARL))
+async def test_settled_after_it_was_deferred(
+    queue: Queue, queued: QueuedMessage, told: list[Delivery]
+) -> None:
+    """Who had to wait for the message hears of both, and whoever waits for the receipt of one."""
+    queue.defer(queued, BUSY)
+    await queue.settle(queued, outcome_of(ANNA, BERT, CARL))
     assert [delivery.event for delivery in told] == [Event.QUEUED, Event.SENT]
-    assert item.verdict
-    assert item.verdict.result() == Verdict(waiting=(ANNA, BERT, CARL), fault=BUSY)
+    assert receipt_of(queued) == expected_receipt(queued, waiting=(ANNA, BERT, CARL), fault=BUSY)
 
 
-async def test_an_answer_that_comes_late(queue: Queue, item: Item, told: list[Delivery]) -> None:
+async def test_an_answer_that_comes_late(
+    queue: Queue, queued: QueuedMessage, told: list[Delivery]
+) -> None:
     """A message that is no longer there was sent all the same, and that is told."""
-    await queue.cancel(item.spooled.id)
-    await queue.settle(item, outcome_of(ANNA, BERT, CARL))
+    await queue.cancel(queued.spooled.id)
+    await queue.settle(queued, outcome_of(ANNA, BERT, CARL))
     assert [delivery.event for delivery in told] == [Event.SENT]
     assert not files(queue.spool.folder)
 
@@ -112,47 +121,47 @@ async def test_an_answer_that_comes_late(queue: Queue, item: Item, told: list[De
     ("fault", "event"), [(REFUSED, Event.REFUSED), (UNSPEAKABLE, Event.FAILED)]
 )
 async def test_refused_for_all(
-    queue: Queue, item: Item, told: list[Delivery], fault: Fault, event: Event
+    queue: Queue, queued: QueuedMessage, told: list[Delivery], fault: Fault, event: Event
 ) -> None:
     """The server's word is told from what cannot be said to it, at once and in the list."""
-    await queue.refuse(item, fault)
+    await queue.refuse(queued, fault)
     assert [(delivery.event, delivery.fault) for delivery in told] == [(event, fault)]
     (failed,) = (await started_again(queue)).failed
     assert (failed.failure.event, failed.failure.problem) == (event, fault.problem)
-    assert failed.failure.spooled == item.spooled
+    assert failed.failure.spooled == queued.spooled
 
 
 async def test_settled_on_a_broken_disk(
-    queue: Queue, item: Item, told: list[Delivery], caplog: pytest.LogCaptureFixture
+    queue: Queue, queued: QueuedMessage, told: list[Delivery], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Nobody gets the message twice before a restart; after it rather twice than never."""
     with broken(queue.spool.folder / WAITING), broken(queue.spool.folder / FAILED):
-        await queue.settle(item, outcome_of(ANNA, refused=(BERT,), waiting=(CARL,)))
-    assert item.recipients == (CARL,)
+        await queue.settle(queued, outcome_of(ANNA, refused=(BERT,), waiting=(CARL,)))
+    assert queued.recipients == (CARL,)
     assert [delivery.event for delivery in told] == [Event.SENT, Event.REFUSED]
     assert "The outbox on disk is behind" in caplog.text
-    assert read(queue.spool, item.spooled) == content_of(1)
-    (kept,) = (await started_again(queue)).items
+    assert read(queue.spool, queued.spooled) == content_of(1)
+    (kept,) = (await started_again(queue)).waiting
     assert kept.recipients == (ANNA, BERT, CARL)
 
 
 async def test_settled_when_the_file_was_damaged(
-    queue: Queue, item: Item, told: list[Delivery], caplog: pytest.LogCaptureFixture
+    queue: Queue, queued: QueuedMessage, told: list[Delivery], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Those who got the message in time are told so all the same."""
-    path = queue.spool.folder / WAITING / item.spooled.name
+    path = queue.spool.folder / WAITING / queued.spooled.name
     path.write_bytes(path.read_bytes()[:-1])
-    await queue.settle(item, outcome_of(ANNA, refused=(BERT,), waiting=(CARL,)))
+    await queue.settle(queued, outcome_of(ANNA, refused=(BERT,), waiting=(CARL,)))
     assert [delivery.event for delivery in told] == [Event.SENT, Event.REFUSED]
-    assert item.recipients == (CARL,)
+    assert queued.recipients == (CARL,)
     assert "its content was changed or cut off" in caplog.text
 
 
-async def test_refused_on_a_broken_disk(queue: Queue, item: Item) -> None:
+async def test_refused_on_a_broken_disk(queue: Queue, queued: QueuedMessage) -> None:
     """A message that cannot be moved is not tried again before a restart, and not lost."""
     with broken(queue.spool.folder / FAILED):
-        await queue.refuse(item, REFUSED)
-    assert not queue.items
+        await queue.refuse(queued, REFUSED)
+    assert not queue.waiting
     assert not queue.failed
     assert titles(await started_again(queue)) == ["Alarm 1"]
 
@@ -160,19 +169,19 @@ async def test_refused_on_a_broken_disk(queue: Queue, item: Item) -> None:
 @pytest.fixture
 async def failed(queue: Queue) -> list[str]:
     """Return the ids of two failed messages, one that waits beside them."""
-    items = [await add(queue, number) for number in (1, 2, 3)]
-    for item in items[:2]:
-        await queue.refuse(item, REFUSED)
-    return [item.spooled.id for item in items[:2]]
+    waiting = [await add(queue, number) for number in (1, 2, 3)]
+    for queued in waiting[:2]:
+        await queue.refuse(queued, REFUSED)
+    return [queued.spooled.id for queued in waiting[:2]]
 
 
 async def test_one_is_tried_again(queue: Queue, failed: list[str], told: list[Delivery]) -> None:
     """It waits behind all others, for its whole lifetime, and whoever takes it away is told."""
-    added: list[Item] = []
+    added: list[QueuedMessage] = []
     queue.on_added = added.append
     assert await queue.retry(failed[0]) == 1
     assert titles(queue) == ["Alarm 3", "Alarm 1"]
-    assert added == queue.items[1:]
+    assert added == queue.waiting[1:]
     assert added[0].spooled.id == failed[0]
     assert not told
     again = await started_again(queue)
@@ -210,8 +219,8 @@ async def test_tried_again_as_its_week_ends(
     """What somebody sends again at that moment is sent, and those before it are forgotten."""
     go_on = threading.Event()
     discard = queue.spool.discard
-    monkeypatch.setattr(queue.spool, "discard", lambda item: go_on.wait(5) and discard(item))
-    queue.failed[0].born, queue.failed[1].born = 0.0, 0.0
+    monkeypatch.setattr(queue.spool, "discard", lambda queued: go_on.wait(5) and discard(queued))
+    queue.failed[0].since, queue.failed[1].since = 0.0, 0.0
     expiring = asyncio.create_task(queue.expire(inf, KEEP_FAILED))
     await asyncio.sleep(0)
     assert await queue.retry(failed[1]) == 1
@@ -239,20 +248,20 @@ async def test_stopped_while_one_is_tried_again(
 
 async def test_stopped_while_one_is_canceled(queue: Queue) -> None:
     """Who waits for a message is answered, even if the automation that cancels it is stopped."""
-    queue.on_added = lambda _item: None
-    item = await add(queue)
-    assert item.verdict
-    canceling = asyncio.create_task(queue.cancel(item.spooled.id))
-    await until(lambda: not queue.items)
+    queue.on_added = lambda _queued: None
+    queued = await add(queue)
+    canceling = asyncio.create_task(queue.cancel(queued.spooled.id))
+    await until(lambda: not queue.waiting)
     canceling.cancel()
-    assert await asyncio.wait_for(item.verdict, 5) == Verdict()
+    assert queued.receipt
+    assert await asyncio.wait_for(queued.receipt, 5) == expected_receipt(queued)
     assert not files(queue.spool.folder)
 
 
 async def test_unknown_ones_are_not_tried(queue: Queue, failed: list[str]) -> None:
     """What waits has not failed."""
     with pytest.raises(UnknownMessageError):
-        await queue.retry(queue.items[0].spooled.id)
+        await queue.retry(queue.waiting[0].spooled.id)
 
 
 async def test_no_room_to_try_again(queue: Queue, failed: list[str]) -> None:

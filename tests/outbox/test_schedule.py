@@ -1,4 +1,4 @@
-"""The schedule: pace, back-off and holds."""
+"""The schedule: rate limit, back-off and holds."""
 
 import json
 from math import inf
@@ -9,16 +9,16 @@ from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 import pytest
 
+from custom_components.outlook_smtp.delivery.faults import Fault, Kind, Problem
 from custom_components.outlook_smtp.outbox import schedule as schedule_module
 from custom_components.outlook_smtp.outbox.schedule import (
     Hold,
-    Pace,
+    RateLimiter,
     Schedule,
     delay_after,
     read_hold,
     write_hold,
 )
-from custom_components.outlook_smtp.smtp.faults import Fault, Kind, Problem
 from tests.promises import (
     BURST,
     FIRST_DELAY,
@@ -64,8 +64,8 @@ FAULTS = (
 
 @pytest.fixture
 def schedule() -> Schedule:
-    """Return a schedule without a limit to its pace."""
-    return Schedule(Pace(per_minute=0))
+    """Return a schedule without a rate limit."""
+    return Schedule(RateLimiter(per_minute=0))
 
 
 def test_delays_double_from_a_quarter_of_a_minute_to_half_an_hour() -> None:
@@ -88,28 +88,28 @@ def test_jitter_shortens_or_lengthens_a_delay_by_a_fifth(
 
     monkeypatch.setattr(schedule_module, "uniform", uniform)
     for failures in range(1, 10):
-        schedule.fail(BUSY, NOW, by_mail=False)
+        schedule.fail(BUSY, NOW, submitting=False)
         assert schedule.due == NOW + delay_after(failures) * end
     assert set(ends) == {(0.8, 1.2)}
     assert schedule.due <= NOW + LONGEST_DELAY
 
 
-@pytest.mark.parametrize("by_mail", [False, True])
-def test_new_mail_and_whatever_is_let_in_reset_the_back_off(
-    schedule: Schedule, *, by_mail: bool
+@pytest.mark.parametrize("submitting", [False, True])
+def test_new_mail_and_whatever_is_authenticated_reset_the_back_off(
+    schedule: Schedule, *, submitting: bool
 ) -> None:
     """The next failure begins with the shortest delay again."""
     for reset in (
-        schedule.hurry,
+        schedule.reset_backoff,
         schedule.flush,
-        lambda: schedule.succeed(NOW, by_mail=by_mail),
-        lambda: schedule.fail(REFUSED, NOW, by_mail=by_mail),
+        lambda: schedule.succeed(NOW, submitting=submitting),
+        lambda: schedule.fail(REFUSED, NOW, submitting=submitting),
     ):
         for _ in range(5):
-            schedule.fail(BUSY, NOW, by_mail=True)
+            schedule.fail(BUSY, NOW, submitting=True)
         reset()
         assert schedule.due == -inf
-        schedule.fail(BUSY, NOW, by_mail=True)
+        schedule.fail(BUSY, NOW, submitting=True)
         assert schedule.due <= NOW + FIRST_DELAY * (1 + JITTER)
 
 
@@ -134,15 +134,15 @@ def test_a_quiet_minute_allows_no_more_than_a_burst() -> None:
     assert schedule.due > NOW + 3600
 
 
-def test_no_pace_means_no_limit(schedule: Schedule) -> None:
-    """A pace of nothing a minute stands in nobody's way."""
+def test_no_rate_limiter_means_no_limit(schedule: Schedule) -> None:
+    """A rate limit of nothing a minute stands in nobody's way."""
     for _ in range(1000):
         assert schedule.due <= NOW
         schedule.start(NOW)
 
 
 @pytest.mark.parametrize(
-    ("fault", "by_mail", "hold"),
+    ("fault", "submitting", "hold"),
     [
         (WRONG_PASSWORD, False, Hold(WRONG_PASSWORD)),
         (WRONG_PASSWORD, True, Hold(WRONG_PASSWORD)),
@@ -151,19 +151,19 @@ def test_no_pace_means_no_limit(schedule: Schedule) -> None:
         (SETUP, False, Hold(SETUP)),
         (SETUP, True, Hold(SETUP)),
         (SUSPENDED, False, Hold(SUSPENDED)),
-        (SUSPENDED, True, Hold(SUSPENDED, NOW + PROBE_AFTER, by_mail=True)),
-        (SENDING_QUOTA, True, Hold(SENDING_QUOTA, NOW + 4 * 3600, by_mail=True)),
-        (DAILY_LIMIT, True, Hold(DAILY_LIMIT, NOW + 24 * 3600, by_mail=True)),
-        (OTHER_QUOTA, True, Hold(OTHER_QUOTA, NOW + LONGEST_HOLD, by_mail=True)),
+        (SUSPENDED, True, Hold(SUSPENDED, NOW + PROBE_AFTER, submitting=True)),
+        (SENDING_QUOTA, True, Hold(SENDING_QUOTA, NOW + 4 * 3600, submitting=True)),
+        (DAILY_LIMIT, True, Hold(DAILY_LIMIT, NOW + 24 * 3600, submitting=True)),
+        (OTHER_QUOTA, True, Hold(OTHER_QUOTA, NOW + LONGEST_HOLD, submitting=True)),
         (BUSY, True, None),
         (REFUSED, True, None),
     ],
 )
 def test_each_kind_of_fault_holds_as_long_as_it_lasts(
-    schedule: Schedule, fault: Fault, *, by_mail: bool, hold: Hold | None
+    schedule: Schedule, fault: Fault, *, submitting: bool, hold: Hold | None
 ) -> None:
     """What ends by itself is tried again then; anything else has no end of its own."""
-    schedule.fail(fault, NOW, by_mail=by_mail)
+    schedule.fail(fault, NOW, submitting=submitting)
     assert schedule.hold == hold
     if hold:
         assert schedule.due == hold.until
@@ -172,67 +172,69 @@ def test_each_kind_of_fault_holds_as_long_as_it_lasts(
 def test_a_check_ends_what_the_sign_in_held_and_nothing_that_a_mail_met(
     schedule: Schedule,
 ) -> None:
-    """A check proves that the account is let in, and not that it may send."""
-    schedule.fail(DAILY_LIMIT, NOW, by_mail=True)
-    schedule.fail(WRONG_PASSWORD, NOW, by_mail=False)
+    """A check proves that the account is authenticated, and not that it may send."""
+    schedule.fail(DAILY_LIMIT, NOW, submitting=True)
+    schedule.fail(WRONG_PASSWORD, NOW, submitting=False)
     assert schedule.due == inf
-    schedule.succeed(NOW + 60, by_mail=False)
+    schedule.succeed(NOW + 60, submitting=False)
     assert schedule.due == NOW + LONGEST_HOLD
-    schedule.succeed(NOW + LONGEST_HOLD, by_mail=False)
+    schedule.succeed(NOW + LONGEST_HOLD, submitting=False)
     assert schedule.hold is None
 
 
 def test_an_accepted_message_ends_every_hold(schedule: Schedule) -> None:
     """Somebody has asked for a try before the end, and it went well."""
-    schedule.fail(WRONG_PASSWORD, NOW, by_mail=False)
-    schedule.fail(SENDING_QUOTA, NOW, by_mail=True)
-    schedule.succeed(NOW, by_mail=True)
+    schedule.fail(WRONG_PASSWORD, NOW, submitting=False)
+    schedule.fail(SENDING_QUOTA, NOW, submitting=True)
+    schedule.succeed(NOW, submitting=True)
     assert schedule.due == -inf
 
 
 def test_an_endless_try_again_at_the_sign_in_becomes_a_matter_of_credentials(
     schedule: Schedule,
 ) -> None:
-    """The tenth in a row, and each one after it; those that new mail has hurried count once."""
+    """The tenth in a row, and each one after it; those that new mail brought forward count once."""
     for number in range(MAX_AUTH_FAILURES - 1):
-        for hurry in (0, 1, 10):
-            now = NOW + number * FIRST_DELAY + hurry
-            assert schedule.judge(AUTH_FAILURE, now) is AUTH_FAILURE
+        for delay in (0, 1, 10):
+            now = NOW + number * FIRST_DELAY + delay
+            assert schedule.escalate(AUTH_FAILURE, now) is AUTH_FAILURE
     for number in range(MAX_AUTH_FAILURES, MAX_AUTH_FAILURES + 2):
-        fault = schedule.judge(AUTH_FAILURE, NOW + number * FIRST_DELAY)
+        fault = schedule.escalate(AUTH_FAILURE, NOW + number * FIRST_DELAY)
         assert fault.kind is Kind.CREDENTIALS
         assert fault.problem is Problem.TEMPORARY_AUTH_FAILURE
 
 
 @pytest.mark.parametrize("fault", [None, BUSY, REFUSED, SUSPENDED, SENDING_QUOTA])
-def test_being_let_in_forgets_what_the_sign_in_met(schedule: Schedule, fault: Fault | None) -> None:
+def test_being_authenticated_forgets_what_the_sign_in_met(
+    schedule: Schedule, fault: Fault | None
+) -> None:
     """Whatever becomes of the message that was handed in, the sign-in works."""
     for number in range(MAX_AUTH_FAILURES - 1):
-        schedule.judge(AUTH_FAILURE, NOW + number * FIRST_DELAY)
+        schedule.escalate(AUTH_FAILURE, NOW + number * FIRST_DELAY)
     later = NOW + MAX_AUTH_FAILURES * FIRST_DELAY
-    assert schedule.judge(BUSY, later) is BUSY
+    assert schedule.escalate(BUSY, later) is BUSY
     if fault:
-        schedule.fail(fault, NOW, by_mail=True)
+        schedule.fail(fault, NOW, submitting=True)
     else:
-        schedule.succeed(NOW, by_mail=False)
-    assert schedule.judge(AUTH_FAILURE, later) is AUTH_FAILURE
+        schedule.succeed(NOW, submitting=False)
+    assert schedule.escalate(AUTH_FAILURE, later) is AUTH_FAILURE
 
 
 def test_a_locked_account_is_left_alone_for_hours_twice_as_long_each_time(
     schedule: Schedule,
 ) -> None:
-    """Who asks for a try before does not lengthen it; being let in starts it anew."""
+    """Who asks for a try before does not lengthen it; a successful sign-in starts it anew."""
     now, waits = NOW, []
     for _ in range(5):
-        schedule.fail(LOCKED, now, by_mail=False)
+        schedule.fail(LOCKED, now, submitting=False)
         waits.append((schedule.check_at - now) / 3600)
         early = now + 60
-        schedule.fail(LOCKED, early, by_mail=False)
+        schedule.fail(LOCKED, early, submitting=False)
         assert schedule.check_at - early == waits[-1] * 3600
         now = schedule.check_at
     assert waits == LOCK_HOURS
-    schedule.succeed(now, by_mail=False)
-    schedule.fail(LOCKED, now, by_mail=False)
+    schedule.succeed(now, submitting=False)
+    schedule.fail(LOCKED, now, submitting=False)
     assert schedule.check_at == now + LOCK_HOURS[0] * 3600
 
 
@@ -242,12 +244,12 @@ def test_who_asks_for_a_try_of_what_was_refused_gets_one(
     schedule: Schedule, fault: Fault, met: Fault
 ) -> None:
     """What was met on the way to the server proves nothing: it stays refused."""
-    schedule.fail(fault, NOW, by_mail=False)
+    schedule.fail(fault, NOW, submitting=False)
     check_at = schedule.check_at
     assert check_at > NOW
     schedule.flush()
     assert schedule.due <= NOW
-    schedule.fail(met, NOW, by_mail=False)
+    schedule.fail(met, NOW, submitting=False)
     assert (schedule.due, schedule.check_at) == (inf, check_at)
     assert schedule.refusal == fault
 
@@ -260,9 +262,9 @@ def test_what_was_refused_is_kept_for_after_a_restart(
     """It is forgotten only when something else signs in; what ends by itself is kept beside it."""
     now = time.monotonic()
     if quota:
-        schedule.fail(quota, now, by_mail=True)
+        schedule.fail(quota, now, submitting=True)
     if fault:
-        schedule.fail(fault, now, by_mail=False)
+        schedule.fail(fault, now, submitting=False)
     again, anew = Schedule(), Schedule()
     written = json.loads(json.dumps(schedule.write()))
     again.read(written)
@@ -273,14 +275,14 @@ def test_what_was_refused_is_kept_for_after_a_restart(
     assert (anew.mail_hold and anew.mail_hold.fault) == quota
     assert anew.sign_in_hold is None
     if fault is LOCKED:
-        again.fail(LOCKED, again.check_at, by_mail=False)
+        again.fail(LOCKED, again.check_at, submitting=False)
         assert again.check_at == pytest.approx(now + sum(LOCK_HOURS[:2]) * 3600, abs=1)
 
 
 @pytest.mark.parametrize("kept", [{"locks": "many"}, {"until": "never"}, None, [], "refused"])
 def test_what_is_no_refusal_keeps_nobody_from_a_try(schedule: Schedule, kept: Any) -> None:
     """A file that somebody changed is as good as none, or as one that was written now."""
-    schedule.fail(LOCKED, time.monotonic(), by_mail=False)
+    schedule.fail(LOCKED, time.monotonic(), submitting=False)
     written = schedule.write()
     again = Schedule()
     again.read({"sign_in": written["sign_in"] | kept if isinstance(kept, dict) else kept})
@@ -304,15 +306,15 @@ def test_a_hold_is_kept_for_no_longer_than_it_may_last_whatever_the_clock_does(
     clock = {"time": 1.8e9, "monotonic": NOW}
     monkeypatch.setattr(time, "time", lambda: clock["time"])
     monkeypatch.setattr(time, "monotonic", lambda: clock["monotonic"])
-    written = write_hold(Hold(fault, NOW + length, by_mail=True))
+    written = write_hold(Hold(fault, NOW + length, submitting=True))
     clock |= {"time": 1.8e9 + jump, "monotonic": 5.0}
     expected = 5.0 + min(length - jump, length)
-    assert read_hold(written) == Hold(fault, expected, by_mail=True)
+    assert read_hold(written) == Hold(fault, expected, submitting=True)
 
 
 def test_a_hold_that_has_ended_meanwhile_is_in_nobodys_way(schedule: Schedule) -> None:
     """A clock that was set forward ends it; the next try shows whether that is right."""
-    schedule.mail_hold = read_hold(write_hold(Hold(DAILY_LIMIT, -inf, by_mail=True)))
+    schedule.mail_hold = read_hold(write_hold(Hold(DAILY_LIMIT, -inf, submitting=True)))
     assert schedule.mail_hold
     assert schedule.due == -inf
     assert write_hold(None) == {}
@@ -361,42 +363,44 @@ class AnySequence(RuleBasedStateMachine):
         self.now += seconds
 
     @precondition(lambda self: self.schedule.due < inf)
-    @rule(fault=st.sampled_from(FAULTS) | st.none(), by_mail=st.booleans())
-    def try_a_message(self, fault: Fault | None, *, by_mail: bool) -> None:
+    @rule(fault=st.sampled_from(FAULTS) | st.none(), submitting=st.booleans())
+    def try_a_message(self, fault: Fault | None, *, submitting: bool) -> None:
         """Try a message as soon as it is due."""
         self.now = max(self.now, self.schedule.due)
         self.schedule.start(self.now)
         self.starts.append(self.now)
         if fault is None:
-            self.schedule.succeed(self.now, by_mail=True)
+            self.schedule.succeed(self.now, submitting=True)
         else:
-            self.schedule.fail(self.schedule.judge(fault, self.now), self.now, by_mail=by_mail)
+            self.schedule.fail(
+                self.schedule.escalate(fault, self.now), self.now, submitting=submitting
+            )
 
     @rule(fault=st.sampled_from((AUTH_FAILURE, WRONG_PASSWORD, LOCKED, SUSPENDED, SETUP)))
     def check_fails(self, fault: Fault) -> None:
         """Meet a fault at the sign-in of a check."""
         held = self.schedule.mail_hold
-        self.schedule.fail(self.schedule.judge(fault, self.now), self.now, by_mail=False)
+        self.schedule.fail(self.schedule.escalate(fault, self.now), self.now, submitting=False)
         assert self.schedule.mail_hold is held
 
     @rule()
     def check_succeeds(self) -> None:
-        """Be let in: a hold that a mail has met is not over before its time."""
+        """Sign in: a hold that a mail has met is not over before its time."""
         held = self.schedule.mail_hold
-        self.schedule.succeed(self.now, by_mail=False)
+        self.schedule.succeed(self.now, submitting=False)
         assert self.schedule.sign_in_hold is None
         if held and self.now < held.until:
             assert self.schedule.due >= held.until
 
     @rule()
     def mail_is_added(self) -> None:
-        """Hurry: nothing but a hold and the pace is left in the way."""
-        self.schedule.hurry()
+        """Reset the back-off: only a hold and the rate limit are left in the way."""
+        self.schedule.reset_backoff()
         assert self.schedule.hold or self.schedule.due <= self.now + INTERVAL + ROUNDING
 
     @rule()
     def somebody_asks_for_a_try(self) -> None:
-        """Flush: nothing but the pace is left in the way."""
+        """Flush: only the rate limit is left in the way."""
         self.schedule.flush()
         assert self.schedule.hold is None
         assert self.schedule.due <= self.now + INTERVAL + ROUNDING

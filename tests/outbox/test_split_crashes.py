@@ -1,4 +1,4 @@
-"""Whatever cuts off the settling of a message: nobody is forgotten, and nobody kept aside twice."""
+"""Whatever cuts off the settling of a message: no recipient is lost or failed twice."""
 
 from collections.abc import Sequence
 import errno
@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from custom_components.outlook_smtp.outbox.item import Item, Limits
+from custom_components.outlook_smtp.delivery.outcome import Outcome
 from custom_components.outlook_smtp.outbox.queue import Queue
+from custom_components.outlook_smtp.outbox.queued import Limits, QueuedMessage
 from custom_components.outlook_smtp.outbox.spool import Spool
 from custom_components.outlook_smtp.outbox.spooled import Spooled
-from custom_components.outlook_smtp.smtp.submission import Outcome, Refusal
 
 from .helpers import (
     ANNA,
@@ -56,56 +56,55 @@ async def start(folder: Path) -> Queue:
 
 
 async def settle(
-    queue: Queue, item: Item, accepted: tuple[str, ...], gone: tuple[str, ...]
+    queue: Queue, queued: QueuedMessage, accepted: tuple[str, ...], gone: tuple[str, ...]
 ) -> None:
     """Settle a message as the server does, for those whom it still waits for."""
-    here = item.recipients
-    refused = [Refusal(name, REFUSED) for name in gone if name in here]
-    refused += [Refusal(name, BUSY) for name in here if name not in accepted + gone]
+    here = queued.recipients
+    refused = {name: REFUSED if name in gone else BUSY for name in here if name not in accepted}
     taken = tuple(name for name in accepted if name in here)
-    await queue.settle(item, Outcome(taken, tuple(refused)))
+    await queue.settle(queued, Outcome(accepted=taken, refused=refused))
 
 
 async def fates(folder: Path) -> tuple[list[str], list[str]]:
-    """Return who waits and who is kept aside after a start, whole to the last byte."""
+    """Return who waits and who is kept as failed after a start, whole to the last byte."""
     queue = await start(folder)
-    assert not queue.set_aside
+    assert not queue.quarantined
     waiting: list[str] = []
-    aside: list[str] = []
-    for item in queue.items:
-        assert read(queue.spool, item.spooled) == content_of(1)
-        waiting += item.recipients
+    failed: list[str] = []
+    for queued in queue.waiting:
+        assert read(queue.spool, queued.spooled) == content_of(1)
+        waiting += queued.recipients
     for entry in queue.failed:
         assert failed_content(queue.spool, entry.failure) == content_of(1)
-        aside += entry.failure.spooled.record.envelope.recipients
-    return waiting, sorted(aside)
+        failed += entry.failure.spooled.entry.envelope.recipients
+    return waiting, sorted(failed)
 
 
 @pytest.mark.parametrize(("accepted", "gone"), SPLITS.values(), ids=SPLITS)
 async def test_a_message_cut_off_while_it_is_settled(
     disk: Disk, tmp_path: Path, accepted: tuple[str, ...], gone: tuple[str, ...]
 ) -> None:
-    """Who was refused is kept aside once; after the next try it is as if nothing had happened."""
+    """A refused recipient is kept as failed once, and the next try changes nothing."""
     rest = [name for name in EVERYBODY if name not in accepted + gone]
     for step in count(1):
         folder = tmp_path / str(step)
         queue = await start(folder)
-        item = await add(queue, 1, *EVERYBODY)
+        queued = await add(queue, 1, *EVERYBODY)
         disk.spoil(step, PowerCutError())
         try:
-            await settle(queue, item, accepted, gone)
+            await settle(queue, queued, accepted, gone)
         except PowerCutError:
             cut_off = True
         else:
             cut_off = False
         disk.spoil(0, PowerCutError())
-        waiting, aside = await fates(folder)
-        assert not set(waiting).intersection(aside)
-        assert {*waiting, *aside} >= {*gone, *rest}
-        assert aside in ([[], sorted(gone)] if cut_off else [sorted(gone)])
+        waiting, failed = await fates(folder)
+        assert not set(waiting).intersection(failed)
+        assert {*waiting, *failed} >= {*gone, *rest}
+        assert failed in ([[], sorted(gone)] if cut_off else [sorted(gone)])
         again = await start(folder)
-        for item in tuple(again.items):
-            await settle(again, item, accepted, gone)
+        for queued in tuple(again.waiting):
+            await settle(again, queued, accepted, gone)
         assert await fates(folder) == (rest, sorted(gone))
         if not cut_off:
             break
@@ -144,17 +143,17 @@ def test_a_start_on_a_broken_disk(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Nobody is kept aside twice, even if the file goes on naming them among those who wait."""
+    """Nobody is kept as failed twice, even if the file goes on naming them among those who wait."""
     kept = fail(spool, write(spool, 1, ANNA, BERT), *refused)
 
     def broken(*_: object) -> None:
         """Fail as a broken disk does."""
         raise OSError(errno.EIO, "I/O error")
 
-    for work in ("narrow", "delete"):
+    for work in ("restrict", "delete"):
         monkeypatch.setattr(Spool, work, broken)
     contents = reopened(spool.folder)
-    waiting = [one.record.envelope.recipients for one in contents.waiting]
+    waiting = [one.entry.envelope.recipients for one in contents.waiting]
     assert waiting == ([rest] if rest else [])
     assert contents.failed == [kept]
     assert "still names recipients of another: I/O error" in caplog.text
@@ -164,24 +163,24 @@ def test_tried_again_before_the_disk_has_caught_up(spool: Spool) -> None:
     """A refused recipient who waits again gets the message once, though two files name him."""
     spooled = write(spool, 1, ANNA, BERT)
     retried = spool.requeue(fail(spool, spooled, ANNA), 0.0)
-    waiting = [(one.id, one.record.envelope.recipients) for one in reopened(spool.folder).waiting]
+    waiting = [(one.id, one.entry.envelope.recipients) for one in reopened(spool.folder).waiting]
     assert waiting == [(spooled.id, (BERT,)), (retried.id, (ANNA,))]
 
 
-async def test_canceled_while_the_message_is_narrowed(
+async def test_canceled_while_the_message_is_restricted(
     queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was kept aside is offered once no crash can bring it back to those who wait."""
-    item = await add(queue, 1, ANNA, BERT)
+    """What was kept as failed is offered once no crash can bring it back to those who wait."""
+    queued = await add(queue, 1, ANNA, BERT)
     offered: list[int] = []
-    narrow = queue.spool.narrow
+    restrict = queue.spool.restrict
 
-    def narrowed(spooled: Spooled, recipients: Sequence[str]) -> Spooled:
+    def restricted(spooled: Spooled, recipients: Sequence[str]) -> Spooled:
         """Note how many failed messages anybody could cancel."""
         offered.append(len(queue.failed))
-        return narrow(spooled, recipients)
+        return restrict(spooled, recipients)
 
-    monkeypatch.setattr(queue.spool, "narrow", narrowed)
-    await settle(queue, item, (), (ANNA,))
+    monkeypatch.setattr(queue.spool, "restrict", restricted)
+    await settle(queue, queued, (), (ANNA,))
     assert offered == [0]
     assert len(queue.failed) == 1

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from custom_components.outlook_smtp.outbox.record import DamagedError
+from custom_components.outlook_smtp.outbox.entry import DamagedError
 from custom_components.outlook_smtp.outbox.spool import FAILED, HOLD_FILE, WAITING, Spool
 
 from .helpers import (
@@ -17,12 +17,12 @@ from .helpers import (
     CREATED,
     NOW,
     content_of,
+    entry_of,
     fail,
     failed_content,
     files,
     no_file_larger_than,
     read,
-    record_of,
     reopened,
     write,
 )
@@ -48,8 +48,8 @@ def test_a_message_is_kept(spool: Spool) -> None:
     (found,) = reopened(spool.folder).waiting
     assert found == spooled
     assert found.queued_at == NOW
-    assert found.record.created == CREATED
-    assert found.record.envelope.recipients == (ANNA, BERT)
+    assert found.entry.created == CREATED
+    assert found.entry.envelope.recipients == (ANNA, BERT)
     assert read(Spool(spool.folder), found) == content_of(1)
 
 
@@ -89,7 +89,7 @@ def test_the_order_has_no_end(spool: Spool) -> None:
     path.rename(path.with_name(first.name.replace("0000000001", "9999999999")))
     spool.open()
     write(spool, 2)
-    assert [item.sequence for item in reopened(spool.folder).waiting] == [9999999999, 10**10]
+    assert [queued.sequence for queued in reopened(spool.folder).waiting] == [9999999999, 10**10]
 
 
 def test_leftovers_are_swept(spool: Spool) -> None:
@@ -98,7 +98,7 @@ def test_leftovers_are_swept(spool: Spool) -> None:
     for folder, name in ((WAITING, spooled.name), (FAILED, f"{spooled.name}.json")):
         (spool.folder / folder / f".{name}.part").touch()
     (spool.folder / FAILED / f"{spooled.name}.json").touch()
-    assert not reopened(spool.folder).set_aside
+    assert not reopened(spool.folder).quarantined
     assert files(spool.folder) == [f"waiting/{spooled.name}"]
 
 
@@ -110,17 +110,17 @@ def test_deleted_for_good(spool: Spool) -> None:
     assert not files(spool.folder)
 
 
-def test_narrowed(spool: Spool) -> None:
+def test_restricted(spool: Spool) -> None:
     """For those who have it a message no longer waits; its place in the order is the same."""
     first, second = write(spool, 1, ANNA, BERT), write(spool, 2)
-    narrowed = spool.narrow(first, (BERT,))
-    assert narrowed.name == first.name
-    assert narrowed.record.envelope.recipients == (BERT,)
-    assert reopened(spool.folder).waiting == [narrowed, second]
-    assert read(spool, narrowed) == content_of(1)
+    restricted = spool.restrict(first, (BERT,))
+    assert restricted.name == first.name
+    assert restricted.entry.envelope.recipients == (BERT,)
+    assert reopened(spool.folder).waiting == [restricted, second]
+    assert read(spool, restricted) == content_of(1)
 
 
-def test_kept_aside_for_all(spool: Spool) -> None:
+def test_kept_as_failed_for_all(spool: Spool) -> None:
     """A message that failed no longer waits, and says why."""
     kept = fail(spool, write(spool, 1, ANNA, BERT))
     contents = reopened(spool.folder)
@@ -130,15 +130,15 @@ def test_kept_aside_for_all(spool: Spool) -> None:
     assert kept.reply == "550 5.1.1 User unknown"
 
 
-def test_kept_aside_for_some(spool: Spool) -> None:
+def test_kept_as_failed_for_some(spool: Spool) -> None:
     """It is another message with an id of its own; the first waits for the others."""
     spooled = write(spool, 1, ANNA, BERT, CARL)
     kept = fail(spool, spooled, ANNA, CARL)
     contents = reopened(spool.folder)
-    assert contents.waiting == [spool.narrow(spooled, (BERT,))]
+    assert contents.waiting == [spool.restrict(spooled, (BERT,))]
     assert contents.failed == [kept]
     assert kept.spooled.id != spooled.id
-    assert kept.spooled.record.envelope.recipients == (ANNA, CARL)
+    assert kept.spooled.entry.envelope.recipients == (ANNA, CARL)
     assert failed_content(spool, kept) == content_of(1)
 
 
@@ -175,7 +175,7 @@ def test_damaged_while_it_waits(spool: Spool) -> None:
     path.write_bytes(path.read_bytes().replace(b"Alarm 1.", b"Alarm 2."))
     with pytest.raises(DamagedError):
         read(spool, spooled)
-    spool.set_aside(spooled)
+    spool.quarantine(spooled)
     assert files(spool.folder) == [f"set_aside/{spooled.name}"]
 
 
@@ -217,18 +217,18 @@ def test_no_room_for_a_file(spool: Spool) -> None:
     """A message that does not fit is refused as a whole, and there is room for smaller ones."""
     with no_file_larger_than(50_000):
         with pytest.raises(OSError, match="File too large"):
-            spool.write(record_of(LARGE), [LARGE], NOW)
+            spool.write(entry_of(LARGE), [LARGE], NOW)
         assert not files(spool.folder)
         spooled = write(spool)
     assert reopened(spool.folder).waiting == [spooled]
 
 
-def test_no_room_to_narrow_or_to_copy(spool: Spool) -> None:
+def test_no_room_to_restrict_or_to_copy(spool: Spool) -> None:
     """Without room for another file, the message that is there stays as it is."""
-    spooled = spool.write(record_of(LARGE, ANNA, BERT), [LARGE], NOW)
+    spooled = spool.write(entry_of(LARGE, ANNA, BERT), [LARGE], NOW)
     with no_file_larger_than(50_000):
         with pytest.raises(OSError, match="File too large"):
-            spool.narrow(spooled, (BERT,))
+            spool.restrict(spooled, (BERT,))
         with pytest.raises(OSError, match="File too large"):
             fail(spool, spooled, ANNA)
     contents = reopened(spool.folder)
@@ -239,7 +239,7 @@ def test_no_room_to_narrow_or_to_copy(spool: Spool) -> None:
 
 
 def test_no_room_for_a_reason(spool: Spool, caplog: pytest.LogCaptureFixture) -> None:
-    """A message is kept aside even where the reason cannot be."""
+    """A message is kept as failed even where the reason cannot be."""
     spooled = write(spool)
     with no_file_larger_than(10):
         fail(spool, spooled)
@@ -254,10 +254,10 @@ def test_a_full_disk(small_disk: Path) -> None:
     spool.open()
     content = b"x" * 20_000
     with pytest.raises(OSError, match="No space left"):
-        [spool.write(record_of(content), [content], NOW) for _ in range(10)]
+        [spool.write(entry_of(content), [content], NOW) for _ in range(10)]
     kept = reopened(spool.folder).waiting
     assert 1 <= len(kept) < 4
     assert [read(spool, spooled) for spooled in kept] == [content] * len(kept)
     spool.delete(kept[0])
-    again = spool.write(record_of(content), [content], NOW)
+    again = spool.write(entry_of(content), [content], NOW)
     assert reopened(spool.folder).waiting == [*kept[1:], again]

@@ -19,7 +19,7 @@ type Work = Callable[[Spool, Spooled, Failure], object]
 
 WORKS: dict[str, Work] = {
     "write": lambda spool, _spooled, _failure: write(spool, 5),
-    "narrow": lambda spool, spooled, _failure: spool.narrow(spooled, (BERT,)),
+    "restrict": lambda spool, spooled, _failure: spool.restrict(spooled, (BERT,)),
     "fail": lambda spool, spooled, _failure: fail(spool, spooled),
     "fail for some": lambda spool, spooled, _failure: fail(spool, spooled, ANNA),
     "split": lambda spool, spooled, _failure: split(spool, spooled),
@@ -31,9 +31,9 @@ WORKS: dict[str, Work] = {
 
 
 def split(spool: Spool, spooled: Spooled) -> None:
-    """Keep a message aside for one recipient, and let it wait for the other."""
+    """Keep a message as failed for one recipient, and let it wait for the other."""
     fail(spool, spooled, ANNA)
-    spool.narrow(spooled, (BERT,))
+    spool.restrict(spooled, (BERT,))
 
 
 class PowerCutError(BaseException):
@@ -128,16 +128,16 @@ def state(folder: Path) -> list[tuple[str, ...]]:
     """Return what a new start finds, after a look at every byte of it."""
     spool = Spool(folder)
     contents = spool.open()
-    assert not contents.set_aside
+    assert not contents.quarantined
     assert not [name for name in files(folder / "waiting") if name.endswith(".part")]
     found = []
     for spooled in contents.waiting:
-        assert read(spool, spooled) == content_of(int(spooled.record.title[-1]))
-        found.append(("waiting", spooled.record.title, *spooled.record.envelope.recipients))
+        assert read(spool, spooled) == content_of(int(spooled.entry.title[-1]))
+        found.append(("waiting", spooled.entry.title, *spooled.entry.envelope.recipients))
     for failure in contents.failed:
-        record = failure.spooled.record
-        assert failed_content(spool, failure) == content_of(int(record.title[-1]))
-        found.append(("failed", record.title, *record.envelope.recipients))
+        entry = failure.spooled.entry
+        assert failed_content(spool, failure) == content_of(int(entry.title[-1]))
+        found.append(("failed", entry.title, *entry.envelope.recipients))
     return [*found, ("hold", *spool.load_hold())]
 
 
@@ -176,7 +176,7 @@ def test_any_step_may_be_the_last(
     assert step > 2
 
 
-@pytest.mark.parametrize("work", ["write", "narrow"])
+@pytest.mark.parametrize("work", ["write", "restrict"])
 def test_on_disk_before_it_counts(disk: Disk, spool_folder: Path, work: str) -> None:
     """A file gets its name when all of it is on the disk, and the name is brought there too."""
     assert run(work, *filled(spool_folder))

@@ -15,13 +15,13 @@ from homeassistant.setup import async_setup_component
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.outlook_smtp import attachment_files, attachments
+from custom_components.outlook_smtp.actions import attachment_files, attachments
 from custom_components.outlook_smtp.const import DOMAIN
 
+from ..actions.test_attachments import attached, files
+from ..fake_microsoft import FakeServer
 from ..helpers import ask
 from ..promises import MAX_ATTACHMENTS
-from ..standin import StandIn
-from ..test_attachments import attached, files
 
 __all__ = ["files"]
 
@@ -59,7 +59,7 @@ def sparse(path: Path, size: int) -> dict[str, Any]:
 
 @pytest.mark.usefixtures("account")
 async def test_files_that_do_not_fit_together_are_refused_before_one_is_read(
-    hass: HomeAssistant, standin: StandIn, files: Path, monkeypatch: pytest.MonkeyPatch
+    hass: HomeAssistant, fake_server: FakeServer, files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Thirty files of 150 MB take no memory: the second one has no room any more."""
     items = [sparse(files / "allowed" / f"{number}.bin", 150_000_000) for number in range(30)]
@@ -70,13 +70,13 @@ async def test_files_that_do_not_fit_together_are_refused_before_one_is_read(
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert (key, placeholders["value"]) == ("attachment_too_large", "1.bin")
-    assert (read, standin.received) == ([], [])
+    assert (read, fake_server.received) == ([], [])
     assert peak < 5_000_000
 
 
 @pytest.mark.usefixtures("account")
 async def test_more_than_100_attachments_are_refused(
-    hass: HomeAssistant, standin: StandIn, files: Path
+    hass: HomeAssistant, fake_server: FakeServer, files: Path
 ) -> None:
     """None of them is looked at; 100 are sent."""
     assert attachments.MAX_ATTACHMENTS == MAX_ATTACHMENTS
@@ -84,7 +84,7 @@ async def test_more_than_100_attachments_are_refused(
     key, placeholders = await refused(hass, *[item] * 101)
     assert (key, placeholders["field"]) == ("too_many_attachments", "attachments")
     await send(hass, *[item] * 100)
-    assert len(attached(standin)) == 100
+    assert len(attached(fake_server)) == 100
 
 
 def bind(path: Path) -> None:
@@ -107,7 +107,7 @@ def link_to_device(path: Path) -> None:
 async def test_only_regular_files_are_opened(
     hass: HomeAssistant,
     media: Path,
-    standin: StandIn,
+    fake_server: FakeServer,
     make: Callable[[Path], None],
     words: str,
     *,
@@ -126,7 +126,7 @@ async def test_only_regular_files_are_opened(
     assert key == "file_not_readable"
     assert words in placeholders["reason"]
     assert placeholders["value"] in item.values()
-    assert standin.received == []
+    assert fake_server.received == []
 
 
 @pytest.mark.usefixtures("socket_enabled")
@@ -146,7 +146,7 @@ def test_pipe_that_takes_the_place_of_a_file_hangs_nobody(tmp_path: Path) -> Non
 @pytest.mark.usefixtures("account")
 async def test_file_that_changes_meanwhile_is_refused(
     hass: HomeAssistant,
-    standin: StandIn,
+    fake_server: FakeServer,
     files: Path,
     size: int,
     *,
@@ -167,23 +167,23 @@ async def test_file_that_changes_meanwhile_is_refused(
     key, placeholders = await refused(hass, {"path": str(path)})
     assert (key, placeholders["value"]) == ("file_not_readable", str(path))
     assert "changed while" in placeholders["reason"]
-    assert standin.received == []
+    assert fake_server.received == []
 
 
 @pytest.mark.parametrize("link", ["file", "folder"])
 async def test_no_link_leads_out_of_a_folder_of_media(
-    hass: HomeAssistant, media: Path, standin: StandIn, link: str
+    hass: HomeAssistant, media: Path, fake_server: FakeServer, link: str
 ) -> None:
     """Whether the link is the file or a folder on the way."""
     (media / "link.jpg").symlink_to("/etc/passwd" if link == "file" else "/etc")
     name = f"{LOCAL}/link.jpg" if link == "file" else f"{LOCAL}/link.jpg/passwd"
     key, placeholders = await refused(hass, {"media_source": name})
     assert (key, placeholders["value"]) == ("path_not_allowed", name)
-    assert standin.received == []
+    assert fake_server.received == []
 
 
 async def test_no_source_returns_a_file_from_elsewhere(
-    hass: HomeAssistant, media: Path, standin: StandIn, monkeypatch: pytest.MonkeyPatch
+    hass: HomeAssistant, media: Path, fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It follows the rules of a path; the images that Home Assistant keeps are its own."""
     secret = media.parent / "secret" / "x.jpg"
@@ -200,18 +200,18 @@ async def test_no_source_returns_a_file_from_elsewhere(
     secret.parent.mkdir(parents=True)
     secret.write_bytes(b"picture")
     await send(hass, {"media_source": f"{LOCAL}/x.jpg"})
-    assert [part.get_content() for part in attached(standin)] == [b"picture"]
+    assert [part.get_content() for part in attached(fake_server)] == [b"picture"]
 
 
 @pytest.mark.parametrize("name", ["report.log", "README", "archive.tar.zst", "100%.x"])
 async def test_media_of_no_known_type_are_attached_as_what_they_are(
-    hass: HomeAssistant, media: Path, standin: StandIn, name: str
+    hass: HomeAssistant, media: Path, fake_server: FakeServer, name: str
 ) -> None:
     """A folder of media plays only what it knows; an email takes any file."""
     (media / name).write_bytes(b"\x00content")
     response = await send(hass, {"media_source": f"{LOCAL}/{name}"})
     assert response["missing_attachments"] == []
-    [part] = attached(standin)
+    [part] = attached(fake_server)
     assert part.get_filename() == name
     assert part.get_payload(decode=True) == b"\x00content"
 
@@ -228,18 +228,18 @@ async def test_media_of_no_known_type_are_attached_as_what_they_are(
     ],
 )
 async def test_names_that_no_file_has_are_refused(
-    hass: HomeAssistant, standin: StandIn, name: str, key: str
+    hass: HomeAssistant, fake_server: FakeServer, name: str, key: str
 ) -> None:
     """The error quotes as much of the name as anybody reads."""
     found, placeholders = await refused(hass, {"media_source": f"{LOCAL}/{name}"})
     assert found == key
     assert placeholders["value"].startswith(LOCAL)
     assert len(placeholders["value"]) <= 500
-    assert standin.received == []
+    assert fake_server.received == []
 
 
 async def test_media_that_are_gone_do_not_hold_the_email(
-    hass: HomeAssistant, media: Path, standin: StandIn
+    hass: HomeAssistant, media: Path, fake_server: FakeServer
 ) -> None:
     """With or without a type that the folder knows."""
     response = await send(hass, {"media_source": f"{LOCAL}/gone.log"})

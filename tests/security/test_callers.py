@@ -17,9 +17,9 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 import voluptuous as vol
 
+from ..fake_microsoft import FakeServer
 from ..helpers import ANNA, ask
 from ..promises import LONGEST_STALL, MAX_NAME, MAX_TEXT_SIZE
-from ..standin import StandIn
 
 ME = "notify.me_outlook_com"
 HALF = "Cut \ud83d\x00\x1b\x85\u2028 here"  # Half a character, and others that control a terminal.
@@ -106,10 +106,10 @@ def check_shown(shown: Any) -> None:
 
 @pytest.mark.usefixtures("no_pace")
 async def test_half_a_character_gets_nowhere(
-    hass: HomeAssistant, action: Action, standin: StandIn, caplog: pytest.LogCaptureFixture
+    hass: HomeAssistant, action: Action, fake_server: FakeServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Neither into the outbox, events, states and repairs, nor into the log or an error."""
-    standin.stop()
+    fake_server.stop()
     for entrance, data in ENTRANCES.items():
         caplog.clear()
         await action.call(*data)
@@ -128,28 +128,32 @@ async def test_half_a_character_gets_nowhere(
 
 
 @pytest.mark.parametrize("field", ["title", "sender_name"])
-async def test_titles_and_names_are_cut(action: Action, standin: StandIn, field: str) -> None:
+async def test_titles_and_names_are_cut(
+    action: Action, fake_server: FakeServer, field: str
+) -> None:
     """An alert goes out, whatever its template made of its title."""
     await action.call(SEND, {"entity_id": ME, "message": "x", field: "ä" * 10 * MB})
     assert action.problem is None
-    [received] = standin.received
+    [received] = fake_server.received
     seen = received.message["Subject"], received.message["From"].addresses[0].display_name
     assert MAX_NAME == 1000
     assert seen[field == "sender_name"] == "ä" * 999 + "…"
 
 
 @pytest.mark.parametrize("field", ["message", "html"])
-async def test_text_and_html_have_a_limit(action: Action, standin: StandIn, field: str) -> None:
+async def test_text_and_html_have_a_limit(
+    action: Action, fake_server: FakeServer, field: str
+) -> None:
     """Ten megabytes are sent, and one byte more is an error that names the field."""
     assert MAX_TEXT_SIZE == 10 * MB
     for text in ("x" * (10 * MB + 1), "€" * 3_333_334):
         await action.call(SEND, {"entity_id": ME, field: text})
         assert action.problem == "text_too_long"
         assert f"{field}: this is larger than 10 MB" in str(action.error)
-    assert standin.received == []
+    assert fake_server.received == []
     await action.call(SEND, {"entity_id": ME, field: "x" * 10 * MB})
     assert action.problem is None
-    body = standin.received[0].message.get_body((field.replace("message", "plain"),))
+    body = fake_server.received[0].message.get_body((field.replace("message", "plain"),))
     assert body is not None
     assert body.get_content().strip() == "x" * 10 * MB
 
@@ -182,7 +186,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Return a list that gets the seconds of processor time of each step of the event loop."""
     taken: list[float] = []
     run = asyncio.Handle._run
-    thread = threading.get_ident()  # The stand-in has an event loop of its own.
+    thread = threading.get_ident()  # The fake server has an event loop of its own.
 
     def timed(handle: asyncio.Handle) -> None:
         """Take the time of one."""
@@ -245,7 +249,7 @@ def nested(depth: int) -> list[Any]:
 
 @pytest.mark.parametrize("load", LOADS)
 async def test_nothing_keeps_the_event_loop_busy(
-    action: Action, standin: StandIn, load: str, monkeypatch: pytest.MonkeyPatch
+    action: Action, fake_server: FakeServer, load: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No step of the loop takes more than 20 ms, whatever an action is given."""
     assert LONGEST_STALL == 0.02

@@ -11,21 +11,21 @@ from typing import Any
 import pytest
 
 from custom_components.outlook_smtp.message.compose import Composed, compose
-from custom_components.outlook_smtp.message.letter import Letter
 from custom_components.outlook_smtp.message.mailbox import Mailbox
+from custom_components.outlook_smtp.message.outgoing import OutgoingMessage
 
 from ..promises import LONGEST_STALL
 from .test_callers import MB, table
 
 
 def composed(**fields: Any) -> Composed:
-    """Compose a letter."""
-    letter = Letter(to=(Mailbox("a@b.cd"),), title="x", **fields)
-    return compose(letter, Mailbox("c@d.ef"), now=datetime.now(UTC), product="x")
+    """Compose a message."""
+    outgoing = OutgoingMessage(to=(Mailbox("a@b.cd"),), title="x", **fields)
+    return compose(outgoing, Mailbox("c@d.ef"), now=datetime.now(UTC), product="x")
 
 
 def longest_stretch(fields: dict[str, Any]) -> float:
-    """Return how long composing a letter keeps other threads waiting at most.
+    """Return how long composing a message keeps other threads waiting at most.
 
     Another thread gets a turn when the interpreter calls something or returns from it. What a
     function in C does in between keeps them all waiting, the event loop among them.

@@ -20,36 +20,26 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.outlook_smtp.const import DOMAIN
 from custom_components.outlook_smtp.diagnostics import async_get_config_entry_diagnostics
-from custom_components.outlook_smtp.outbox.delivery import Delivery, Event
-from custom_components.outlook_smtp.outbox.item import Limits
+from custom_components.outlook_smtp.outbox.entry import write_head
+from custom_components.outlook_smtp.outbox.events import Delivery, Event
 from custom_components.outlook_smtp.outbox.queue import Queue
-from custom_components.outlook_smtp.outbox.record import write_head
-from custom_components.outlook_smtp.outbox.spool import SET_ASIDE, WAITING, Spool
+from custom_components.outlook_smtp.outbox.queued import Limits
+from custom_components.outlook_smtp.outbox.spool import QUARANTINE, WAITING, Spool
 from custom_components.outlook_smtp.outbox.spooled import Spooled
 from tests.conftest import until
+from tests.fake_microsoft import FakeServer, Script, Step
 from tests.helpers import (
     ask,
+    defer,
     folder_of,
-    letter,
     mailer_of,
+    outgoing,
     pass_time,
-    put_off,
     settle,
     shut_down,
     titles,
     until_empty,
     waiting_files,
-)
-from tests.outbox.courier_helpers import (
-    NEXT_TRY,
-    PUT_OFF,
-    WEEK,
-    all_done,
-    courier_on,
-    let_pass,
-    numbers,
-    queue_in,
-    running,
 )
 from tests.outbox.helpers import (
     ANNA,
@@ -57,12 +47,22 @@ from tests.outbox.helpers import (
     add,
     broken,
     content_of,
+    entry_of,
     files,
-    record_of,
     started_again,
 )
+from tests.outbox.worker_helpers import (
+    DEFERRED,
+    NEXT_TRY,
+    WEEK,
+    all_done,
+    let_pass,
+    numbers,
+    queue_in,
+    running,
+    worker_on,
+)
 from tests.promises import LONGEST_DELAY
-from tests.standin import Script, StandIn, Step
 
 LOOK_AGAIN = 15.001  # Seconds until a disk that cannot be written is tried again.
 CHANGES = ("rename", "replace", "unlink", "mkdir", "rmdir")
@@ -127,7 +127,7 @@ def events(told: list[Delivery]) -> set[Event]:
 
 @pytest.mark.parametrize("away", ["the outbox", "its messages", "a message"])
 async def test_what_is_away_for_a_moment_is_sent_when_it_is_back(
-    standin: StandIn,
+    fake_server: FakeServer,
     *,
     queue: Queue,
     told: list[Delivery],
@@ -141,42 +141,42 @@ async def test_what_is_away_for_a_moment_is_sent_when_it_is_back(
     path = {"the outbox": folder, "its messages": folder / WAITING}.get(
         away, folder / WAITING / first.spooled.name
     )
-    async with running(courier_on(standin, queue)):
+    async with running(worker_on(fake_server, queue)):
         with broken(path):
             await let_pass(freezer, queue, 0)
             for _ in range(4):
                 await let_pass(freezer, queue, LONGEST_DELAY)
-            assert numbers(standin) == ([2] if away == "a message" else [])
+            assert numbers(fake_server) == ([2] if away == "a message" else [])
         await let_pass(freezer, queue, LONGEST_DELAY)
-        await until(lambda: not queue.items)
-    assert sorted(numbers(standin)) == [1, 2]
+        await until(lambda: not queue.waiting)
+    assert sorted(numbers(fake_server)) == [1, 2]
     assert events(told) == {Event.QUEUED, Event.SENT}
-    assert queue.set_aside == []
+    assert queue.quarantined == []
     assert "is lost" not in caplog.text
     assert caplog.text.count(f"{first.spooled.id} is tried again later") == 1
-    assert (await started_again(queue)).items == []
+    assert (await started_again(queue)).waiting == []
 
 
 async def test_a_folder_that_was_deleted_is_made_anew(
-    standin: StandIn, queue: Queue, told: list[Delivery], freezer: FrozenDateTimeFactory
+    fake_server: FakeServer, queue: Queue, told: list[Delivery], freezer: FrozenDateTimeFactory
 ) -> None:
     """New mail is safe and goes out; what went with the folder expires, and is told as such."""
     await add(queue, 1)
     shutil.rmtree(queue.spool.folder)
-    async with running(courier_on(standin, queue)):
+    async with running(worker_on(fake_server, queue)):
         await add(queue, 2)
-        await until(lambda: standin.received)
+        await until(lambda: fake_server.received)
         assert queue.spool.folder.stat().st_mode & 0o777 == 0o700
         await let_pass(freezer, queue, WEEK)
         await let_pass(freezer, queue, LONGEST_DELAY)
-    assert numbers(standin) == [2]
+    assert numbers(fake_server) == [2]
     assert events(told) == {Event.QUEUED, Event.SENT, Event.EXPIRED}
-    assert queue.items == []
+    assert queue.waiting == []
 
 
 @pytest.mark.parametrize("error", [errno.EIO, errno.ESTALE, errno.EACCES, errno.EMFILE])
 async def test_a_file_that_cannot_be_read_now_is_tried_again(
-    standin: StandIn,
+    fake_server: FakeServer,
     *,
     queue: Queue,
     freezer: FrozenDateTimeFactory,
@@ -193,12 +193,12 @@ async def test_a_file_that_cannot_be_read_now_is_tried_again(
             raise OSError(error, os.strerror(error))
         return real_open(path, *args, **kwargs)
 
-    async with running(courier_on(standin, queue)):
+    async with running(worker_on(fake_server, queue)):
         with monkeypatch.context() as patch:
             patch.setattr(os, "open", refuse)
             await all_done(queue)
         await let_pass(freezer, queue, NEXT_TRY)
-    assert numbers(standin) == [1]
+    assert numbers(fake_server) == [1]
     assert os.strerror(error) in caplog.text
     assert "Traceback" not in caplog.text
 
@@ -206,10 +206,10 @@ async def test_a_file_that_cannot_be_read_now_is_tried_again(
 # Links
 
 
-@pytest.mark.parametrize("name", ["", WAITING, "failed", SET_ASIDE])
+@pytest.mark.parametrize("name", ["", WAITING, "failed", QUARANTINE])
 @pytest.mark.parametrize("target", ["elsewhere", "nowhere"])
 async def test_a_link_in_the_place_of_a_folder_is_an_error_that_says_so(
-    hass: HomeAssistant, entry: MockConfigEntry, standin: StandIn, name: str, target: str
+    hass: HomeAssistant, entry: MockConfigEntry, fake_server: FakeServer, name: str, target: str
 ) -> None:
     """The account names it, writes nothing where it leads, and comes to life without it."""
     elsewhere = Path(hass.config.config_dir) / "elsewhere"
@@ -224,37 +224,37 @@ async def test_a_link_in_the_place_of_a_folder_is_an_error_that_says_so(
     assert list(elsewhere.iterdir()) == []
     link.unlink()
     assert await hass.config_entries.async_reload(entry.entry_id)
-    await mailer_of(entry).send(letter())
-    assert titles(standin) == ["Door"]
+    await mailer_of(entry).send(outgoing())
+    assert titles(fake_server) == ["Door"]
 
 
 async def test_a_link_that_takes_the_place_of_a_folder_is_an_error_that_says_so(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
     """The caller is told, nothing is written where it leads, and a removal leaves that alone."""
     folder = folder_of(hass, account)
     elsewhere = folder.rename(folder.with_name("elsewhere"))
     folder.symlink_to(elsewhere)
     with pytest.raises(HomeAssistantError, match=f"{folder} is a link, and links are not"):
-        await mailer_of(account).send(letter())
+        await mailer_of(account).send(outgoing())
     assert list((elsewhere / WAITING).iterdir()) == []
     await hass.config_entries.async_remove(account.entry_id)
     assert not folder.is_symlink()
     assert (elsewhere / WAITING).exists()
 
 
-async def test_a_link_in_the_place_of_a_message_is_set_aside(
-    standin: StandIn, queue: Queue, caplog: pytest.LogCaptureFixture
+async def test_a_link_in_the_place_of_a_message_is_quarantined(
+    fake_server: FakeServer, queue: Queue, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Even one to the very same message: the log says that it is a link."""
     item = await add(queue)
     path = queue.spool.folder / WAITING / item.spooled.name
     path.symlink_to(path.rename(queue.spool.folder.with_name("elsewhere")))
-    async with running(courier_on(standin, queue)):
-        await until(lambda: not queue.items)
-    assert standin.received == []
-    assert queue.set_aside == [item.spooled.name]
-    assert (queue.spool.folder / SET_ASIDE / item.spooled.name).is_symlink()
+    async with running(worker_on(fake_server, queue)):
+        await until(lambda: not queue.waiting)
+    assert fake_server.received == []
+    assert queue.quarantined == [item.spooled.name]
+    assert (queue.spool.folder / QUARANTINE / item.spooled.name).is_symlink()
     assert f"{item.spooled.id} is lost: it is a link" in caplog.text
     assert "Traceback" not in caplog.text
 
@@ -264,7 +264,7 @@ async def test_a_link_in_the_place_of_a_message_is_set_aside(
 
 @pytest.mark.parametrize("error", [errno.EROFS, errno.EIO, errno.EACCES])
 async def test_a_read_only_disk_sends_nothing_at_any_start_and_goes_on_by_itself(
-    standin: StandIn, queue: Queue, freezer: FrozenDateTimeFactory, error: int
+    fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory, error: int
 ) -> None:
     """What waited is sent once, however often all starts, when the disk can be written again."""
     for number in (1, 2):
@@ -272,65 +272,65 @@ async def test_a_read_only_disk_sends_nothing_at_any_start_and_goes_on_by_itself
     with read_only(queue.spool.folder, error):
         for _ in range(3):
             queue = await queue_in(queue)
-            async with running(courier_on(standin, queue)):
+            async with running(worker_on(fake_server, queue)):
                 await let_pass(freezer, queue, LONGEST_DELAY)
-        assert standin.received == []
-    async with running(courier_on(standin, queue)):
-        await until(lambda: not queue.items)
-    assert numbers(standin) == [1, 2]
-    assert (await queue_in(queue)).items == []
+        assert fake_server.received == []
+    async with running(worker_on(fake_server, queue)):
+        await until(lambda: not queue.waiting)
+    assert numbers(fake_server) == [1, 2]
+    assert (await queue_in(queue)).waiting == []
 
 
 async def test_a_disk_that_becomes_read_only_while_mail_waits_sends_none_of_it(
-    standin: StandIn, queue: Queue, freezer: FrozenDateTimeFactory
+    fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory
 ) -> None:
     """It is tried before a message is sent, unless it was written just now."""
-    standin.script = Script(replies={Step.MAIL: "451 4.7.500 Server busy"})
-    async with running(courier_on(standin, queue)):
+    fake_server.script = Script(replies={Step.MAIL: "451 4.7.500 Server busy"})
+    async with running(worker_on(fake_server, queue)):
         await add(queue)
         await all_done(queue)
-        standin.script = Script()
+        fake_server.script = Script()
         with read_only(queue.spool.folder):
             for _ in range(3):
                 await let_pass(freezer, queue, LONGEST_DELAY)
-            assert standin.received == []
+            assert fake_server.received == []
         await let_pass(freezer, queue, LOOK_AGAIN)
-        await until(lambda: not queue.items)
-    assert numbers(standin) == [1]
+        await until(lambda: not queue.waiting)
+    assert numbers(fake_server) == [1]
 
 
 async def test_a_disk_that_becomes_read_only_while_a_message_is_sent_doubles_none(
-    standin: StandIn, queue: Queue, freezer: FrozenDateTimeFactory
+    fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory
 ) -> None:
     """One goes out, and is deleted as soon as that is possible; the others wait until then."""
     for number in (1, 2, 3):
         await add(queue, number)
-    async with running(courier_on(standin, queue)):
+    async with running(worker_on(fake_server, queue)):
         with read_only(queue.spool.folder):
             await all_done(queue)
             for _ in range(3):
                 await let_pass(freezer, queue, LONGEST_DELAY)
-            assert numbers(standin) == [1]
-            assert len((await queue_in(queue)).items) == 3
+            assert numbers(fake_server) == [1]
+            assert len((await queue_in(queue)).waiting) == 3
         await let_pass(freezer, queue, LOOK_AGAIN)
-        await until(lambda: not queue.items)
-    assert numbers(standin) == [1, 2, 3]
+        await until(lambda: not queue.waiting)
+    assert numbers(fake_server) == [1, 2, 3]
     assert files(queue.spool.folder / WAITING) == []
 
 
 async def test_recipients_who_have_a_message_do_not_get_it_again_from_a_disk_that_was_read_only(
-    standin: StandIn, queue: Queue, freezer: FrozenDateTimeFactory
+    fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory
 ) -> None:
     """For whom it still waits is written as soon as that is possible."""
-    standin.script = Script(refuse_recipients={BERT: PUT_OFF})
+    fake_server.script = Script(refuse_recipients={BERT: DEFERRED})
     await add(queue, 1, ANNA, BERT)
-    async with running(courier_on(standin, queue)):
+    async with running(worker_on(fake_server, queue)):
         with read_only(queue.spool.folder):
-            await until(lambda: queue.items[0].recipients == (BERT,))
+            await until(lambda: queue.waiting[0].recipients == (BERT,))
             await all_done(queue)
-            assert (await queue_in(queue)).items[0].recipients == (ANNA, BERT)
+            assert (await queue_in(queue)).waiting[0].recipients == (ANNA, BERT)
         await let_pass(freezer, queue, LOOK_AGAIN)
-        assert (await queue_in(queue)).items[0].recipients == (BERT,)
+        assert (await queue_in(queue)).waiting[0].recipients == (BERT,)
 
 
 async def test_what_could_not_be_done_is_done_when_its_folder_is_back(queue: Queue) -> None:
@@ -350,20 +350,23 @@ async def test_what_could_not_be_done_is_done_when_its_folder_is_back(queue: Que
 
 
 async def test_nothing_expires_on_a_disk_that_is_read_only(
-    standin: StandIn, queue: Queue, told: list[Delivery], freezer: FrozenDateTimeFactory
+    fake_server: FakeServer, queue: Queue, told: list[Delivery], freezer: FrozenDateTimeFactory
 ) -> None:
-    """What could not be kept aside would be told as expired, and be sent after a start."""
+    """What could not be kept as failed would be told as expired, and be sent after a start."""
     await add(queue)
     with read_only(queue.spool.folder):
-        async with running(courier_on(standin, queue)):
+        async with running(worker_on(fake_server, queue)):
             await let_pass(freezer, queue, WEEK)
             await let_pass(freezer, queue, LONGEST_DELAY)
-    assert len(queue.items) == 1
+    assert len(queue.waiting) == 1
     assert events(told) == {Event.QUEUED}
 
 
 async def test_a_full_disk_is_no_reason_to_send_nothing(
-    standin: StandIn, queue: Queue, freezer: FrozenDateTimeFactory, monkeypatch: pytest.MonkeyPatch
+    fake_server: FakeServer,
+    queue: Queue,
+    freezer: FrozenDateTimeFactory,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It lets files be deleted, and sending is what makes room."""
     await add(queue)
@@ -376,9 +379,9 @@ async def test_a_full_disk_is_no_reason_to_send_nothing(
         return real_open(path, flags, *args, **kwargs)
 
     monkeypatch.setattr(os, "open", refuse)
-    async with running(courier_on(standin, queue)):
-        await until(lambda: not queue.items)
-    assert numbers(standin) == [1]
+    async with running(worker_on(fake_server, queue)):
+        await until(lambda: not queue.waiting)
+    assert numbers(fake_server) == [1]
     assert files(queue.spool.folder / WAITING) == []
 
 
@@ -386,16 +389,16 @@ async def test_a_repair_says_that_the_disk_is_read_only_until_it_is_not(
     hass: HomeAssistant,
     *,
     account: MockConfigEntry,
-    standin: StandIn,
+    fake_server: FakeServer,
     issue_registry: ir.IssueRegistry,
     freezer: FrozenDateTimeFactory,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """From the start on; new mail is an error that says why, and all goes on by itself."""
-    standin.stop()
-    await put_off(account)
+    fake_server.stop()
+    await defer(account)
     await shut_down(hass, account)
-    standin.start()
+    fake_server.start()
     issue_id = f"outbox_not_writable_{account.entry_id}"
     with read_only(folder_of(hass, account)):
         await settle(hass, account)
@@ -405,11 +408,11 @@ async def test_a_repair_says_that_the_disk_is_read_only_until_it_is_not(
         assert issue.translation_placeholders["reason"] == "Read-only file system"
         assert issue.translation_placeholders["count"] == "1"
         with pytest.raises(HomeAssistantError, match="Read-only file system"):
-            await mailer_of(account).send(letter("New"))
-        assert standin.received == []
+            await mailer_of(account).send(outgoing("New"))
+        assert fake_server.received == []
     await pass_time(hass, freezer, seconds=LOOK_AGAIN)
     await until_empty(account)
-    assert titles(standin) == ["Door"]
+    assert titles(fake_server) == ["Door"]
     assert issue_registry.async_get_issue(DOMAIN, issue_id) is None
     assert caplog.text.count("cannot be written: Read-only file system") == 1
     assert waiting_files(hass, account) == []
@@ -423,17 +426,17 @@ def fill(folder: Path, count: int) -> None:
     Spool(folder).open()
     for number in range(1, count + 1):
         content = content_of(number)
-        record = record_of(content, title=f"Alarm {number}")
-        spooled = Spooled(number, int(time.time()), f"{number:012x}", record)
-        (folder / WAITING / spooled.name).write_bytes(write_head(record) + content)
+        entry = entry_of(content, title=f"Alarm {number}")
+        spooled = Spooled(number, int(time.time()), f"{number:012x}", entry)
+        (folder / WAITING / spooled.name).write_bytes(write_head(entry) + content)
 
 
 async def test_lists_are_bounded_and_say_how_much_there_is(
-    hass: HomeAssistant, entry: MockConfigEntry, standin: StandIn
+    hass: HomeAssistant, entry: MockConfigEntry, fake_server: FakeServer
 ) -> None:
     """Thousands of messages are neither in a response nor in diagnostics, and take no time."""
     fill(folder_of(hass, entry), 2000)
-    standin.stop()
+    fake_server.stop()
     await settle(hass, entry)
     started = time.thread_time()
     response = await ask(hass, "list_outbox")

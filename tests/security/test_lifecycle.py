@@ -20,39 +20,39 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components import outlook_smtp
 from custom_components.outlook_smtp.const import DOMAIN
 from custom_components.outlook_smtp.coordinator import HealthCoordinator
+from custom_components.outlook_smtp.delivery.content import Content
 from custom_components.outlook_smtp.leftovers import async_sweep
-from custom_components.outlook_smtp.outbox import keeping
-from custom_components.outlook_smtp.outbox.courier import Courier
-from custom_components.outlook_smtp.outbox.item import Limits, OutboxClosedError
+from custom_components.outlook_smtp.outbox import schedule_files
 from custom_components.outlook_smtp.outbox.queue import Queue
+from custom_components.outlook_smtp.outbox.queued import Limits, OutboxClosedError
 from custom_components.outlook_smtp.outbox.schedule import Schedule
 from custom_components.outlook_smtp.outbox.spool import Spool
 from custom_components.outlook_smtp.outbox.spooled import Spooled
-from custom_components.outlook_smtp.smtp.content import Content
-from custom_components.outlook_smtp.smtp.keeper import SessionKeeper
-from custom_components.outlook_smtp.tally import SentLog
+from custom_components.outlook_smtp.outbox.worker import DeliveryWorker
+from custom_components.outlook_smtp.sent_log import SentLog
+from custom_components.outlook_smtp.smtp.route import SmtpRoute
 from tests.conftest import until
+from tests.fake_microsoft import FakeServer, Script, Step
 from tests.helpers import (
+    defer,
     folder_of,
-    letter,
     mailer_of,
-    put_off,
+    outgoing,
     settle,
     titles,
     until_empty,
 )
-from tests.outbox.courier_helpers import all_done, courier_on, queue_in, running
 from tests.outbox.helpers import add
+from tests.outbox.worker_helpers import all_done, queue_in, running, worker_on
 from tests.promises import BURST, PER_MINUTE
 from tests.smtp.helpers import ANNA, CONTENT, account_on, envelope_to
-from tests.standin import Script, StandIn, Step
 
-COURIER = "outlook_smtp courier"
+WORKER = "outlook_smtp delivery worker"
 
 
-def couriers() -> list[asyncio.Task[Any]]:
+def workers() -> list[asyncio.Task[Any]]:
     """Return the delivery workers that run."""
-    return [task for task in asyncio.all_tasks() if task.get_name() == COURIER]
+    return [task for task in asyncio.all_tasks() if task.get_name() == WORKER]
 
 
 def left_in_storage(hass: HomeAssistant, entry: MockConfigEntry) -> list[str]:
@@ -65,7 +65,10 @@ def left_in_storage(hass: HomeAssistant, entry: MockConfigEntry) -> list[str]:
 
 
 async def test_a_call_whose_account_is_removed_gets_an_error_and_leaves_nothing(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, monkeypatch: pytest.MonkeyPatch
+    hass: HomeAssistant,
+    account: MockConfigEntry,
+    fake_server: FakeServer,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One message is at the server, one is being written, the others come one after another."""
     write, writing, may_end = Spool.write, threading.Event(), threading.Event()
@@ -75,17 +78,17 @@ async def test_a_call_whose_account_is_removed_gets_an_error_and_leaves_nothing(
         may_end.wait(5)
         return write(spool, *args)
 
-    standin.script = Script(stall=Step.GREETING)
+    fake_server.script = Script(stall=Step.GREETING)
     mailer = mailer_of(account)
-    calls = [asyncio.create_task(mailer.send(letter("At the server")))]
+    calls = [asyncio.create_task(mailer.send(outgoing("At the server")))]
     await until(lambda: mailer.queue.under_way)
     monkeypatch.setattr(Spool, "write", slow_write)
-    calls += [asyncio.create_task(mailer.send(letter(str(number)))) for number in range(5)]
+    calls += [asyncio.create_task(mailer.send(outgoing(str(number)))) for number in range(5)]
     await until(writing.is_set)
     removing = asyncio.create_task(hass.config_entries.async_remove(account.entry_id))
     await until(lambda: account.state is not ConfigEntryState.LOADED)
-    calls.append(asyncio.create_task(mailer.send(letter("Too late"))))
-    standin.hang_up()
+    calls.append(asyncio.create_task(mailer.send(outgoing("Too late"))))
+    fake_server.hang_up()
     await until(lambda: mailer.queue.is_closed)
     assert not any(call.done() for call in calls)
     may_end.set()
@@ -94,34 +97,34 @@ async def test_a_call_whose_account_is_removed_gets_an_error_and_leaves_nothing(
         with pytest.raises(HomeAssistantError, match="was not sent: its account was removed"):
             await call
     assert left_in_storage(hass, account) == []
-    assert couriers() == []
+    assert workers() == []
 
 
 async def test_a_call_that_outlasts_an_unloading_is_told_that_its_message_waits(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
     """It is not told so before it is known that no removal follows."""
-    standin.script_next(Script(stall=Step.GREETING))
-    sending = asyncio.create_task(mailer_of(account).send(letter()))
+    fake_server.script_next(Script(stall=Step.GREETING))
+    sending = asyncio.create_task(mailer_of(account).send(outgoing()))
     await until(lambda: mailer_of(account).queue.under_way)
     unloading = asyncio.create_task(hass.config_entries.async_unload(account.entry_id))
     await until(lambda: account.state is not ConfigEntryState.LOADED)
-    standin.hang_up()
+    fake_server.hang_up()
     assert await unloading
     assert (await sending).status == "queued"
     await settle(hass, account)
     await until_empty(account)
-    assert titles(standin) == ["Door"]
+    assert titles(fake_server) == ["Door"]
 
 
 async def test_a_failed_message_of_a_removed_account_cannot_be_sent_again(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
     """It is gone with the account, and nothing brings it back."""
-    standin.script_next(Script(replies={Step.FINAL: "554 5.6.0 Not like this"}))
+    fake_server.script_next(Script(replies={Step.FINAL: "554 5.6.0 Not like this"}))
     queue = mailer_of(account).queue
     with pytest.raises(HomeAssistantError, match="Not like this"):
-        await mailer_of(account).send(letter())
+        await mailer_of(account).send(outgoing())
     (failed,) = queue.failed
     await hass.config_entries.async_remove(account.entry_id)
     with pytest.raises(OutboxClosedError):
@@ -182,7 +185,7 @@ async def test_an_outbox_that_cannot_be_swept_stops_nothing(
 
 STEPS: dict[str, tuple[object, str]] = {
     "tokens": (outlook_smtp, "async_load_tokens"),
-    "outbox": (outlook_smtp, "async_open_queue"),
+    "outbox": (outlook_smtp, "async_open_outbox"),
     "account": (outlook_smtp, "async_build_account"),
     "mailer": (outlook_smtp, "Mailer"),
     "coordinator": (outlook_smtp, "HealthCoordinator"),
@@ -192,7 +195,7 @@ STEPS: dict[str, tuple[object, str]] = {
     "legacy notify": (outlook_smtp, "async_register_legacy_notify"),
     "listeners": (MockConfigEntry, "add_update_listener"),
     "signed in anew": (outlook_smtp, "async_is_signed_in_anew"),
-    "courier": (Courier, "start"),
+    "worker": (DeliveryWorker, "start"),
     "hold": (HealthCoordinator, "async_begin"),
     "issues": (outlook_smtp, "AccountIssues"),
     "first check": (MockConfigEntry, "async_create_background_task"),
@@ -225,7 +228,7 @@ async def test_a_set_up_that_fails_at_any_step_leaves_nothing_running(
     hass: HomeAssistant,
     *,
     entry: MockConfigEntry,
-    standin: StandIn,
+    fake_server: FakeServer,
     issue_registry: ir.IssueRegistry,
     monkeypatch: pytest.MonkeyPatch,
     step: str,
@@ -239,16 +242,16 @@ async def test_a_set_up_that_fails_at_any_step_leaves_nothing_running(
         assert not await hass.config_entries.async_setup(entry.entry_id)
     retried = isinstance(error, OSError)
     assert (entry.state is ConfigEntryState.SETUP_RETRY) is retried
-    assert couriers() == []
+    assert workers() == []
     assert [state.entity_id for state in hass.states.async_all() if not restored(state)] == []
     assert not hass.services.has_service(notify.DOMAIN, "me_outlook_com")
     assert not issue_registry.issues
-    await until(lambda: not standin.open_connections)
+    await until(lambda: not fake_server.open_connections)
     assert await hass.config_entries.async_reload(entry.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
-    await mailer_of(entry).send(letter())
-    assert titles(standin) == ["Door"]
-    assert len(couriers()) == 1
+    await mailer_of(entry).send(outgoing())
+    assert titles(fake_server) == ["Door"]
+    assert len(workers()) == 1
 
 
 def restored(state: State) -> bool:
@@ -274,8 +277,8 @@ UNLOADS: dict[str, tuple[object, str, Callable[..., Any]]] = {
     "a platform fails": (binary_sensor, "async_unload_entry", fail_to_unload),
     "all platforms stay": (ConfigEntries, "async_unload_platforms", refuse_to_unload),
     "platforms fail": (ConfigEntries, "async_unload_platforms", fail_to_unload),
-    "the courier": (Courier, "stop", fail_to_unload),
-    "the connection": (SessionKeeper, "close", fail_to_unload),
+    "the delivery worker": (DeliveryWorker, "stop", fail_to_unload),
+    "the connection": (SmtpRoute, "close", fail_to_unload),
     "the ages": (Queue, "save_ages", fail_to_unload),
 }
 
@@ -285,14 +288,14 @@ async def test_an_account_that_cannot_be_unloaded_goes_on(
     hass: HomeAssistant,
     *,
     account: MockConfigEntry,
-    standin: StandIn,
+    fake_server: FakeServer,
     monkeypatch: pytest.MonkeyPatch,
     step: str,
 ) -> None:
     """All of its entities are there and say the truth; what waits goes out, also once removed."""
     before = {state.entity_id for state in hass.states.async_all()}
-    standin.stop()
-    await put_off(account)
+    fake_server.stop()
+    await defer(account)
     with monkeypatch.context() as patch:
         patch.setattr(*UNLOADS[step])
         assert not await hass.config_entries.async_unload(account.entry_id)
@@ -300,16 +303,16 @@ async def test_an_account_that_cannot_be_unloaded_goes_on(
     states = {each.entity_id: each for each in hass.states.async_all()}
     assert states.keys() == before
     assert not any(restored(each) or each.state == "unavailable" for each in states.values())
-    assert len(couriers()) == 1
-    standin.start()
+    assert len(workers()) == 1
+    fake_server.start()
     data = {"entity_id": "notify.family", "message": "Ring", "title": "Ring"}
     await hass.services.async_call(notify.DOMAIN, "send_message", data, blocking=True)
     await until_empty(account)
-    assert titles(standin) == ["Door", "Ring"]
+    assert titles(fake_server) == ["Door", "Ring"]
     await hass.config_entries.async_remove(account.entry_id)
-    assert couriers() == []
+    assert workers() == []
     assert left_in_storage(hass, account) == []
-    await until(lambda: not standin.open_connections)
+    await until(lambda: not fake_server.open_connections)
 
 
 # How fast, and over how many connections
@@ -317,7 +320,7 @@ async def test_an_account_that_cannot_be_unloaded_goes_on(
 
 @pytest.mark.parametrize("again", ["reload", "restart"])
 async def test_no_minute_sees_more_than_thirty_however_often_all_starts_anew(
-    tmp_path: Path, standin: StandIn, freezer: FrozenDateTimeFactory, again: str
+    tmp_path: Path, fake_server: FakeServer, freezer: FrozenDateTimeFactory, again: str
 ) -> None:
     """A start gives no burst of its own, and takes none of what there is."""
     queue = Queue(Spool(tmp_path), Limits(1000, 500_000_000))
@@ -326,10 +329,10 @@ async def test_no_minute_sees_more_than_thirty_however_often_all_starts_anew(
         await add(queue, number)
     for _ in range(59):
         queue = queue if again == "reload" else await queue_in(queue)
-        async with running(courier_on(standin, queue)):
+        async with running(worker_on(fake_server, queue)):
             await all_done(queue)
         freezer.tick(1)
-    assert PER_MINUTE - 2 <= len(standin.received) <= PER_MINUTE
+    assert PER_MINUTE - 2 <= len(fake_server.received) <= PER_MINUTE
 
 
 @pytest.mark.parametrize(
@@ -344,21 +347,21 @@ async def test_no_minute_sees_more_than_thirty_however_often_all_starts_anew(
         "",
     ],
 )
-async def test_a_pace_by_a_clock_that_cannot_be_trusted_costs_a_burst_and_no_more(
+async def test_a_rate_limiter_by_a_clock_that_cannot_be_trusted_costs_a_burst_and_no_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, freezer: FrozenDateTimeFactory, kept: str
 ) -> None:
     """After a start of the machine, or when the file is spoiled, the first message waits 2.4 s."""
     boot = tmp_path / "boot_id"
     boot.write_text("this")
-    monkeypatch.setattr(keeping, "_BOOT_ID", boot)
-    (tmp_path / keeping.PACE_FILE).write_text(kept)
+    monkeypatch.setattr(schedule_files, "_BOOT_ID", boot)
+    (tmp_path / schedule_files.PACE_FILE).write_text(kept)
     schedule = Schedule()
-    await keeping.ScheduleFiles(schedule, Spool(tmp_path)).load(signed_in_anew=False)
+    await schedule_files.ScheduleFiles(schedule, Spool(tmp_path)).load(signed_in_anew=False)
     assert schedule.due - time.monotonic() == pytest.approx(60 / (PER_MINUTE - BURST))
 
 
 @pytest.mark.parametrize("boot", ["this", None])
-async def test_a_pace_goes_on_after_a_restart_of_home_assistant_alone(
+async def test_a_rate_limiter_goes_on_after_a_restart_of_home_assistant_alone(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     freezer: FrozenDateTimeFactory,
@@ -366,28 +369,30 @@ async def test_a_pace_goes_on_after_a_restart_of_home_assistant_alone(
 ) -> None:
     """The clock that never jumps goes on; where nobody knows that, it is not trusted."""
     (tmp_path / "boot_id").write_text("this")
-    monkeypatch.setattr(keeping, "_BOOT_ID", tmp_path / (f"boot_id{'' if boot else '_'}"))
+    monkeypatch.setattr(schedule_files, "_BOOT_ID", tmp_path / (f"boot_id{'' if boot else '_'}"))
     before = Schedule()
     before.start(time.monotonic())
-    await keeping.ScheduleFiles(before, Spool(tmp_path)).save_pace()
+    await schedule_files.ScheduleFiles(before, Spool(tmp_path)).save_pace()
     freezer.tick(60)
     after = Schedule()
-    await keeping.ScheduleFiles(after, Spool(tmp_path)).load(signed_in_anew=False)
+    await schedule_files.ScheduleFiles(after, Spool(tmp_path)).load(signed_in_anew=False)
     assert (after.due <= time.monotonic()) is bool(boot)
 
 
-async def test_there_is_one_connection_while_an_old_one_says_goodbye(standin: StandIn) -> None:
+async def test_there_is_one_connection_while_an_old_one_says_goodbye(
+    fake_server: FakeServer,
+) -> None:
     """A new one is opened when the server has seen the end of the old one."""
-    standin.script = Script(stall=Step.QUIT)
-    keeper = SessionKeeper(account_on(standin), idle_time=0)
-    await keeper.submit(envelope_to(ANNA), Content.of(CONTENT))
-    await until(lambda: keeper._leaving)
+    fake_server.script = Script(stall=Step.QUIT)
+    route = SmtpRoute(account_on(fake_server), idle_time=0)
+    await route.submit(envelope_to(ANNA), Content.of(CONTENT))
+    await until(lambda: route._leaving)
     most = []
-    submitting = asyncio.create_task(keeper.submit(envelope_to(ANNA), Content.of(CONTENT)))
+    submitting = asyncio.create_task(route.submit(envelope_to(ANNA), Content.of(CONTENT)))
     while not submitting.done():
-        most.append(standin.open_connections)
+        most.append(fake_server.open_connections)
         await asyncio.sleep(0)
     await submitting
-    await keeper.close()
-    assert standin.connections == 2
+    await route.close()
+    assert fake_server.connections == 2
     assert max(most) == 1

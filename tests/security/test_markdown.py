@@ -50,7 +50,8 @@ _PARSER: Final = (
     .enable(["table", "strikethrough"])
     .disable("text_join")  # So that what is escaped can be told from the rest.
 )
-# The addresses that GitHub's Markdown makes links of: https://github.github.com/gfm/#autolinks-extension-
+# The addresses that GitHub's Markdown makes links of: https://github.github.com/gfm/#autolinks-
+# extension-
 _AUTOLINK: Final = re.compile(r"(?:https?|ftp)://[a-z0-9-]|www\.[a-z0-9-]", re.IGNORECASE)
 
 

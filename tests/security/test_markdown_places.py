@@ -17,17 +17,17 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
-from custom_components.outlook_smtp import staged_check
 from custom_components.outlook_smtp.const import DOMAIN, SUBENTRY_RECIPIENT
-from custom_components.outlook_smtp.smtp_import import BUILT_IN_SMTP
+from custom_components.outlook_smtp.flows import connection_check
+from custom_components.outlook_smtp.flows.smtp_import import BUILT_IN_SMTP
 
 from ..conftest import ADDRESS
-from ..helpers import folder_of, letter, mailer_of, settle, shut_down
+from ..fake_microsoft import FakeServer, Identity, Script, Step
+from ..fake_microsoft.identity_script import Endpoint, Misstep
+from ..fake_microsoft.identity_wording import Refusal
+from ..flows.test_config_flow import Dialog
+from ..helpers import folder_of, mailer_of, outgoing, settle, shut_down
 from ..repair_helpers import Repair, add_built_in, built_in, crowd
-from ..standin import Identity, Script, StandIn, Step
-from ..standin.identity_script import Endpoint, Misstep
-from ..standin.identity_wording import Refusal
-from ..test_config_flow import Dialog
 from ..test_dashboard import cards
 from ..test_repository import ROOT
 from .test_markdown import EVIL, Page
@@ -121,7 +121,7 @@ class Seen:
 @pytest.fixture
 def seen(hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch) -> Seen:
     """Return what sees every dialog, issue and notification, and show news at once."""
-    monkeypatch.setattr(staged_check, "NEWS_INTERVAL", 0)
+    monkeypatch.setattr(connection_check, "PROGRESS_INTERVAL", 0)
     seen = Seen(hass)
     handle = FlowManager._async_handle_step
 
@@ -159,12 +159,12 @@ async def begin(hass: HomeAssistant, way: str) -> Dialog:
 
 
 async def test_the_dialog_of_a_password(
-    hass: HomeAssistant, storage: object, standin: StandIn, seen: Seen
+    hass: HomeAssistant, storage: object, fake_server: FakeServer, seen: Seen
 ) -> None:
     """The menu quotes the server exactly, and so do the errors of the forms."""
     dialog = await begin(hass, "password")
     for reply in (BASIC, f"535 5.7.3 Authentication unsuccessful {EVIL}"):
-        standin.mailboxes[ADDRESS].script = Script(replies={Step.AUTH: reply})
+        fake_server.mailboxes[ADDRESS].script = Script(replies={Step.AUTH: reply})
         await dialog.submit()
         shown = dialog.placeholders["reply"]
         if dialog.result["type"] == "menu":
@@ -176,7 +176,7 @@ async def test_the_dialog_of_a_password(
         else:
             assert shown.replace("\u2060", "") == reply
     await dialog.submit(account_kind="other")
-    await dialog.submit_server(standin.port, host=standin.host)
+    await dialog.submit_server(fake_server.port, host=fake_server.host)
     seen.check("check", "password", "passwords_refused", "server")
 
 
@@ -209,7 +209,7 @@ async def test_the_dialog_of_a_code(hass: HomeAssistant, identity: Identity, see
 
 
 async def test_the_dialogs_of_an_account(
-    hass: HomeAssistant, evil: MockConfigEntry, standin: StandIn, seen: Seen
+    hass: HomeAssistant, evil: MockConfigEntry, fake_server: FakeServer, seen: Seen
 ) -> None:
     """Its options, its recipients, and the sign-in that Home Assistant asks for by itself."""
     options = await hass.config_entries.options.async_init(evil.entry_id)
@@ -223,7 +223,7 @@ async def test_the_dialogs_of_an_account(
     await subentries.async_configure(recipient["flow_id"], {"name": EVIL, "recipients": [EVIL]})
     await evil.start_reconfigure_flow(hass)
     for reply in (BASIC, f"535 5.7.3 Authentication unsuccessful {EVIL}"):
-        standin.mailboxes[ADDRESS].script = Script(replies={Step.AUTH: reply})
+        fake_server.mailboxes[ADDRESS].script = Script(replies={Step.AUTH: reply})
         await evil.start_reauth_flow(hass, data={"problem": "basic_auth_disabled", "reply": reply})
         await evil.start_reauth_flow(hass)
     seen.check("init", "user", "reconfigure", "passwords_refused", "reauth_confirm")
@@ -239,7 +239,7 @@ async def test_the_dialogs_of_an_account(
 )
 async def test_the_repairs_of_an_account_that_cannot_send(
     evil: MockConfigEntry,
-    standin: StandIn,
+    fake_server: FakeServer,
     seen: Seen,
     hass_client: ClientSessionGenerator,
     case: tuple[str, str],
@@ -247,8 +247,8 @@ async def test_the_repairs_of_an_account_that_cannot_send(
     """What is wrong, and what the last look has met."""
     key, reply = case
     repair = Repair(seen.hass, hass_client)
-    standin.mailboxes[ADDRESS].script = Script(replies={Step.AUTH: reply})
-    await evil.runtime_data.async_refresh()
+    fake_server.mailboxes[ADDRESS].script = Script(replies={Step.AUTH: reply})
+    await evil.runtime_data.coordinator.async_refresh()
     await repair.open(key, evil)
     if repair.result["type"] == "menu":
         await repair.choose("check")
@@ -260,7 +260,7 @@ async def test_the_repairs_of_an_account_that_cannot_send(
 
 
 async def test_the_repairs_of_an_outbox(
-    hass: HomeAssistant, evil: MockConfigEntry, standin: StandIn, seen: Seen, repair: Repair
+    hass: HomeAssistant, evil: MockConfigEntry, fake_server: FakeServer, seen: Seen, repair: Repair
 ) -> None:
     """Titles, recipients, replies and the names of files."""
     await shut_down(hass, evil)
@@ -269,16 +269,16 @@ async def test_the_repairs_of_an_outbox(
     await settle(hass, evil)
     hass.config_entries.async_update_entry(evil, options={"max_messages": 2, "max_size": 1})
     await hass.async_block_till_done(wait_background_tasks=True)
-    standin.mailboxes[ADDRESS].script = Script(replies={Step.FINAL: f"554 5.6.0 No {EVIL}"})
+    fake_server.mailboxes[ADDRESS].script = Script(replies={Step.FINAL: f"554 5.6.0 No {EVIL}"})
     for _ in range(3):
         with pytest.raises(HomeAssistantError):
-            await mailer_of(evil).send(letter(EVIL, "www.a@evil.example", text=EVIL))
+            await mailer_of(evil).send(outgoing(EVIL, "www.a@evil.example", text=EVIL))
     for key in ("set_aside", "discarded", "messages_failed"):
         await repair.open(key, evil)
     await repair.choose("drop")
-    await crowd(hass, evil, standin)
+    await crowd(hass, evil, fake_server)
     with pytest.raises(HomeAssistantError):
-        await mailer_of(evil).send(letter("Third"))
+        await mailer_of(evil).send(outgoing("Third"))
     await repair.open("outbox_full", evil)
     await repair.choose("check")
     await hass.config_entries.async_remove(evil.entry_id)
@@ -299,12 +299,12 @@ async def test_the_repair_of_the_built_in_integration(
 
 
 async def test_the_examples_that_show_markdown(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
     """The dashboard, and the notification of the blueprint, quote the server and nothing else."""
     reply = f"535 5.7.139 Authentication unsuccessful {EVIL}"
-    standin.mailboxes[ADDRESS].script = Script(replies={Step.AUTH: reply})
-    await account.runtime_data.async_refresh()
+    fake_server.mailboxes[ADDRESS].script = Script(replies={Step.AUTH: reply})
+    await account.runtime_data.coordinator.async_refresh()
     await hass.async_block_till_done()
     blueprint = (ROOT / "blueprints/automation/outlook_smtp/mail_trouble.yaml").read_text()
     [notice] = re.findall(r"message: >-\n +(\{\{ message \| .*)", blueprint)

@@ -19,8 +19,8 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry, MockUs
 from custom_components.outlook_smtp.const import DOMAIN
 
 from ..conftest import ADDRESS, until
+from ..fake_microsoft import FakeServer, Script, Step
 from ..helpers import ANNA, BERT, act, add_account, mailer_of, settle, state_of
-from ..standin import Script, StandIn, Step
 
 ME, FAMILY = "notify.me_outlook_com", "notify.family"
 DELIVERY = "event.me_outlook_com_delivery"
@@ -59,7 +59,7 @@ async def send(hass: HomeAssistant, user: MockUser, **fields: Any) -> None:
 
 
 async def test_a_user_without_control_is_refused_as_by_the_entity_action(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, user: MockUser
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, user: MockUser
 ) -> None:
     """Both actions name the same entity and permission, and nothing is sent or noted."""
     refusals = []
@@ -75,7 +75,7 @@ async def test_a_user_without_control_is_refused_as_by_the_entity_action(
         error = caught.value
         refusals.append((type(error), error.user_id, error.entity_id, error.permission))
     assert refusals == [(Unauthorized, user.id, FAMILY, POLICY_CONTROL)] * 2
-    assert standin.received == []
+    assert fake_server.received == []
     assert state_of(hass, DELIVERY).state == "unknown"
 
 
@@ -105,7 +105,7 @@ async def test_a_user_without_control_is_refused_as_by_the_entity_action(
 )
 async def test_a_user_is_refused_what_needs_control_of(
     hass: HomeAssistant,
-    standin: StandIn,
+    fake_server: FakeServer,
     user: MockUser,
     case: tuple[tuple[str, ...], dict[str, Any], str],
 ) -> None:
@@ -116,7 +116,7 @@ async def test_a_user_is_refused_what_needs_control_of(
     with pytest.raises(Unauthorized) as caught:
         await send(hass, user, **fields)
     assert (caught.value.entity_id, caught.value.permission) == (refused, POLICY_CONTROL)
-    assert standin.received == []
+    assert fake_server.received == []
     assert state_of(hass, DELIVERY).state == "unknown"
 
 
@@ -135,7 +135,7 @@ async def test_a_user_is_refused_what_needs_control_of(
 )
 async def test_a_user_may_send_with_control_of(
     hass: HomeAssistant,
-    standin: StandIn,
+    fake_server: FakeServer,
     user: MockUser,
     case: tuple[tuple[str, ...], dict[str, Any], tuple[str, ...]],
 ) -> None:
@@ -143,12 +143,12 @@ async def test_a_user_may_send_with_control_of(
     controlled, fields, recipients = case
     allow(user, *controlled)
     await send(hass, user, **fields)
-    [mail] = standin.received
+    [mail] = fake_server.received
     assert mail.recipients == recipients
 
 
 async def test_a_user_needs_control_of_all_that_an_area_holds(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn, user: MockUser
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, user: MockUser
 ) -> None:
     """A target by area stands for each entity in it, as for Home Assistant's own actions."""
     area = ar.async_get(hass).async_create("Hall")
@@ -166,30 +166,30 @@ async def test_a_user_needs_control_of_all_that_an_area_holds(
         await send(hass, user, area_id=area.id)
     assert caught.value.entity_id == "light.hall"
     await send(hass, user, area_id=area.id, exclude={"entity_id": "light.hall"})
-    assert len(standin.received) == 1
+    assert len(fake_server.received) == 1
 
 
 async def test_control_of_a_recipient_is_none_of_another_account(
     hass: HomeAssistant,
     account: MockConfigEntry,
     account_data: dict[str, Any],
-    standin: StandIn,
+    fake_server: FakeServer,
     user: MockUser,
 ) -> None:
     """Who sends in the name of another account has to control that one's entity."""
-    other = add_account(hass, standin, account_data, "other@outlook.com")
+    other = add_account(hass, fake_server, account_data, "other@outlook.com")
     await settle(hass, other)
     allow(user, FAMILY, ME)
     with pytest.raises(Unauthorized) as caught:
         await send(hass, user, entity_id=FAMILY, config_entry_id=other.entry_id)
     assert caught.value.entity_id == "notify.other_outlook_com"
-    assert standin.received == []
+    assert fake_server.received == []
 
 
 async def test_a_disabled_entity_stands_for_its_account(
     hass: HomeAssistant,
     entry: MockConfigEntry,
-    standin: StandIn,
+    fake_server: FakeServer,
     user: MockUser,
     hass_admin_user: MockUser,
 ) -> None:
@@ -212,23 +212,23 @@ async def test_a_disabled_entity_stands_for_its_account(
     with pytest.raises(Unauthorized):
         await send(hass, user, to=ANNA)
     await send(hass, hass_admin_user, to=ANNA)
-    assert len(standin.received) == 2
+    assert len(fake_server.received) == 2
 
 
 @pytest.mark.usefixtures("account")
 @pytest.mark.parametrize("fields", [{"entity_id": FAMILY}, {"to": ANNA}])
 async def test_a_user_who_does_not_exist_is_refused(
-    hass: HomeAssistant, standin: StandIn, fields: dict[str, str]
+    hass: HomeAssistant, fake_server: FakeServer, fields: dict[str, str]
 ) -> None:
     """As by Home Assistant's own actions; nobody else is meant."""
     with pytest.raises(UnknownUser):
         await send(hass, MockUser(id="nobody"), **fields)
-    assert standin.received == []
+    assert fake_server.received == []
 
 
 @pytest.mark.usefixtures("account")
 async def test_automations_and_scripts_send_as_before(
-    hass: HomeAssistant, standin: StandIn
+    hass: HomeAssistant, fake_server: FakeServer
 ) -> None:
     """There is no user behind them."""
     await hass.services.async_call(
@@ -238,7 +238,7 @@ async def test_automations_and_scripts_send_as_before(
         blocking=True,
         context=Context(),
     )
-    [mail] = standin.received
+    [mail] = fake_server.received
     assert mail.recipients == (ANNA, BERT, SECRET)
 
 
@@ -279,10 +279,10 @@ async def test_the_outbox_is_for_administrators(
 
 
 async def test_issues_tell_users_nothing_of_messages(
-    hass: HomeAssistant, account: MockConfigEntry, standin: StandIn
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
     """Everybody may list issues; titles and recipients are in the dialog of administrators."""
-    standin.mailboxes[ADDRESS].script = Script(replies={Step.FINAL: "554 5.6.0 No"})
+    fake_server.mailboxes[ADDRESS].script = Script(replies={Step.FINAL: "554 5.6.0 No"})
     with pytest.raises(HomeAssistantError):
         await act(hass, "send_message", to=ANNA, bcc=SECRET, title="Test result", message="Hi")
     [issue] = [each for each in ir.async_get(hass).issues.values() if each.domain == DOMAIN]
@@ -304,7 +304,7 @@ async def test_issues_tell_users_nothing_of_messages(
 async def test_blind_copies_are_in_no_event_attribute_or_log(
     hass: HomeAssistant,
     account: MockConfigEntry,
-    standin: StandIn,
+    fake_server: FakeServer,
     caplog: pytest.LogCaptureFixture,
     script: Script,
 ) -> None:
@@ -312,7 +312,7 @@ async def test_blind_copies_are_in_no_event_attribute_or_log(
     caplog.set_level(logging.DEBUG)
     changes: list[str] = []
     hass.bus.async_listen("state_changed", lambda event: changes.append(str(event.data)))
-    standin.mailboxes[ADDRESS].script = script
+    fake_server.mailboxes[ADDRESS].script = script
     errors = ""
     try:
         await act(hass, "send_message", to=ANNA, bcc=SECRET, message="Hello")

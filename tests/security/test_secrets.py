@@ -31,10 +31,10 @@ from custom_components.outlook_smtp.auth.errors import AuthError, read_error
 from custom_components.outlook_smtp.auth.tokens import read_address
 from custom_components.outlook_smtp.const import CONF_ACCOUNT_KIND, DOMAIN
 from custom_components.outlook_smtp.delivery.secrets import MASK, MAX_SECRETS, Secrets
-from custom_components.outlook_smtp.outbox.schedule import Pace
+from custom_components.outlook_smtp.outbox.schedule import RateLimiter
 from tests.conftest import ADDRESS, PASSWORD, until
-from tests.helpers import ANNA, BERT, act, ask, letter, mailer_of
-from tests.standin import Identity, Misstep, Script, StandIn, Step
+from tests.fake_microsoft import FakeServer, Identity, Misstep, Script, Step
+from tests.helpers import ANNA, BERT, act, ask, mailer_of, outgoing
 
 TOKEN = "EwBIA8l6BAAUs5+an/access-token_that.nobody-may.see" + "0123456789abcdef" * 12
 BEGINNING = 24  # Characters of a form that tell enough.
@@ -218,9 +218,9 @@ async def reader(hass: HomeAssistant, storage: Path, caplog: pytest.LogCaptureFi
 
 async def attempt(hass: HomeAssistant, reader: Reader, entry: MockConfigEntry) -> None:
     """Check the account and send, in each way that there is, and read what comes of it."""
-    await entry.runtime_data.async_check_now()
+    await entry.runtime_data.coordinator.async_check_now()
     calls: list[Callable[[], Awaitable[Any]]] = [
-        lambda: mailer_of(entry).send(letter("Door", ANNA, BERT)),
+        lambda: mailer_of(entry).send(outgoing("Door", ANNA, BERT)),
         lambda: act(hass, "send_message", to=ANNA, message="Hello"),
         lambda: hass.services.async_call("automation", "trigger", TRIGGER, blocking=True),
     ]
@@ -261,7 +261,7 @@ ANSWERS = [
 async def repeat_everywhere(  # noqa: PLR0917 - Fixtures.
     hass: HomeAssistant,
     reader: Reader,
-    standin: StandIn,
+    fake_server: FakeServer,
     entry: MockConfigEntry,
     client: ClientSessionGenerator,
     forms: Forms,
@@ -271,9 +271,9 @@ async def repeat_everywhere(  # noqa: PLR0917 - Fixtures.
     await hass.async_block_till_done(wait_background_tasks=True)
     shown = [form for form in forms.values() if "\0" not in form]
     for number, (step, words) in enumerate(ANSWERS):
-        mailer_of(entry).courier._schedule.pace = Pace(per_minute=0)
+        mailer_of(entry).worker._schedule.rate_limiter = RateLimiter(per_minute=0)
         form = shown[number % len(shown)]
-        standin.script = Script(replies={step: words.format(form)})
+        fake_server.script = Script(replies={step: words.format(form)})
         await attempt(hass, reader, entry)
         await act(hass, "flush_outbox")
         await until(lambda: not mailer_of(entry).queue.under_way)
@@ -283,12 +283,12 @@ async def repeat_everywhere(  # noqa: PLR0917 - Fixtures.
 async def test_a_password_is_read_nowhere(
     hass: HomeAssistant,
     reader: Reader,
-    standin: StandIn,
+    fake_server: FakeServer,
     entry: MockConfigEntry,
     hass_client: ClientSessionGenerator,
 ) -> None:
     """Neither the password nor what was made of it to sign in."""
-    await repeat_everywhere(hass, reader, standin, entry, hass_client, forms_of(PASSWORD))
+    await repeat_everywhere(hass, reader, fake_server, entry, hass_client, forms_of(PASSWORD))
     assert entry.data[CONF_ACCOUNT_KIND]
     reader.assert_nothing_of(PASSWORD)
 
@@ -296,7 +296,7 @@ async def test_a_password_is_read_nowhere(
 async def test_a_token_is_read_nowhere(  # noqa: PLR0917 - Fixtures.
     hass: HomeAssistant,
     reader: Reader,
-    standin: StandIn,
+    fake_server: FakeServer,
     signed_in: MockConfigEntry,
     identity: Identity,
     hass_client: ClientSessionGenerator,
@@ -304,7 +304,7 @@ async def test_a_token_is_read_nowhere(  # noqa: PLR0917 - Fixtures.
     """Neither the access token nor the refresh token, though Microsoft repeats them as well."""
     tokens = signed_in.data["token"]
     access, refresh = tokens["access_token"], tokens["refresh_token"]
-    await repeat_everywhere(hass, reader, standin, signed_in, hass_client, forms_of(access))
+    await repeat_everywhere(hass, reader, fake_server, signed_in, hass_client, forms_of(access))
     identity.expire_access_tokens(ADDRESS)
     for form in (refresh, quote(refresh, safe=""), b64encode(refresh.encode()).decode()):
         words = json.dumps({"error": f"x {form}", "error_description": f"repeats {form}"})

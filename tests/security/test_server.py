@@ -12,24 +12,25 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.outlook_smtp.account import _create_tls_context
 from custom_components.outlook_smtp.auth.errors import read_error
+from custom_components.outlook_smtp.delivery.content import Content
+from custom_components.outlook_smtp.delivery.faults import Fault, Problem, Stage, SubmissionError
 from custom_components.outlook_smtp.delivery.secrets import Secrets
-from custom_components.outlook_smtp.message.letter import Priority
-from custom_components.outlook_smtp.outbox.item import Item
+from custom_components.outlook_smtp.message.outgoing import Priority
 from custom_components.outlook_smtp.outbox.queue import Queue
-from custom_components.outlook_smtp.smtp import wire
+from custom_components.outlook_smtp.outbox.queued import QueuedMessage
+from custom_components.outlook_smtp.smtp import pipeline
 from custom_components.outlook_smtp.smtp.account import Server
-from custom_components.outlook_smtp.smtp.content import Content
-from custom_components.outlook_smtp.smtp.dialogue import Dialogue
-from custom_components.outlook_smtp.smtp.faults import Fault, Problem, Stage, SubmissionError
-from custom_components.outlook_smtp.smtp.keeper import SessionKeeper
+from custom_components.outlook_smtp.smtp.pipeline import Pipeline
 from custom_components.outlook_smtp.smtp.probe import probe
+from custom_components.outlook_smtp.smtp.protocol_log import ProtocolLog
 from custom_components.outlook_smtp.smtp.replies import clean, read_reply
+from custom_components.outlook_smtp.smtp.route import SmtpRoute
 from custom_components.outlook_smtp.smtp.session import Session
-from custom_components.outlook_smtp.smtp.wire import Wire
 from tests.conftest import PASSWORD, until
-from tests.helpers import letter, mailer_of
-from tests.outbox.courier_helpers import all_done, courier_on, numbers, running, unpaced
+from tests.fake_microsoft import Certificate, FakeServer, Script, Step
+from tests.helpers import mailer_of, outgoing
 from tests.outbox.helpers import add
+from tests.outbox.worker_helpers import all_done, numbers, running, unpaced, worker_on
 from tests.promises import MAX_READ, MAX_REPLY, MAX_TEXT
 from tests.smtp.helpers import (
     ANNA,
@@ -42,7 +43,6 @@ from tests.smtp.helpers import (
     probe_fault,
 )
 from tests.smtp.test_transaction import line_to, transaction_over
-from tests.standin import Certificate, Script, StandIn, Step
 
 STALL = 0.02  # Seconds of the processor that a reply of 256 KB may take.
 WORDS = [
@@ -79,12 +79,12 @@ class Nowhere(asyncio.Transport):
 
 def heard(data: bytes) -> Fault | None:
     """Return what a reply is read as, on its whole way from the line."""
-    wire = Wire(Nowhere(), Dialogue(SECRETS))
-    wire._awaited = 1
-    wire.data_received(data)
-    if not wire._replies:
+    pipeline = Pipeline(Nowhere(), ProtocolLog(SECRETS))
+    pipeline._awaited = 1
+    pipeline.data_received(data)
+    if not pipeline._replies:
         return None
-    [reply] = wire._replies
+    [reply] = pipeline._replies
     clean(reply.text)
     return read_reply(Stage.DATA, reply.code, reply.text)
 
@@ -121,10 +121,10 @@ def test_a_reply_of_256_kb_is_read_in_milliseconds(reply: bytes) -> None:
 
 def test_what_is_looked_at_is_short() -> None:
     """Of a text 8 KB are looked at, the last line among them, and 512 characters are kept."""
-    wire = Wire(Nowhere(), Dialogue())
-    wire._awaited = 1
-    wire.data_received(b"550-5.7.0 x\r\n" * 10_000 + b"550 5.1.90 The last line\r\n")
-    [reply] = wire._replies
+    pipeline = Pipeline(Nowhere(), ProtocolLog())
+    pipeline._awaited = 1
+    pipeline.data_received(b"550-5.7.0 x\r\n" * 10_000 + b"550 5.1.90 The last line\r\n")
+    [reply] = pipeline._replies
     assert len(reply.text) <= MAX_READ
     assert reply.text.endswith("\n5.1.90 The last line")
     fault = read_reply(Stage.DATA, 550, f"5.2.0 {'y' * 100_000}")
@@ -135,11 +135,11 @@ def test_what_is_looked_at_is_short() -> None:
 
 def test_nothing_is_heard_after_the_end() -> None:
     """What still arrives once the line was cut is not even read."""
-    wire = Wire(Nowhere(), Dialogue())
+    pipeline = Pipeline(Nowhere(), ProtocolLog())
     for data in (b"hello?\r\n", b"250 2.0.0 OK\r\n"):
-        wire._awaited = 1
-        wire.data_received(data)
-    assert not wire.has_reply
+        pipeline._awaited = 1
+        pipeline.data_received(data)
+    assert not pipeline.has_reply
 
 
 @pytest.mark.parametrize("words", [" ", "Trace ID", "Timestamp:", "\x00", "\n"])
@@ -154,14 +154,16 @@ def test_words_of_microsoft_are_read_in_milliseconds(words: str) -> None:
     assert min(times) <= STALL
 
 
-async def test_an_ehlo_without_an_end_is_read_in_milliseconds(standin: StandIn) -> None:
+async def test_an_ehlo_without_an_end_is_read_in_milliseconds(fake_server: FakeServer) -> None:
     """What aiosmtplib takes, 32 KB, is cut before it is looked at."""
     offers = "\n".join("250-a" for _ in range(4000))
-    standin.script = Script(replies={Step.EHLO_TLS: f"250-x\n250-AUTH LOGIN\n{offers}\n250 b"})
-    async with await Session.open(account_on(standin)) as session:
+    fake_server.script = Script(replies={Step.EHLO_TLS: f"250-x\n250-AUTH LOGIN\n{offers}\n250 b"})
+    async with await Session.open(account_on(fake_server)) as session:
         assert len(session.server_info.extensions) < 10
-    standin.script = Script(replies={Step.EHLO_TLS: f"250-x\n250-AUTH LOGIN\n250 X {'y' * 8000}"})
-    async with await Session.open(account_on(standin)) as session:
+    fake_server.script = Script(
+        replies={Step.EHLO_TLS: f"250-x\n250-AUTH LOGIN\n250 X {'y' * 8000}"}
+    )
+    async with await Session.open(account_on(fake_server)) as session:
         assert len(session.server_info.extensions["x"]) <= MAX_TEXT
 
 
@@ -170,26 +172,26 @@ async def test_an_ehlo_without_an_end_is_read_in_milliseconds(standin: StandIn) 
 
 @pytest.mark.parametrize("without", [(), ("CHUNKING",), ("CHUNKING", "PIPELINING")], ids=str)
 @pytest.mark.parametrize("enhanced", ["ENHANCEDSTATUSCODES", ""])
-@pytest.mark.parametrize("careful", [False, True])
+@pytest.mark.parametrize("lockstep", [False, True])
 async def test_everything_answered_twice_is_not_sent(
-    standin: StandIn, without: tuple[str, ...], enhanced: str, careful: bool
+    fake_server: FakeServer, without: tuple[str, ...], enhanced: str, lockstep: bool
 ) -> None:
     """The message is refused in the end, and nobody is told that it was accepted."""
     offers = [each for each in ("PIPELINING", "CHUNKING") if each not in without]
     lines = ["x Hello", "AUTH LOGIN", "SIZE 1000000", *offers, *filter(None, [enhanced]), "HELP"]
     ehlo = "\n".join([*(f"250-{line}" for line in lines[:-1]), f"250 {lines[-1]}"])
     plain = {} if enhanced else {Step.MAIL: "250 OK", Step.RCPT: "250 OK"}
-    standin.script = Script(
+    fake_server.script = Script(
         twice=True,
         without=without,
         replies={Step.EHLO_TLS: ehlo, Step.FINAL: "554 5.2.0 Not this one", **plain},
     )
-    keeper = SessionKeeper(account_on(standin))
+    route = SmtpRoute(account_on(fake_server))
     with pytest.raises(SubmissionError) as caught:
-        await keeper.submit(envelope_to(ANNA), Content.of(CONTENT), careful=careful)
+        await route.submit(envelope_to(ANNA), Content.of(CONTENT), may_have_arrived=lockstep)
     assert caught.value.fault.kind == "transient"
-    await keeper.close()
-    assert not standin.received
+    await route.close()
+    assert not fake_server.received
 
 
 @pytest.mark.parametrize(
@@ -203,12 +205,12 @@ async def test_everything_answered_twice_is_not_sent(
     ids=len,
 )
 async def test_a_yes_that_may_be_to_a_recipient_is_no_acceptance(
-    standin: StandIn, replies: list[str]
+    fake_server: FakeServer, replies: list[str]
 ) -> None:
-    """In a flight the yes to the content has to say that it is one."""
-    async with line_to(replies, after=1) as wire:
+    """In a round trip the yes to the content has to say that it is one."""
+    async with line_to(replies, after=1) as pipeline:
         with pytest.raises(SubmissionError) as caught:
-            await transaction_over(wire, standin, ANNA).run(reset=False)
+            await transaction_over(pipeline, fake_server, ANNA).run(reset=False)
         assert caught.value.fault.kind == "transient"
 
 
@@ -224,149 +226,153 @@ async def test_a_yes_that_may_be_to_a_recipient_is_no_acceptance(
 )
 @pytest.mark.parametrize("extensions", [{"pipelining": "", "chunking": ""}, {"pipelining": ""}])
 async def test_a_refusal_that_may_be_anothers_refuses_nobody(
-    standin: StandIn, replies: list[str], extensions: dict[str, str]
+    fake_server: FakeServer, replies: list[str], extensions: dict[str, str]
 ) -> None:
     """A message is not given up for an answer that was another command's."""
-    async with line_to(replies, after=1) as wire:
+    async with line_to(replies, after=1) as pipeline:
         with pytest.raises(SubmissionError) as caught:
-            await transaction_over(wire, standin, ANNA, BERT, extensions=extensions).run(
+            await transaction_over(pipeline, fake_server, ANNA, BERT, extensions=extensions).run(
                 reset=False
             )
         assert caught.value.fault.kind == "transient"
-        assert not wire.is_in_step
+        assert not pipeline.is_synchronized
 
 
-async def test_the_message_is_tried_again_in_lockstep(standin: StandIn, queue: Queue) -> None:
+async def test_the_message_is_tried_again_in_lockstep(
+    fake_server: FakeServer, queue: Queue
+) -> None:
     """Over a fresh connection, where every answer is heard before the next command."""
-    standin.script_next(Script(twice=True, replies={Step.FINAL: "554 5.2.0 No"}))
-    async with running(courier_on(standin, queue, schedule=unpaced())) as courier:
+    fake_server.script_next(Script(twice=True, replies={Step.FINAL: "554 5.2.0 No"}))
+    async with running(worker_on(fake_server, queue, schedule=unpaced())) as worker:
         await add(queue, 1)
         await all_done(queue)
-        assert not standin.received
-        await courier.flush()
+        assert not fake_server.received
+        await worker.flush()
         await all_done(queue)
-    assert numbers(standin) == [1]
-    assert standin.connections == 2
-    assert "DATA" in commands(standin)
+    assert numbers(fake_server) == [1]
+    assert fake_server.connections == 2
+    assert "DATA" in commands(fake_server)
 
 
 @pytest.mark.parametrize("step", [Step.EHLO, Step.EHLO_TLS, Step.AUTH])
-async def test_one_reply_too_many_before_the_first_message(standin: StandIn, step: Step) -> None:
+async def test_one_reply_too_many_before_the_first_message(
+    fake_server: FakeServer, step: Step
+) -> None:
     """Whatever was answered twice, nothing is handed in over that connection."""
     words = {
         Step.EHLO: "250-x Hello\n250 STARTTLS",
         Step.EHLO_TLS: "250-x Hello\n250 AUTH LOGIN",
         Step.AUTH: "235 2.7.0 Welcome",
     }[step]
-    standin.script = Script(replies={step: f"{words}\n{words}"})
-    fault = await probe_fault(standin)
+    fake_server.script = Script(replies={step: f"{words}\n{words}"})
+    fault = await probe_fault(fake_server)
     assert (fault.kind, fault.problem) == ("transient", Problem.UNEXPECTED_REPLY)
-    assert "MAIL" not in " ".join(commands(standin))
+    assert "MAIL" not in " ".join(commands(fake_server))
 
 
 # A final reply that never ends
 
 
-def is_handed_in(standin: StandIn) -> bool:
+def is_handed_in(fake_server: FakeServer) -> bool:
     """Return whether a whole message has reached the server."""
-    said = commands(standin) if standin.sessions else []
+    said = commands(fake_server) if fake_server.sessions else []
     return any(line.endswith("bytes of content)") for line in said)
 
 
 @pytest.mark.parametrize("endless", [{"stall": Step.FINAL}, {"replies": {Step.FINAL: "250-Wait"}}])
 async def test_an_urgent_call_breaks_off_a_reply_without_an_end(
-    standin: StandIn, queue: Queue, endless: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    fake_server: FakeServer, queue: Queue, endless: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It goes out over a fresh connection, and the other one is tried again behind it."""
-    monkeypatch.setattr(wire, "URGENT_PATIENCE", 0.5)
-    standin.script_next(Script(keep=True, **endless))
-    async with running(courier_on(standin, queue, schedule=unpaced(), timeout=60.0)) as courier:
+    monkeypatch.setattr(pipeline, "URGENT_PATIENCE", 0.5)
+    fake_server.script_next(Script(keep=True, **endless))
+    async with running(worker_on(fake_server, queue, schedule=unpaced(), timeout=60.0)) as worker:
         stuck = await add(queue, 1)
-        await until(lambda: is_handed_in(standin))
+        await until(lambda: is_handed_in(fake_server))
         await add(queue, 2)
-        courier.hurry()
-        courier.hurry()
-        await until(lambda: not queue.items)
-    assert numbers(standin)[-2:] == [2, 1]
+        worker.interrupt()
+        worker.interrupt()
+        await until(lambda: not queue.waiting)
+    assert numbers(fake_server)[-2:] == [2, 1]
     assert stuck.lost_answers == 1
-    assert standin.connections == 2
+    assert fake_server.connections == 2
 
 
 async def test_a_flush_breaks_off_a_reply_without_an_end(
-    standin: StandIn, queue: Queue, monkeypatch: pytest.MonkeyPatch
+    fake_server: FakeServer, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Though it is the only message; a connection that is only being made is left alone."""
-    assert wire.URGENT_PATIENCE == 5.0
-    monkeypatch.setattr(wire, "URGENT_PATIENCE", 0.5)
-    standin.script_next(Script(stall=Step.FINAL))
-    async with running(courier_on(standin, queue, schedule=unpaced(), timeout=60.0)) as courier:
-        await courier.flush()
-        item = await add(queue, 1)
-        await until(lambda: is_handed_in(standin))
-        await courier.flush()
-        await until(lambda: not queue.items)
-    assert (numbers(standin), item.lost_answers, standin.connections) == ([1], 1, 2)
+    assert pipeline.URGENT_PATIENCE == 5.0
+    monkeypatch.setattr(pipeline, "URGENT_PATIENCE", 0.5)
+    fake_server.script_next(Script(stall=Step.FINAL))
+    async with running(worker_on(fake_server, queue, schedule=unpaced(), timeout=60.0)) as worker:
+        await worker.flush()
+        queued = await add(queue, 1)
+        await until(lambda: is_handed_in(fake_server))
+        await worker.flush()
+        await until(lambda: not queue.waiting)
+    assert (numbers(fake_server), queued.lost_answers, fake_server.connections) == ([1], 1, 2)
 
 
 async def test_urgency_while_the_connection_is_made_holds_to_the_end(
-    standin: StandIn, queue: Queue, monkeypatch: pytest.MonkeyPatch
+    fake_server: FakeServer, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The reply that never ends comes only afterwards."""
-    monkeypatch.setattr(wire, "URGENT_PATIENCE", 0.5)
-    standin.script_next(Script(stall=Step.FINAL))
-    async with running(courier_on(standin, queue, schedule=unpaced(), timeout=60.0)) as courier:
+    monkeypatch.setattr(pipeline, "URGENT_PATIENCE", 0.5)
+    fake_server.script_next(Script(stall=Step.FINAL))
+    async with running(worker_on(fake_server, queue, schedule=unpaced(), timeout=60.0)) as worker:
         await add(queue, 1)
-        await until(lambda: standin.connections)
-        await courier.flush()
-        await until(lambda: not queue.items)
-    assert (numbers(standin), standin.connections) == ([1], 2)
+        await until(lambda: fake_server.connections)
+        await worker.flush()
+        await until(lambda: not queue.waiting)
+    assert (numbers(fake_server), fake_server.connections) == ([1], 2)
 
 
 async def test_urgency_while_the_message_is_read_holds_to_the_end(
-    standin: StandIn, queue: Queue, monkeypatch: pytest.MonkeyPatch
+    fake_server: FakeServer, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The message that the urgent one waits for has not even reached the connection."""
-    monkeypatch.setattr(wire, "URGENT_PATIENCE", 0.5)
-    standin.script_next(Script(stall=Step.FINAL))
+    monkeypatch.setattr(pipeline, "URGENT_PATIENCE", 0.5)
+    fake_server.script_next(Script(stall=Step.FINAL))
     opens = queue.open_content
-    async with running(courier_on(standin, queue, schedule=unpaced(), timeout=60.0)) as courier:
+    async with running(worker_on(fake_server, queue, schedule=unpaced(), timeout=60.0)) as worker:
 
-        async def open_content(item: Item) -> BinaryIO | None:
+        async def open_content(queued: QueuedMessage) -> BinaryIO | None:
             """Open the file of a message, and be urged meanwhile the first time."""
-            file = await opens(item)
-            if not standin.connections:
-                courier.hurry()
+            file = await opens(queued)
+            if not fake_server.connections:
+                await worker.flush()
             return file
 
         monkeypatch.setattr(queue, "open_content", open_content)
         await add(queue, 1)
-        await until(lambda: not queue.items)
-    assert (numbers(standin), standin.connections) == ([1], 2)
+        await until(lambda: not queue.waiting)
+    assert (numbers(fake_server), fake_server.connections) == ([1], 2)
 
 
-async def test_an_urgent_email_is_in_a_hurry(
+async def test_an_urgent_email_interrupts(
     account: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those of priority high and highest, and no others."""
-    hurried: list[Priority | None] = []
+    interrupted: list[Priority | None] = []
     for priority in (None, *Priority):
-        note = partial(hurried.append, priority)
-        monkeypatch.setattr(mailer_of(account).courier, "hurry", note)
-        await mailer_of(account).send(replace(letter(), priority=priority))
-    assert hurried == [Priority.HIGHEST, Priority.HIGH]
+        note = partial(interrupted.append, priority)
+        monkeypatch.setattr(mailer_of(account).worker, "interrupt", note)
+        await mailer_of(account).send(replace(outgoing(), priority=priority))
+    assert interrupted == [Priority.HIGHEST, Priority.HIGH]
 
 
 # A certificate of yesterday
 
 
-async def test_a_common_name_is_no_host_name(standin: StandIn) -> None:
+async def test_a_common_name_is_no_host_name(fake_server: FakeServer) -> None:
     """As in browsers, a certificate has to name the host as one of its host names."""
     account = account_on(
-        standin, server=Server("localhost", standin.port), tls_context=_create_tls_context()
+        fake_server, server=Server("localhost", fake_server.port), tls_context=_create_tls_context()
     )
     await probe(account)
-    standin.show(Certificate.COMMON_NAME_ONLY)
+    fake_server.show(Certificate.COMMON_NAME_ONLY)
     with pytest.raises(SubmissionError) as caught:
         await probe(account)
-    await nothing_left_open(standin)
+    await nothing_left_open(fake_server)
     assert caught.value.fault.problem is Problem.CERTIFICATE_WRONG_HOST

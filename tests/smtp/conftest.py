@@ -1,24 +1,24 @@
-"""Fixtures of this room: a stand-in in nobody's place, and no Home Assistant."""
+"""Fixtures of this room: a fake server in nobody's place, and no Home Assistant."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from tests.conftest import ADDRESS, PASSWORD
-from tests.standin import StandIn
+from tests.fake_microsoft import FakeServer
 
 
 @pytest.fixture
-def standin(socket_enabled: None) -> Iterator[StandIn]:
-    """Run a stand-in with one mailbox."""
-    with StandIn() as server:
+def fake_server(socket_enabled: None) -> Iterator[FakeServer]:
+    """Run a fake server with one mailbox."""
+    with FakeServer() as server:
         server.add_mailbox(ADDRESS, PASSWORD)
         yield server
 
 
 @pytest.fixture
-def tls_standin(socket_enabled: None) -> Iterator[StandIn]:
-    """Run a stand-in with one mailbox that speaks TLS from the first byte."""
-    with StandIn(security="tls") as server:
+def tls_fake_server(socket_enabled: None) -> Iterator[FakeServer]:
+    """Run a fake server with one mailbox that speaks TLS from the first byte."""
+    with FakeServer(security="tls") as server:
         server.add_mailbox(ADDRESS, PASSWORD)
         yield server

@@ -8,15 +8,16 @@ from typing import Any
 
 import pytest
 
+from custom_components.outlook_smtp.delivery.content import Content
+from custom_components.outlook_smtp.delivery.envelope import Envelope
+from custom_components.outlook_smtp.delivery.faults import Fault, SubmissionError
+from custom_components.outlook_smtp.delivery.outcome import Outcome
 from custom_components.outlook_smtp.smtp.account import Account, Security, Server
-from custom_components.outlook_smtp.smtp.content import Content
 from custom_components.outlook_smtp.smtp.credentials import Password
-from custom_components.outlook_smtp.smtp.faults import Fault, SubmissionError
 from custom_components.outlook_smtp.smtp.probe import probe
 from custom_components.outlook_smtp.smtp.session import Session
-from custom_components.outlook_smtp.smtp.submission import Envelope, Outcome
 from tests.conftest import ADDRESS, PASSWORD, until
-from tests.standin import StandIn
+from tests.fake_microsoft import FakeServer
 
 HOST = "127.0.0.1"
 ANNA, BERT, CARL = "anna@example.com", "bert@example.com", "carl@example.com"
@@ -26,13 +27,13 @@ LONG = 10.0  # Seconds that no test waits for.
 SHORT = 0.2
 
 
-def account_on(standin: StandIn, **changes: Any) -> Account:
-    """Return an account on a stand-in."""
+def account_on(fake_server: FakeServer, **changes: Any) -> Account:
+    """Return an account on a fake server."""
     values: dict[str, Any] = {
         "address": ADDRESS,
-        "server": Server(HOST, standin.port, Security(standin.security)),
+        "server": Server(HOST, fake_server.port, Security(fake_server.security)),
         "credentials": Password(ADDRESS, PASSWORD),
-        "tls_context": standin.client_context(),
+        "tls_context": fake_server.client_context(),
         "timeout": LONG,
     }
     values |= changes
@@ -45,31 +46,31 @@ def envelope_to(*recipients: str, sender: str = ADDRESS, utf8: bool = False) -> 
     return Envelope(sender, recipients, utf8)
 
 
-async def send(standin: StandIn, *recipients: str, **changes: Any) -> Outcome:
+async def send(fake_server: FakeServer, *recipients: str, **changes: Any) -> Outcome:
     """Submit the message over a connection of its own."""
-    async with await Session.open(account_on(standin, **changes)) as session:
+    async with await Session.open(account_on(fake_server, **changes)) as session:
         return await session.submit(envelope_to(*recipients or (ANNA,)), Content.of(CONTENT))
 
 
-async def send_fault(standin: StandIn, *recipients: str, **changes: Any) -> Fault:
+async def send_fault(fake_server: FakeServer, *recipients: str, **changes: Any) -> Fault:
     """Submit the message and return why it was refused for everybody."""
     with pytest.raises(SubmissionError) as caught:
-        await send(standin, *recipients, **changes)
-    await nothing_left_open(standin)
+        await send(fake_server, *recipients, **changes)
+    await nothing_left_open(fake_server)
     return caught.value.fault
 
 
-async def probe_fault(standin: StandIn, **changes: Any) -> Fault:
+async def probe_fault(fake_server: FakeServer, **changes: Any) -> Fault:
     """Check the account and return what the check met."""
     with pytest.raises(SubmissionError) as caught:
-        await probe(account_on(standin, **changes))
-    await nothing_left_open(standin)
+        await probe(account_on(fake_server, **changes))
+    await nothing_left_open(fake_server)
     return caught.value.fault
 
 
-async def nothing_left_open(standin: StandIn, *, of: int = 0) -> None:
+async def nothing_left_open(fake_server: FakeServer, *, of: int = 0) -> None:
     """Wait for the server to see every connection closed, of at least so many."""
-    await until(lambda: not standin.open_connections and standin.connections >= of)
+    await until(lambda: not fake_server.open_connections and fake_server.connections >= of)
 
 
 def grow_impatient(session: Session) -> None:
@@ -77,9 +78,9 @@ def grow_impatient(session: Session) -> None:
     session._account = replace(session._account, timeout=SHORT)
 
 
-def commands(standin: StandIn, session: int = -1) -> list[str]:
+def commands(fake_server: FakeServer, session: int = -1) -> list[str]:
     """Return what a client said in one of the sessions."""
-    return [line for speaker, line in standin.sessions[session] if speaker == "C"]
+    return [line for speaker, line in fake_server.sessions[session] if speaker == "C"]
 
 
 @asynccontextmanager

@@ -13,18 +13,18 @@ from typing import Any
 import pytest
 from pytest_socket import socket_allow_hosts
 
+from custom_components.outlook_smtp.delivery.faults import Fault, Kind, Problem
 from custom_components.outlook_smtp.smtp.account import Security, Server
 from custom_components.outlook_smtp.smtp.connection import Watch, open_socket
 from custom_components.outlook_smtp.smtp.errors import RELEASED
-from custom_components.outlook_smtp.smtp.faults import Fault, Kind, Problem
 from custom_components.outlook_smtp.smtp.probe import probe
 from custom_components.outlook_smtp.smtp.session import Session
-from tests.standin import (
+from tests.fake_microsoft import (
     IMAP_GREETING,
     POP_GREETING,
     Certificate,
+    FakeServer,
     Script,
-    StandIn,
     Step,
     blocked_port,
     closed_port,
@@ -45,9 +45,9 @@ SERVER_HELLO_11 = bytes.fromhex("160302002a 02000026 0302") + bytes(32) + bytes.
 
 
 @pytest.fixture(params=["starttls", "tls"])
-def any_standin(request: pytest.FixtureRequest) -> Iterator[StandIn]:
-    """Run a stand-in of each security."""
-    name = "tls_standin" if request.param == "tls" else "standin"
+def any_fake_server(request: pytest.FixtureRequest) -> Iterator[FakeServer]:
+    """Run a fake server of each security."""
+    name = "tls_fake_server" if request.param == "tls" else "fake_server"
     return request.getfixturevalue(name)  # type: ignore[no-any-return]
 
 
@@ -64,18 +64,18 @@ def address(port: int, protocol: int = socket.IPPROTO_TCP) -> tuple[Any, ...]:
     return (socket.AF_INET, socket.SOCK_STREAM, protocol, "", (HOST, port))
 
 
-async def test_encrypted_and_verified(any_standin: StandIn) -> None:
+async def test_encrypted_and_verified(any_fake_server: FakeServer) -> None:
     """Both securities end in modern TLS with a server whose name is known."""
-    report = await probe(account_on(any_standin))
+    report = await probe(account_on(any_fake_server))
     assert report.server_info.tls_version in ("TLSv1.2", "TLSv1.3")
     assert report.server_info.certificate["subjectAltName"]
-    await nothing_left_open(any_standin)
+    await nothing_left_open(any_fake_server)
 
 
-async def test_the_system_watches_over_the_line(standin: StandIn) -> None:
+async def test_the_system_watches_over_the_line(fake_server: FakeServer) -> None:
     """It asks a silent server whether it is there, and does not give it up before it has asked."""
     for timeout in (1.0, 120.0):
-        server = Server(HOST, standin.port)
+        server = Server(HOST, fake_server.port)
         with await open_socket(server, timeout, Watch()) as sock:
             assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
             idle, interval, count, limit = (
@@ -92,10 +92,10 @@ async def test_the_system_watches_over_the_line(standin: StandIn) -> None:
         assert limit >= 1000 * timeout
 
 
-async def test_the_client_calls_itself_by_its_address(any_standin: StandIn) -> None:
+async def test_the_client_calls_itself_by_its_address(any_fake_server: FakeServer) -> None:
     """EHLO names an address literal, which every server takes, whatever this host is called."""
-    await probe(account_on(any_standin))
-    hellos = [line for line in commands(any_standin) if line.startswith("EHLO")]
+    await probe(account_on(any_fake_server))
+    hellos = [line for line in commands(any_fake_server) if line.startswith("EHLO")]
     assert set(hellos) == {"EHLO [127.0.0.1]"}
 
 
@@ -103,11 +103,11 @@ async def test_the_address_over_ipv6(socket_enabled: None) -> None:
     """An IPv6 address is tagged as such."""
     socket_allow_hosts(["::1"])
     try:
-        with StandIn(host="::1") as standin:
-            await probe_fault(standin, server=Server("::1", standin.port))
+        with FakeServer(host="::1") as fake_server:
+            await probe_fault(fake_server, server=Server("::1", fake_server.port))
     except OSError:
         pytest.skip("This machine has no IPv6.")
-    assert commands(standin)[0] == "EHLO [IPv6:::1]"
+    assert commands(fake_server)[0] == "EHLO [IPv6:::1]"
 
 
 @pytest.mark.parametrize("security", ["starttls", "tls"])
@@ -134,11 +134,11 @@ async def test_certificates(
     socket_enabled: None, security: Any, certificate: Certificate, problem: Problem, text: str
 ) -> None:
     """A server that cannot prove who it is, or only speaks broken TLS, gets no password."""
-    with StandIn(security=security, certificate=certificate) as standin:
-        fault = await probe_fault(standin)
+    with FakeServer(security=security, certificate=certificate) as fake_server:
+        fault = await probe_fault(fake_server)
         assert (fault.kind, fault.problem) == (Kind.SETUP, problem)
         assert text in fault.text
-        assert not [line for line in commands(standin) if line.startswith("AUTH")]
+        assert not [line for line in commands(fake_server) if line.startswith("AUTH")]
 
 
 @pytest.mark.parametrize("security", ["starttls", "tls"])
@@ -161,9 +161,9 @@ async def test_a_clock_that_is_not_set_passes(
     problem: Problem,
 ) -> None:
     """A certificate of tomorrow, or any while it is earlier than this release, is the clock's."""
-    with StandIn(security=security, certificate=certificate) as standin:
+    with FakeServer(security=security, certificate=certificate) as fake_server:
         monkeypatch.setattr(time, "time", lambda: clock)
-        fault = await probe_fault(standin)
+        fault = await probe_fault(fake_server)
     assert fault.problem is problem
     assert fault.kind is (Kind.TRANSIENT if problem is Problem.CLOCK_WRONG else Kind.SETUP)
 
@@ -185,20 +185,20 @@ def test_the_release_is_no_earlier_than_the_day_it_was_written() -> None:
     ids=["TLS 1.1", "handshake failure", "SMTP", "IMAP", "HTTP"],
 )
 async def test_answers_to_a_tls_hello(
-    standin: StandIn, answer: bytes, kind: Kind, problem: Problem
+    fake_server: FakeServer, answer: bytes, kind: Kind, problem: Problem
 ) -> None:
     """Old TLS and clear text are told apart from TLS that just failed."""
     async with server_saying(answer) as port:
-        fault = await probe_fault(standin, server=Server(HOST, port, Security.TLS))
+        fault = await probe_fault(fake_server, server=Server(HOST, port, Security.TLS))
     assert (fault.kind, fault.problem) == (kind, problem)
 
 
-async def test_no_starttls_no_password(standin: StandIn) -> None:
+async def test_no_starttls_no_password(fake_server: FakeServer) -> None:
     """A server that does not offer encryption hears EHLO and nothing else."""
-    standin.script = Script(offer_starttls=False)
-    fault = await probe_fault(standin)
+    fake_server.script = Script(offer_starttls=False)
+    fault = await probe_fault(fake_server)
     assert (fault.kind, fault.problem) == (Kind.SETUP, Problem.STARTTLS_NOT_OFFERED)
-    assert commands(standin) == ["EHLO [127.0.0.1]"]
+    assert commands(fake_server) == ["EHLO [127.0.0.1]"]
 
 
 @pytest.mark.parametrize("reset", [False, True])
@@ -215,11 +215,11 @@ async def test_no_starttls_no_password(standin: StandIn) -> None:
     ],
 )
 async def test_dropped_after_starttls(
-    standin: StandIn, step: Step, problem: Problem, reset: bool
+    fake_server: FakeServer, step: Step, problem: Problem, reset: bool
 ) -> None:
     """A server may hang up at every step, which passes; in the handshake it is about TLS."""
-    standin.script = Script(drop=step, reset=reset)
-    fault = await probe_fault(standin)
+    fake_server.script = Script(drop=step, reset=reset)
+    fault = await probe_fault(fake_server)
     if step is Step.STARTTLS and reset:
         problem = Problem.TLS_FAILED  # It looks no different from inside.
     assert (fault.kind, fault.problem) == (Kind.TRANSIENT, problem)
@@ -235,10 +235,10 @@ async def test_dropped_after_starttls(
         (Step.AUTH, Problem.CONNECTION_LOST),
     ],
 )
-async def test_dropped_over_tls(tls_standin: StandIn, step: Step, problem: Problem) -> None:
+async def test_dropped_over_tls(tls_fake_server: FakeServer, step: Step, problem: Problem) -> None:
     """With TLS from the first byte the handshake is all there is before the greeting."""
-    tls_standin.script = Script(drop=step)
-    fault = await probe_fault(tls_standin)
+    tls_fake_server.script = Script(drop=step)
+    fault = await probe_fault(tls_fake_server)
     assert (fault.kind, fault.problem) == (Kind.TRANSIENT, problem)
 
 
@@ -246,106 +246,108 @@ async def test_dropped_over_tls(tls_standin: StandIn, step: Step, problem: Probl
     "step",
     [Step.CONNECT, Step.GREETING, Step.STARTTLS, Step.HANDSHAKE, Step.EHLO_TLS, Step.AUTH],
 )
-async def test_silence(any_standin: StandIn, step: Step) -> None:
+async def test_silence(any_fake_server: FakeServer, step: Step) -> None:
     """Each step has a time of its own, after which the connection is cut."""
-    if any_standin.security == "tls" and step is Step.STARTTLS:
+    if any_fake_server.security == "tls" and step is Step.STARTTLS:
         step = Step.EHLO_TLS
-    any_standin.script = Script(stall=step)
-    fault = await probe_fault(any_standin, timeout=SHORT)
+    any_fake_server.script = Script(stall=step)
+    fault = await probe_fault(any_fake_server, timeout=SHORT)
     assert (fault.kind, fault.problem) == (Kind.TRANSIENT, Problem.TIMEOUT)
 
 
 @pytest.mark.parametrize("step", [Step.GREETING, Step.HANDSHAKE, Step.EHLO_TLS, Step.AUTH], ids=str)
-async def test_cancelled(any_standin: StandIn, step: Step) -> None:
+async def test_cancelled(any_fake_server: FakeServer, step: Step) -> None:
     """Who stops waiting for a connection leaves none behind."""
-    any_standin.script = Script(stall=step)
+    any_fake_server.script = Script(stall=step)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(SHORT):
-            await Session.open(account_on(any_standin))
-    await nothing_left_open(any_standin)
+            await Session.open(account_on(any_fake_server))
+    await nothing_left_open(any_fake_server)
 
 
 @pytest.mark.parametrize("greeting", [IMAP_GREETING, POP_GREETING])
-async def test_a_server_for_reading_mail(any_standin: StandIn, greeting: str) -> None:
+async def test_a_server_for_reading_mail(any_fake_server: FakeServer, greeting: str) -> None:
     """An IMAP or POP server is recognised by its first words, which are quoted."""
-    any_standin.script = Script(greeting=greeting)
-    fault = await probe_fault(any_standin)
+    any_fake_server.script = Script(greeting=greeting)
+    fault = await probe_fault(any_fake_server)
     assert (fault.kind, fault.problem, fault.text) == (Kind.SETUP, Problem.NOT_SMTP, greeting)
 
 
-async def test_nobody_listens(standin: StandIn) -> None:
+async def test_nobody_listens(fake_server: FakeServer) -> None:
     """A closed port refuses at once."""
-    fault = await probe_fault(standin, server=Server(HOST, closed_port()))
+    fault = await probe_fault(fake_server, server=Server(HOST, closed_port()))
     assert (fault.kind, fault.problem) == (Kind.TRANSIENT, Problem.CONNECTION_REFUSED)
 
 
-async def test_blocked_port(standin: StandIn) -> None:
+async def test_blocked_port(fake_server: FakeServer) -> None:
     """A connection that nobody answers hints at a firewall."""
     with blocked_port() as port:
-        fault = await probe_fault(standin, server=Server(HOST, port), timeout=SHORT)
+        fault = await probe_fault(fake_server, server=Server(HOST, port), timeout=SHORT)
     assert (fault.kind, fault.problem) == (Kind.TRANSIENT, Problem.PORT_BLOCKED)
 
 
 @pytest.mark.parametrize("refuses", [True, False], ids=["refused", "blocked"])
 async def test_the_next_address(
-    standin: StandIn, addresses: list[tuple[Any, ...]], refuses: bool
+    fake_server: FakeServer, addresses: list[tuple[Any, ...]], refuses: bool
 ) -> None:
     """A host of several addresses is reached over any that answers."""
     with blocked_port() as blocked:
-        addresses += [address(closed_port() if refuses else blocked), address(standin.port)]
-        report = await probe(account_on(standin))
+        addresses += [address(closed_port() if refuses else blocked), address(fake_server.port)]
+        report = await probe(account_on(fake_server))
     assert report.server_info.extensions
-    await nothing_left_open(standin)
+    await nothing_left_open(fake_server)
 
 
 @pytest.mark.parametrize("protocol", [socket.IPPROTO_TCP, socket.IPPROTO_UDP])
 async def test_no_address_left(
-    standin: StandIn, addresses: list[tuple[Any, ...]], protocol: int
+    fake_server: FakeServer, addresses: list[tuple[Any, ...]], protocol: int
 ) -> None:
     """A refusal counts, even if another address failed in another way."""
     addresses += [address(closed_port()), address(closed_port(), protocol)]
-    fault = await probe_fault(standin)
+    fault = await probe_fault(fake_server)
     assert fault.problem is Problem.CONNECTION_REFUSED
 
 
 @pytest.mark.parametrize("host", ["a..b", "x" * 70, "ä" * 60])
-async def test_no_host_name(standin: StandIn, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_host_name(
+    fake_server: FakeServer, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What cannot be a host name is never found."""
     # Home Assistant's test plugin stands in the way of names; these do not reach a name server.
     monkeypatch.setattr(socket, "getaddrinfo", _socket.getaddrinfo)
-    fault = await probe_fault(standin, server=Server(host, 587))
+    fault = await probe_fault(fake_server, server=Server(host, 587))
     assert fault == Fault(Kind.SETUP, Problem.HOST_NOT_FOUND)
 
 
-async def test_unknown_host(standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_unknown_host(fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A name that the name server does not know may be known once the network is back."""
 
     def unknown(*_: object, **__: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    fault = await probe_fault(standin)
+    fault = await probe_fault(fake_server)
     assert (fault.kind, fault.problem) == (Kind.TRANSIENT, Problem.HOST_NOT_FOUND)
     assert "not known" in fault.text
 
 
-async def test_silent_name_server(standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_silent_name_server(fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Looking a name up takes no longer than any other step."""
     end = Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: end.wait())
     try:
-        fault = await probe_fault(standin, timeout=SHORT)
+        fault = await probe_fault(fake_server, timeout=SHORT)
     finally:
         end.set()
     assert (fault.kind, fault.problem) == (Kind.TRANSIENT, Problem.HOST_NOT_FOUND)
 
 
-async def test_unreachable(standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_unreachable(fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A missing network is told apart from a server that is down."""
 
     async def unreachable(*_: object) -> None:
         raise OSError(errno.ENETUNREACH, "Network is unreachable")
 
     monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", unreachable)
-    fault = await probe_fault(standin)
+    fault = await probe_fault(fake_server)
     assert (fault.kind, fault.problem) == (Kind.TRANSIENT, Problem.NETWORK_UNREACHABLE)

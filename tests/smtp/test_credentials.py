@@ -4,11 +4,11 @@ from traceback import format_exception
 
 import pytest
 
+from custom_components.outlook_smtp.delivery.faults import Fault, Kind, Problem, SubmissionError
 from custom_components.outlook_smtp.smtp.credentials import Password
-from custom_components.outlook_smtp.smtp.faults import Fault, Kind, Problem, SubmissionError
 from custom_components.outlook_smtp.smtp.probe import probe
 from tests.conftest import ADDRESS
-from tests.standin import Script, StandIn, Step
+from tests.fake_microsoft import FakeServer, Script, Step
 
 from .helpers import SHORT, account_on, commands, probe_fault
 
@@ -24,41 +24,41 @@ SECRET = "geheim-äöü-€"
         (("PLAIN",), "AUTH PLAIN ***"),
     ],
 )
-async def test_one_try(standin: StandIn, offered: tuple[str, ...], said: str) -> None:
+async def test_one_try(fake_server: FakeServer, offered: tuple[str, ...], said: str) -> None:
     """A refused password is not tried with another mechanism: refusals are slow and counted."""
     refusal = "535 5.7.139 Authentication unsuccessful, the user credentials were incorrect."
-    standin.script = Script(auth_offered=offered, replies={Step.AUTH: refusal})
-    await probe_fault(standin, credentials=Password(ADDRESS, SECRET))
-    assert [line for line in commands(standin) if line.startswith("AUTH")] == [said]
+    fake_server.script = Script(auth_offered=offered, replies={Step.AUTH: refusal})
+    await probe_fault(fake_server, credentials=Password(ADDRESS, SECRET))
+    assert [line for line in commands(fake_server) if line.startswith("AUTH")] == [said]
 
 
-async def test_a_password_beyond_ascii(standin: StandIn) -> None:
+async def test_a_password_beyond_ascii(fake_server: FakeServer) -> None:
     """A password may be of any script."""
-    standin.add_mailbox("you@outlook.com", SECRET)
-    report = await probe(account_on(standin, credentials=Password("you@outlook.com", SECRET)))
+    fake_server.add_mailbox("you@outlook.com", SECRET)
+    report = await probe(account_on(fake_server, credentials=Password("you@outlook.com", SECRET)))
     assert report.server_info.extensions
 
 
-async def test_refused_before_the_password(standin: StandIn) -> None:
+async def test_refused_before_the_password(fake_server: FakeServer) -> None:
     """A server may refuse the mechanism itself, though it offers it."""
-    standin.script = Script(auth_offered=("LOGIN",), replies={Step.AUTH: "504 5.7.4 No"})
-    fault = await probe_fault(standin)
+    fake_server.script = Script(auth_offered=("LOGIN",), replies={Step.AUTH: "504 5.7.4 No"})
+    fault = await probe_fault(fake_server)
     assert (fault.kind, fault.code) == (Kind.SETUP, 504)
 
 
 @pytest.mark.parametrize("offered", [(), ("XOAUTH2", "GSSAPI")])
-async def test_no_way_to_sign_in(standin: StandIn, offered: tuple[str, ...]) -> None:
+async def test_no_way_to_sign_in(fake_server: FakeServer, offered: tuple[str, ...]) -> None:
     """Where no mechanism takes a password none is sent, and what is offered is quoted."""
-    standin.script = Script(auth_offered=offered)
-    fault = await probe_fault(standin)
+    fake_server.script = Script(auth_offered=offered)
+    fault = await probe_fault(fake_server)
     expected = Fault(Kind.SETUP, Problem.MECHANISM_NOT_OFFERED, text=", ".join(offered))
     assert fault == expected
-    assert "AUTH" not in " ".join(commands(standin))
+    assert "AUTH" not in " ".join(commands(fake_server))
 
 
-async def test_a_password_that_cannot_be_said(standin: StandIn) -> None:
+async def test_a_password_that_cannot_be_said(fake_server: FakeServer) -> None:
     """A password that is no text is wrong, and no piece of it is quoted."""
-    fault = await probe_fault(standin, credentials=Password(ADDRESS, "no\udc80text"))
+    fault = await probe_fault(fake_server, credentials=Password(ADDRESS, "no\udc80text"))
     assert fault == Fault(Kind.CREDENTIALS, Problem.INVALID_CREDENTIALS)
 
 
@@ -73,10 +73,10 @@ async def test_a_password_that_cannot_be_said(standin: StandIn) -> None:
     ],
     ids=["refused", "dropped", "silence", "421", "not offered"],
 )
-async def test_the_secret_is_shown_to_nobody(standin: StandIn, script: Script) -> None:
+async def test_the_secret_is_shown_to_nobody(fake_server: FakeServer, script: Script) -> None:
     """Neither the account nor any error on the way shows the password."""
-    standin.script = script
-    account = account_on(standin, credentials=Password(ADDRESS, SECRET), timeout=SHORT)
+    fake_server.script = script
+    account = account_on(fake_server, credentials=Password(ADDRESS, SECRET), timeout=SHORT)
     with pytest.raises(SubmissionError) as caught:
         await probe(account)
     shown = [repr(account), repr(caught.value.fault), *format_exception(caught.value)]

@@ -6,8 +6,14 @@ import ssl
 import aiosmtplib
 import pytest
 
+from custom_components.outlook_smtp.delivery.faults import (
+    Fault,
+    Kind,
+    Problem,
+    Stage,
+    SubmissionError,
+)
 from custom_components.outlook_smtp.smtp.errors import faults_of, read_error
-from custom_components.outlook_smtp.smtp.faults import Fault, Kind, Problem, Stage, SubmissionError
 
 
 def caused(error: Exception, cause: Exception) -> Exception:

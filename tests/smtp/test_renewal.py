@@ -2,19 +2,14 @@
 
 import pytest
 
-from custom_components.outlook_smtp.smtp.content import Content
+from custom_components.outlook_smtp.delivery.content import Content
+from custom_components.outlook_smtp.delivery.faults import Fault, Kind, Problem, SubmissionError
+from custom_components.outlook_smtp.delivery.outcome import Outcome
 from custom_components.outlook_smtp.smtp.credentials import BearerToken
-from custom_components.outlook_smtp.smtp.faults import (
-    Fault,
-    Kind,
-    Problem,
-    SubmissionError,
-)
-from custom_components.outlook_smtp.smtp.keeper import SessionKeeper
 from custom_components.outlook_smtp.smtp.probe import probe
-from custom_components.outlook_smtp.smtp.submission import Outcome
+from custom_components.outlook_smtp.smtp.route import SmtpRoute
 from tests.conftest import ADDRESS
-from tests.standin import CATALOGUE, Row, Script, StandIn, Step
+from tests.fake_microsoft import CATALOGUE, FakeServer, Row, Script, Step
 
 from .helpers import ANNA, CONTENT, account_on, envelope_to
 from .test_sasl import CHALLENGE
@@ -33,15 +28,17 @@ REFUSALS = [
 class Tokens:
     """Has tokens for a mailbox, each in its turn, and counts how often it was asked for another."""
 
-    def __init__(self, standin: StandIn) -> None:
+    secrets = ()
+
+    def __init__(self, fake_server: FakeServer) -> None:
         """Begin with the first."""
         self.renewals = 0
-        self._standin = standin
+        self._fake_server = fake_server
         self._issue()
 
     def _issue(self) -> None:
         """Let the server know the token that is used now."""
-        self._standin.access_tokens[self._token] = ADDRESS
+        self._fake_server.access_tokens[self._token] = ADDRESS
 
     @property
     def _token(self) -> str:
@@ -60,51 +57,51 @@ class Tokens:
 
 
 @pytest.fixture
-def tokens(standin: StandIn) -> Tokens:
+def tokens(fake_server: FakeServer) -> Tokens:
     """Return the tokens of the mailbox."""
-    return Tokens(standin)
+    return Tokens(fake_server)
 
 
 @pytest.fixture
-def keeper(standin: StandIn, tokens: Tokens) -> SessionKeeper:
+def route(fake_server: FakeServer, tokens: Tokens) -> SmtpRoute:
     """Return what keeps the session of an account that has signed in with Microsoft."""
-    return SessionKeeper(account_on(standin, credentials=BearerToken(ADDRESS, tokens)))
+    return SmtpRoute(account_on(fake_server, credentials=BearerToken(ADDRESS, tokens)))
 
 
-async def submit(keeper: SessionKeeper) -> Outcome:
+async def submit(route: SmtpRoute) -> Outcome:
     """Submit a message, and leave the server if that fails."""
     try:
-        return await keeper.submit(envelope_to(ANNA), Content.of(CONTENT))
+        return await route.submit(envelope_to(ANNA), Content.of(CONTENT))
     except SubmissionError:
-        await keeper.close()
+        await route.close()
         raise
 
 
 @pytest.mark.parametrize("words", [*REFUSALS, CHALLENGE])
 async def test_refused_at_the_sign_in(
-    standin: StandIn, keeper: SessionKeeper, tokens: Tokens, words: str
+    fake_server: FakeServer, route: SmtpRoute, tokens: Tokens, words: str
 ) -> None:
     """The message goes with the next token, and nobody hears of it."""
     if words is CHALLENGE:
-        standin.access_tokens.clear()
-    standin.script_next(Script(replies={Step.AUTH: words}))
-    assert (await submit(keeper)).accepted == (ANNA,)
-    assert (tokens.renewals, standin.connections) == (1, 2)
-    await keeper.close()
+        fake_server.access_tokens.clear()
+    fake_server.script_next(Script(replies={Step.AUTH: words}))
+    assert (await submit(route)).accepted == (ANNA,)
+    assert (tokens.renewals, fake_server.connections) == (1, 2)
+    await route.close()
 
 
 @pytest.mark.parametrize("words", REFUSALS)
 async def test_the_fresh_token_is_refused_too(
-    standin: StandIn, keeper: SessionKeeper, tokens: Tokens, words: str
+    fake_server: FakeServer, route: SmtpRoute, tokens: Tokens, words: str
 ) -> None:
     """Then a person has to sign in, and is sent to no password."""
-    standin.script = Script(replies={Step.AUTH: words})
+    fake_server.script = Script(replies={Step.AUTH: words})
     with pytest.raises(SubmissionError) as caught:
-        await submit(keeper)
+        await submit(route)
     fault = caught.value.fault
     assert (fault.kind, fault.problem) == (Kind.CREDENTIALS, Problem.IDENTITY_REFUSED)
     assert fault.reply == words
-    assert (tokens.renewals, standin.connections) == (1, 2)
+    assert (tokens.renewals, fake_server.connections) == (1, 2)
 
 
 @pytest.mark.parametrize("kept", [False, True])
@@ -119,53 +116,53 @@ async def test_the_fresh_token_is_refused_too(
     ],
 )
 async def test_refused_in_the_middle_of_a_session(
-    standin: StandIn, keeper: SessionKeeper, tokens: Tokens, words: str, step: Step, *, kept: bool
+    fake_server: FakeServer, route: SmtpRoute, tokens: Tokens, words: str, step: Step, *, kept: bool
 ) -> None:
     """The message goes over another session, signed in with the next token."""
     if kept:
-        await submit(keeper)
-    standin.script = Script(replies={step: words}, times=1)
-    assert (await submit(keeper)).accepted == (ANNA,)
-    assert (tokens.renewals, standin.connections) == (1, 2)
-    assert len(standin.received) == 1 + kept
-    await keeper.close()
+        await submit(route)
+    fake_server.script = Script(replies={step: words}, times=1)
+    assert (await submit(route)).accepted == (ANNA,)
+    assert (tokens.renewals, fake_server.connections) == (1, 2)
+    assert len(fake_server.received) == 1 + kept
+    await route.close()
 
 
 @pytest.mark.parametrize("step", [Step.MAIL, Step.DATA])
 async def test_the_fresh_token_is_refused_in_the_middle_of_a_session(
-    standin: StandIn, keeper: SessionKeeper, tokens: Tokens, step: Step
+    fake_server: FakeServer, route: SmtpRoute, tokens: Tokens, step: Step
 ) -> None:
     """One renewal is enough, wherever it was: there is no third try."""
-    standin.script = Script(replies={step: REFUSALS[0]})
+    fake_server.script = Script(replies={step: REFUSALS[0]})
     with pytest.raises(SubmissionError) as caught:
-        await submit(keeper)
-    assert caught.value.handed_in
+        await submit(route)
+    assert caught.value.submitting
     fault = caught.value.fault
     assert (fault.kind, fault.problem) == (Kind.CREDENTIALS, Problem.IDENTITY_REFUSED)
-    assert (tokens.renewals, standin.connections) == (1, 2)
+    assert (tokens.renewals, fake_server.connections) == (1, 2)
 
 
 async def test_refused_at_the_sign_in_and_in_the_middle(
-    standin: StandIn, keeper: SessionKeeper, tokens: Tokens
+    fake_server: FakeServer, route: SmtpRoute, tokens: Tokens
 ) -> None:
     """It is the fresh token that is refused the second time."""
-    standin.script_next(Script(replies={Step.AUTH: REFUSALS[0]}))
-    standin.script = Script(replies={Step.MAIL: REFUSALS[1]})
+    fake_server.script_next(Script(replies={Step.AUTH: REFUSALS[0]}))
+    fake_server.script = Script(replies={Step.MAIL: REFUSALS[1]})
     with pytest.raises(SubmissionError, match=REFUSALS[1]):
-        await submit(keeper)
-    assert (tokens.renewals, standin.connections) == (1, 2)
+        await submit(route)
+    assert (tokens.renewals, fake_server.connections) == (1, 2)
 
 
 async def test_refused_in_the_middle_and_at_the_sign_in(
-    standin: StandIn, keeper: SessionKeeper, tokens: Tokens
+    fake_server: FakeServer, route: SmtpRoute, tokens: Tokens
 ) -> None:
     """Neither is it tried a third time the other way round."""
-    await submit(keeper)
-    standin.script = Script(replies={Step.MAIL: REFUSALS[1], Step.AUTH: REFUSALS[0]})
+    await submit(route)
+    fake_server.script = Script(replies={Step.MAIL: REFUSALS[1], Step.AUTH: REFUSALS[0]})
     with pytest.raises(SubmissionError, match=REFUSALS[0]) as caught:
-        await submit(keeper)
-    assert not caught.value.handed_in
-    assert (tokens.renewals, standin.connections) == (1, 2)
+        await submit(route)
+    assert not caught.value.submitting
+    assert (tokens.renewals, fake_server.connections) == (1, 2)
 
 
 @pytest.mark.parametrize(
@@ -174,17 +171,17 @@ async def test_refused_in_the_middle_and_at_the_sign_in(
     ids=lambda row: row.name,
 )
 async def test_what_no_other_token_would_change(
-    standin: StandIn, keeper: SessionKeeper, tokens: Tokens, row: Row
+    fake_server: FakeServer, route: SmtpRoute, tokens: Tokens, row: Row
 ) -> None:
     """An account that may not send, and a server that is out of order, ask for no renewal."""
-    standin.script = Script.for_row(row)
+    fake_server.script = Script.for_row(row)
     with pytest.raises(SubmissionError):
-        await submit(keeper)
-    assert (tokens.renewals, standin.connections) == (0, 1)
+        await submit(route)
+    assert (tokens.renewals, fake_server.connections) == (0, 1)
 
 
 async def test_a_token_that_cannot_be_renewed(
-    standin: StandIn, keeper: SessionKeeper, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
+    fake_server: FakeServer, route: SmtpRoute, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What stands in the way of the renewal is told, for it is what has to be done."""
     ended = Fault(Kind.CREDENTIALS, Problem.SIGN_IN_REQUIRED, text="invalid_grant")
@@ -193,42 +190,42 @@ async def test_a_token_that_cannot_be_renewed(
         raise SubmissionError(ended)
 
     monkeypatch.setattr(tokens, "replace", fail)
-    standin.script = Script(replies={Step.MAIL: REFUSALS[0]})
+    fake_server.script = Script(replies={Step.MAIL: REFUSALS[0]})
     with pytest.raises(SubmissionError) as caught:
-        await submit(keeper)
+        await submit(route)
     assert caught.value.fault == ended
-    assert standin.connections == 1
+    assert fake_server.connections == 1
 
 
-async def test_checks_renew_too(standin: StandIn, tokens: Tokens) -> None:
+async def test_checks_renew_too(fake_server: FakeServer, tokens: Tokens) -> None:
     """A check that meets a refused token ends well."""
-    account = account_on(standin, credentials=BearerToken(ADDRESS, tokens))
-    standin.script_next(Script(replies={Step.AUTH: REFUSALS[3]}))
+    account = account_on(fake_server, credentials=BearerToken(ADDRESS, tokens))
+    fake_server.script_next(Script(replies={Step.AUTH: REFUSALS[3]}))
     await probe(account)
     assert tokens.renewals == 1
 
 
-async def test_a_server_that_forgets_a_password(standin: StandIn) -> None:
+async def test_a_server_that_forgets_a_password(fake_server: FakeServer) -> None:
     """A session that was kept is replaced once; what is said of a new one is told."""
-    keeper = SessionKeeper(account_on(standin))
-    await submit(keeper)
-    standin.script = Script.for_row(ROWS["not_authenticated"], times=1)
-    assert (await submit(keeper)).accepted == (ANNA,)
-    assert standin.connections == 2
-    standin.script = Script.for_row(ROWS["not_authenticated"])
+    route = SmtpRoute(account_on(fake_server))
+    await submit(route)
+    fake_server.script = Script.for_row(ROWS["not_authenticated"], times=1)
+    assert (await submit(route)).accepted == (ANNA,)
+    assert fake_server.connections == 2
+    fake_server.script = Script.for_row(ROWS["not_authenticated"])
     with pytest.raises(SubmissionError) as caught:
-        await submit(keeper)
+        await submit(route)
     assert caught.value.fault.problem is Problem.NOT_AUTHENTICATED
-    assert standin.connections == 3
+    assert fake_server.connections == 3
 
 
 @pytest.mark.parametrize("step", [Step.AUTH, Step.MAIL])
-async def test_a_refused_password_is_not_said_again(standin: StandIn, step: Step) -> None:
+async def test_a_refused_password_is_not_said_again(fake_server: FakeServer, step: Step) -> None:
     """Microsoft counts refusals; the text is about a password, and about SMTP switched off."""
-    keeper = SessionKeeper(account_on(standin))
-    standin.script = Script(replies={step: REFUSALS[0]})
+    route = SmtpRoute(account_on(fake_server))
+    fake_server.script = Script(replies={step: REFUSALS[0]})
     with pytest.raises(SubmissionError) as caught:
-        await submit(keeper)
+        await submit(route)
     fault = caught.value.fault
     assert (fault.kind, fault.problem) == (Kind.CREDENTIALS, Problem.PASSWORD_REFUSED)
-    assert standin.connections == 1
+    assert fake_server.connections == 1

@@ -6,17 +6,17 @@ import json
 
 import pytest
 
+from custom_components.outlook_smtp.delivery.faults import Kind, Problem, SubmissionError
 from custom_components.outlook_smtp.smtp.credentials import BearerToken, Credentials, Password
-from custom_components.outlook_smtp.smtp.dialogue import HIDDEN
-from custom_components.outlook_smtp.smtp.faults import Kind, Problem, SubmissionError
 from custom_components.outlook_smtp.smtp.probe import probe
+from custom_components.outlook_smtp.smtp.protocol_log import HIDDEN
 from custom_components.outlook_smtp.smtp.sasl import INITIAL_RESPONSE, SignIn
 from tests.conftest import ADDRESS, PASSWORD
+from tests.fake_microsoft import FakeServer, Script, Step
 from tests.promises import MAX_TEXT
-from tests.standin import Script, StandIn, Step
 
 from .helpers import LONG, account_on, commands, probe_fault
-from .test_dialogue import TOKEN, OneToken
+from .test_protocol_log import TOKEN, OneToken
 from .test_transaction import line_to
 
 WITH_ANSWER = r"AUTH \S+ \S"
@@ -24,18 +24,18 @@ CHALLENGE = "334 " + b64encode(json.dumps({"status": "401", "schemes": "bearer"}
 
 
 @pytest.fixture(params=["LOGIN", "PLAIN", "XOAUTH2"])
-def credentials(request: pytest.FixtureRequest, standin: StandIn) -> Credentials:
+def credentials(request: pytest.FixtureRequest, fake_server: FakeServer) -> Credentials:
     """Return what opens the mailbox with one mechanism, the only one that is offered."""
-    standin.script = Script(auth_offered=(request.param,))
-    standin.access_tokens[TOKEN] = ADDRESS
+    fake_server.script = Script(auth_offered=(request.param,))
+    fake_server.access_tokens[TOKEN] = ADDRESS
     if request.param == "XOAUTH2":
         return BearerToken(ADDRESS, OneToken())
     return Password(ADDRESS, PASSWORD)
 
 
-def auth_lines(standin: StandIn) -> list[str]:
+def auth_lines(fake_server: FakeServer) -> list[str]:
     """Return how AUTH was said in the last session."""
-    return [line for line in commands(standin) if line.startswith("AUTH")]
+    return [line for line in commands(fake_server) if line.startswith("AUTH")]
 
 
 @pytest.mark.parametrize(
@@ -48,38 +48,38 @@ def auth_lines(standin: StandIn) -> list[str]:
     ],
 )
 async def test_an_answer_that_may_not_go_with_the_command(
-    standin: StandIn, credentials: Credentials, reply: str
+    fake_server: FakeServer, credentials: Credentials, reply: str
 ) -> None:
     """It waits to be asked for, over the same connection, and from then on."""
-    standin.script.unknown = {WITH_ANSWER: reply}
-    account = account_on(standin, credentials=credentials)
-    [mechanism] = standin.script.auth_offered
+    fake_server.script.unknown = {WITH_ANSWER: reply}
+    account = account_on(fake_server, credentials=credentials)
+    [mechanism] = fake_server.script.auth_offered
     await probe(account)
-    assert auth_lines(standin) == [f"AUTH {mechanism} ***", f"AUTH {mechanism}"]
+    assert auth_lines(fake_server) == [f"AUTH {mechanism} ***", f"AUTH {mechanism}"]
     await probe(account)
-    assert auth_lines(standin) == [f"AUTH {mechanism}"]
-    assert standin.connections == 2
+    assert auth_lines(fake_server) == [f"AUTH {mechanism}"]
+    assert fake_server.connections == 2
 
 
 async def test_a_server_that_hangs_up_over_a_long_line(
-    standin: StandIn, credentials: Credentials
+    fake_server: FakeServer, credentials: Credentials
 ) -> None:
     """It is known all the same what was wrong, and the next try comes through."""
-    standin.script.unknown = {WITH_ANSWER: "500 Line too long"}
-    standin.script.max_errors = 1
-    account = account_on(standin, credentials=credentials)
+    fake_server.script.unknown = {WITH_ANSWER: "500 Line too long"}
+    fake_server.script.max_errors = 1
+    account = account_on(fake_server, credentials=credentials)
     with pytest.raises(SubmissionError) as caught:
         await probe(account)
     assert caught.value.fault.kind is Kind.TRANSIENT
     await probe(account)
 
 
-async def test_a_mechanism_that_is_only_offered(standin: StandIn) -> None:
+async def test_a_mechanism_that_is_only_offered(fake_server: FakeServer) -> None:
     """A password goes by the other one; it has not been said yet, let alone refused."""
     unknown = {"AUTH LOGIN": "504 5.7.4 Unrecognized authentication type"}
-    standin.script = Script(auth_offered=("LOGIN", "PLAIN"), unknown=unknown)
-    await probe(account_on(standin))
-    assert auth_lines(standin) == ["AUTH LOGIN ***", "AUTH PLAIN ***"]
+    fake_server.script = Script(auth_offered=("LOGIN", "PLAIN"), unknown=unknown)
+    await probe(account_on(fake_server))
+    assert auth_lines(fake_server) == ["AUTH LOGIN ***", "AUTH PLAIN ***"]
 
 
 @pytest.mark.parametrize(
@@ -90,11 +90,11 @@ async def test_a_mechanism_that_is_only_offered(standin: StandIn) -> None:
     ],
 )
 async def test_no_way_to_sign_in_is_known(
-    standin: StandIn, credentials: Credentials, reply: str, problem: Problem
+    fake_server: FakeServer, credentials: Credentials, reply: str, problem: Problem
 ) -> None:
     """The server's words are told, and the next try begins as usual."""
-    standin.script.unknown = {"AUTH": reply}
-    account = account_on(standin, credentials=credentials)
+    fake_server.script.unknown = {"AUTH": reply}
+    account = account_on(fake_server, credentials=credentials)
     with pytest.raises(SubmissionError) as caught:
         await probe(account)
     fault = caught.value.fault
@@ -104,12 +104,12 @@ async def test_no_way_to_sign_in_is_known(
 
 @pytest.mark.parametrize("credentials", ["XOAUTH2"], indirect=True)
 async def test_a_challenge_that_asks_for_nothing_is_answered(
-    standin: StandIn, credentials: Credentials
+    fake_server: FakeServer, credentials: Credentials
 ) -> None:
     """With an empty line, and the server may still agree."""
-    standin.script.replies[Step.AUTH] = CHALLENGE
-    await probe(account_on(standin, credentials=credentials))
-    said = commands(standin)
+    fake_server.script.replies[Step.AUTH] = CHALLENGE
+    await probe(account_on(fake_server, credentials=credentials))
+    said = commands(fake_server)
     assert said[said.index("AUTH XOAUTH2 ***") + 1] == HIDDEN
 
 
@@ -118,8 +118,8 @@ async def test_a_challenge_that_asks_for_nothing_is_answered(
 )
 async def test_a_challenge_that_tells_of_a_refusal(ends: list[str], socket_enabled: None) -> None:
     """It counts where the server has no better word for it, or hangs up."""
-    async with line_to([CHALLENGE], after=1, then=ends) as wire:
-        sign_in = SignIn(wire, ["xoauth2"], LONG, set())
+    async with line_to([CHALLENGE], after=1, then=ends) as pipeline:
+        sign_in = SignIn(pipeline, ["xoauth2"], LONG, set())
         with pytest.raises(SubmissionError) as caught:
             await sign_in.run("xoauth2", b"bm90aGluZw==")
     fault = caught.value.fault
@@ -143,17 +143,17 @@ async def test_a_final_word_after_a_challenge(
     socket_enabled: None, reply: str, kind: Kind, problem: Problem
 ) -> None:
     """It tells more than the challenge."""
-    async with line_to([CHALLENGE], after=1, then=[reply]) as wire:
+    async with line_to([CHALLENGE], after=1, then=[reply]) as pipeline:
         with pytest.raises(SubmissionError) as caught:
-            await SignIn(wire, ["xoauth2"], LONG, set()).run("xoauth2", b"bm90aGluZw==")
+            await SignIn(pipeline, ["xoauth2"], LONG, set()).run("xoauth2", b"bm90aGluZw==")
     assert (caught.value.fault.kind, caught.value.fault.problem) == (kind, problem)
 
 
 async def test_what_cannot_be_decoded_is_quoted(socket_enabled: None) -> None:
     """A challenge may be plain words."""
-    async with line_to(["334 Token expired"], after=1) as wire:
+    async with line_to(["334 Token expired"], after=1) as pipeline:
         with pytest.raises(SubmissionError, match="334 Token expired"):
-            await SignIn(wire, ["xoauth2"], LONG, set()).run("xoauth2", b"bm90aGluZw==")
+            await SignIn(pipeline, ["xoauth2"], LONG, set()).run("xoauth2", b"bm90aGluZw==")
 
 
 @pytest.mark.parametrize(
@@ -164,27 +164,27 @@ async def test_what_cannot_be_decoded_is_quoted(socket_enabled: None) -> None:
     ],
     ids=["one line", "many lines"],
 )
-async def test_a_refusal_that_is_longer_than_a_buffer(standin: StandIn, reply: str) -> None:
+async def test_a_refusal_that_is_longer_than_a_buffer(fake_server: FakeServer, reply: str) -> None:
     """It is read to its end, and quoted from its beginning."""
-    standin.script = Script(replies={Step.AUTH: reply})
-    fault = await probe_fault(standin)
+    fake_server.script = Script(replies={Step.AUTH: reply})
+    fault = await probe_fault(fake_server)
     assert (fault.code, fault.enhanced) == (535, "5.7.139")
     assert len(fault.text) == MAX_TEXT
 
 
-async def test_a_refusal_that_repeats_the_secret(standin: StandIn) -> None:
+async def test_a_refusal_that_repeats_the_secret(fake_server: FakeServer) -> None:
     """Nobody who reads what the server said reads that."""
     secret = b64encode(f"\0{ADDRESS}\0{PASSWORD}".encode()).decode()
-    standin.script = Script(
+    fake_server.script = Script(
         auth_offered=("PLAIN",), replies={Step.AUTH: f"535 5.7.8 Not {secret}!"}
     )
-    assert (await probe_fault(standin)).text == f"Not {HIDDEN}!"
+    assert (await probe_fault(fake_server)).text == f"Not {HIDDEN}!"
 
 
-async def test_two_sign_ins_at_once_share_nothing(standin: StandIn) -> None:
+async def test_two_sign_ins_at_once_share_nothing(fake_server: FakeServer) -> None:
     """What one account's server does not take, another's may."""
-    standin.script = Script(unknown={WITH_ANSWER: "500 Line too long"})
-    one, other = account_on(standin), account_on(standin)
+    fake_server.script = Script(unknown={WITH_ANSWER: "500 Line too long"})
+    one, other = account_on(fake_server), account_on(fake_server)
     await asyncio.gather(probe(one), probe(other))
     assert one.unsupported == other.unsupported == {INITIAL_RESPONSE}
     assert one.unsupported is not other.unsupported

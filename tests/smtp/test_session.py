@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
+from custom_components.outlook_smtp.delivery.content import PIECE, Content
+from custom_components.outlook_smtp.delivery.faults import Fault, Kind, Problem, SubmissionError
+from custom_components.outlook_smtp.delivery.outcome import Outcome
 from custom_components.outlook_smtp.smtp import session as session_module
 from custom_components.outlook_smtp.smtp.account import Account
-from custom_components.outlook_smtp.smtp.content import PIECE, Content
-from custom_components.outlook_smtp.smtp.faults import Fault, Kind, Problem, SubmissionError
+from custom_components.outlook_smtp.smtp.pipeline import Pipeline
 from custom_components.outlook_smtp.smtp.sasl import SignIn
 from custom_components.outlook_smtp.smtp.session import Session
-from custom_components.outlook_smtp.smtp.submission import Outcome
-from custom_components.outlook_smtp.smtp.wire import Wire
 from tests.conftest import ADDRESS
-from tests.standin import Script, StandIn, Step
+from tests.fake_microsoft import FakeServer, Script, Step
 
 from .helpers import (
     ANNA,
@@ -59,33 +59,33 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def problems(outcome: Outcome) -> dict[str, Problem]:
     """Return why each recipient was refused."""
-    return {refusal.recipient: refusal.fault.problem for refusal in outcome.refused}
+    return {name: fault.problem for name, fault in outcome.refused.items()}
 
 
-async def test_accepted(standin: StandIn) -> None:
+async def test_accepted(fake_server: FakeServer) -> None:
     """The outcome names everybody, the server's words and the Message-ID that it gave."""
-    outcome = await send(standin, ANNA, BERT)
-    (mail,) = standin.received
+    outcome = await send(fake_server, ANNA, BERT)
+    (mail,) = fake_server.received
     assert (mail.sender, mail.recipients, mail.content) == (ADDRESS, (ANNA, BERT), CONTENT)
     assert outcome.accepted == (ANNA, BERT)
-    assert outcome.refused == ()
+    assert outcome.refused == {}
     assert outcome.message_id == mail.message_id_given
     assert re.fullmatch(r"2\.0\.0 OK <\S+>", outcome.reply)
 
 
-async def test_no_message_id_given(standin: StandIn) -> None:
+async def test_no_message_id_given(fake_server: FakeServer) -> None:
     """Other servers give no Message-ID."""
-    standin.script = Script(replies={Step.FINAL: "250 2.0.0 Queued as <4711>"})
-    assert (await send(standin)).message_id is None
+    fake_server.script = Script(replies={Step.FINAL: "250 2.0.0 Queued as <4711>"})
+    assert (await send(fake_server)).message_id is None
 
 
-async def test_the_conversation(standin: StandIn, way: str) -> None:
+async def test_the_conversation(fake_server: FakeServer, way: str) -> None:
     """The size is told in advance, one sign-in serves all messages, and leave is taken."""
-    async with await Session.open(account_on(standin)) as session:
+    async with await Session.open(account_on(fake_server)) as session:
         await session.submit(envelope_to(ANNA), Content.of(CONTENT))
         await session.submit(envelope_to(BERT), Content.of(CONTENT))
-    await nothing_left_open(standin)
-    said = commands(standin)
+    await nothing_left_open(fake_server)
+    said = commands(fake_server)
     transfer = f"BDAT {len(CONTENT)} LAST" if "chunking" in way else "DATA"
     assert said[said.index("STARTTLS") :] == [
         "STARTTLS",
@@ -104,20 +104,22 @@ async def test_the_conversation(standin: StandIn, way: str) -> None:
     ]
 
 
-async def test_flights(standin: StandIn, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_round_trips(
+    fake_server: FakeServer, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No more answers are awaited than the server's extensions ask for."""
-    flights: list[tuple[bytes, ...]] = []
-    say = Wire.say
+    round_trips: list[tuple[bytes, ...]] = []
+    send_commands = Pipeline.send_commands
 
-    def note(wire: Wire, *lines: bytes, content: bytes = b"") -> None:
-        flights.append(tuple(line.partition(b" ")[0] for line in lines))
-        say(wire, *lines, content=content)
+    def note(pipeline: Pipeline, *lines: bytes, content: bytes = b"") -> None:
+        round_trips.append(tuple(line.partition(b" ")[0] for line in lines))
+        send_commands(pipeline, *lines, content=content)
 
-    async with await Session.open(account_on(standin)) as session:
-        monkeypatch.setattr(Wire, "say", note)
+    async with await Session.open(account_on(fake_server)) as session:
+        monkeypatch.setattr(Pipeline, "send_commands", note)
         await session.submit(envelope_to(ANNA, BERT), Content.of(CONTENT))
     assert (
-        flights
+        round_trips
         == {
             "chunking": [(b"MAIL", b"RCPT", b"RCPT", b"BDAT"), (b"QUIT",)],
             "pipelining": [(b"MAIL", b"RCPT", b"RCPT", b"DATA"), (b"QUIT",)],
@@ -132,59 +134,59 @@ async def test_flights(standin: StandIn, way: str, monkeypatch: pytest.MonkeyPat
     [b".\r\n..\r\n.end\r\n.\r\n", b"y" * (3 * PIECE) + b"\r\n"],
     ids=["dots", "pieces"],
 )
-async def test_content_arrives_as_it_is(standin: StandIn, more: bytes) -> None:
+async def test_content_arrives_as_it_is(fake_server: FakeServer, more: bytes) -> None:
     """A line of a single dot does not end the message, however long that is."""
-    async with await Session.open(account_on(standin)) as session:
+    async with await Session.open(account_on(fake_server)) as session:
         await session.submit(envelope_to(ANNA), Content.of(CONTENT + more))
-    assert standin.received[0].content == CONTENT + more
+    assert fake_server.received[0].content == CONTENT + more
 
 
 @pytest.mark.parametrize("after_cut", range(-1, 4))
-async def test_a_dot_beside_a_cut(standin: StandIn, after_cut: int) -> None:
+async def test_a_dot_beside_a_cut(fake_server: FakeServer, after_cut: int) -> None:
     """A dot begins a line wherever that is cut: behind it, before it, in or before its line end."""
     place = PIECE + after_cut
     content = CONTENT.ljust(place - 2, b"x") + b"\r\n.\r\n"
     assert content.index(b"\r\n.\r\n", len(CONTENT)) + 2 == place
-    async with await Session.open(account_on(standin)) as session:
+    async with await Session.open(account_on(fake_server)) as session:
         await session.submit(envelope_to(ANNA), Content.of(content))
         await session.submit(envelope_to(BERT), Content.of(CONTENT))
-    assert [mail.content for mail in standin.received] == [content, CONTENT]
+    assert [mail.content for mail in fake_server.received] == [content, CONTENT]
 
 
-async def test_a_last_line_without_an_end(standin: StandIn, way: str) -> None:
+async def test_a_last_line_without_an_end(fake_server: FakeServer, way: str) -> None:
     """By DATA the last line gets the end that it needs; by BDAT all stays as it is."""
-    async with await Session.open(account_on(standin)) as session:
+    async with await Session.open(account_on(fake_server)) as session:
         await session.submit(envelope_to(ANNA), Content.of(CONTENT + b"no end"))
     end = b"no end" if "chunking" in way else b"no end\r\n"
-    assert standin.received[0].content == CONTENT + end
+    assert fake_server.received[0].content == CONTENT + end
 
 
-async def test_what_is_refused_is_not_sent_to_its_end(standin: StandIn, way: str) -> None:
+async def test_what_is_refused_is_not_sent_to_its_end(fake_server: FakeServer, way: str) -> None:
     """A large message to nobody is broken off, and the session is good for the next one."""
-    standin.script = Script(refuse_recipients={ANNA: UNKNOWN})
+    fake_server.script = Script(refuse_recipients={ANNA: UNKNOWN})
     content = CONTENT + b"z" * (40 * PIECE) + b"\r\n"
-    async with await Session.open(account_on(standin)) as session:
+    async with await Session.open(account_on(fake_server)) as session:
         outcome = await session.submit(envelope_to(ANNA), Content.of(content))
         assert problems(outcome) == {ANNA: Problem.RECIPIENT_REFUSED}
         assert (await session.submit(envelope_to(BERT), Content.of(CONTENT))).accepted == (BERT,)
-    said = commands(standin)
+    said = commands(fake_server)
     assert sum(line.startswith("BDAT") for line in said) < 40
     if "chunking" not in way:
         asked = ["DATA"] if way == "pipelining" else []
         assert [line[:4] for line in said[said.index("***") + 1 :]] == (
             ["MAIL", "RCPT", *asked, "RSET", "MAIL", "RCPT", "DATA", f"({len(CONTENT)} ", "QUIT"]
         )
-    assert [mail.recipients for mail in standin.received] == [(BERT,)]
+    assert [mail.recipients for mail in fake_server.received] == [(BERT,)]
 
 
-async def test_content_that_cannot_be_read(standin: StandIn) -> None:
+async def test_content_that_cannot_be_read(fake_server: FakeServer) -> None:
     """A file that ends too early is no fault of the server, and half a message is none."""
     content = Content(BytesIO(CONTENT), len(CONTENT) + PIECE)
-    async with await Session.open(account_on(standin)) as session:
+    async with await Session.open(account_on(fake_server)) as session:
         with pytest.raises(OSError, match="shorter"):
             await session.submit(envelope_to(ANNA), content)
-    await nothing_left_open(standin)
-    assert standin.received == []
+    await nothing_left_open(fake_server)
+    assert fake_server.received == []
 
 
 @pytest.mark.parametrize(
@@ -197,47 +199,51 @@ async def test_content_that_cannot_be_read(standin: StandIn) -> None:
         ((), None),
     ],
 )
-async def test_size_limit(standin: StandIn, extensions: tuple[str, ...], limit: int | None) -> None:
+async def test_size_limit(
+    fake_server: FakeServer, extensions: tuple[str, ...], limit: int | None
+) -> None:
     """The server's size limit is known where it tells one, and the size is told where it asks."""
     lines = ("250-x Hello", *(f"250-{line}" for line in extensions), "250 AUTH LOGIN")
-    standin.script = Script(replies={Step.EHLO_TLS: "\n".join(lines)})
-    async with await Session.open(account_on(standin)) as session:
+    fake_server.script = Script(replies={Step.EHLO_TLS: "\n".join(lines)})
+    async with await Session.open(account_on(fake_server)) as session:
         assert session.server_info.size_limit == limit
         await session.submit(envelope_to(ANNA), Content.of(CONTENT))
-    assert any(f"> SIZE={len(CONTENT)}" in line for line in commands(standin)) is bool(extensions)
+    assert any(f"> SIZE={len(CONTENT)}" in line for line in commands(fake_server)) is bool(
+        extensions
+    )
 
 
-async def test_too_large(standin: StandIn) -> None:
+async def test_too_large(fake_server: FakeServer) -> None:
     """A message over the limit is refused before it is transferred."""
-    standin.script = Script(size=10)
-    fault = await send_fault(standin)
+    fake_server.script = Script(size=10)
+    fault = await send_fault(fake_server)
     assert (fault.kind, fault.problem) == (Kind.MESSAGE, Problem.MESSAGE_TOO_LARGE)
-    assert standin.received == []
+    assert fake_server.received == []
 
 
-async def test_addresses_beyond_ascii(standin: StandIn) -> None:
+async def test_addresses_beyond_ascii(fake_server: FakeServer) -> None:
     """Addresses in other scripts travel as UTF-8 where the server knows how."""
-    async with await Session.open(account_on(standin)) as session:
+    async with await Session.open(account_on(fake_server)) as session:
         outcome = await session.submit(
             envelope_to("änne@example.com", utf8=True), Content.of(CONTENT)
         )
-    assert outcome.accepted == standin.received[0].recipients == ("änne@example.com",)
-    assert any(line.endswith(" BODY=8BITMIME SMTPUTF8") for line in commands(standin))
+    assert outcome.accepted == fake_server.received[0].recipients == ("änne@example.com",)
+    assert any(line.endswith(" BODY=8BITMIME SMTPUTF8") for line in commands(fake_server))
 
 
-async def test_addresses_beyond_ascii_not_supported(standin: StandIn) -> None:
+async def test_addresses_beyond_ascii_not_supported(fake_server: FakeServer) -> None:
     """Where the server does not know how, the message fails before anything is said."""
-    standin.script = Script(replies={Step.EHLO_TLS: "250-x Hello\n250 AUTH LOGIN"})
-    async with await Session.open(account_on(standin)) as session:
+    fake_server.script = Script(replies={Step.EHLO_TLS: "250-x Hello\n250 AUTH LOGIN"})
+    async with await Session.open(account_on(fake_server)) as session:
         with pytest.raises(SubmissionError) as caught:
             await session.submit(envelope_to("änne@example.com", utf8=True), Content.of(CONTENT))
     assert caught.value.fault == Fault(Kind.MESSAGE, Problem.UTF8_NOT_SUPPORTED)
-    assert "MAIL" not in " ".join(commands(standin))
+    assert "MAIL" not in " ".join(commands(fake_server))
 
 
-async def test_support_is_not_forgotten(standin: StandIn) -> None:
+async def test_support_is_not_forgotten(fake_server: FakeServer) -> None:
     """A lost connection is not mistaken for a server without UTF-8."""
-    async with await Session.open(account_on(standin)) as session:
+    async with await Session.open(account_on(fake_server)) as session:
         await session.close()
         with pytest.raises(SubmissionError, match=Problem.CONNECTION_LOST):
             await session.submit(envelope_to("änne@example.com", utf8=True), Content.of(CONTENT))
@@ -246,31 +252,30 @@ async def test_support_is_not_forgotten(standin: StandIn) -> None:
 @pytest.mark.parametrize(
     "address", ["änne@example.com", "a@example.com>\r\nRCPT TO:<b@example.com", "a b@example.com"]
 )
-async def test_unspeakable_addresses(standin: StandIn, address: str) -> None:
+async def test_unspeakable_addresses(fake_server: FakeServer, address: str) -> None:
     """An address that cannot be said is refused here, and reaches the server in no part."""
-    outcome = await send(standin, address, BERT)
-    assert outcome.accepted == standin.received[0].recipients == (BERT,)
+    outcome = await send(fake_server, address, BERT)
+    assert outcome.accepted == fake_server.received[0].recipients == (BERT,)
     assert problems(outcome) == {address: Problem.RECIPIENT_REFUSED}
-    async with await Session.open(account_on(standin)) as session:
+    async with await Session.open(account_on(fake_server)) as session:
         with pytest.raises(SubmissionError) as caught:
             await session.submit(envelope_to(ANNA, sender=address), Content.of(CONTENT))
         assert caught.value.fault == Fault(Kind.MESSAGE, Problem.MESSAGE_REFUSED)
         assert (await session.submit(envelope_to(ANNA), Content.of(CONTENT))).accepted == (ANNA,)
 
 
-async def test_partial_refusal(standin: StandIn) -> None:
+async def test_partial_refusal(fake_server: FakeServer) -> None:
     """A bad recipient does not keep the message from the others."""
-    standin.script = Script(refuse_recipients={BERT: UNKNOWN})
-    outcome = await send(standin, ANNA, BERT, CARL)
-    assert outcome.accepted == standin.received[0].recipients == (ANNA, CARL)
-    (refusal,) = outcome.refused
-    assert (refusal.recipient, refusal.fault.reply) == (BERT, UNKNOWN)
+    fake_server.script = Script(refuse_recipients={BERT: UNKNOWN})
+    outcome = await send(fake_server, ANNA, BERT, CARL)
+    assert outcome.accepted == fake_server.received[0].recipients == (ANNA, CARL)
+    assert {name: fault.reply for name, fault in outcome.refused.items()} == {BERT: UNKNOWN}
 
 
-async def test_all_refused(standin: StandIn) -> None:
+async def test_all_refused(fake_server: FakeServer) -> None:
     """Nothing is transferred for nobody, and the connection is good for the next message."""
-    standin.script = Script(refuse_recipients={ANNA: UNKNOWN, BERT: "451 4.7.500 Server busy."})
-    async with await Session.open(account_on(standin)) as session:
+    fake_server.script = Script(refuse_recipients={ANNA: UNKNOWN, BERT: "451 4.7.500 Server busy."})
+    async with await Session.open(account_on(fake_server)) as session:
         outcome = await session.submit(envelope_to(ANNA, BERT), Content.of(CONTENT))
         assert outcome.accepted == ()
         assert problems(outcome) == {
@@ -278,41 +283,41 @@ async def test_all_refused(standin: StandIn) -> None:
             BERT: Problem.SERVER_BUSY,
         }
         assert (await session.submit(envelope_to(CARL), Content.of(CONTENT))).accepted == (CARL,)
-    assert [mail.recipients for mail in standin.received] == [(CARL,)]
+    assert [mail.recipients for mail in fake_server.received] == [(CARL,)]
 
 
 @pytest.mark.parametrize("step", [Step.MAIL, Step.DATA, Step.FINAL])
-async def test_the_next_message_starts_anew(standin: StandIn, step: Step) -> None:
+async def test_the_next_message_starts_anew(fake_server: FakeServer, step: Step) -> None:
     """A refused message leaves nothing behind that would spoil the next one."""
-    standin.script = Script(replies={step: "554 5.6.0 Not this one"}, times=1)
-    async with await Session.open(account_on(standin)) as session:
+    fake_server.script = Script(replies={step: "554 5.6.0 Not this one"}, times=1)
+    async with await Session.open(account_on(fake_server)) as session:
         with pytest.raises(SubmissionError, match="Not this one"):
             await session.submit(envelope_to(ANNA), Content.of(CONTENT))
         assert (await session.submit(envelope_to(BERT), Content.of(CONTENT))).accepted == (BERT,)
-    assert [mail.recipients for mail in standin.received] == [(BERT,)]
+    assert [mail.recipients for mail in fake_server.received] == [(BERT,)]
 
 
-async def test_too_many_recipients_at_once(standin: StandIn) -> None:
+async def test_too_many_recipients_at_once(fake_server: FakeServer) -> None:
     """Recipients over the server's limit are left for a transaction of their own."""
-    standin.script = Script(limit_recipients=2, refuse_recipients={BERT: UNKNOWN})
-    outcome = await send(standin, ANNA, BERT, CARL, "d@x.org", "e@x.org")
-    assert outcome.accepted == standin.received[0].recipients == (ANNA, CARL)
+    fake_server.script = Script(limit_recipients=2, refuse_recipients={BERT: UNKNOWN})
+    outcome = await send(fake_server, ANNA, BERT, CARL, "d@x.org", "e@x.org")
+    assert outcome.accepted == fake_server.received[0].recipients == (ANNA, CARL)
     assert problems(outcome) == {BERT: Problem.RECIPIENT_REFUSED}
     assert outcome.left == ("d@x.org", "e@x.org")
 
 
-async def test_one_recipient_too_many(standin: StandIn) -> None:
+async def test_one_recipient_too_many(fake_server: FakeServer) -> None:
     """A recipient who is too many even alone is refused for now."""
-    standin.script = Script(refuse_recipients={ANNA: LIMIT})
-    outcome = await send(standin, ANNA)
+    fake_server.script = Script(refuse_recipients={ANNA: LIMIT})
+    outcome = await send(fake_server, ANNA)
     assert (outcome.accepted, outcome.left) == ((), ())
-    assert [refusal.fault.kind for refusal in outcome.refused] == [Kind.TRANSIENT]
+    assert [fault.kind for fault in outcome.refused.values()] == [Kind.TRANSIENT]
 
 
-async def test_the_account_is_refused_as_a_recipient(standin: StandIn) -> None:
+async def test_the_account_is_refused_as_a_recipient(fake_server: FakeServer) -> None:
     """A refusal of the account is no refusal of the recipient whom it answers."""
-    standin.script = Script(refuse_recipients={ANNA: UNKNOWN, BERT: "550 5.1.90 daily limit"})
-    fault = await send_fault(standin, ANNA, BERT)
+    fake_server.script = Script(refuse_recipients={ANNA: UNKNOWN, BERT: "550 5.1.90 daily limit"})
+    fault = await send_fault(fake_server, ANNA, BERT)
     assert (fault.kind, fault.problem) == (Kind.QUOTA, Problem.DAILY_LIMIT)
 
 
@@ -328,60 +333,60 @@ async def test_the_account_is_refused_as_a_recipient(standin: StandIn) -> None:
     ],
 )
 async def test_dropped(
-    standin: StandIn, step: Step, problem: Problem, reset: bool, way: str
+    fake_server: FakeServer, step: Step, problem: Problem, reset: bool, way: str
 ) -> None:
     """Once all is sent nobody can tell whether the message has arrived."""
-    standin.script = Script(drop=step, reset=reset)
-    fault = await send_fault(standin)
+    fake_server.script = Script(drop=step, reset=reset)
+    fault = await send_fault(fake_server)
     if step is Step.DATA and "chunking" not in way:
         problem = Problem.CONNECTION_LOST
     assert (fault.kind, fault.problem) == (Kind.TRANSIENT, problem)
-    assert standin.received == []
+    assert fake_server.received == []
 
 
 @pytest.mark.parametrize("spoil", [{"drop": Step.FINAL}, {"stall": Step.FINAL}], ids=str)
-async def test_arrived_without_an_answer(standin: StandIn, spoil: dict[str, Any]) -> None:
+async def test_arrived_without_an_answer(fake_server: FakeServer, spoil: dict[str, Any]) -> None:
     """An answer that is lost may be one of acceptance."""
-    standin.script = Script(keep=True, **spoil)
-    fault = await send_fault(standin, final_timeout=SHORT)
+    fake_server.script = Script(keep=True, **spoil)
+    fault = await send_fault(fake_server, final_timeout=SHORT)
     assert (fault.kind, fault.problem) == (Kind.TRANSIENT, Problem.ANSWER_LOST)
-    assert len(standin.received) == 1
+    assert len(fake_server.received) == 1
 
 
 @pytest.mark.parametrize("step", [Step.MAIL, Step.RCPT])
-async def test_silence(standin: StandIn, step: Step) -> None:
+async def test_silence(fake_server: FakeServer, step: Step) -> None:
     """A server that falls silent is given up."""
-    standin.script = Script(stall=step)
-    async with await Session.open(account_on(standin)) as session:
+    fake_server.script = Script(stall=step)
+    async with await Session.open(account_on(fake_server)) as session:
         grow_impatient(session)
         with pytest.raises(SubmissionError) as caught:
             await session.submit(envelope_to(ANNA), Content.of(CONTENT))
     fault = caught.value.fault
     assert (fault.kind, fault.problem) == (Kind.TRANSIENT, Problem.TIMEOUT)
-    await nothing_left_open(standin)
+    await nothing_left_open(fake_server)
 
 
 @pytest.mark.parametrize("step", [Step.MAIL, Step.FINAL])
-async def test_cancelled(standin: StandIn, step: Step) -> None:
+async def test_cancelled(fake_server: FakeServer, step: Step) -> None:
     """After a submission was given up half-way, its late answer cannot be taken for another's."""
-    standin.script = Script(stall=step)
-    async with await Session.open(account_on(standin)) as session:
+    fake_server.script = Script(stall=step)
+    async with await Session.open(account_on(fake_server)) as session:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(SHORT):
                 await session.submit(envelope_to(ANNA), Content.of(CONTENT))
-        await nothing_left_open(standin)
+        await nothing_left_open(fake_server)
         with pytest.raises(SubmissionError, match=Problem.CONNECTION_LOST):
             await session.submit(envelope_to(BERT), Content.of(CONTENT))
 
 
-@pytest.mark.parametrize("farewell", [None, "421 4.4.2 Connection dropped due to SocketError"])
-async def test_hung_up_on_while_idle(standin: StandIn, farewell: str | None) -> None:
+@pytest.mark.parametrize("last_reply", [None, "421 4.4.2 Connection dropped due to SocketError"])
+async def test_hung_up_on_while_idle(fake_server: FakeServer, last_reply: str | None) -> None:
     """A session that the server closed in the meantime says so and can still be closed."""
-    async with await Session.open(account_on(standin)) as session:
-        await asyncio.to_thread(standin.hang_up, farewell)
+    async with await Session.open(account_on(fake_server)) as session:
+        await asyncio.to_thread(fake_server.hang_up, last_reply)
         with pytest.raises(SubmissionError, match=Problem.CONNECTION_LOST):
             await session.submit(envelope_to(ANNA), Content.of(CONTENT))
-    await nothing_left_open(standin)
+    await nothing_left_open(fake_server)
 
 
 @pytest.mark.parametrize(
@@ -393,45 +398,47 @@ async def test_hung_up_on_while_idle(standin: StandIn, farewell: str | None) -> 
     ],
     ids=["dropped", "silence", "refused"],
 )
-async def test_no_farewell(
-    standin: StandIn, script: Script, monkeypatch: pytest.MonkeyPatch
+async def test_no_service_closing(
+    fake_server: FakeServer, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A message that was accepted stays accepted, whatever the server answers to QUIT."""
     monkeypatch.setattr(session_module, "QUIT_TIMEOUT", SHORT)
-    standin.script = script
-    assert (await send(standin)).accepted == (ANNA,)
-    await nothing_left_open(standin)
+    fake_server.script = script
+    assert (await send(fake_server)).accepted == (ANNA,)
+    await nothing_left_open(fake_server)
 
 
-async def test_cancelled_while_closing(standin: StandIn) -> None:
+async def test_cancelled_while_closing(fake_server: FakeServer) -> None:
     """Closing cannot be given up half-way."""
-    standin.script = Script(stall=Step.QUIT)
-    session = await Session.open(account_on(standin))
+    fake_server.script = Script(stall=Step.QUIT)
+    session = await Session.open(account_on(fake_server))
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(SHORT):
             await session.close()
-    await nothing_left_open(standin)
+    await nothing_left_open(fake_server)
 
 
-async def test_lost_right_after_signing_in(standin: StandIn) -> None:
+async def test_lost_right_after_signing_in(fake_server: FakeServer) -> None:
     """A connection that breaks before the first message is no session."""
 
     class Unlucky:
         """Credentials whose connection breaks once they were accepted."""
 
+        secrets = ()
+
         async def authenticate(self, sign_in: SignIn) -> None:
             """Lose the connection."""
-            sign_in._wire.close()
+            sign_in._pipeline.close()
 
-    fault = await probe_fault(standin, credentials=Unlucky())
+    fault = await probe_fault(fake_server, credentials=Unlucky())
     assert (fault.kind, fault.problem) == (Kind.TRANSIENT, Problem.CONNECTION_LOST)
 
 
-async def test_two_accounts_share_nothing(standin: StandIn) -> None:
+async def test_two_accounts_share_nothing(fake_server: FakeServer) -> None:
     """Each session has a connection of its own."""
-    accounts: list[Account] = [account_on(standin), account_on(standin)]
+    accounts: list[Account] = [account_on(fake_server), account_on(fake_server)]
     sessions = await asyncio.gather(*map(Session.open, accounts))
-    assert standin.open_connections == 2
+    assert fake_server.open_connections == 2
     await sessions[0].close()
     assert (await sessions[1].submit(envelope_to(ANNA), Content.of(CONTENT))).accepted == (ANNA,)
     await sessions[1].close()

@@ -6,11 +6,11 @@ import socket
 
 import pytest
 
-from custom_components.outlook_smtp.smtp.content import PIECE, Content
-from custom_components.outlook_smtp.smtp.faults import Kind, Problem, SubmissionError
+from custom_components.outlook_smtp.delivery.content import PIECE, Content
+from custom_components.outlook_smtp.delivery.faults import Kind, Problem, SubmissionError
 from custom_components.outlook_smtp.smtp.session import Session
 from tests.conftest import until
-from tests.standin import Script, StandIn, Step
+from tests.fake_microsoft import FakeServer, Script, Step
 
 from .helpers import ANNA, BERT, CONTENT, UNKNOWN, account_on, commands, envelope_to
 
@@ -20,45 +20,47 @@ def long_content(pieces: int) -> bytes:
     return CONTENT.ljust(pieces * PIECE - 2, b"z") + b"\r\n"
 
 
-async def test_chunks_wait_for_no_answer(standin: StandIn) -> None:
+async def test_chunks_wait_for_no_answer(fake_server: FakeServer) -> None:
     """All are on their way before anything of the message is answered."""
-    standin.script = Script(hold=True)
-    async with await Session.open(account_on(standin)) as session:
+    fake_server.script = Script(hold=True)
+    async with await Session.open(account_on(fake_server)) as session:
         outcome = await session.submit(envelope_to(ANNA, BERT), Content.of(long_content(5)))
     assert outcome.accepted == (ANNA, BERT)
-    assert [mail.chunks for mail in standin.received] == [5]
+    assert [mail.chunks for mail in fake_server.received] == [5]
 
 
 @pytest.mark.parametrize("hold", [False, True], ids=["answers at once", "answers after the end"])
-async def test_refused_in_the_middle(standin: StandIn, hold: bool) -> None:
+async def test_refused_in_the_middle(fake_server: FakeServer, hold: bool) -> None:
     """The refusal of a chunk is the message's, whatever those after it get for an answer."""
-    standin.script = Script(without=("SIZE",), size=PIECE + 1, hold=hold)
-    async with await Session.open(account_on(standin)) as session:
+    fake_server.script = Script(without=("SIZE",), size=PIECE + 1, hold=hold)
+    async with await Session.open(account_on(fake_server)) as session:
         with pytest.raises(SubmissionError) as caught:
             await session.submit(envelope_to(ANNA), Content.of(long_content(3)))
         fault = caught.value.fault
         assert (fault.kind, fault.problem) == (Kind.MESSAGE, Problem.MESSAGE_TOO_LARGE)
         assert (await session.submit(envelope_to(BERT), Content.of(CONTENT))).accepted == (BERT,)
-    assert [mail.recipients for mail in standin.received] == [(BERT,)]
+    assert [mail.recipients for mail in fake_server.received] == [(BERT,)]
 
 
-async def test_asked_for_though_nobody_gets_it(standin: StandIn) -> None:
+async def test_asked_for_though_nobody_gets_it(fake_server: FakeServer) -> None:
     """The server hears a lone dot, nothing of the content (RFC 2920, section 3.1)."""
-    standin.script = Script(
+    fake_server.script = Script(
         without=("CHUNKING",), let_begin=True, refuse_recipients={ANNA: UNKNOWN}
     )
-    async with await Session.open(account_on(standin)) as session:
+    async with await Session.open(account_on(fake_server)) as session:
         outcome = await session.submit(envelope_to(ANNA), Content.of(CONTENT))
-        assert commands(standin)[-2:] == ["DATA", "(0 bytes of content)"]
-        assert [refusal.recipient for refusal in outcome.refused] == [ANNA]
+        assert commands(fake_server)[-2:] == ["DATA", "(0 bytes of content)"]
+        assert list(outcome.refused) == [ANNA]
         assert (await session.submit(envelope_to(BERT), Content.of(CONTENT))).accepted == (BERT,)
-    assert [mail.recipients for mail in standin.received] == [(BERT,)]
+    assert [mail.recipients for mail in fake_server.received] == [(BERT,)]
 
 
 @pytest.mark.parametrize("without", [(), ("CHUNKING",)], ids=str)
-async def test_a_server_that_does_not_read(standin: StandIn, without: tuple[str, ...]) -> None:
+async def test_a_server_that_does_not_read(
+    fake_server: FakeServer, without: tuple[str, ...]
+) -> None:
     """No more of a message is read than the line takes, and the rest when that takes more."""
-    standin.script = Script(stall=Step.CONTENT, times=1, without=without)
+    fake_server.script = Script(stall=Step.CONTENT, times=1, without=without)
     content = long_content(24)
     file = BytesIO(content)
     places: list[int] = []
@@ -67,8 +69,8 @@ async def test_a_server_that_does_not_read(standin: StandIn, without: tuple[str,
         places.append(file.tell())
         return places[-1] > 0 and places[-50:] == places[-1:] * 50
 
-    async with await Session.open(account_on(standin)) as session:
-        line: socket.socket = session._wire._transport.get_extra_info("socket")
+    async with await Session.open(account_on(fake_server)) as session:
+        line: socket.socket = session._pipeline._transport.get_extra_info("socket")
         line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, PIECE // 4)
         submitting = asyncio.create_task(
             session.submit(envelope_to(ANNA), Content(file, len(content)))
@@ -76,6 +78,6 @@ async def test_a_server_that_does_not_read(standin: StandIn, without: tuple[str,
         await until(is_at_rest)
         assert places[-1] < len(content) / 2
         assert not submitting.done()
-        standin.go_on()
+        fake_server.go_on()
         assert (await submitting).accepted == (ANNA,)
-    assert [mail.content for mail in standin.received] == [content]
+    assert [mail.content for mail in fake_server.received] == [content]

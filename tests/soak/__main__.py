@@ -20,10 +20,10 @@ from homeassistant.const import CONF_EMAIL, CONF_HOST, CONF_PASSWORD, CONF_PORT
 
 from custom_components.outlook_smtp.const import CONF_ACCOUNT_KIND, CONF_SECURITY, DOMAIN
 from custom_components.outlook_smtp.smtp.account import AccountKind, Security
-from tests.crash.count import complaints
+from tests.crash.audit import complaints
 from tests.crash.ledger import Ledger, shown
-from tests.crash.victim import Order
-from tests.crash.ward import PROJECT, Life
+from tests.crash.sender_process import Order
+from tests.crash.supervisor import PROJECT, Life
 from tests.home import write_entry
 
 from .verdict import Verdict
@@ -136,7 +136,7 @@ def main() -> int:
         )
     statuses = Counter(life.statuses)
     print(  # noqa: T201
-        f"{len(life.calls)} letters: {dict(statuses)}, {len(life.refused)} refused, "
+        f"{len(life.calls)} messages: {dict(statuses)}, {len(life.refused)} refused, "
         f"{len(life.canceled)} recipients canceled, {life.retried} retried, "
         f"turned away: {dict(observer.turned_away)}\n"
         f"{len(server.shares)} recipients reached, {len(server.shares) - len(set(server.shares))} "

@@ -25,9 +25,9 @@ from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from custom_components.outlook_smtp.const import DOMAIN
 from custom_components.outlook_smtp.outbox.queue import Queue
 from tests import home
-from tests.crash.letters import letter_of
+from tests.crash.messages import message_of
+from tests.crash.sender_process import PLATFORMS, REFUSALS, Order, Sender
 from tests.crash.telling import instrument, tell
-from tests.crash.victim import PLATFORMS, REFUSALS, Order, Sender
 
 _LOGGER = logging.getLogger("subject")
 
@@ -51,27 +51,27 @@ def unless_reloading() -> Iterator[None]:
 
 
 class Automations(Sender):
-    """Sends numbered letters, some with attachments, and takes no refusal for an error."""
+    """Sends numbered messages, some with attachments, and takes no refusal for an error."""
 
-    def letter(self, number: int) -> dict[str, Any]:
-        """Return a letter, every fourth with attachments."""
-        letter = letter_of(number)
+    def outgoing(self, number: int) -> dict[str, Any]:
+        """Return a message, every fourth with attachments."""
+        outgoing = message_of(number)
         if number % 4 == 0:
             names = self._random.sample(tuple(SIZES), counts=(6, 3, 1), k=2)
-            letter["attachments"] = [{"path": self.config_path(name)} for name in set(names)]
-        return letter
+            outgoing["attachments"] = [{"path": self.config_path(name)} for name in set(names)]
+        return outgoing
 
     def config_path(self, name: str) -> str:
         """Return the path of a file beside Home Assistant's configuration."""
         return self._hass.config.path(name)
 
     async def send_step(self) -> None:
-        """Send the letters of a step; while the account is reloaded its outbox cannot be listed."""
+        """Send the messages of a step; the outbox cannot be listed during a reload."""
         with unless_reloading():
             await super().send_step()
 
     def tell_error(self, number: int, error: Exception) -> None:
-        """Tell what became of a letter; one that is turned away with a clear error is no loss."""
+        """Tell what became of a message; one that is turned away with a clear error is no loss."""
         if isinstance(error, HomeAssistantError) and error.translation_key not in REFUSALS:
             tell("turned_away", error.translation_key or repr(error))
         else:
@@ -158,11 +158,11 @@ async def until_told(works: list[Any]) -> None:
 async def drain(sender: Automations, queue: Queue) -> None:
     """Have everything sent that waits or has failed."""
     deadline = time.monotonic() + LAST_WAIT
-    while (queue.items or queue.failed) and time.monotonic() < deadline:
+    while (queue.waiting or queue.failed) and time.monotonic() < deadline:
         await sender.act("retry_failed")
         await sender.act("flush_outbox")
         await asyncio.sleep(0.5)
-    tell("left", len(queue.items) + len(queue.failed))
+    tell("left", len(queue.waiting) + len(queue.failed))
 
 
 async def live(folder: Path, seed: int) -> None:
@@ -172,11 +172,11 @@ async def live(folder: Path, seed: int) -> None:
         (folder / name).write_bytes(chances.randbytes(size))
     hass = await home.start(folder, DOMAIN)
     hass.config.allowlist_external_dirs = {str(folder)}
-    queue: Queue = home.entry_of(hass, DOMAIN).runtime_data.mailer.queue
+    queue: Queue = home.entry_of(hass, DOMAIN).runtime_data.queue
     sender = Automations(hass, Order(number=1, step=1, seed=seed, finish=True, meddle=True))
     pulse = Pulse()
     watching = [asyncio.create_task(pulse.beat()), asyncio.create_task(tell_samples(pulse))]
-    tell("ready", len(queue.items))
+    tell("ready", len(queue.waiting))
     works = [keep_sending(sender, chances) for _ in range(SENDERS)]
     await until_told([*works, keep_flushing(sender, chances), keep_reloading(hass, chances)])
     await hass.async_block_till_done()

@@ -6,14 +6,14 @@ import re
 import time
 from typing import Final
 
-from tests.crash.moods import BUSY, SPLIT, TRY_LATER, MoodyStandIn
-from tests.standin import Certificate, Received, Script, Step
-from tests.standin.line import Line
-from tests.standin.script import Manner
+from tests.crash.flaky_server import BUSY, SPLIT, TRY_LATER, FlakyServer
+from tests.fake_microsoft import Certificate, Received, Script, Step
+from tests.fake_microsoft.line import Line
+from tests.fake_microsoft.script import Manner
 
 CLOSING: Final = "421 4.3.2 Service not available, closing transmission channel"
 UNWANTED: Final = "554 5.9.98 Something else"
-NUMBER: Final = re.compile(rb"^Subject: Letter (\d+)\r$", re.MULTILINE)
+NUMBER: Final = re.compile(rb"^Subject: Message (\d+)\r$", re.MULTILINE)
 _STEPS: Final = tuple(Step)[:-2]
 _REPLIES: Final = (TRY_LATER, BUSY, CLOSING)
 _REPLY_STEPS: Final = (Step.MAIL, Step.DATA, Step.FINAL)
@@ -29,8 +29,8 @@ _MOODS: Final[tuple[Callable[[Random], Script], ...]] = (
 )
 
 
-class Server(MoodyStandIn):
-    """A server in a bad mood, which keeps of the mail only who got what."""
+class Server(FlakyServer):
+    """A server that misbehaves, which keeps of the mail only who got what."""
 
     def __init__(self, chances: Random) -> None:
         """Begin well."""
@@ -40,7 +40,7 @@ class Server(MoodyStandIn):
         self._weather = chances
 
     def keep(self, mail: Received) -> None:
-        """Note who got a letter, and forget its content."""
+        """Note who got a message, and forget its content."""
         number = NUMBER.search(mail.content)
         assert number, mail.content[:1000]
         self.shares += [(int(number[1]), recipient) for recipient in mail.recipients]

@@ -10,10 +10,11 @@ from typing import Any, Final
 
 import aiohttp
 
+from ..delivery.faults import Problem
 from ..delivery.secrets import MAX_TEXT
 from .application import SCOPES, Application
 from .endpoint import post, read_seconds, read_text
-from .errors import AuthError, AuthProblem
+from .errors import AuthError
 
 GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
 DEFAULT_INTERVAL: Final = 5.0  # Seconds, as are these:
@@ -68,7 +69,7 @@ async def await_sign_in(
             return await _poll(http, application, code)
     except TimeoutError:
         pass
-    raise AuthError(AuthProblem.CODE_EXPIRED)
+    raise AuthError(Problem.CODE_EXPIRED)
 
 
 async def _poll(
@@ -82,7 +83,7 @@ async def _poll(
         try:
             return await post(http, application, "token", form)
         except AuthError as error:
-            if error.problem is AuthProblem.IDENTITY_UNREACHABLE:
+            if error.problem is Problem.IDENTITY_UNREACHABLE:
                 pause = max(error.retry_after or 0, min(2 * pause, LONGEST_PAUSE))
                 continue
             if error.code == "slow_down":

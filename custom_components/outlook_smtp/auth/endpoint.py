@@ -8,9 +8,10 @@ from typing import Any, Final
 
 import aiohttp
 
+from ..delivery.faults import Problem
 from ..delivery.secrets import Secrets
 from .application import Application
-from .errors import AuthError, AuthProblem, read_error
+from .errors import AuthError, read_error
 
 TIMEOUT: Final = aiohttp.ClientTimeout(total=30)
 MAX_ANSWER: Final = 256 * 1024  # Bytes; tokens take a few thousand.
@@ -39,7 +40,7 @@ async def post(
     if not isinstance(answer, dict):
         # A portal, a proxy or a gateway speaks in Microsoft's place.
         raise AuthError(
-            AuthProblem.IDENTITY_UNREACHABLE,
+            Problem.IDENTITY_UNREACHABLE,
             description=f"HTTP {status}, no JSON object",
             retry_after=retry_after,
         )
@@ -68,7 +69,7 @@ async def _exchange(
     except (aiohttp.ClientError, TimeoutError) as error:
         reason = _describe(error)
     # Out here the exception is no part of the new one: it may hold what was received.
-    raise AuthError(AuthProblem.IDENTITY_UNREACHABLE, description=reason)
+    raise AuthError(Problem.IDENTITY_UNREACHABLE, description=reason)
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
@@ -114,7 +115,7 @@ def read_text(answer: Mapping[str, Any], name: str, most: int = MAX_ANSWER) -> s
     value = answer.get(name)
     if isinstance(value, str) and 0 < len(value) <= most:
         return value
-    raise AuthError(AuthProblem.UNEXPECTED_ANSWER, description=f"no {name}")
+    raise AuthError(Problem.UNEXPECTED_ANSWER, description=f"no {name}")
 
 
 def read_seconds(answer: Mapping[str, Any], name: str, default: float | None = None) -> float:
@@ -128,4 +129,4 @@ def read_seconds(answer: Mapping[str, Any], name: str, default: float | None = N
         seconds = float(answer.get(name, default))
         if math.isfinite(seconds) and seconds >= 0:
             return seconds
-    raise AuthError(AuthProblem.UNEXPECTED_ANSWER, description=f"no {name}")
+    raise AuthError(Problem.UNEXPECTED_ANSWER, description=f"no {name}")

@@ -1,10 +1,10 @@
 """What can go wrong with a sign-in, by what is to be done about it."""
 
 from collections.abc import Mapping
-from enum import StrEnum
 import re
 from typing import Any, Final
 
+from ..delivery.faults import Problem
 from ..delivery.secrets import MAX_READ
 
 _TRACE: Final = re.compile(r"(?:Trace ID|Correlation ID|Timestamp):.*", re.DOTALL)
@@ -12,44 +12,25 @@ _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 MAX_DESCRIPTION: Final = 300  # Characters.
 
 
-class AuthProblem(StrEnum):
-    """The stable keys of all problems; translations rely on them."""
-
-    # The person has to sign in (again).
-    SIGN_IN_REQUIRED = "sign_in_required"
-    SIGN_IN_DECLINED = "sign_in_declined"
-    CODE_EXPIRED = "code_expired"
-    # Time heals it.
-    IDENTITY_UNREACHABLE = "identity_unreachable"
-    # The app registration has to be mended.
-    APPLICATION_REFUSED = "application_refused"
-    # Nobody foresaw it: worth another try, and a report.
-    UNEXPECTED_ANSWER = "unexpected_answer"
-    # The sign-in worked and is of no use.
-    NO_SEND_PERMISSION = "no_send_permission"
-    NO_REFRESH_TOKEN = "no_refresh_token"  # noqa: S105 - The name of a problem.
-    NO_ADDRESS = "no_address"
-
-
 # RFC 6749, section 5.2, RFC 8628, section 3.5, and
 # https://learn.microsoft.com/entra/identity-platform/reference-error-codes
-_PROBLEMS: Final[dict[str, AuthProblem]] = {
-    "invalid_grant": AuthProblem.SIGN_IN_REQUIRED,
-    "interaction_required": AuthProblem.SIGN_IN_REQUIRED,
-    "login_required": AuthProblem.SIGN_IN_REQUIRED,
-    "consent_required": AuthProblem.SIGN_IN_REQUIRED,
-    "authorization_declined": AuthProblem.SIGN_IN_DECLINED,
-    "access_denied": AuthProblem.SIGN_IN_DECLINED,
-    "expired_token": AuthProblem.CODE_EXPIRED,
-    "code_expired": AuthProblem.CODE_EXPIRED,
-    "bad_verification_code": AuthProblem.CODE_EXPIRED,
-    "temporarily_unavailable": AuthProblem.IDENTITY_UNREACHABLE,
-    "server_error": AuthProblem.IDENTITY_UNREACHABLE,
-    "invalid_client": AuthProblem.APPLICATION_REFUSED,
-    "unauthorized_client": AuthProblem.APPLICATION_REFUSED,
-    "invalid_scope": AuthProblem.APPLICATION_REFUSED,
-    "invalid_resource": AuthProblem.APPLICATION_REFUSED,
-    "invalid_request": AuthProblem.APPLICATION_REFUSED,
+_PROBLEMS: Final[dict[str, Problem]] = {
+    "invalid_grant": Problem.SIGN_IN_REQUIRED,
+    "interaction_required": Problem.SIGN_IN_REQUIRED,
+    "login_required": Problem.SIGN_IN_REQUIRED,
+    "consent_required": Problem.SIGN_IN_REQUIRED,
+    "authorization_declined": Problem.SIGN_IN_DECLINED,
+    "access_denied": Problem.SIGN_IN_DECLINED,
+    "expired_token": Problem.CODE_EXPIRED,
+    "code_expired": Problem.CODE_EXPIRED,
+    "bad_verification_code": Problem.CODE_EXPIRED,
+    "temporarily_unavailable": Problem.IDENTITY_UNREACHABLE,
+    "server_error": Problem.IDENTITY_UNREACHABLE,
+    "invalid_client": Problem.APPLICATION_REFUSED,
+    "unauthorized_client": Problem.APPLICATION_REFUSED,
+    "invalid_scope": Problem.APPLICATION_REFUSED,
+    "invalid_resource": Problem.APPLICATION_REFUSED,
+    "invalid_request": Problem.APPLICATION_REFUSED,
 }
 
 
@@ -63,7 +44,7 @@ class AuthError(Exception):
 
     def __init__(
         self,
-        problem: AuthProblem,
+        problem: Problem,
         code: str = "",
         description: str = "",
         retry_after: float | None = None,
@@ -89,9 +70,9 @@ def read_error(
     """
     code = _clean(answer.get("error", ""))
     description = _clean(answer.get("error_description", "")) or f"HTTP {status}"
-    problem = _PROBLEMS.get(code, AuthProblem.UNEXPECTED_ANSWER)
+    problem = _PROBLEMS.get(code, Problem.UNEXPECTED_ANSWER)
     if status == 429 or status >= 500:
-        problem = AuthProblem.IDENTITY_UNREACHABLE
+        problem = Problem.IDENTITY_UNREACHABLE
     return AuthError(problem, code, description, retry_after)
 
 

@@ -1,4 +1,4 @@
-"""Tokens: what Microsoft issues, and the keeper that renews them."""
+"""Tokens: what Microsoft issues, and the manager that renews them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -9,9 +9,10 @@ from typing import Any, Final, Self
 
 import jwt
 
+from ..delivery.faults import Problem
 from .application import SCOPES, SEND_SCOPE
 from .endpoint import read_seconds, read_text
-from .errors import AuthError, AuthProblem
+from .errors import AuthError
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -50,11 +51,11 @@ class Token:
 
         """
         if not _may_send(str(answer.get("scope", SEND_SCOPE))):
-            raise AuthError(AuthProblem.NO_SEND_PERMISSION)
+            raise AuthError(Problem.NO_SEND_PERMISSION)
         access_token = read_text(answer, "access_token")
         refresh_token = str(answer.get("refresh_token") or refresh_token)
         if not refresh_token:
-            raise AuthError(AuthProblem.NO_REFRESH_TOKEN)
+            raise AuthError(Problem.NO_REFRESH_TOKEN)
         now = time.time()
         return cls(access_token, refresh_token, now, now + read_seconds(answer, "expires_in"))
 
@@ -96,7 +97,7 @@ def read_address(answer: Mapping[str, Any]) -> str:
         # The first may be a telephone number.
         if isinstance(claim := claims.get(name), str) and "@" in claim:
             return claim
-    raise AuthError(AuthProblem.NO_ADDRESS)
+    raise AuthError(Problem.NO_ADDRESS)
 
 
 def read_sender(answer: Mapping[str, Any]) -> str:
@@ -125,7 +126,7 @@ def _claims(answer: Mapping[str, Any]) -> dict[str, Any]:
         return {}
 
 
-class TokenKeeper:
+class TokenManager:
     """Hands out an access token that is good for some minutes, and renews it when it is not.
 
     All who wait share one renewal and its failure, and it goes on when they give up: a new token
@@ -163,7 +164,7 @@ class TokenKeeper:
             try:
                 await self._share_work()
             except AuthError as error:
-                if error.problem is AuthProblem.SIGN_IN_REQUIRED or self._is_spent():
+                if error.problem is Problem.SIGN_IN_REQUIRED or self._is_spent():
                     raise
         return self._token.access_token
 
@@ -231,7 +232,7 @@ class TokenKeeper:
         try:
             return await self._endpoint(form)
         except AuthError as error:
-            if error.problem is AuthProblem.SIGN_IN_REQUIRED:
+            if error.problem is Problem.SIGN_IN_REQUIRED:
                 self._refusal = error
             raise
 

@@ -1,1 +1,1 @@
-"""Builds the message: checked letters in, wire-ready messages out."""
+"""Builds the message: checked fields in, a message that can be submitted out."""

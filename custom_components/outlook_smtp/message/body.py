@@ -11,8 +11,8 @@ from secrets import token_bytes
 from typing import Final
 
 from .content import Base64
-from .letter import Attachment, Letter
 from .media import media_type, parameters
+from .outgoing import Attachment, OutgoingMessage
 from .text import body_text, is_blank, pieces, readable
 
 _LOGGER = logging.getLogger(__name__)
@@ -37,18 +37,18 @@ _UNSAFE: Final = re.compile(r'[\x00-\x1f\x7f-\x9f\u2028\u2029<>:"|?*/\\]+')
 _PATH: Final = re.compile(r"[/\\]|~[/\\]|\.{1,2}[/\\]|[A-Za-z]:[/\\]")
 
 
-def build_body(letter: Letter) -> Iterator[bytes | Base64]:
-    """Yield the parts of the content headers and the body of a letter's message."""
-    html = _html(letter)
+def build_body(outgoing: OutgoingMessage) -> Iterator[bytes | Base64]:
+    """Yield the parts of the content headers and the body of a message's message."""
+    html = _html(outgoing)
     inline: list[Attachment] = []
     attached: list[Attachment] = []
-    for item in letter.attachments:
+    for item in outgoing.attachments:
         (inline if html and item.content_id else attached).append(item)
     # The library would have the whole message in memory several times over: it gets a few bytes
     # in place of each attachment and long text, which nobody can guess.
     stub = token_bytes(30)
-    note = body_text(letter.note)
-    text, html = _with_note(_plain_text(letter, html), note), _with_html_note(html, note)
+    note = body_text(outgoing.note)
+    text, html = _with_note(_plain_text(outgoing, html), note), _with_html_note(html, note)
     root = _nest(text, html, inline, attached, stub)
     frame = root.as_bytes(policy=_WRITE).split(encodebytes(stub).replace(b"\n", b"\r\n"))
     bodies = (_encode(body) for body in (text, html) if len(body) > MAX_LIBRARY_TEXT)
@@ -72,14 +72,14 @@ def safe_filename(name: str) -> str:
     return _cut(stem, room) + dot + suffix
 
 
-def _html(letter: Letter) -> str:
-    """Return the letter's HTML, made from its text where that is Markdown, or nothing if blank."""
-    html = body_text((letter.text if letter.markdown else letter.html) or "")
+def _html(outgoing: OutgoingMessage) -> str:
+    """Return the message's HTML, made from its text where that is Markdown, or nothing if blank."""
+    html = body_text((outgoing.text if outgoing.markdown else outgoing.html) or "")
     if is_blank(html):
         return ""
-    if not letter.markdown:
+    if not outgoing.markdown:
         return html
-    # Imported here because most letters do without.
+    # Imported here because most messages do without.
     from .markdown import is_renderable, render  # noqa: PLC0415
 
     if is_renderable(html):
@@ -88,12 +88,12 @@ def _html(letter: Letter) -> str:
     return ""
 
 
-def _plain_text(letter: Letter, html: str) -> str:
-    """Return the letter's text, or else what the HTML says without its mark-up."""
-    text = body_text(letter.text or "")
+def _plain_text(outgoing: OutgoingMessage, html: str) -> str:
+    """Return the message's text, or else what the HTML says without its mark-up."""
+    text = body_text(outgoing.text or "")
     if not html or not is_blank(text):
         return text
-    # Imported here because most letters do without.
+    # Imported here because most messages do without.
     from .plain_text import plain_text  # noqa: PLC0415
 
     return body_text(plain_text(html))

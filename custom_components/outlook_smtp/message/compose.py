@@ -1,4 +1,4 @@
-"""Turns a letter into one message and the envelope that it travels in."""
+"""Turns an outgoing message into one RFC 5322 message and the envelope that it travels in."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,8 +10,8 @@ from uuid import uuid4
 from .body import build_body
 from .content import Content
 from .headers import mailbox_field, text_field, token_field
-from .letter import Letter, Priority
 from .mailbox import Mailbox, check_mailbox
+from .outgoing import OutgoingMessage, Priority
 from .problems import check_line
 from .text import encoded_size
 
@@ -28,7 +28,7 @@ PRIORITIES: Final[dict[Priority, tuple[str, str, str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Composed:
-    """A message ready for the wire, with its envelope.
+    """A message ready for the connection, with its envelope.
 
     `sender` and `recipients` are bare addresses whose domains are ASCII. `content` has CRLF line
     ends only, lines of at most 998 octets, and is ASCII unless `utf8` says that the message
@@ -42,57 +42,62 @@ class Composed:
     utf8: bool
 
 
-def compose(letter: Letter, sender: Mailbox, *, now: datetime, product: str) -> Composed:
-    """Build the message of a letter; pure, but too slow for an event loop.
+def compose(outgoing: OutgoingMessage, sender: Mailbox, *, now: datetime, product: str) -> Composed:
+    """Build the message and its envelope; pure, but too slow for an event loop.
 
     Args:
-        letter: What to say, to whom.
-        sender: The account's mailbox; its name is used unless the letter brings its own.
+        outgoing: What to say, to whom.
+        sender: The account's mailbox; its name is used unless the message brings its own.
         now: The time of writing, with its time zone.
         product: Who wrote it, for the X-Mailer header.
 
     Raises:
-        LetterError: The sender or the product cannot stand in a header, or the text is too large.
+        InvalidMessageError: The sender or the product cannot stand in a header, or the text is
+            too large.
 
     """
-    letter.check_size(encoded_size)
+    outgoing.check_size(encoded_size)
     check_mailbox(sender, "sender")
     check_line(product, "product")
     # Not the library's: it would tell the host's name, and the process and time besides.
     message_id = f"<{uuid4()}@{sender.domain}>"
     head = "".join(
         (
-            *_addressing(letter, sender),
-            text_field("Subject", letter.title),
+            *_addressing(outgoing, sender),
+            text_field("Subject", outgoing.title),
             token_field("Date", format_datetime(now)),
             token_field("Message-ID", message_id),
             text_field("X-Mailer", product),
-            *_handling(letter.priority),
+            *_handling(outgoing.priority),
             token_field("MIME-Version", "1.0"),
         )
     )
-    addresses = (sender.envelope, *letter.recipients, *(box.envelope for box in letter.reply_to))
+    addresses = (
+        sender.envelope,
+        *outgoing.recipients,
+        *(box.envelope for box in outgoing.reply_to),
+    )
     return Composed(
         sender=sender.envelope,
-        recipients=letter.recipients,
-        content=Content([head.encode(), *build_body(letter)]),
+        recipients=outgoing.recipients,
+        content=Content([head.encode(), *build_body(outgoing)]),
         message_id=message_id,
         utf8=not all(address.isascii() for address in addresses),
     )
 
 
-def _addressing(letter: Letter, sender: Mailbox) -> Iterator[str]:
+def _addressing(outgoing: OutgoingMessage, sender: Mailbox) -> Iterator[str]:
     """Yield who writes to whom; blind copies are in the envelope alone."""
-    name = sender.name if letter.sender_name is None else letter.sender_name
+    name = sender.name if outgoing.sender_name is None else outgoing.sender_name
     yield mailbox_field("From", [Mailbox(sender.address, name)])
-    if letter.to:
-        yield mailbox_field("To", letter.to)
-    if letter.cc:
-        yield mailbox_field("Cc", letter.cc)
-    if not letter.to and not letter.cc:
+    if outgoing.to:
+        yield mailbox_field("To", outgoing.to)
+    if outgoing.cc:
+        yield mailbox_field("Cc", outgoing.cc)
+    if not outgoing.to and not outgoing.cc:
         yield token_field("To", "undisclosed-recipients:;")
-    if letter.reply_to:
-        yield mailbox_field("Reply-To", letter.reply_to)
+    if outgoing.reply_to:
+        yield mailbox_field("Reply-To", outgoing.reply_to)
 
 
 def _handling(priority: Priority | None) -> Iterator[str]:

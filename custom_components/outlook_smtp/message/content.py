@@ -12,13 +12,13 @@ _LINES: Final = MAX_PIECE // 78
 
 @dataclass(frozen=True, slots=True)
 class Base64:
-    """Bytes that go on the wire in lines of Base64."""
+    """Bytes that go on the connection in lines of Base64."""
 
     raw: bytes = field(repr=False)
 
     @property
     def size(self) -> int:
-        """Return how many bytes go on the wire."""
+        """Return how many bytes go on the connection."""
         return -(-len(self.raw) // 3) * 4 + -(-len(self.raw) // _LINE) * 2
 
     def __iter__(self) -> Iterator[bytes]:
@@ -33,7 +33,7 @@ class Content:
     __slots__ = ("_parts", "size")
 
     def __init__(self, parts: Iterable[bytes | Base64]) -> None:
-        """Keep what the message consists of, and count the bytes that it has on the wire."""
+        """Keep what the message consists of, and count the bytes that it has on the connection."""
         self._parts = tuple(parts)
         self.size: Final = sum(
             part.size if isinstance(part, Base64) else len(part) for part in self._parts

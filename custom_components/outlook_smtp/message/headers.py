@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator
 import re
 from typing import Final
 
-from .mailbox import Mailbox, quote
+from .mailbox import Mailbox, quote_name
 from .text import one_line
 
-MAX_LINE: Final = 76  # RFC 2047, section 2: lines with encoded words.
+MAX_ENCODED_LINE: Final = 76  # RFC 2047, section 2: lines with encoded words.
 _MAX_WORD: Final = 64  # Fits a line behind every field name of this room.
 _ENCODED_BYTES: Final = 39  # Whose encoded word has 64 characters.
 
@@ -47,8 +47,8 @@ def _mailbox_tokens(mailbox: Mailbox) -> Iterator[str]:
     if not name:
         yield mailbox.envelope
         return
-    if _PLAIN.fullmatch(name) and len(quote(name)) <= _MAX_WORD:
-        yield quote(name)
+    if _PLAIN.fullmatch(name) and len(quote_name(name)) <= _MAX_WORD:
+        yield quote_name(name)
     else:
         yield from _encode(name)
     yield f"<{mailbox.envelope}>"
@@ -80,7 +80,7 @@ def _fold(name: str, tokens: Iterable[str]) -> str:
     """Return a field folded between its tokens (RFC 5322, section 2.2.3), with its line end."""
     lines = [f"{name}:"]
     for position, token in enumerate(tokens):
-        if position and len(lines[-1]) + 1 + len(token) > MAX_LINE:
+        if position and len(lines[-1]) + 1 + len(token) > MAX_ENCODED_LINE:
             lines.append("")
         lines[-1] += f" {token}"
     return "\r\n".join(lines) + "\r\n"

@@ -9,7 +9,7 @@ import unicodedata
 
 import idna
 
-from .problems import LetterError, LetterProblem, check_line
+from .problems import InvalidMessageError, MessageProblem, check_line
 from .syntax import split
 from .text import short_line
 
@@ -38,11 +38,11 @@ class Mailbox:
 
     def __str__(self) -> str:
         """Return the form of RFC 5322, section 3.4, its characters not yet encoded."""
-        return f"{quote(self.name)} <{self.address}>" if self.name else self.address
+        return f"{quote_name(self.name)} <{self.address}>" if self.name else self.address
 
     @property
     def envelope(self) -> str:
-        """The address as it goes on the wire: normalized, its domain in ASCII (RFC 5891).
+        """The address as it goes on the pipeline: normalized, its domain in ASCII (RFC 5891).
 
         Raises `ValueError` for an address that `check_mailbox` refuses.
         """
@@ -52,11 +52,11 @@ class Mailbox:
 
     @property
     def domain(self) -> str:
-        """The domain as it goes on the wire."""
+        """The domain as it goes on the connection."""
         return self.envelope.rpartition("@")[2]
 
 
-def quote(name: str) -> str:
+def quote_name(name: str) -> str:
     """Return a display name, in quotes if it holds more than plain words (RFC 5322, 3.2.4)."""
     if _PHRASE.fullmatch(name):
         return name
@@ -72,14 +72,14 @@ def parse_mailbox(text: str, field: str) -> Mailbox:
         field: The action's field that it came from.
 
     Raises:
-        LetterError: It is none, or more than one.
+        InvalidMessageError: It is none, or more than one.
 
     """
     mailboxes = parse_mailboxes(text, field)
     if len(mailboxes) > 1:
-        raise LetterError(field, LetterProblem.TEXT_AFTER_ADDRESS, text.strip())
+        raise InvalidMessageError(field, MessageProblem.TEXT_AFTER_ADDRESS, text.strip())
     if not mailboxes:
-        raise LetterError(field, LetterProblem.MISSING_AT, text.strip())
+        raise InvalidMessageError(field, MessageProblem.MISSING_AT, text.strip())
     return mailboxes[0]
 
 
@@ -95,13 +95,13 @@ def parse_mailboxes(texts: Iterable[str] | str, field: str) -> tuple[Mailbox, ..
         field: The action's field that they came from.
 
     Raises:
-        LetterError: One of the parts is not a mailbox, or there are more than anyone writes.
+        InvalidMessageError: One of the parts is not a mailbox, or there are too many.
 
     """
     texts = (texts,) if isinstance(texts, str) else tuple(texts)
     check_length(texts, field)
     if (count := sum(text.count("@") for text in texts)) > MAX_MAILBOXES:
-        raise LetterError(field, LetterProblem.TOO_MANY_RECIPIENTS, str(count))
+        raise InvalidMessageError(field, MessageProblem.TOO_MANY_RECIPIENTS, str(count))
     mailboxes = tuple(
         Mailbox(part.address, part.name) for text in texts for part in split(text, field)
     )
@@ -118,14 +118,14 @@ def check_length(texts: Collection[str], field: str) -> None:
         field: The action's field that they came from.
 
     Raises:
-        LetterError: There are more than `MAX_MAILBOXES` texts, or `MAX_FIELD` characters.
+        InvalidMessageError: There are more than `MAX_MAILBOXES` texts, or `MAX_FIELD` characters.
 
     """
     if len(texts) > MAX_MAILBOXES:
-        raise LetterError(field, LetterProblem.TOO_MANY_RECIPIENTS, str(len(texts)))
+        raise InvalidMessageError(field, MessageProblem.TOO_MANY_RECIPIENTS, str(len(texts)))
     if sum(map(len, texts)) > MAX_FIELD:
-        raise LetterError(
-            field, LetterProblem.ADDRESS_TOO_LONG, max(texts, key=len)[:MAX_ADDRESS].strip()
+        raise InvalidMessageError(
+            field, MessageProblem.ADDRESS_TOO_LONG, max(texts, key=len)[:MAX_ADDRESS].strip()
         )
 
 
@@ -140,62 +140,62 @@ def check_mailbox(mailbox: Mailbox, field: str) -> None:
         field: The action's field that it came from.
 
     Raises:
-        LetterError: The address is malformed or too long, or a control character is inside.
+        InvalidMessageError: The address is malformed or too long, or a control character is inside.
 
     """
     check_line(mailbox.address, field)
     if problem := _find_problem(mailbox):
-        raise LetterError(field, problem, mailbox.address)
+        raise InvalidMessageError(field, problem, mailbox.address)
 
 
 @lru_cache(maxsize=CACHE)
-def _find_problem(mailbox: Mailbox) -> LetterProblem | None:
+def _find_problem(mailbox: Mailbox) -> MessageProblem | None:
     """Return what is wrong with an address, if anything is: first what tells most."""
     if _is_longer(mailbox.address, MAX_ADDRESS):
-        return LetterProblem.ADDRESS_TOO_LONG
+        return MessageProblem.ADDRESS_TOO_LONG
     local_part, at, domain = unicodedata.normalize("NFC", mailbox.address).rpartition("@")
     if not at:
-        return LetterProblem.MISSING_AT
+        return MessageProblem.MISSING_AT
     return (
         _find_local_problem(local_part)
         or _find_domain_problem(domain)
-        or (LetterProblem.ADDRESS_TOO_LONG if _is_longer(mailbox.envelope, MAX_ADDRESS) else None)
+        or (MessageProblem.ADDRESS_TOO_LONG if _is_longer(mailbox.envelope, MAX_ADDRESS) else None)
     )
 
 
-def _find_local_problem(local_part: str) -> LetterProblem | None:
+def _find_local_problem(local_part: str) -> MessageProblem | None:
     """Return what is wrong with the part before the @, which RFC 5322 calls a dot-atom."""
     if not local_part:
-        return LetterProblem.NOTHING_BEFORE_AT
+        return MessageProblem.NOTHING_BEFORE_AT
     if _is_longer(local_part, MAX_LOCAL_PART):
-        return LetterProblem.ADDRESS_TOO_LONG
+        return MessageProblem.ADDRESS_TOO_LONG
     if local_part.isprintable() and _LOCAL_PART.fullmatch(local_part):
         return None
     return _explain_local_part(local_part)
 
 
-def _explain_local_part(local_part: str) -> LetterProblem:
+def _explain_local_part(local_part: str) -> MessageProblem:
     """Return the most likely reason why something before an @ is no local part."""
     if local_part.endswith('"'):
-        return LetterProblem.INVALID_LOCAL_PART
+        return MessageProblem.INVALID_LOCAL_PART
     if ":" in local_part:
-        return LetterProblem.COLON_IN_ADDRESS
+        return MessageProblem.COLON_IN_ADDRESS
     if _holds_space(local_part):
-        return LetterProblem.SPACE_IN_ADDRESS
-    return LetterProblem.SEVERAL_AT if "@" in local_part else LetterProblem.INVALID_LOCAL_PART
+        return MessageProblem.SPACE_IN_ADDRESS
+    return MessageProblem.SEVERAL_AT if "@" in local_part else MessageProblem.INVALID_LOCAL_PART
 
 
-def _find_domain_problem(domain: str) -> LetterProblem | None:
+def _find_domain_problem(domain: str) -> MessageProblem | None:
     """Return what is wrong with the part after the @: it has to be a host name of many labels."""
     if not domain:
-        return LetterProblem.NOTHING_AFTER_AT
+        return MessageProblem.NOTHING_AFTER_AT
     if _holds_space(domain):
-        return LetterProblem.SPACE_IN_ADDRESS
+        return MessageProblem.SPACE_IN_ADDRESS
     try:
         *parents, last = _encode(domain).split(".")
     except UnicodeError:
-        return LetterProblem.INVALID_DOMAIN
-    return None if parents and last and not last.isdigit() else LetterProblem.INVALID_DOMAIN
+        return MessageProblem.INVALID_DOMAIN
+    return None if parents and last and not last.isdigit() else MessageProblem.INVALID_DOMAIN
 
 
 @lru_cache(maxsize=CACHE)
@@ -213,5 +213,5 @@ def _holds_space(text: str) -> bool:
 
 
 def _is_longer(text: str, limit: int) -> bool:
-    """Return whether a text has more octets than a limit, on the wire."""
+    """Return whether a text has more octets than a limit, on the connection."""
     return len(text) > limit or len(text.encode(errors="replace")) > limit

@@ -4,7 +4,7 @@ from codecs import getincrementaldecoder, lookup
 import re
 from typing import Final
 
-from .letter import Attachment
+from .outgoing import Attachment
 
 DEFAULT_TYPE: Final = ("application", "octet-stream")
 MAX_PIECE: Final = 65_536  # Bytes that are decoded at once.

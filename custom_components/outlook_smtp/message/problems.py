@@ -1,4 +1,4 @@
-"""The vocabulary of what can be wrong with a letter before anything is sent."""
+"""The vocabulary of what can be wrong with a message before anything is sent."""
 
 from enum import StrEnum
 from typing import Final
@@ -8,7 +8,7 @@ from .text import holds_control, visible
 MAX_VALUE: Final = 100  # Characters of an offending text that are quoted to the user.
 
 
-class LetterProblem(StrEnum):
+class MessageProblem(StrEnum):
     """The stable keys of all problems; translations rely on them."""
 
     ADDRESS_TOO_LONG = "address_too_long"
@@ -31,14 +31,14 @@ class LetterProblem(StrEnum):
     UNMATCHED_BRACKET = "unmatched_bracket"
 
 
-class LetterError(ValueError):
-    """A letter cannot be sent as it stands; `field` and `problem` say where and why.
+class InvalidMessageError(ValueError):
+    """A message cannot be sent as it stands; `field` and `problem` say where and why.
 
     `value` quotes the offending text on one line, cut to length. It is for the person who wrote
     it: the exception's own text, which may reach a log, does without it.
     """
 
-    def __init__(self, field: str, problem: LetterProblem, value: str) -> None:
+    def __init__(self, field: str, problem: MessageProblem, value: str) -> None:
         """Keep the action's field name, the problem's key and the quoted text."""
         super().__init__(f"{field}: {problem}")
         self.field = field
@@ -54,8 +54,8 @@ def check_line(text: str, field: str) -> None:
         field: The action's field that it came from.
 
     Raises:
-        LetterError: It holds a line break or another control character.
+        InvalidMessageError: It holds a line break or another control character.
 
     """
     if holds_control(text):
-        raise LetterError(field, LetterProblem.LINE_BREAK, text)
+        raise InvalidMessageError(field, MessageProblem.LINE_BREAK, text)

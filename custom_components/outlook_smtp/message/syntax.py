@@ -11,7 +11,7 @@ from itertools import islice
 import re
 from typing import Final
 
-from .problems import LetterError, LetterProblem
+from .problems import InvalidMessageError, MessageProblem
 
 # A quoted string, an address in angle brackets, plain text, or one character that means something.
 _TOKEN: Final = re.compile(
@@ -23,9 +23,9 @@ _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 _MAX_TOKENS: Final = 5_000  # Of one text; five hundred addresses with names need fewer.
 _MAX_PARENTHESES: Final = 1_000  # In one comment.
 _STRAY: Final = {
-    '"': LetterProblem.UNCLOSED_QUOTE,
-    "<": LetterProblem.UNMATCHED_BRACKET,
-    ">": LetterProblem.UNMATCHED_BRACKET,
+    '"': MessageProblem.UNCLOSED_QUOTE,
+    "<": MessageProblem.UNMATCHED_BRACKET,
+    ">": MessageProblem.UNMATCHED_BRACKET,
 }
 
 
@@ -48,8 +48,8 @@ def split(text: str, field: str) -> list[Part]:
         field: The action's field that it came from.
 
     Raises:
-        LetterError: Quotes or brackets are not closed, something follows an address, or nobody
-            could mean it.
+        InvalidMessageError: Quotes or brackets are not closed, something follows an address, or
+            nobody could mean it.
 
     """
     cut = list(_cut(_tokens(text, field)))
@@ -88,9 +88,9 @@ def _tokens(text: str, field: str) -> Iterator[str]:
         if found == "(" and comments:
             found = _comment(text, position)
             comments = len(found) > 1
-        problem = LetterProblem.ADDRESS_TOO_LONG if count > _MAX_TOKENS else _STRAY.get(found)
+        problem = MessageProblem.ADDRESS_TOO_LONG if count > _MAX_TOKENS else _STRAY.get(found)
         if problem:
-            raise LetterError(field, problem, text[start:].strip())
+            raise InvalidMessageError(field, problem, text[start:].strip())
         yield found
         position += len(found)
         if found in {",", ";"}:
@@ -123,13 +123,13 @@ def _read(tokens: list[str], field: str) -> Part:
     bracketed = (position for position, token in enumerate(tokens) if token.startswith("<"))
     if (position := next(bracketed, None)) is not None:
         if _without_comments(tokens[position + 1 :]):
-            raise LetterError(field, LetterProblem.TEXT_AFTER_ADDRESS, written)
+            raise InvalidMessageError(field, MessageProblem.TEXT_AFTER_ADDRESS, written)
         phrase = tokens[:position]
         address = _without_comments(_tokens(tokens[position][1:-1], field))
     if set("()").intersection(address):
-        raise LetterError(field, LetterProblem.UNMATCHED_BRACKET, written)
+        raise InvalidMessageError(field, MessageProblem.UNMATCHED_BRACKET, written)
     if not address:
-        raise LetterError(field, LetterProblem.MISSING_AT, written)
+        raise InvalidMessageError(field, MessageProblem.MISSING_AT, written)
     return Part(_name(phrase) or _comments(tokens), address)
 
 

@@ -11,7 +11,7 @@ import time
 from typing import Any, Final
 
 from .disk import read_json, unlink, write_json
-from .item import FailedItem, Item, born
+from .queued import FailedMessage, QueuedMessage, since
 from .spool import FAILED, WAITING
 from .spooled import Contents, Failure, Spooled
 
@@ -20,12 +20,13 @@ KEEP_FAILED: Final = 7 * 86_400.0  # Seconds.
 SEEN_FOR: Final = 86_400.0  # Seconds that a failed message stays after a start, whatever the clock.
 
 
-def measure(waiting: Sequence[Item], failed: Sequence[FailedItem]) -> dict[str, float]:
+def measure(waiting: Sequence[QueuedMessage], failed: Sequence[FailedMessage]) -> dict[str, float]:
     """Return how old messages are known to be, in seconds by the path of a message's file."""
     now = time.monotonic()
     return {
-        f"{WAITING}/{item.spooled.name}": now - min(item.born, item.known) for item in waiting
-    } | {f"{FAILED}/{item.failure.spooled.name}": now - item.born for item in failed}
+        f"{WAITING}/{queued.spooled.name}": now - min(queued.since, queued.known)
+        for queued in waiting
+    } | {f"{FAILED}/{queued.failure.spooled.name}": now - queued.since for queued in failed}
 
 
 def save(folder: Path, ages: Mapping[str, float]) -> None:
@@ -45,7 +46,9 @@ def load(folder: Path) -> dict[str, Any]:
     return read_json(folder / AGES_FILE)
 
 
-def restore(contents: Contents, ages: Mapping[str, Any]) -> tuple[list[Item], list[FailedItem]]:
+def restore(
+    contents: Contents, ages: Mapping[str, Any]
+) -> tuple[list[QueuedMessage], list[FailedMessage]]:
     """Return what is known of the messages that a start has found.
 
     The lifetime of one that waits begins anew, until it was tried.
@@ -54,17 +57,17 @@ def restore(contents: Contents, ages: Mapping[str, Any]) -> tuple[list[Item], li
     return waiting, [_restore_failed(failure, ages) for failure in contents.failed]
 
 
-def _restore_waiting(spooled: Spooled, ages: Mapping[str, Any]) -> Item:
+def _restore_waiting(spooled: Spooled, ages: Mapping[str, Any]) -> QueuedMessage:
     """Return a message that waits: the clock may have been wrong when it was written, or be now."""
     known = _known(f"{WAITING}/{spooled.name}", ages)
-    return Item(spooled, time.monotonic(), told_queued=True, known=known)
+    return QueuedMessage(spooled, time.monotonic(), told_queued=True, known=known)
 
 
-def _restore_failed(failure: Failure, ages: Mapping[str, Any]) -> FailedItem:
+def _restore_failed(failure: Failure, ages: Mapping[str, Any]) -> FailedMessage:
     """Return a message that has failed: if only the clock says it is old, it stays for a day."""
     known = _known(f"{FAILED}/{failure.spooled.name}", ages)
     earliest = time.monotonic() - KEEP_FAILED + SEEN_FOR
-    return FailedItem(failure, min(known, max(born(failure.failed_at), earliest)))
+    return FailedMessage(failure, min(known, max(since(failure.failed_at), earliest)))
 
 
 def _known(name: str, ages: Mapping[str, Any]) -> float:

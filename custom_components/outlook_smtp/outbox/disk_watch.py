@@ -10,7 +10,7 @@ import time
 from typing import Final
 
 from .disk import check_links, new_file, unlink
-from .record import DamagedError
+from .entry import DamagedError
 from .spool import WAITING, Spool
 
 _LOGGER = logging.getLogger(__name__)

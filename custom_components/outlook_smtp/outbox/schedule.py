@@ -1,4 +1,4 @@
-"""When the next try is due: pace, back-off and holds, as pure arithmetic on a clock's seconds.
+"""When the next try is due: rate limit, back-off and holds, as arithmetic on a clock's seconds.
 
 All times are those of a clock that never jumps, in seconds, except in what is kept for after a
 restart.
@@ -10,7 +10,7 @@ from random import uniform
 import time
 from typing import Any, Final
 
-from ..smtp.faults import Fault, Kind, Problem
+from ..delivery.faults import Fault, Kind, Problem
 
 PER_MINUTE: Final = 30  # Messages; Microsoft's limit for one mailbox.
 BURST: Final = 5  # Messages that may go at once; the rest of the minute's share is spread evenly.
@@ -79,7 +79,7 @@ def is_refusal(fault: Fault) -> bool:
     return fault.kind is Kind.CREDENTIALS or fault.problem in refusals
 
 
-class Pace:
+class RateLimiter:
     """Spreads messages so that no minute sees more than its share (a leaky bucket as a meter)."""
 
     def __init__(self, per_minute: int = PER_MINUTE, burst: int = BURST) -> None:
@@ -88,7 +88,7 @@ class Pace:
         self._tolerance = self._interval * (burst - 1)
         self.level = -inf
 
-    def due(self) -> float:
+    def free_at(self) -> float:
         """Return when the next message may go."""
         return self.level - self._tolerance
 
@@ -106,19 +106,19 @@ class Hold:
     """Something that stands in the way of all messages.
 
     `until` is when the next message is tried all the same, endless where only a check, another
-    sign-in or a person ends it. `by_mail` says that the account is let in but may not send, so
-    that only a message that is accepted proves the end.
+    sign-in or a person ends it. `submitting` says that the account is authenticated but may not
+    send, so that only a message that is accepted proves the end.
     """
 
     fault: Fault
     until: float = inf
-    by_mail: bool = False
+    submitting: bool = False
 
 
 class Schedule:
     """Decides for one account, from how the last meetings with the server went."""
 
-    def __init__(self, pace: Pace | None = None) -> None:
+    def __init__(self, rate_limiter: RateLimiter | None = None) -> None:
         """Start with nothing in the way."""
         self.sign_in_hold: Hold | None = None
         self.mail_hold: Hold | None = None
@@ -126,7 +126,7 @@ class Schedule:
         self.check_at = -inf  # Until then no check signs in by itself with what was refused.
         self._locks = 0
         self._asked = False
-        self.pace = pace or Pace()
+        self.rate_limiter = rate_limiter or RateLimiter()
         self._failures = 0
         self._auth_failures = 0
         self._counted_at = -inf
@@ -135,7 +135,7 @@ class Schedule:
 
     @property
     def hold(self) -> Hold | None:
-        """Return what holds the messages; what an account may do counts once it is let in."""
+        """Return what holds the messages, the sign-in before the right to send."""
         return (None if self._asked else self.sign_in_hold) or self.mail_hold
 
     @property
@@ -149,22 +149,22 @@ class Schedule:
         """Return when the next message may be tried."""
         holds = (None if self._asked else self.sign_in_hold, self.mail_hold)
         held = max(hold.until if hold else -inf for hold in holds)
-        return max(self.retry_at, self.pace.due(), held)
+        return max(self.retry_at, self.rate_limiter.free_at(), held)
 
     def begin(self, now: float) -> None:
         """Note that Home Assistant has just started: the network around it may have, too."""
         self._started_at = now
 
-    def after_others(self, setbacks: int, now: float) -> float:
-        """Return when a message that was put off so often is tried, after the others were."""
-        delay = delay_after(max(setbacks, 1))
+    def after_others(self, deferrals: int, now: float) -> float:
+        """Return when a message that was deferred so often is tried, after the others were."""
+        delay = delay_after(max(deferrals, 1))
         return min(max(now, self.retry_at) + delay, now + LONGEST_DELAY)
 
     def start(self, now: float) -> None:
         """Note that a message is tried."""
-        self.pace.take(now)
+        self.rate_limiter.take(now)
 
-    def hurry(self) -> None:
+    def reset_backoff(self) -> None:
         """Forget the back-off: there is new mail."""
         self._failures = 0
         self.retry_at = -inf
@@ -174,17 +174,17 @@ class Schedule:
 
         What was refused is tried once, and stays refused unless that goes well.
         """
-        self.hurry()
+        self.reset_backoff()
         self.mail_hold = None
         self._asked = self.refusal is not None
         if not self._asked:
             self.sign_in_hold = None
 
-    def judge(self, fault: Fault, now: float) -> Fault:
+    def escalate(self, fault: Fault, now: float) -> Fault:
         """Return what a fault is after those before it.
 
         An endless "try again" as the answer to the sign-in becomes a matter of the credentials.
-        Tries that new mail has hurried count once. What a portal answers in the first minute
+        Tries that new mail brought forward count once. What a portal answers in the first minute
         passes until the second look.
         """
         if fault.problem in AT_START and self._is_doubtful(now):
@@ -204,31 +204,31 @@ class Schedule:
             self._doubted_at = now
         return self._doubted_at is not None and now < self._doubted_at + EARLY_LOOK * (1 - JITTER)
 
-    def succeed(self, now: float, *, by_mail: bool) -> None:
-        """Note that the account was let in, and whether a message was accepted."""
+    def succeed(self, now: float, *, submitting: bool) -> None:
+        """Note that the account was authenticated, and whether a message was accepted."""
         self._let_in()
-        self.hurry()
-        if self.mail_hold and (by_mail or now >= self.mail_hold.until):
+        self.reset_backoff()
+        if self.mail_hold and (submitting or now >= self.mail_hold.until):
             self.mail_hold = None
 
-    def fail(self, fault: Fault, now: float, *, by_mail: bool) -> None:
+    def fail(self, fault: Fault, now: float, *, submitting: bool) -> None:
         """Note what stood in the way, and whether that was met when a message was handed in."""
         self._asked = False
-        if by_mail:
+        if submitting:
             self._let_in()
         if is_refusal(fault):
             self._refuse(fault, now)
             return
         match fault.kind:
             case Kind.MESSAGE:
-                self.succeed(now, by_mail=False)
+                self.succeed(now, submitting=False)
             case Kind.TRANSIENT:
                 self._failures += 1
                 first = EARLY_LOOK if is_soon_over(fault) else FIRST_DELAY
                 delay = delay_after(self._failures, first)
                 self.retry_at = now + delay * uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
-            case Kind.QUOTA | Kind.ACCOUNT if by_mail or fault.kind is Kind.QUOTA:
-                self.mail_hold = Hold(fault, now + hold_length(fault), by_mail=True)
+            case Kind.QUOTA | Kind.ACCOUNT if submitting or fault.kind is Kind.QUOTA:
+                self.mail_hold = Hold(fault, now + hold_length(fault), submitting=True)
             case Kind.SETUP if self.refusal:
                 pass  # Met on the way to the server, it says nothing about what was refused.
             case _:
@@ -320,4 +320,4 @@ def read_hold(values: dict[str, Any], longest: float | None = None) -> Hold | No
     if isnan(left):
         return None
     left = min(left, hold_length(fault) if longest is None else longest)
-    return Hold(fault, time.monotonic() + left, by_mail=True)
+    return Hold(fault, time.monotonic() + left, submitting=True)

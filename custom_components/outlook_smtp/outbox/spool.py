@@ -19,7 +19,7 @@ from secrets import token_hex
 import shutil
 from typing import Any, BinaryIO, Final
 
-from ..smtp.submission import Envelope
+from ..delivery.envelope import Envelope
 from .disk import (
     FOREIGN,
     make_folders,
@@ -31,14 +31,14 @@ from .disk import (
     unlink,
     write_json,
 )
-from .record import DamagedError, Record, read_content, read_head, write_message
+from .entry import DamagedError, SpoolEntry, read_content, read_head, write_message
 from .spooled import Contents, Failure, Spooled
 
 _LOGGER = logging.getLogger(__name__)
 
 WAITING: Final = "waiting"
 FAILED: Final = "failed"
-SET_ASIDE: Final = "set_aside"
+QUARANTINE: Final = "set_aside"
 HOLD_FILE: Final = "hold.json"
 
 _NAME: Final = re.compile(r"(\d{10,})-(\d{10,11})-([0-9a-f]{12})\.msg")
@@ -55,39 +55,41 @@ class Spool:
     def __init__(self, folder: Path) -> None:
         """Name the folder; `open` makes it."""
         self.folder = folder
-        self.folders = [folder, *map(folder.joinpath, (WAITING, FAILED, SET_ASIDE))]
+        self.folders = [folder, *map(folder.joinpath, (WAITING, FAILED, QUARANTINE))]
         self._sequence = count(1)
 
     def open(self) -> Contents:
         """Make the folder, sweep what a crash has left, and read what is there."""
         make_folders(self.folders)
-        set_aside: list[str] = []
-        waiting = sorted(self._read_folder(WAITING, set_aside), key=lambda item: item.sequence)
+        quarantined: list[str] = []
+        waiting = sorted(
+            self._read_folder(WAITING, quarantined), key=lambda queued: queued.sequence
+        )
         failed = sorted(
-            (self._read_failure(item) for item in self._read_folder(FAILED, set_aside)),
+            (self._read_failure(queued) for queued in self._read_folder(FAILED, quarantined)),
             key=lambda failure: (failure.failed_at, failure.spooled.sequence),
         )
         self._sweep_reasons()
         known = (*waiting, *(failure.spooled for failure in failed))
-        self._sequence = count(max((item.sequence for item in known), default=0) + 1)
-        return Contents(list(self._finish_splits(waiting, known)), failed, set_aside)
+        self._sequence = count(max((queued.sequence for queued in known), default=0) + 1)
+        return Contents(list(self._finish_splits(waiting, known)), failed, quarantined)
 
-    def write(self, record: Record, content: Iterable[bytes], queued_at: float) -> Spooled:
+    def write(self, entry: SpoolEntry, content: Iterable[bytes], queued_at: float) -> Spooled:
         """Put a message at the end of the order; it is safe when this returns.
 
-        Raises `ValueError` if the content has not the size that its record says.
+        Raises `ValueError` if the content has not the size that its entry says.
         """
         make_folders(self.folders)
-        spooled = Spooled(next(self._sequence), int(queued_at), token_hex(6), record)
+        spooled = Spooled(next(self._sequence), int(queued_at), token_hex(6), entry)
         path = self._path(WAITING, spooled.name)
         try:
             with new_file(path) as file:
-                written = write_message(file, record, content)
+                written = write_message(file, entry, content)
         except OSError:
             # It may have its name already, when that could not be brought to the disk.
             path.unlink(missing_ok=True)
             raise
-        return replace(spooled, record=written)
+        return replace(spooled, entry=written)
 
     def open_content(self, spooled: Spooled) -> BinaryIO:
         """Open the file of a waiting message, at the first byte of its content.
@@ -98,7 +100,7 @@ class Spool:
             file = unless_whole.enter_context(open_file(self._path(WAITING, spooled.name)))
             read_head(file)
             start = file.tell()
-            for _ in read_content(file, spooled.record):
+            for _ in read_content(file, spooled.entry):
                 pass
             file.seek(start)
             unless_whole.pop_all()
@@ -108,36 +110,36 @@ class Spool:
         """Forget a waiting message for good."""
         unlink(self._path(WAITING, spooled.name))
 
-    def narrow(self, spooled: Spooled, recipients: Sequence[str]) -> Spooled:
+    def restrict(self, spooled: Spooled, recipients: Sequence[str]) -> Spooled:
         """Keep a waiting message for some of its recipients, in its place of the order."""
-        narrowed = replace(spooled, record=_narrow(spooled.record, recipients))
-        self._copy(spooled, self._path(WAITING, spooled.name), narrowed.record)
-        return narrowed
+        restricted = replace(spooled, entry=_restrict(spooled.entry, recipients))
+        self._copy(spooled, self._path(WAITING, spooled.name), restricted.entry)
+        return restricted
 
     def fail(self, failure: Failure, recipients: Sequence[str]) -> Failure:
-        """Keep a waiting message aside, for all of its recipients or some.
+        """Keep a waiting message as failed, for all of its recipients or some.
 
-        For all it no longer waits; for some it still waits for all, until it is narrowed, by the
+        For all it no longer waits; for some it still waits for all, until it is restricted, by the
         next start at the latest.
         """
         spooled = failure.spooled
-        whole = tuple(recipients) == spooled.record.envelope.recipients
+        whole = tuple(recipients) == spooled.entry.envelope.recipients
         if not whole:
-            record = replace(_narrow(spooled.record, recipients), split_from=spooled.id)
-            spooled = Spooled(next(self._sequence), spooled.queued_at, token_hex(6), record)
+            entry = replace(_restrict(spooled.entry, recipients), split_from=spooled.id)
+            spooled = Spooled(next(self._sequence), spooled.queued_at, token_hex(6), entry)
         kept = replace(failure, spooled=spooled)
         self._write_reason(kept)
         path = self._path(FAILED, spooled.name)
         if whole:
             self._move(self._path(WAITING, spooled.name), path)
         else:
-            self._copy(failure.spooled, path, spooled.record)
+            self._copy(failure.spooled, path, spooled.entry)
         return kept
 
     def requeue(self, failure: Failure, queued_at: float) -> Spooled:
         """Let a failed message wait again, at the end of the order."""
         old = failure.spooled
-        spooled = Spooled(next(self._sequence), int(queued_at), old.id, old.record)
+        spooled = Spooled(next(self._sequence), int(queued_at), old.id, old.entry)
         self._move(self._path(FAILED, old.name), self._path(WAITING, spooled.name))
         remove(self._reason(old))
         return spooled
@@ -147,9 +149,9 @@ class Spool:
         unlink(self._path(FAILED, failure.spooled.name))
         remove(self._reason(failure.spooled))
 
-    def set_aside(self, spooled: Spooled) -> None:
+    def quarantine(self, spooled: Spooled) -> None:
         """Take a waiting message whose file is damaged out of the way, and keep the file."""
-        self._set_aside(self._path(WAITING, spooled.name))
+        self._quarantine(self._path(WAITING, spooled.name))
 
     def load_hold(self) -> dict[str, Any]:
         """Return what was last saved of a hold: nothing if there is none or it is unreadable."""
@@ -178,24 +180,24 @@ class Spool:
     ) -> Iterator[Spooled]:
         """Yield what waits, but not for recipients whom a message already has that was split off.
 
-        A crash came after they were kept aside, and before the message was narrowed.
+        A crash came after they were kept as failed, and before the message was restricted.
         """
         split_off: defaultdict[str, set[str]] = defaultdict(set)
         for other in known:
-            split_off[other.record.split_from].update(other.record.envelope.recipients)
+            split_off[other.entry.split_from].update(other.entry.envelope.recipients)
         for spooled in waiting:
-            old = spooled.record.envelope.recipients
+            old = spooled.entry.envelope.recipients
             rest = tuple(name for name in old if name not in split_off[spooled.id])
             if rest == old:
                 yield spooled
                 continue
             try:
-                self.narrow(spooled, rest) if rest else self.delete(spooled)
+                self.restrict(spooled, rest) if rest else self.delete(spooled)
             except (DamagedError, OSError) as error:
                 reason = getattr(error, "strerror", None) or error
                 _LOGGER.error("%s still names recipients of another: %s", spooled.name, reason)
             if rest:
-                yield replace(spooled, record=_narrow(spooled.record, rest))
+                yield replace(spooled, entry=_restrict(spooled.entry, rest))
 
     def _path(self, folder: str, name: str) -> Path:
         """Return the path of a file."""
@@ -205,14 +207,14 @@ class Spool:
         """Return the path of the file that says why a message failed."""
         return self._path(FAILED, f"{spooled.name}.json")
 
-    def _copy(self, spooled: Spooled, target: Path, record: Record) -> None:
-        """Write the content of a waiting message to another file, with another record.
+    def _copy(self, spooled: Spooled, target: Path, entry: SpoolEntry) -> None:
+        """Write the content of a waiting message to another file, with another entry.
 
         Raises `DamagedError` if the content is not what was written.
         """
         with open_file(self._path(WAITING, spooled.name)) as file, new_file(target) as copy:
             read_head(file)
-            write_message(copy, record, read_content(file, spooled.record))
+            write_message(copy, entry, read_content(file, spooled.entry))
 
     def _move(self, path: Path, target: Path) -> None:
         """Move a message to another folder; whichever the disk remembers, it has the message."""
@@ -223,7 +225,7 @@ class Spool:
         except OSError as error:
             _LOGGER.error("A move may be undone by a power cut: %s", error.strerror)
 
-    def _read_folder(self, name: str, set_aside: list[str]) -> Iterator[Spooled]:
+    def _read_folder(self, name: str, quarantined: list[str]) -> Iterator[Spooled]:
         """Yield the messages of a folder, and take what is none out of the way."""
         with os.scandir(self.folder / name) as entries:
             found = [(entry, entry.is_file(follow_symlinks=False)) for entry in entries]
@@ -232,10 +234,10 @@ class Spool:
                 remove(Path(entry.path))
             elif is_file and name == FAILED and _REASON.fullmatch(entry.name):
                 continue
-            elif spooled := self._load(entry.path, entry.name, set_aside):
+            elif spooled := self._load(entry.path, entry.name, quarantined):
                 yield spooled
 
-    def _load(self, file: str, name: str, set_aside: list[str]) -> Spooled | None:
+    def _load(self, file: str, name: str, quarantined: list[str]) -> Spooled | None:
         """Return the message of a file; one that is none of ours is taken out of the way."""
         try:
             return _describe(file, name)
@@ -247,14 +249,14 @@ class Spool:
                 _LOGGER.error("%s cannot be read now: %s", _shown(Path(file)), reason)
                 return None
         path = Path(file)
-        self._set_aside(path)
-        set_aside.append(_shown(path))
-        _LOGGER.error("%s was set aside in %s: %s", _shown(path), self.folder / SET_ASIDE, reason)
+        self._quarantine(path)
+        quarantined.append(_shown(path))
+        _LOGGER.error("%s was moved to %s: %s", _shown(path), self.folder / QUARANTINE, reason)
         return None
 
-    def _set_aside(self, path: Path) -> None:
+    def _quarantine(self, path: Path) -> None:
         """Move a file out of the way, beside others of its name."""
-        target = self._path(SET_ASIDE, path.name)
+        target = self._path(QUARANTINE, path.name)
         while target.exists(follow_symlinks=False):
             target = target.with_name(f"{path.name}.{token_hex(4)}")
         with suppress(OSError):
@@ -306,21 +308,21 @@ def _describe(path: str, file_name: str) -> Spooled:
     if (name := _NAME.fullmatch(file_name)) is None:
         raise DamagedError("it is not a message of this integration")
     with open_file(path) as file:
-        record = read_head(file)
-        if os.fstat(file.fileno()).st_size != file.tell() + record.size:
+        entry = read_head(file)
+        if os.fstat(file.fileno()).st_size != file.tell() + entry.size:
             raise DamagedError("its content was changed or cut off")
-    spooled = Spooled(int(name[1]), int(name[2]), name[3], record)
+    spooled = Spooled(int(name[1]), int(name[2]), name[3], entry)
     if spooled.name != file_name:
         raise DamagedError("its name was changed")
     return spooled
 
 
-def _narrow(record: Record, recipients: Iterable[str]) -> Record:
-    """Return the record of the same message for some of its recipients."""
-    old = record.envelope
-    return replace(record, envelope=Envelope(old.sender, tuple(recipients), old.utf8))
+def _restrict(entry: SpoolEntry, recipients: Iterable[str]) -> SpoolEntry:
+    """Return the entry of the same message for some of its recipients."""
+    old = entry.envelope
+    return replace(entry, envelope=Envelope(old.sender, tuple(recipients), old.utf8))
 
 
 def _shown(path: Path) -> str:
     """Return the name of a file as it may be shown: strangers can put anything into names."""
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in path.name)
+    return "".join(outgoing if outgoing.isprintable() else "\ufffd" for outgoing in path.name)

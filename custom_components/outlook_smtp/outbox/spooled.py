@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from .record import Record
+from .entry import SpoolEntry
 
 
 @dataclass(frozen=True, slots=True)
 class Spooled:
-    """A message on disk: its place in the order, when it was put there, its id and its record.
+    """A message on disk: its place in the order, when it was put there, its id and its entry.
 
     `queued_at` is in seconds since the epoch.
     """
@@ -15,7 +15,7 @@ class Spooled:
     sequence: int
     queued_at: int
     id: str
-    record: Record
+    entry: SpoolEntry
 
     @property
     def name(self) -> str:
@@ -25,7 +25,7 @@ class Spooled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """A message that is kept aside, why, and since when (seconds since the epoch)."""
+    """A message that is kept as failed, why, and since when (seconds since the epoch)."""
 
     spooled: Spooled
     event: str
@@ -36,8 +36,8 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What was found on disk; `set_aside` names the files that are none of ours."""
+    """What was found on disk; `quarantined` names the files that are none of ours."""
 
     waiting: list[Spooled]
     failed: list[Failure]
-    set_aside: list[str]
+    quarantined: list[str]

@@ -5,11 +5,12 @@ from dataclasses import replace
 import re
 from typing import Final
 
+from ..delivery.envelope import Envelope
+from ..delivery.faults import Fault, Kind, Problem, Stage, SubmissionError
+from ..delivery.outcome import Outcome
 from .commands import Command
-from .faults import Fault, Kind, Problem, Stage, SubmissionError
+from .pipeline import Reply
 from .replies import clean, is_about_command, read_reply
-from .submission import Envelope, Outcome, Refusal
-from .wire import Reply
 
 _GIVEN_MESSAGE_ID: Final = re.compile(r"<[^<>\s@]++@[^<>\s@]++>")
 _BAD_SEQUENCE: Final = 503
@@ -31,7 +32,7 @@ class Answers:
         self.is_complete = False
         self._envelope = envelope
         self._extensions = extensions
-        self._refused: list[Refusal] = []
+        self._refused: dict[str, Fault] = {}
         self._no_sender: Fault | None = None
         self._no_content: Fault | None = None
         self._final: Reply | None = None
@@ -63,7 +64,7 @@ class Answers:
 
     def refuse(self, recipient: str, fault: Fault) -> None:
         """Note that a recipient is refused."""
-        self._refused.append(Refusal(recipient, fault))
+        self._refused[recipient] = fault
 
     def disbelieve(self) -> None:
         """Forget who is refused, unless it is decided: the answers may be others' answers."""
@@ -101,20 +102,25 @@ class Answers:
         if self._no_sender:
             raise SubmissionError(self._no_sender)
         if not self.taken:
-            for refusal in self._refused:
+            for fault in self._refused.values():
                 # The account is refused, regardless of the recipient.
-                if refusal.fault.kind not in (Kind.MESSAGE, Kind.TRANSIENT):
-                    raise SubmissionError(refusal.fault)
-            return Outcome((), tuple(self._refused))
+                if fault.kind not in (Kind.MESSAGE, Kind.TRANSIENT):
+                    raise SubmissionError(fault)
+            return Outcome(refused=self._refused)
         if self._no_content:
             raise SubmissionError(self._no_content)
         assert self._final  # noqa: S101 - The content was refused or accepted.
+        left = tuple(name for name, fault in self._refused.items() if self._is_left(fault))
         return Outcome(
-            tuple(self.taken),
-            tuple(_as_recipients(item) for item in self._refused if not self._is_left(item)),
-            clean(self._final.text),
-            _given_message_id(self._final.text),
-            left=tuple(item.recipient for item in self._refused if self._is_left(item)),
+            accepted=tuple(self.taken),
+            refused={
+                name: _as_recipients(fault)
+                for name, fault in self._refused.items()
+                if name not in left
+            },
+            reply=clean(self._final.text),
+            message_id=_given_message_id(self._final.text),
+            left=left,
         )
 
     def outcome_without_end(self, error: SubmissionError) -> Outcome:
@@ -127,14 +133,12 @@ class Answers:
             SubmissionError: The reason, if nothing was settled.
 
         """
-        settled = tuple(item for item in self._refused if item.fault.is_recipients_own)
+        settled = {name: fault for name, fault in self._refused.items() if fault.is_recipients_own}
         if not settled:
             raise error
-        names = {item.recipient for item in settled}
         return Outcome(
-            (),
-            settled,
-            left=tuple(name for name in self._envelope.recipients if name not in names),
+            refused=settled,
+            left=tuple(name for name in self._envelope.recipients if name not in settled),
             lost=error.fault if error.fault.problem is Problem.ANSWER_LOST else None,
         )
 
@@ -187,9 +191,8 @@ class Answers:
         used = [way.intersection(self._extensions) for way in ways]
         return frozenset(next(filter(None, used), ()))
 
-    def _is_left(self, refusal: Refusal) -> bool:
+    def _is_left(self, fault: Fault) -> bool:
         """Return whether a recipient is to get the message in another transaction."""
-        fault = refusal.fault
         too_many = fault.problem is Problem.RECIPIENT_LIMIT
         return too_many or (bool(self.unsupported) and is_about_command(fault))
 
@@ -201,12 +204,11 @@ def _accepts(command: Command, reply: Reply) -> bool:
     return reply.code // 100 == (3 if command.line == b"DATA" else 2)
 
 
-def _as_recipients(refusal: Refusal) -> Refusal:
+def _as_recipients(fault: Fault) -> Fault:
     """Return a refusal of what others were accepted with: it is that recipient's alone."""
-    if refusal.fault.kind not in (Kind.CREDENTIALS, Kind.SETUP):
-        return refusal
-    fault = replace(refusal.fault, kind=Kind.MESSAGE, problem=Problem.RECIPIENT_REFUSED)
-    return replace(refusal, fault=fault)
+    if fault.kind not in (Kind.CREDENTIALS, Kind.SETUP):
+        return fault
+    return replace(fault, kind=Kind.MESSAGE, problem=Problem.RECIPIENT_REFUSED)
 
 
 def _given_message_id(reply: str) -> str | None:

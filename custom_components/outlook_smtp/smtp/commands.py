@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import re
 from typing import Final
 
-from .faults import Stage
-from .submission import Envelope
+from ..delivery.envelope import Envelope
+from ..delivery.faults import Stage
 
 # What can stand between the brackets of a command (RFC 5321, section 4.1.2) and does no harm.
 _SPEAKABLE: Final = re.compile(

@@ -12,11 +12,11 @@ from typing import Any, Final, override
 
 import aiohappyeyeballs
 
+from ..delivery.faults import Fault, Kind, Problem, Stage, SubmissionError
 from ..delivery.secrets import Secrets
 from .account import Security, Server
-from .dialogue import TalkingSMTP
 from .errors import faults_of
-from .faults import Fault, Kind, Problem, Stage, SubmissionError
+from .protocol_log import LoggingSMTP
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -55,10 +55,10 @@ class Watch:
             self.timings[stage] = self.timings.get(stage, 0.0) + time.monotonic() - started
 
 
-class Client(TalkingSMTP):
+class Client(LoggingSMTP):
     """An SMTP client that closes its line at once.
 
-    Closed politely, TLS waits up to 30 seconds for a server that may be dead to take leave as well.
+    Closed politely, TLS waits up to 30 seconds for a server that may be dead to close as well.
     """
 
     @override

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from aiosmtplib.auth import auth_login_encode, auth_plain_encode, auth_xoauth2_encode
 
-from .faults import Fault, Kind, Problem, SubmissionError
+from ..delivery.access_tokens import AccessTokens
+from ..delivery.faults import Fault, Kind, Problem, SubmissionError
 from .replies import is_about_command
 
 if TYPE_CHECKING:
@@ -17,6 +18,10 @@ _TOKEN_REFUSED: Final = (Problem.AUTH_REFUSED, Problem.INVALID_CREDENTIALS)
 
 class Credentials(Protocol):
     """Something that can sign a connection in."""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Return what is masked in every text of a server."""
 
     async def authenticate(self, sign_in: SignIn) -> None:
         """Run the AUTH exchange.
@@ -77,20 +82,11 @@ class Password:
         return fault
 
 
-class AccessTokens(Protocol):
-    """Where access tokens come from; both raise `SubmissionError` when they cannot be had."""
-
-    async def get(self) -> str:
-        """Return an access token that is good for some minutes."""
-
-    async def replace(self, refused: str) -> None:
-        """Renew an access token that the server refused, unless that was done already."""
-
-
 class BearerToken:
     """The primary sign-in name of a mailbox, with access tokens (XOAUTH2).
 
-    https://learn.microsoft.com/exchange/client-developer/legacy-protocols/how-to-authenticate-an-imap-pop-smtp-application-by-using-oauth
+    https://learn.microsoft.com/exchange/client-developer/legacy-protocols/how-to-authenticate-an-
+    imap-pop-smtp-application-by-using-oauth
     """
 
     def __init__(self, username: str, tokens: AccessTokens) -> None:
@@ -102,7 +98,7 @@ class BearerToken:
     @property
     def secrets(self) -> tuple[str, ...]:
         """Return what no text of a server is shown with, once it was sent."""
-        return (self._used, *getattr(self.tokens, "secrets", ()))
+        return (self._used, *self.tokens.secrets)
 
     async def authenticate(self, sign_in: SignIn) -> None:
         """Sign in with XOAUTH2."""

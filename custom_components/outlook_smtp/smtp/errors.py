@@ -10,7 +10,7 @@ from typing import Final
 
 import aiosmtplib
 
-from .faults import Fault, Kind, Problem, Stage, SubmissionError
+from ..delivery.faults import Fault, Kind, Problem, Stage, SubmissionError
 from .replies import clean, read_reply
 
 _LOGGER = logging.getLogger(__name__)
@@ -18,7 +18,8 @@ _LOGGER = logging.getLogger(__name__)
 # When this release was made, 2026-11-28, in seconds since the epoch: an earlier time is wrong.
 RELEASED: Final = 1_795_824_000.0
 # OpenSSL's X509_V_ERR_* numbers (x509_vfy.h). It looks at the rules once it trusts the issuer; for
-# what Python enforces since 3.13 see https://docs.python.org/3/library/ssl.html#ssl.VERIFY_X509_STRICT
+# what Python enforces since 3.13 see
+# https://docs.python.org/3/library/ssl.html#ssl.VERIFY_X509_STRICT
 _BROKEN_RULES: Final = (24, 25, 26, 32, 34, 37, 41, 42, 66, 67, 68, *range(76, 95))
 _VERIFY_PROBLEMS: Final[dict[int, Problem]] = {
     **dict.fromkeys(_BROKEN_RULES, Problem.CERTIFICATE_NONCOMPLIANT),

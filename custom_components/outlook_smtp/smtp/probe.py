@@ -1,4 +1,4 @@
-"""The staged check of an account, with a diagnosis that a person can act on."""
+"""The connection check of an account, with a diagnosis that a person can act on."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 import ssl
 from typing import Final
 
+from ..delivery.faults import Fault, Kind, Problem, Stage, SubmissionError
 from .account import PORTS, SERVERS, Account, AccountKind, Security, Server
 from .connection import Watch, open_socket
-from .faults import Fault, Kind, Problem, Stage, SubmissionError
 from .replies import clean
 from .session import ServerInfo, Session
 
@@ -27,7 +27,7 @@ class Report:
 
 
 async def probe(account: Account, on_stage: Callable[[Stage], None] | None = None) -> Report:
-    """Connect, encrypt, verify, sign in and take leave.
+    """Connect, encrypt, verify, sign in and quit.
 
     Args:
         account: Whose server and credentials are checked.
@@ -42,7 +42,7 @@ async def probe(account: Account, on_stage: Callable[[Stage], None] | None = Non
         return Report(session.server_info, watch.timings)
 
 
-async def explain(fault: Fault, server: Server, tls_context: ssl.SSLContext) -> Fault:
+async def diagnose(fault: Fault, server: Server, tls_context: ssl.SSLContext) -> Fault:
     """Look closer at a fault of the way to the server and return what it really means.
 
     Args:

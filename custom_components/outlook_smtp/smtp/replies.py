@@ -7,8 +7,8 @@ teach the integration a new reply, add one line to `CATALOGUE`; the first line t
 import re
 from typing import Final
 
+from ..delivery.faults import Fault, Kind, Problem, Stage
 from ..delivery.secrets import MAX_TEXT, cut
-from .faults import Fault, Kind, Problem, Stage
 
 # Every line of a reply begins with it (RFC 2034, section 4).
 _ENHANCED: Final = re.compile(r"^([245]\.[0-9]{1,3}\.[0-9]{1,3})(?:[ \t]+|$)", re.MULTILINE)
@@ -24,7 +24,7 @@ _TRACE: Final = re.compile(
     r"(?:\s[^\[\]]*+)?\]",
     re.IGNORECASE,
 )
-# What `surrogateescape` makes of bytes that are no UTF-8, and the letters of Windows-1252.
+# What `surrogateescape` makes of bytes that are no UTF-8, and the messages of Windows-1252.
 _NOT_UTF8: Final = {
     0xDC00 + byte: bytes([byte]).decode("cp1252", "replace") for byte in range(128, 256)
 }
@@ -80,7 +80,8 @@ CATALOGUE: Final[tuple[tuple[str, Kind, Problem], ...]] = (
     ("verdict is Throttle", Kind.TRANSIENT, Problem.SENDER_THROTTLED),
     ("OutboundSpamException", Kind.QUOTA, Problem.SENDING_QUOTA),
     ("Actual verdict is", Kind.QUOTA, Problem.SENDING_QUOTA),
-    # https://learn.microsoft.com/exchange/mail-flow-best-practices/continuous-error-throttling-smtp-auth-submissions
+    # https://learn.microsoft.com/exchange/mail-flow-best-practices/continuous-error-throttling-
+    # smtp-auth-submissions
     ("continuous mailbox full errors", Kind.ACCOUNT, Problem.MAILBOX_FULL),
     ("Sender throttled", Kind.ACCOUNT, Problem.SENDER_THROTTLED),
     *(
@@ -170,7 +171,7 @@ def decode(data: bytes) -> str:
 
 
 def legible(text: str) -> str:
-    """Return a text of UTF-8 in which the bytes that are none have become letters."""
+    """Return a text of UTF-8 in which the bytes that are none have become messages."""
     return text.translate(_NOT_UTF8)
 
 

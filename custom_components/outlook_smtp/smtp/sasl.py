@@ -6,9 +6,9 @@ from typing import Final
 
 import aiosmtplib
 
-from .faults import Fault, Kind, Problem, Stage, SubmissionError
+from ..delivery.faults import Fault, Kind, Problem, Stage, SubmissionError
+from .pipeline import Pipeline, Reply
 from .replies import clean, decode, is_about_command, read_reply
-from .wire import Reply, Wire
 
 # The answer that goes with the command; SMTP has no word for it, IMAP calls it so (RFC 4959).
 INITIAL_RESPONSE: Final = "sasl-ir"
@@ -21,25 +21,25 @@ class SignIn:
     """What credentials sign a line in with; `mechanisms` are offered, the preferred one first."""
 
     def __init__(
-        self, wire: Wire, mechanisms: Sequence[str], timeout: float, unsupported: set[str]
+        self, pipeline: Pipeline, mechanisms: Sequence[str], timeout: float, unsupported: set[str]
     ) -> None:
         """Sign in over a line.
 
         Args:
-            wire: The line.
+            pipeline: The line.
             mechanisms: What EHLO has offered, in lower case.
             timeout: The longest wait for an answer, in seconds.
             unsupported: What this server is known not to take; what is found out is added.
 
         """
         self.mechanisms = tuple(mechanisms)
-        self._wire = wire
+        self._pipeline = pipeline
         self._timeout = timeout
         self._unsupported = unsupported
 
     def hide(self, *secrets: str) -> None:
         """Show no text of the server with these secrets, in whatever form it repeats them."""
-        self._wire.dialogue.hide(*(secret.encode() for secret in secrets))
+        self._pipeline.protocol_log.hide(*(secret.encode() for secret in secrets))
 
     async def run(self, mechanism: str, *answers: bytes) -> None:
         """Sign in with a mechanism.
@@ -56,7 +56,7 @@ class SignIn:
             OSError: If the line breaks.
 
         """
-        self._wire.dialogue.hide(*answers)
+        self._pipeline.protocol_log.hide(*answers)
         command = b"AUTH " + mechanism.upper().encode()
         if INITIAL_RESPONSE not in self._unsupported:
             fault = await self._exchange(b" ".join((command, answers[0])), *answers[1:])
@@ -96,8 +96,8 @@ class SignIn:
 
     async def _ask(self, line: bytes) -> Reply:
         """Say a line, and return the answer."""
-        self._wire.say(line)
-        return await self._wire.reply(self._timeout)
+        self._pipeline.send_commands(line)
+        return await self._pipeline.reply(self._timeout)
 
     def _read(self, reply: Reply) -> Fault | None:
         """Return what a reply that ends an exchange refuses, if it does."""
@@ -107,7 +107,7 @@ class SignIn:
 
     def _fault(self, code: int, text: str) -> Fault:
         """Return the fault of an identity that is refused without a final word."""
-        text = clean(self._wire.dialogue.without_secrets(text))
+        text = clean(self._pipeline.protocol_log.without_secrets(text))
         return Fault(Kind.CREDENTIALS, Problem.AUTH_REFUSED, code, text=text)
 
 

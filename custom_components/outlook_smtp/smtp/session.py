@@ -10,14 +10,15 @@ from typing import Final, Self
 
 import aiosmtplib
 
+from ..delivery.content import Content
+from ..delivery.envelope import Envelope
+from ..delivery.faults import Fault, Kind, Problem, Stage, SubmissionError
+from ..delivery.outcome import Outcome
 from .account import Account
 from .connection import Client, Watch, connect
-from .content import Content
-from .faults import Fault, Kind, Problem, Stage, SubmissionError
+from .pipeline import Pipeline
 from .sasl import SignIn
-from .submission import Envelope, Outcome
 from .transaction import Transaction
-from .wire import Wire
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ QUIT_TIMEOUT: Final = 2.0  # Seconds; the message is safe by then and nobody sho
 MAX_AGE: Final = 480.0  # Seconds; Microsoft ends whole sessions after 10 to 20 minutes.
 
 # What lets a message go out before the server has said that it wants it.
-_FLIGHTS: Final = frozenset({"chunking", "pipelining"})
+_PIPELINING: Final = frozenset({"chunking", "pipelining"})
 _SIZE: Final = re.compile(r"[1-9][0-9]{0,19}")  # RFC 1870; 0 stands for no limit.
 
 
@@ -45,11 +46,11 @@ class ServerInfo:
 class Session:
     """An encrypted, signed-in connection of one account."""
 
-    def __init__(self, account: Account, client: Client, wire: Wire) -> None:
+    def __init__(self, account: Account, client: Client, pipeline: Pipeline) -> None:
         """Take over from a client, on a line that is signed in; use `open` to get a session."""
         self._account = account
         self.server_info = _server_info(client)
-        self._wire = wire
+        self._pipeline = pipeline
         self._best_before = asyncio.get_running_loop().time() + MAX_AGE
         self._unfinished = False
         self.was_answered = True
@@ -89,19 +90,19 @@ class Session:
     @classmethod
     async def _open(cls, account: Account, watch: Watch) -> Self:
         """Connect, encrypt, verify and sign in, once."""
-        account.secrets.add(*getattr(account.credentials, "secrets", ()))
+        account.secrets.add(*account.credentials.secrets)
         client = await connect(
             account.server, account.tls_context, account.timeout, watch, account.secrets
         )
         try:
             with watch.stage(Stage.AUTH):
-                wire = Wire.take_over(client)
+                pipeline = Pipeline.take_over(client)
                 mechanisms = client.server_auth_methods
                 await account.credentials.authenticate(
-                    SignIn(wire, mechanisms, account.timeout, account.unsupported)
+                    SignIn(pipeline, mechanisms, account.timeout, account.unsupported)
                 )
-                wire.check()
-                return cls(account, client, wire)
+                pipeline.check()
+                return cls(account, client, pipeline)
         except BaseException:
             client.close()
             raise
@@ -117,7 +118,7 @@ class Session:
     @property
     def is_open(self) -> bool:
         """Return whether the connection is there, as far as anybody can know here."""
-        return self._wire.is_in_step
+        return self._pipeline.is_synchronized
 
     @property
     def is_usable(self) -> bool:
@@ -125,46 +126,37 @@ class Session:
         return self.is_open and asyncio.get_running_loop().time() < self._best_before
 
     @property
-    def was_broken_off(self) -> bool:
+    def was_interrupted(self) -> bool:
         """Return whether it ended because somebody could not wait for a reply any longer."""
-        return self._wire.was_broken_off
+        return self._pipeline.was_interrupted
 
-    @property
-    def is_hurried(self) -> bool:
-        """Return whether no reply is waited for that takes long."""
-        return self._wire.is_hurried
-
-    @is_hurried.setter
-    def is_hurried(self, hurried: bool) -> None:
+    def interrupt(self, *, interrupted: bool) -> None:
         """Break off the wait for a reply soon, if it takes long; or wait as long as it takes."""
-        if hurried:
-            self._wire.hurry()
-        else:
-            self._wire.is_hurried = False
+        self._pipeline.interrupt(interrupted=interrupted)
 
     async def close(self) -> None:
-        """Take leave of the server where it still listens, then close the connection."""
+        """Quit from the server where it still listens, then close the connection."""
         try:
-            if self._wire.is_in_step:
+            if self._pipeline.is_synchronized:
                 with suppress(aiosmtplib.SMTPException, OSError):
-                    self._wire.say(b"QUIT")
-                    await self._wire.reply(QUIT_TIMEOUT)
+                    self._pipeline.send_commands(b"QUIT")
+                    await self._pipeline.reply(QUIT_TIMEOUT)
         finally:
-            self._wire.close()
+            self._pipeline.close()
 
     async def submit(
-        self, envelope: Envelope, content: Content, *, careful: bool = False
+        self, envelope: Envelope, content: Content, *, lockstep: bool = False
     ) -> Outcome:
         """Submit one message in one transaction.
 
         A recipient whom the server refuses does not keep the message from the others. A session
-        that is out of step afterwards is closed: no answer is ever taken for another's.
+        that is out of sync afterwards is closed: no answer is ever taken for another's.
 
         Args:
             envelope: The addresses that the server is told.
             content: The whole message.
-            careful: Whether to hear every answer before going on. What is lost with the line
-                may have arrived when all was one flight; in this way it is known.
+            lockstep: Whether to hear every answer before going on. What is lost with the line
+                may have arrived when all was one round trip; in this way it is known.
 
         Raises:
             SubmissionError: If the sender or the content was refused for all, or the connection
@@ -172,29 +164,29 @@ class Session:
             OSError: If the content cannot be read.
 
         """
-        extensions = self._extensions(careful=careful)
+        extensions = self._extensions(lockstep=lockstep)
         if envelope.utf8 and "smtputf8" not in extensions:
             fault = Fault(Kind.MESSAGE, Problem.UTF8_NOT_SUPPORTED)
-            raise SubmissionError(fault, handed_in=True)
-        if not self._wire.is_in_step:
+            raise SubmissionError(fault, submitting=True)
+        if not self._pipeline.is_synchronized:
             self.was_answered = False
-            raise SubmissionError(Fault(Kind.TRANSIENT, Problem.CONNECTION_LOST), handed_in=True)
-        self._wire.dialogue.hide_addresses(envelope.hidden)
-        transaction = Transaction(self._wire, self._account, extensions, envelope, content)
+            raise SubmissionError(Fault(Kind.TRANSIENT, Problem.CONNECTION_LOST), submitting=True)
+        self._pipeline.protocol_log.hide_addresses(envelope.hidden)
+        transaction = Transaction(self._pipeline, self._account, extensions, envelope, content)
         try:
             return await transaction.run(reset=self._unfinished)
         except SubmissionError as error:
             fault = _name(self._account, error.fault)
-            raise SubmissionError(fault, handed_in=True) from error.__cause__
+            raise SubmissionError(fault, submitting=True) from error.__cause__
         finally:
             self.was_answered = transaction.is_answered
             self._unfinished = not transaction.is_complete
             self._note_unsupported(transaction.unsupported)
-            self._wire.close_if_out_of_step()
+            self._pipeline.close_unless_synchronized()
 
-    def _extensions(self, *, careful: bool) -> dict[str, str]:
+    def _extensions(self, *, lockstep: bool) -> dict[str, str]:
         """Return the extensions to make use of, with their parameters."""
-        without = self._account.unsupported | (_FLIGHTS if careful else set())
+        without = self._account.unsupported | (_PIPELINING if lockstep else set())
         offered = self.server_info.extensions
         if "enhancedstatuscodes" not in offered:
             # The yes to a content could not be told from one that was said twice before.
@@ -216,7 +208,7 @@ class Session:
             )
             self._account.unsupported.update(unsupported)
             self.has_fallen_back = True
-            self._wire.close()
+            self._pipeline.close()
 
 
 def _name(account: Account, fault: Fault) -> Fault:

@@ -1,36 +1,37 @@
-"""One mail transaction (RFC 5321, section 3.3), in as few flights as the server allows."""
+"""One mail transaction (RFC 5321, section 3.3), in as few round trips as the server allows."""
 
 from collections import deque
 from collections.abc import Mapping
 
+from ..delivery.content import Content
+from ..delivery.envelope import Envelope
+from ..delivery.faults import Fault, Kind, Problem, Stage, SubmissionError
+from ..delivery.outcome import Outcome
 from .account import Account
 from .answers import Answers
 from .commands import Command, mail_command, rcpt_command, stuffed
-from .content import Content
 from .errors import faults_of, read_error
-from .faults import Fault, Kind, Problem, Stage, SubmissionError
+from .pipeline import SERVICE_CLOSING, Pipeline
 from .replies import clean, read_reply
-from .submission import Envelope, Outcome
-from .wire import FAREWELL, Wire
 
 
 class Transaction:
     """One message on its way: what is said, and when.
 
-    With PIPELINING and CHUNKING all is one flight; with PIPELINING alone the content follows in
+    With PIPELINING and CHUNKING all is one round trip; with PIPELINING alone the content follows in
     a second one; else every answer is awaited (RFC 2920, RFC 3030).
     """
 
     def __init__(
         self,
-        wire: Wire,
+        pipeline: Pipeline,
         account: Account,
         extensions: Mapping[str, str],
         envelope: Envelope,
         content: Content,
     ) -> None:
         """Prepare a transaction of an account over a line whose server has told its extensions."""
-        self._wire = wire
+        self._pipeline = pipeline
         self._account = account
         self._extensions = extensions
         self._envelope = envelope
@@ -54,18 +55,18 @@ class Transaction:
 
         Raises:
             SubmissionError: If nobody gets it, and that is not a matter of the recipients.
-            OSError: If the content cannot be read; the line is out of step then.
+            OSError: If the content cannot be read; the line is out of sync then.
 
         """
         opening = self._opening(reset=reset)
         if not self._answers.is_hopeless:
-            hand_in = self._send_chunks if "chunking" in self._extensions else self._send_data
+            submit = self._send_chunks if "chunking" in self._extensions else self._send_data
             try:
-                await hand_in(opening)
+                await submit(opening)
             except SubmissionError as error:
-                last_words = await self._last_words()
+                last_reply = await self._last_reply()
                 if not self._answers.is_decided:
-                    return self._answers.outcome_without_end(last_words or error)
+                    return self._answers.outcome_without_end(last_reply or error)
             if self._is_in_doubt:
                 raise self._end(Fault(Kind.TRANSIENT, Problem.UNEXPECTED_REPLY))
         return self._answers.outcome()
@@ -89,7 +90,7 @@ class Transaction:
         An accepted content says itself that it is, and one by one each answer has its command.
         """
         is_refused = not self._answers.is_complete
-        return is_refused and self._is_pipelined and self._wire.has_said_too_much
+        return is_refused and self._is_pipelined and self._pipeline.has_said_too_much
 
     @property
     def _is_pipelined(self) -> bool:
@@ -102,7 +103,7 @@ class Transaction:
         What is known to be refused is not sent to its end.
         """
         if not self._is_pipelined:
-            await self._say(commands)
+            await self._send_all(commands)
             commands = []
         sent = 0
         async for piece in self._content.pieces():
@@ -115,61 +116,61 @@ class Transaction:
             self._send(*commands, chunk, content=piece)
             commands = []
             await self._drain()
-            while self._pending and (self._wire.has_reply or not self._is_pipelined):
-                await self._hear()
-        await self._hear_all()
+            while self._pending and (self._pipeline.has_reply or not self._is_pipelined):
+                await self._read_reply()
+        await self._read_replies()
 
     async def _send_data(self, commands: list[Command]) -> None:
         """Hand the content in by DATA, once the server asks for it."""
-        await self._say([*commands, Command(Stage.DATA, b"DATA")])
+        await self._send_all([*commands, Command(Stage.DATA, b"DATA")])
         if not self._answers.has_go_ahead:
             return
-        self._wire.begin_content(self._content.size if self._answers.taken else 0)
+        self._pipeline.begin_content(self._content.size if self._answers.taken else 0)
         self._pending.append(Command(Stage.DATA, b"", final=True))
         if self._answers.taken:
             async for piece in stuffed(self._content.pieces()):
                 await self._drain(piece)
         else:  # Asked for though nobody gets it, it is an empty one (RFC 2920, section 3.1).
             await self._drain(b".\r\n")
-        await self._hear_all()
+        await self._read_replies()
 
-    async def _say(self, commands: list[Command]) -> None:
+    async def _send_all(self, commands: list[Command]) -> None:
         """Say commands at once where the server allows it, else one by one, and hear the answers.
 
         One by one, nothing more is said once it is known that nobody gets the message.
         """
         if self._is_pipelined:
             self._send(*commands)
-            await self._hear_all()
+            await self._read_replies()
             return
         for command in commands:
             if self._answers.is_hopeless:
                 return
             self._send(command)
-            await self._hear_all()
+            await self._read_replies()
 
     def _send(self, *commands: Command, content: bytes = b"") -> None:
         """Say commands, whose answers are still to be heard."""
         self._pending.extend(commands)
         with faults_of(self._pending[0].stage):
-            self._wire.say(*(command.line for command in commands), content=content)
+            self._pipeline.send_commands(*(command.line for command in commands), content=content)
 
     async def _drain(self, content: bytes = b"") -> None:
         """Send more of the content, if any, and wait until there is room for more."""
         with faults_of(Stage.DATA):
-            self._wire.send(content)
-            await self._wire.drain(self._account.content_timeout)
+            self._pipeline.send(content)
+            await self._pipeline.drain(self._account.content_timeout)
 
-    async def _hear_all(self) -> None:
+    async def _read_replies(self) -> None:
         """Hear every answer that is missing."""
         while self._pending:
-            await self._hear()
+            await self._read_reply()
 
-    async def _last_words(self) -> SubmissionError | None:
+    async def _last_reply(self) -> SubmissionError | None:
         """Hear what the server said before the line broke; it explains best why it did."""
         try:
-            while self._pending and self._wire.has_reply:
-                await self._hear()
+            while self._pending and self._pipeline.has_reply:
+                await self._read_reply()
         except SubmissionError as error:
             return error
         return None
@@ -180,12 +181,12 @@ class Transaction:
             return self._account.final_timeout
         return self._account.content_timeout if command.is_chunk else self._account.timeout
 
-    async def _hear(self) -> None:
+    async def _read_reply(self) -> None:
         """Hear the next answer, and note what it means."""
         command = self._pending[0]
         try:
             with faults_of(command.stage):
-                reply = await self._wire.reply(self._patience(command))
+                reply = await self._pipeline.reply(self._patience(command))
         except SubmissionError as error:
             if error.fault.problem is Problem.UNEXPECTED_REPLY:
                 self._answers.disbelieve()
@@ -194,9 +195,11 @@ class Transaction:
             lost = Fault(Kind.TRANSIENT, Problem.ANSWER_LOST, text=error.fault.text)
             raise SubmissionError(lost) from error
         self._pending.popleft()
-        if reply.code == FAREWELL:  # It ends the session, whatever it answers (RFC 5321, 3.8).
+        if (
+            reply.code == SERVICE_CLOSING
+        ):  # It ends the session, whatever it answers (RFC 5321, 3.8).
             raise self._end(read_reply(command.stage, reply.code, reply.text))
-        if not self._answers.note(command, reply):  # The line is out of step.
+        if not self._answers.note(command, reply):  # The line is out of sync.
             self._answers.disbelieve()
             problem = Problem.ANSWER_LOST if command.final else Problem.UNEXPECTED_REPLY
             text = clean(reply.text)
@@ -205,6 +208,6 @@ class Transaction:
 
     def _end(self, fault: Fault) -> SubmissionError:
         """Close the line and listen no more, and return the error that says why."""
-        self._wire.close()
+        self._pipeline.close()
         self._pending.clear()
         return SubmissionError(fault)

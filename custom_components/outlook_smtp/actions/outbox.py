@@ -1,0 +1,161 @@
+"""The actions that look after the outbox: flush, list, cancel, retry."""
+
+from datetime import timedelta
+from functools import partial
+from math import inf
+import time
+from typing import Any, Final
+
+from homeassistant.core import (
+    HomeAssistant,
+    ServiceCall,
+    ServiceResponse,
+    SupportsResponse,
+    callback,
+)
+from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.service import async_register_admin_service
+from homeassistant.util import dt as dt_util
+import voluptuous as vol
+
+from ..const import ATTR_CONFIG_ENTRY_ID, ATTR_ID, DOMAIN
+from ..coordinator import OutlookSmtpData
+from ..errors import input_error, outbox_errors
+from ..outbox.queued import QueuedMessage, UnderWayError, UnknownMessageError
+from ..outbox.spooled import Failure
+from .send_message import find_account
+
+SERVICE_FLUSH_OUTBOX: Final = "flush_outbox"
+SERVICE_LIST_OUTBOX: Final = "list_outbox"
+SERVICE_CANCEL_MESSAGE: Final = "cancel_message"
+SERVICE_RETRY_FAILED: Final = "retry_failed"
+
+ATTR_LIMIT: Final = "limit"
+DEFAULT_LIMIT: Final = 100  # Messages of each kind.
+MAX_LIMIT: Final = 1000
+
+_LIMIT: Final = vol.All(vol.Coerce(int), vol.Range(min=1, max=MAX_LIMIT))
+_ACCOUNT: Final[dict[vol.Marker, Any]] = {vol.Optional(ATTR_CONFIG_ENTRY_ID): cv.string}
+
+
+@callback
+def async_setup_outbox_actions(hass: HomeAssistant) -> None:
+    """Register the actions; a user who calls one has to be an administrator."""
+    register = partial(async_register_admin_service, hass)
+    register(DOMAIN, SERVICE_FLUSH_OUTBOX, _async_flush, vol.Schema(_ACCOUNT))
+    register(
+        DOMAIN,
+        SERVICE_LIST_OUTBOX,
+        _async_list,
+        vol.Schema({**_ACCOUNT, vol.Optional(ATTR_LIMIT, default=DEFAULT_LIMIT): _LIMIT}),
+        supports_response=SupportsResponse.ONLY,
+    )
+    register(
+        DOMAIN,
+        SERVICE_CANCEL_MESSAGE,
+        _async_cancel,
+        vol.Schema({**_ACCOUNT, vol.Required(ATTR_ID): cv.string}),
+    )
+    register(
+        DOMAIN,
+        SERVICE_RETRY_FAILED,
+        _async_retry,
+        # A template that comes to nothing must not stand for all.
+        vol.Schema({**_ACCOUNT, vol.Optional(ATTR_ID): vol.All(cv.string, vol.Length(min=1))}),
+        supports_response=SupportsResponse.OPTIONAL,
+    )
+
+
+async def _async_flush(call: ServiceCall) -> None:
+    """Try now what waits, whatever holds it."""
+    await find_account(call).runtime_data.worker.flush()
+
+
+async def _async_list(call: ServiceCall) -> ServiceResponse:
+    """Return what waits and what has failed, without what the messages say, up to a limit."""
+    data = find_account(call).runtime_data
+    queue, limit = data.queue, call.data[ATTR_LIMIT]
+    hold = data.worker.hold
+    response: dict[str, Any] = {
+        "waiting": [_describe_waiting(data, queued) for queued in queue.waiting[:limit]],
+        "waiting_count": len(queue.waiting),
+        "failed": [_describe_failure(failed.failure) for failed in queue.failed[:limit]],
+        "failed_count": len(queue.failed),
+        "hold": {
+            "problem": hold.fault.problem.value,
+            "reply": hold.fault.reply,
+            "until": _time_of(hold.until),
+        }
+        if hold
+        else None,
+    }
+    if discarded := queue.discarded:
+        response["discarded"] = [_describe_failure(failure) for failure in discarded]
+    return response
+
+
+async def _async_cancel(call: ServiceCall) -> None:
+    """Forget a message that waits or has failed."""
+    message_id = call.data[ATTR_ID]
+    queue = find_account(call).runtime_data.queue
+    try:
+        with outbox_errors(queue):
+            await queue.cancel(message_id)
+    except UnknownMessageError as error:
+        raise input_error("unknown_message", ATTR_ID, message_id) from error
+    except UnderWayError as error:
+        raise input_error("message_under_way", ATTR_ID, message_id) from error
+
+
+async def _async_retry(call: ServiceCall) -> ServiceResponse:
+    """Let a failed message wait again, or all of them."""
+    queue = find_account(call).runtime_data.queue
+    message_id = call.data.get(ATTR_ID)
+    try:
+        with outbox_errors(queue):
+            count = await queue.retry(message_id)
+    except UnknownMessageError as error:
+        raise input_error("unknown_message", ATTR_ID, str(message_id)) from error
+    return {"count": count} if call.return_response else None
+
+
+def _describe_waiting(data: OutlookSmtpData, queued: QueuedMessage) -> dict[str, Any]:
+    """Return what is to be known of a message that waits."""
+    under_way = queued is data.queue.under_way
+    return {
+        "id": queued.spooled.id,
+        "created": queued.entry.created.isoformat(),
+        "to": list(queued.entry.to),
+        "title": queued.entry.title,
+        "waiting": list(queued.recipients),
+        "size": queued.entry.size,
+        "attempts": queued.tries,
+        "next_try": None if under_way else _time_of(data.worker.next_try(queued)),
+        "last_reply": queued.fault.reply if queued.fault else None,
+        "problem": queued.fault.problem.value if queued.fault else None,
+    }
+
+
+def _describe_failure(failure: Failure) -> dict[str, Any]:
+    """Return what is to be known of a message that has failed."""
+    entry = failure.spooled.entry
+    return {
+        "id": failure.spooled.id,
+        "created": entry.created.isoformat(),
+        "to": list(entry.to),
+        "title": entry.title,
+        "recipients": list(entry.envelope.recipients),
+        "size": entry.size,
+        "failed": dt_util.utc_from_timestamp(failure.failed_at).isoformat(),
+        "outcome": failure.event,
+        "problem": failure.problem or None,
+        "last_reply": failure.reply or None,
+    }
+
+
+def _time_of(due: float) -> str | None:
+    """Return the time of day of a time on the clock that never jumps; nothing if it never comes."""
+    if due == inf:
+        return None
+    wait = max(due - time.monotonic(), 0.0)
+    return (dt_util.utcnow() + timedelta(seconds=round(wait))).isoformat()

@@ -1,0 +1,155 @@
+"""The vocabulary of what can go wrong between this client and a submission server."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Stage(StrEnum):
+    """The steps of a conversation, in the order in which they happen."""
+
+    RESOLVE = "resolve"
+    CONNECT = "connect"
+    GREETING = "greeting"
+    STARTTLS = "starttls"
+    CERTIFICATE = "certificate"
+    AUTH = "auth"
+    MAIL = "mail"
+    RCPT = "rcpt"
+    DATA = "data"
+
+
+class Kind(StrEnum):
+    """What a fault means for the account's mail, and so what is to be done next."""
+
+    MESSAGE = "message"
+    TRANSIENT = "transient"
+    CREDENTIALS = "credentials"
+    ACCOUNT = "account"
+    QUOTA = "quota"
+    SETUP = "setup"
+
+
+class Problem(StrEnum):
+    """The stable keys of all problems; translations and automations rely on them."""
+
+    # On the way to the server.
+    HOST_NOT_FOUND = "host_not_found"
+    CONNECTION_REFUSED = "connection_refused"
+    CONNECTION_LOST = "connection_lost"
+    NETWORK_UNREACHABLE = "network_unreachable"
+    PORT_BLOCKED = "port_blocked"
+    PORT_BLOCKED_OTHER_OPEN = "port_blocked_other_open"
+    TIMEOUT = "timeout"
+    NOT_SMTP = "not_smtp"
+    WRONG_SECURITY = "wrong_security"
+    # Encryption.
+    EHLO_REFUSED = "ehlo_refused"
+    STARTTLS_NOT_OFFERED = "starttls_not_offered"
+    CERTIFICATE_EXPIRED = "certificate_expired"
+    CERTIFICATE_NONCOMPLIANT = "certificate_noncompliant"
+    CERTIFICATE_UNTRUSTED = "certificate_untrusted"
+    CERTIFICATE_WRONG_HOST = "certificate_wrong_host"
+    CLOCK_WRONG = "clock_wrong"
+    TLS_FAILED = "tls_failed"
+    TLS_REQUIRED = "tls_required"
+    TLS_TOO_OLD = "tls_too_old"
+    # Signing in.
+    ACCOUNT_LOCKED = "account_locked"
+    AUTH_REFUSED = "auth_refused"
+    BASIC_AUTH_DISABLED = "basic_auth_disabled"
+    CONDITIONAL_ACCESS = "conditional_access"
+    FEDERATION_UNREACHABLE = "federation_unreachable"
+    IDENTITY_REFUSED = "identity_refused"
+    INVALID_CREDENTIALS = "invalid_credentials"
+    MALFORMED_AUTH = "malformed_auth"
+    MECHANISM_NOT_OFFERED = "mechanism_not_offered"
+    NOT_AUTHENTICATED = "not_authenticated"
+    PASSWORD_REFUSED = "password_refused"  # noqa: S105 - The name of a problem.
+    SECURITY_DEFAULTS = "security_defaults"
+    SMTP_DISABLED_MAILBOX = "smtp_disabled_mailbox"
+    SMTP_DISABLED_TENANT = "smtp_disabled_tenant"
+    TEMPORARY_AUTH_FAILURE = "temporary_auth_failure"
+    # Microsoft's identity platform, which gives the right to sign in.
+    APPLICATION_REFUSED = "application_refused"
+    IDENTITY_UNREACHABLE = "identity_unreachable"
+    NO_ADDRESS = "no_address"
+    NO_REFRESH_TOKEN = "no_refresh_token"  # noqa: S105 - The name of a problem.
+    NO_SEND_PERMISSION = "no_send_permission"
+    SIGN_IN_DECLINED = "sign_in_declined"
+    SIGN_IN_REQUIRED = "sign_in_required"
+    CODE_EXPIRED = "code_expired"
+    UNEXPECTED_ANSWER = "unexpected_answer"
+    # The server asks for patience.
+    RECIPIENT_LIMIT = "recipient_limit"
+    SERVER_BUSY = "server_busy"
+    SERVICE_UNAVAILABLE = "service_unavailable"
+    TEMPORARY_SERVER_ERROR = "temporary_server_error"
+    TOO_MANY_CONNECTIONS = "too_many_connections"
+    TRY_AGAIN_LATER = "try_again_later"
+    # The account may not send now.
+    DAILY_LIMIT = "daily_limit"
+    MAILBOX_FULL = "mailbox_full"
+    SENDER_BLOCKED = "sender_blocked"
+    SENDER_THROTTLED = "sender_throttled"
+    SENDING_QUOTA = "sending_quota"
+    SUSPENDED = "suspended"
+    VERIFICATION_REQUIRED = "verification_required"
+    # One message.
+    ANSWER_LOST = "answer_lost"
+    BARE_LINEFEED = "bare_linefeed"
+    MESSAGE_REFUSED = "message_refused"
+    MESSAGE_TOO_LARGE = "message_too_large"
+    RECIPIENT_REFUSED = "recipient_refused"
+    SENDER_NOT_ALLOWED = "sender_not_allowed"
+    UTF8_NOT_SUPPORTED = "utf8_not_supported"
+    # Anything else, quoted.
+    INVALID_CLIENT_NAME = "invalid_client_name"
+    UNEXPECTED_REPLY = "unexpected_reply"
+    UNFORESEEN = "unforeseen"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that went wrong.
+
+    `code` and `enhanced` are the server's reply code (RFC 5321) and enhanced status code
+    (RFC 3463), where there was a reply; `text` is its cleaned text, or a library's words for a
+    fault on the way. `hint` names the remedy's variable part: the other port, the right host.
+    `recipient_only` says that a recipient is deferred, and nothing else.
+    """
+
+    kind: Kind
+    problem: Problem
+    code: int | None = None
+    enhanced: str | None = None
+    text: str = ""
+    hint: str = ""
+    recipient_only: bool = False
+
+    @property
+    def reply(self) -> str:
+        """The server's words on one line, as a person would quote them."""
+        return " ".join(str(part) for part in (self.code, self.enhanced, self.text) if part)
+
+    @property
+    def is_recipients_own(self) -> bool:
+        """Return whether it says nothing about other recipients, messages or the account."""
+        return self.kind is Kind.MESSAGE or self.recipient_only
+
+    @property
+    def is_refused_identity(self) -> bool:
+        """Return whether the server itself does not accept who signed in."""
+        return self.kind is Kind.CREDENTIALS and self.code is not None
+
+
+class SubmissionError(Exception):
+    """The server or the way to it refused what was asked; `fault` says what and why.
+
+    `submitting` says that the account was authenticated before, and a message was handed in.
+    """
+
+    def __init__(self, fault: Fault, *, submitting: bool = False) -> None:
+        """Keep the fault; the exception's own text holds its key and the server's words."""
+        super().__init__(f"{fault.problem}: {fault.reply}")
+        self.fault = fault
+        self.submitting = submitting

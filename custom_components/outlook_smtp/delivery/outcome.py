@@ -1,0 +1,57 @@
+"""The outcome of a submission: who gets the message and who does not."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from .faults import Fault, Kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """Who gets the message and who does not, and why.
+
+    `refused` holds a fault for each recipient whom the server refused. `left` are those who are to
+    get the message in another transaction: they were too many for this one, or it ended before
+    their turn. `reply` is the server's last reply, cleaned, and `message_id` the one it gave, if
+    any. `lost` says that they may have got it, and why nobody knows.
+    """
+
+    accepted: tuple[str, ...] = ()
+    refused: Mapping[str, Fault] = field(default_factory=dict)
+    reply: str = ""
+    message_id: str | None = None
+    left: tuple[str, ...] = ()
+    lost: Fault | None = None
+
+    @property
+    def rejected(self) -> dict[str, Fault]:
+        """Return who is refused for good."""
+        return {name: fault for name, fault in self.refused.items() if fault.kind is Kind.MESSAGE}
+
+    @property
+    def deferred(self) -> dict[str, Fault]:
+        """Return who is refused for now."""
+        rejected = self.rejected
+        return {name: fault for name, fault in self.refused.items() if name not in rejected}
+
+    @property
+    def trouble(self) -> Fault | None:
+        """Return what keeps some recipients waiting and is not a matter of theirs alone."""
+        faults = [fault for fault in self.refused.values() if not fault.is_recipients_own]
+        return self.lost or (faults[-1] if faults else None)
+
+    @property
+    def is_well(self) -> bool:
+        """Return whether the server is well, whatever some recipients of the message wait for."""
+        trouble = self.trouble
+        return trouble is None or (bool(self.accepted) and trouble.kind is Kind.TRANSIENT)
+
+    @property
+    def obstacle(self) -> Fault | None:
+        """Return what stood in the way of the message.
+
+        A deferred recipient says no more about the account than a refused one.
+        """
+        if not self.is_well:
+            return self.trouble
+        return None if self.accepted else replace([*self.refused.values()][-1], kind=Kind.MESSAGE)

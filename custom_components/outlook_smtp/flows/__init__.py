@@ -1,0 +1,1 @@
+"""The dialogs: adding, changing and repairing an account, its recipients and options."""

@@ -1,0 +1,210 @@
+"""What all dialogs about an account share: its data in the making, the check, the saving."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+import logging
+from typing import Any, Final, override
+
+from homeassistant.config_entries import SOURCE_REAUTH, SOURCE_USER, ConfigFlowResult
+from homeassistant.const import CONF_EMAIL, CONF_HOST, CONF_PASSWORD, CONF_PORT, CONF_USERNAME
+from homeassistant.core import callback
+from homeassistant.helpers.config_entry_oauth2_flow import AbstractOAuth2FlowHandler
+from homeassistant.util.network import is_host_valid
+import voluptuous as vol
+
+from ..const import CONF_ACCOUNT_KIND, CONF_SECURITY, DOMAIN
+from ..coordinator import OutlookSmtpConfigEntry
+from ..delivery.faults import Fault, Kind, Problem
+from ..errors import fault_placeholders
+from ..foreign_text import shown
+from ..message.problems import InvalidMessageError, check_line
+from ..message.text import short_line
+from ..smtp.account import PORTS, SERVERS, AccountKind, Security, Server
+from ..token_store import async_note_sign_in
+from .account_forms import OTHER_SERVER_FORM, SERVER_FORM
+from .connection_check import StagedCheck
+
+# Problems that are shown at a field of the form; all others are shown above it.
+_PROBLEM_FIELDS: Final[dict[Problem, str]] = {
+    Problem.AUTH_REFUSED: CONF_PASSWORD,
+    Problem.HOST_NOT_FOUND: CONF_HOST,
+    Problem.INVALID_CREDENTIALS: CONF_PASSWORD,
+    Problem.PASSWORD_REFUSED: CONF_PASSWORD,
+}
+
+
+class AccountFlow(AbstractOAuth2FlowHandler):
+    """Checks an account against its server, and keeps it only when it was found to work.
+
+    `_data` is the data of the config entry in the making, `_options` what it has of options from
+    the start, and `_fault` what the last attempt met.
+    """
+
+    DOMAIN = DOMAIN
+
+    def __init__(self) -> None:
+        """Start with nothing typed and nothing checked."""
+        super().__init__()
+        self._data: dict[str, Any] = {}
+        self._options: dict[str, Any] = {}
+        self._check: StagedCheck | None = None
+        self._checked: Server | None = None
+        self._fault: Fault | None = None
+
+    @property
+    @override
+    def logger(self) -> logging.Logger:
+        """Return where Home Assistant's part of the browser sign-in logs."""
+        return logging.getLogger(__name__)
+
+    async def async_step_server(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask where to connect to, and how the line is encrypted."""
+        is_other = self._data[CONF_ACCOUNT_KIND] == AccountKind.OTHER
+        form = OTHER_SERVER_FORM if is_other and CONF_PASSWORD in self._data else SERVER_FORM
+        errors = self._fault_errors(form)
+        if user_input is not None:
+            errors = self._take_typed_server(user_input)
+            if not errors:
+                return await self.async_step_check()
+        return self._show_form("server", form, {}, errors)
+
+    async def async_step_check(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Check the account, and show the stage that the check has reached."""
+        if self._check is None:
+            options = {} if self.source == SOURCE_USER else self._entry.options
+            self._fault = None
+            self._checked = _server_of(self._data)
+            self._check = StagedCheck(self.hass, self._data, options)
+        if not self._check.done:
+            return self.async_show_progress(
+                step_id="check",
+                progress_action=self._check.stage,
+                description_placeholders=shown(self._placeholders()),
+                progress_task=self._check.async_news(),
+            )
+        self._fault = self._check.fault
+        self._check = None
+        return self.async_show_progress_done(next_step_id=self._step_after_check())
+
+    async def async_step_save(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Keep the account that was found to work."""
+        if self.source == SOURCE_USER:
+            return self.async_create_entry(
+                title=self._data[CONF_EMAIL], data=self._data, options=self._options
+            )
+        async_note_sign_in(self.hass, self._entry)
+        if self._data == self._entry.data:
+            # Without a change nothing else tells the account that it works again.
+            self.hass.config_entries.async_schedule_reload(self._entry.entry_id)
+        options = self._options | self._entry.options
+        return self.async_update_and_abort(self._entry, data=self._data, options=options)
+
+    @callback
+    @override
+    def async_remove(self) -> None:
+        """Give up a check that nobody waits for any more: the dialog was closed."""
+        if self._check:
+            self._check.async_cancel()
+
+    @abstractmethod
+    def _step_to_mend(self, fault: Fault) -> str:
+        """Return the step in which who signs in can be mended after a fault."""
+
+    def _step_after_check(self) -> str:
+        """Return the step that follows: to keep the account, or to mend what is wrong with it."""
+        if self._fault is None:
+            return "save"
+        if self._fault.problem is Problem.PORT_BLOCKED_OTHER_OPEN:
+            port = int(self._fault.hint)
+            security = next(key for key, value in PORTS.items() if value == port)
+            self._take_server(Server(self._data[CONF_HOST], port, security))
+        if self._has_own_server and self._fault.kind not in (Kind.CREDENTIALS, Kind.ACCOUNT):
+            return "server"
+        return self._step_to_mend(self._fault)
+
+    @property
+    def _entry(self) -> OutlookSmtpConfigEntry:
+        """Return the entry that is signed in again or reconfigured."""
+        if self.source == SOURCE_REAUTH:
+            return self._get_reauth_entry()
+        return self._get_reconfigure_entry()
+
+    def _is_other_mailbox(self, address: str) -> bool:
+        """Return whether an address is not that of the entry that the dialog is about."""
+        if self.source == SOURCE_USER:
+            return False
+        return address.lower() != str(self._entry.data[CONF_EMAIL]).lower()
+
+    async def _async_claim(self, address: str) -> None:
+        """Make sure that a new account's mailbox is not set up already."""
+        if self.source == SOURCE_USER:
+            # A dialog forgotten in another window must not keep anybody from this one.
+            await self.async_set_unique_id(address.lower(), raise_on_progress=False)
+            self._abort_if_unique_id_configured()
+
+    def _take_typed_server(self, user_input: dict[str, Any]) -> dict[str, str]:
+        """Take over what was typed of the server, or return what is wrong with it."""
+        host, username = user_input[CONF_HOST].strip(), user_input.get(CONF_USERNAME, "").strip()
+        self._data |= user_input | {CONF_HOST: host, CONF_USERNAME: username}
+        if not username:
+            del self._data[CONF_USERNAME]
+        try:
+            check_line(username, CONF_USERNAME)
+        except InvalidMessageError as error:
+            return {CONF_USERNAME: error.problem}
+        return {} if is_host_valid(host) else {CONF_HOST: "invalid_host"}
+
+    def _take_server(self, server: Server) -> None:
+        """Take over a server."""
+        self._data |= {
+            CONF_HOST: server.host,
+            CONF_PORT: server.port,
+            CONF_SECURITY: server.security.value,
+        }
+
+    @property
+    def _has_own_server(self) -> bool:
+        """Return whether the server is another than the usual one of this kind of account."""
+        kind = AccountKind(self._data[CONF_ACCOUNT_KIND])
+        return kind is AccountKind.OTHER or _server_of(self._data) != SERVERS[kind]
+
+    def _fault_errors(self, form: vol.Schema) -> dict[str, str]:
+        """Return what the last attempt met as the error of a form, at its field if it has one."""
+        if self._fault is None:
+            return {}
+        field = _PROBLEM_FIELDS.get(self._fault.problem, "base")
+        return {field if field in form.schema else "base": self._fault.problem.value}
+
+    def _show_form(
+        self,
+        step_id: str,
+        form: vol.Schema,
+        user_input: dict[str, Any],
+        errors: dict[str, str],
+    ) -> ConfigFlowResult:
+        """Show a form with what was typed before, except the password."""
+        typed = {**self._data, **user_input}
+        typed.pop(CONF_PASSWORD, None)
+        texts = self._placeholders()
+        return self.async_show_form(
+            step_id=step_id,
+            data_schema=self.add_suggested_values_to_schema(form, typed),
+            errors=errors,
+            # What the last attempt met is an error of the form.
+            description_placeholders=shown(texts, in_errors=texts),
+        )
+
+    def _placeholders(self) -> dict[str, str]:
+        """Return what the texts of this dialog may name."""
+        fault = self._fault or Fault(Kind.SETUP, Problem.UNFORESEEN)
+        server = self._checked or Server("", PORTS[Security.STARTTLS])
+        address = self._data.get(CONF_EMAIL, "")
+        username = short_line(self._data.get(CONF_USERNAME, ""))
+        # Home Assistant would give the title as it is.
+        name = "" if self.source == SOURCE_USER else self._entry.title
+        return {**fault_placeholders(fault, address, server), "value": username, "name": name}
+
+
+def _server_of(data: Mapping[str, Any]) -> Server:
+    """Return the server that a config entry's data names."""
+    return Server(data[CONF_HOST], data[CONF_PORT], Security(data[CONF_SECURITY]))

@@ -1,0 +1,113 @@
+"""What the dialogs under Repairs share: the account, and the look whether it works."""
+
+import asyncio
+from contextlib import suppress
+from typing import Any, Final
+
+from homeassistant.components.repairs import FlowType, RepairsFlow, RepairsFlowResult
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.core import callback
+from homeassistant.data_entry_flow import AbortFlow
+import voluptuous as vol
+
+from ..const import DOMAIN
+from ..coordinator import HealthCoordinator, OutlookSmtpConfigEntry
+from ..delivery.faults import Kind
+from ..foreign_text import plain, shown
+from ..issues import describe_account
+from ..outbox.events import Attempt, Delivery
+from ..outbox.queue import Queue
+
+PATIENCE: Final = 10.0  # Seconds that a dialog waits for the fate of a message.
+
+
+class AccountRepair(RepairsFlow):
+    """What the dialogs about an account share: the account, and the look whether it works."""
+
+    def __init__(self, entry_id: str) -> None:
+        """Name the account's entry."""
+        self._entry_id = entry_id
+
+    @property
+    def _entry(self) -> OutlookSmtpConfigEntry:
+        """Return the account's entry; the dialog ends if it is gone or not loaded."""
+        entry = self.hass.config_entries.async_get_entry(self._entry_id)
+        if entry is None:
+            raise AbortFlow("account_gone")
+        if entry.state is not ConfigEntryState.LOADED:
+            raise AbortFlow("account_not_loaded", shown({"account": entry.title}))
+        return entry
+
+    @property
+    def _coordinator(self) -> HealthCoordinator:
+        """Return what watches over the account."""
+        return self._entry.runtime_data.coordinator
+
+    @property
+    def _queue(self) -> Queue:
+        """Return the account's outbox."""
+        return self._entry.runtime_data.queue
+
+    async def _async_try(self) -> None:
+        """Sign in, and try what waits, whatever holds it."""
+        data = self._entry.runtime_data
+        tried = asyncio.Event()
+
+        @callback
+        def async_on_attempt(attempt: Attempt) -> None:
+            """Note a fault that keeps a message from being sent."""
+            if attempt.fault and attempt.fault.kind is not Kind.MESSAGE:
+                tried.set()
+
+        @callback
+        def async_on_delivery(delivery: Delivery | None) -> None:
+            """Note what became of a message."""
+            if delivery:
+                tried.set()
+
+        ends = data.worker.subscribe(async_on_attempt), data.queue.subscribe(async_on_delivery)
+        try:
+            await data.coordinator.async_check_now()
+            # Where the account is authenticated, only a message shows whether it may send.
+            if data.queue.waiting and data.coordinator.last_fault is None:
+                await data.worker.flush()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(PATIENCE):
+                        await tried.wait()
+        finally:
+            for end in ends:
+                end()
+
+    async def _async_lead_to(
+        self, source: str, data: dict[str, Any] | None = None
+    ) -> RepairsFlowResult:
+        """Go on to a dialog of the account; the issue stays until that has helped."""
+        entry = self._entry
+        flow = next(entry.async_get_active_flows(self.hass, {source}), None)
+        if flow is None:
+            flow = await self.hass.config_entries.flow.async_init(
+                DOMAIN,
+                context={
+                    "source": source,
+                    "entry_id": entry.entry_id,
+                    "title_placeholders": {"name": plain(entry.title)},
+                    "unique_id": entry.unique_id,
+                },
+                data=data,
+            )
+        return self.async_abort(
+            reason="sign_in_started",
+            description_placeholders=shown(describe_account(entry)),
+            next_flow=(FlowType.CONFIG_FLOW, flow["flow_id"]),
+        )
+
+    def _show_form(
+        self, step_id: str, texts: dict[str, str], errors: dict[str, str] | None = None
+    ) -> RepairsFlowResult:
+        """Show a form with nothing to fill in."""
+        return self.async_show_form(
+            step_id=step_id,
+            data_schema=vol.Schema({}),
+            errors=errors,
+            description_placeholders=shown(texts, in_errors={"answer"}),
+        )

@@ -1,0 +1,289 @@
+"""The dialogs in which an account signs in with Microsoft: with a code, or through the browser."""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, Final, override
+
+from homeassistant.config_entries import SOURCE_USER, ConfigFlowResult
+from homeassistant.const import CONF_CLIENT_ID, CONF_EMAIL, CONF_HOST, CONF_PORT, CONF_TOKEN
+from homeassistant.core import callback
+from homeassistant.data_entry_flow import section
+from homeassistant.helpers.aiohttp_client import async_get_clientsession
+from homeassistant.helpers.selector import (
+    QrCodeSelector,
+    QrCodeSelectorConfig,
+    QrErrorCorrectionLevel,
+    TextSelector,
+)
+import voluptuous as vol
+
+from ..application_credentials import MicrosoftImplementation
+from ..auth.application import DEFAULT_TENANT, is_client_id, is_tenant
+from ..auth.device_code import DeviceCode, await_sign_in, request_code
+from ..auth.errors import AuthError, read_error
+from ..auth.tokens import Token, is_personal, read_address, read_sender
+from ..const import (
+    CONF_ACCOUNT_KIND,
+    CONF_IMPLEMENTATION,
+    CONF_SECURITY,
+    CONF_SENDER_ADDRESS,
+    CONF_TENANT,
+    DEFAULT_CLIENT_ID,
+    SIGN_IN_DOCS,
+)
+from ..delivery.faults import Problem
+from ..foreign_text import Markdown, link, shown
+from ..message.mailbox import parse_mailbox
+from ..message.problems import InvalidMessageError
+from ..smtp.account import SERVERS, AccountKind
+from ..token_store import build_application, read_auth_error
+from .account import AccountFlow
+from .connection_check import PROGRESS_INTERVAL
+
+SECTION_ADVANCED: Final = "advanced"
+SIGN_IN_PAGE: Final = "https://microsoft.com/devicelogin"  # Where Microsoft takes its codes.
+
+_TENANT: Final[dict[vol.Marker, Any]] = {
+    vol.Required(CONF_TENANT, default=DEFAULT_TENANT): TextSelector()
+}
+_CLIENT_ID: Final[dict[vol.Marker, Any]] = {vol.Required(CONF_CLIENT_ID): TextSelector()}
+_ADVANCED: Final[dict[vol.Marker, Any]] = {
+    vol.Required(SECTION_ADVANCED): section(vol.Schema(_TENANT), {"collapsed": True})
+}
+BROWSER_FORM: Final = vol.Schema(_TENANT)
+RETRY_FORM: Final = vol.Schema({})
+
+
+class SignInFlow(AccountFlow):
+    """Lets a person sign in at Microsoft, and takes the account that did."""
+
+    def __init__(self) -> None:
+        """Start without a sign-in."""
+        super().__init__()
+        self._client_id = ""
+        self._tenant = ""
+        self._code: DeviceCode | None = None
+        self._sign_in: asyncio.Task[Mapping[str, Any] | AuthError] | None = None
+        self._sign_in_news: asyncio.Task[None] | None = None
+        self._other_address = ""
+
+    async def async_step_code(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask for the app registration, and get a code for it."""
+        errors = self._sign_in_errors()
+        if user_input is not None:
+            errors = await self._async_request_code(user_input)
+            if not errors:
+                return await self.async_step_show_code()
+        form = vol.Schema(_ADVANCED if DEFAULT_CLIENT_ID else _CLIENT_ID | _ADVANCED)
+        typed: dict[str, Any] = {SECTION_ADVANCED: self._typed_tenant}
+        if self._client_id:
+            typed[CONF_CLIENT_ID] = self._client_id
+        return self._show_form("code", form, typed, errors)
+
+    async def async_step_show_code(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Show the code and where to type it; Microsoft is asked all along."""
+        if user_input is not None:
+            return await self.async_step_wait()
+        assert self._code  # noqa: S101 - There is no way here without one.
+        picture = QrCodeSelector(
+            QrCodeSelectorConfig(
+                data=link(self._code.verification_uri, SIGN_IN_PAGE),
+                scale=5,
+                error_correction_level=QrErrorCorrectionLevel.QUARTILE,
+            )
+        )
+        return self._show_form("show_code", vol.Schema({vol.Optional("qr_code"): picture}), {}, {})
+
+    async def async_step_wait(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Wait until the person has signed in; this ends by itself."""
+        assert self._sign_in  # noqa: S101 - There is no way here without one.
+        if self._sign_in.done():
+            return self.async_show_progress_done(next_step_id="signed_in")
+        if self._sign_in_news is None or self._sign_in_news.done():
+            self._sign_in_news = self.hass.async_create_background_task(
+                self._async_progress(self._sign_in), "sign-in news"
+            )
+        return self.async_show_progress(
+            step_id="wait",
+            progress_action="wait_for_sign_in",
+            description_placeholders=shown(self._placeholders()),
+            progress_task=self._sign_in_news,
+        )
+
+    async def async_step_signed_in(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Take the account that signed in, or offer another code."""
+        assert self._sign_in  # noqa: S101 - There is no way here without one.
+        return await self._async_take(self._sign_in.result(), {CONF_CLIENT_ID: self._client_id})
+
+    async def async_step_browser(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for the tenant, and go to Microsoft's page."""
+        errors = self._sign_in_errors()
+        if user_input is not None:
+            errors = self._take_tenant(user_input[CONF_TENANT])
+            if not errors:
+                return await self.async_step_pick_implementation()
+        return self._show_form("browser", BROWSER_FORM, self._typed_tenant, errors)
+
+    @override
+    async def async_generate_authorize_url(self) -> str:
+        """Return the address of Microsoft's page for the tenant."""
+        self._implementation.tenant = self._tenant
+        return await super().async_generate_authorize_url()
+
+    @override
+    async def async_step_creation(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Trade what the browser brought for tokens, and take the account that signed in."""
+        answer: Mapping[str, Any] | AuthError
+        try:
+            answer = await self._implementation.async_resolve_external_data(self.external_data)
+        except AuthError as error:
+            answer = error
+        return await self._async_take(answer, {CONF_IMPLEMENTATION: self._implementation.domain})
+
+    @override
+    async def async_step_authorize_rejected(self, data: None = None) -> ConfigFlowResult:
+        """Tell why Microsoft's page sent the person back without a right to send."""
+        error = read_error(self.external_data)
+        # Home Assistant does not hand Microsoft's words on.
+        answer = AuthError(error.problem, error.code)
+        return await self._async_take(answer, {CONF_IMPLEMENTATION: self._implementation.domain})
+
+    async def async_step_retry(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Tell why the server still refuses who has signed in, and check again if asked to."""
+        if user_input is not None:
+            return await self.async_step_check()
+        return self._show_form("retry", RETRY_FORM, {}, self._fault_errors(RETRY_FORM))
+
+    @callback
+    @override
+    def async_remove(self) -> None:
+        """Ask Microsoft no more: the dialog was closed."""
+        super().async_remove()
+        if self._sign_in:
+            self._sign_in.cancel()
+
+    @property
+    def _typed_tenant(self) -> dict[str, str]:
+        """Return the tenant that was typed last, or under which the account signed in before."""
+        return {CONF_TENANT: self._tenant or self._data.get(CONF_TENANT, DEFAULT_TENANT)}
+
+    @property
+    def _implementation(self) -> MicrosoftImplementation:
+        """Return the application credentials that were picked."""
+        assert isinstance(self.flow_impl, MicrosoftImplementation)  # noqa: S101 - Ours alone.
+        return self.flow_impl
+
+    async def _async_request_code(self, user_input: dict[str, Any]) -> dict[str, str]:
+        """Get a code and begin to wait for the person, or return what is wrong."""
+        self._fault, self._other_address = None, ""
+        self._client_id = user_input.get(CONF_CLIENT_ID, DEFAULT_CLIENT_ID).strip().lower()
+        if not is_client_id(self._client_id):
+            return {CONF_CLIENT_ID: "invalid_client_id"}
+        if errors := self._take_tenant(user_input[SECTION_ADVANCED][CONF_TENANT]):
+            return {"base": errors[CONF_TENANT]}
+        application = build_application(self._client_id, self._tenant)
+        http = async_get_clientsession(self.hass)
+        try:
+            code = self._code = await request_code(http, application)
+        except AuthError as error:
+            self._fault = read_auth_error(error)
+            return self._sign_in_errors()
+        # Raises if the dialog was closed in the meantime: nobody would end the polling.
+        self.hass.config_entries.flow.async_get(self.flow_id)
+
+        async def async_poll() -> Mapping[str, Any] | AuthError:
+            try:
+                return await await_sign_in(http, application, code)
+            except AuthError as error:
+                return error
+
+        if self._sign_in:
+            self._sign_in.cancel()
+        self._sign_in = self.hass.async_create_background_task(async_poll(), "sign-in")
+        return {}
+
+    def _take_tenant(self, text: str) -> dict[str, str]:
+        """Take over a tenant, or return what is wrong with it."""
+        self._tenant = text.strip().lower()
+        return {} if is_tenant(self._tenant) else {CONF_TENANT: "invalid_tenant"}
+
+    async def _async_take(
+        self, answer: Mapping[str, Any] | AuthError, registration: dict[str, str]
+    ) -> ConfigFlowResult:
+        """Check the account that signed in, or go back and tell what went wrong."""
+        self._fault, self._other_address = None, ""
+        try:
+            if isinstance(answer, AuthError):
+                raise answer
+            token, address = Token.from_answer(answer), read_address(answer)
+        except AuthError as error:
+            self._fault = read_auth_error(error)
+        else:
+            if not self._is_other_mailbox(address):
+                await self._async_claim(address)
+                kind = AccountKind.PERSONAL if is_personal(answer) else AccountKind.WORK
+                self._keep_sign_in(kind, address, token, registration)
+                self._take_sender(read_sender(answer))
+                return await self.async_step_check()
+            self._other_address = address
+        if CONF_IMPLEMENTATION in registration:
+            return await self.async_step_browser()
+        return await self.async_step_code()
+
+    def _keep_sign_in(
+        self, kind: AccountKind, address: str, token: Token, registration: dict[str, str]
+    ) -> None:
+        """Take over who signed in; a port that was chosen for the same server is kept."""
+        if kind != self._data.get(CONF_ACCOUNT_KIND):
+            self._take_server(SERVERS[kind])
+        server = {key: self._data[key] for key in (CONF_HOST, CONF_PORT, CONF_SECURITY)}
+        self._data = {
+            **server,
+            **registration,
+            CONF_ACCOUNT_KIND: kind.value,
+            CONF_EMAIL: address if self.source == SOURCE_USER else self._entry.data[CONF_EMAIL],
+            CONF_TENANT: self._tenant,
+            CONF_TOKEN: token.as_dict(),
+        }
+
+    def _take_sender(self, address: str) -> None:
+        """Send from the mailbox's own address, unless the account has signed in before."""
+        if self.source != SOURCE_USER and CONF_TOKEN in self._entry.data:
+            return
+        with suppress(InvalidMessageError):
+            mailbox = parse_mailbox(address, CONF_SENDER_ADDRESS)
+            self._options = {CONF_SENDER_ADDRESS: mailbox.address}
+
+    @staticmethod
+    async def _async_progress(sign_in: asyncio.Task[Any]) -> None:
+        """Wait for the sign-in, and until the dialog can hear of it."""
+        await asyncio.sleep(PROGRESS_INTERVAL)
+        await asyncio.wait([sign_in])
+
+    def _sign_in_errors(self) -> dict[str, str]:
+        """Return what the last attempt to sign in met."""
+        if self._other_address:
+            return {"base": "wrong_account"}
+        if self._fault and self._fault.problem is Problem.BASIC_AUTH_DISABLED:
+            return {}  # The password is what Microsoft refused, and led here.
+        return self._fault_errors(RETRY_FORM)
+
+    @override
+    def _placeholders(self) -> dict[str, str]:
+        """Return what the texts of this dialog may name, the code among it."""
+        return {
+            **super()._placeholders(),
+            "docs_url": Markdown(SIGN_IN_DOCS),
+            "code": self._code.user_code if self._code else "",
+            "url": link(self._code.verification_uri if self._code else "", SIGN_IN_PAGE),
+            "stranger": self._other_address,
+        }

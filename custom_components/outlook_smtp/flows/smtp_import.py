@@ -1,0 +1,227 @@
+"""Finds entries of the built-in SMTP integration for Microsoft's servers, and copies from them."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
+
+from homeassistant.config_entries import (
+    SIGNAL_CONFIG_ENTRY_CHANGED,
+    ConfigEntry,
+    ConfigEntryChange,
+    ConfigEntryState,
+    ConfigSubentry,
+)
+from homeassistant.const import CONF_USERNAME
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers import issue_registry as ir
+from homeassistant.helpers.dispatcher import async_dispatcher_connect
+
+from ..const import (
+    CONF_RECIPIENTS,
+    CONF_REPLY_TO,
+    CONF_SENDER_ADDRESS,
+    CONF_SENDER_NAME,
+    DOMAIN,
+    SUBENTRY_RECIPIENT,
+)
+from ..coordinator import OutlookSmtpConfigEntry
+from ..foreign_text import shown
+from ..issues import issue_id_of
+from ..message.mailbox import Mailbox, check_mailbox, parse_mailboxes
+from ..message.outgoing import OutgoingMessage
+from ..message.problems import InvalidMessageError
+from ..message.text import short_line
+
+BUILT_IN_SMTP: Final = "built_in_smtp"
+
+# How the built-in integration names things; it may not be installed as an entry at all.
+SMTP_DOMAIN: Final = "smtp"
+SMTP_RECIPIENT: Final = "recipient"
+_SERVER: Final = "server"
+_SENDER: Final = "sender"
+_SENDER_NAME: Final = "sender_name"
+_REPLY_TO: Final = "reply_to"
+_REPLY_TO_NAME: Final = "reply_to_name"
+
+_HOSTS: Final = ("outlook.com", "smtp.office365.com", "smtp.live.com")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """A recipient as the built-in integration has it: a name and whom it stands for."""
+
+    name: str
+    mailboxes: tuple[Mailbox, ...]
+
+    @property
+    def addresses(self) -> frozenset[str]:
+        """Return the addresses, by which recipients are told apart."""
+        return _addresses(self.mailboxes)
+
+
+@callback
+def async_watch_smtp(hass: HomeAssistant) -> None:
+    """Raise an issue for each built-in entry that has something to copy, now and later."""
+
+    @callback
+    def async_look(change: ConfigEntryChange, changed: ConfigEntry) -> None:
+        """Look again when one of the entries has changed that matter here."""
+        if changed.domain not in (DOMAIN, SMTP_DOMAIN):
+            return
+        if change is ConfigEntryChange.REMOVED:
+            ir.async_delete_issue(hass, DOMAIN, issue_id_of(BUILT_IN_SMTP, changed.entry_id))
+        _look(hass)
+
+    async_dispatcher_connect(hass, SIGNAL_CONFIG_ENTRY_CHANGED, async_look)
+    _look(hass)
+
+
+def mailbox_of(smtp: ConfigEntry) -> str:
+    """Return the mailbox that a built-in entry signs in to."""
+    username = str(smtp.data.get(CONF_USERNAME) or "")
+    return (username if "@" in username else str(smtp.data.get(_SENDER, ""))).strip().lower()
+
+
+def find_account(hass: HomeAssistant, mailbox: str) -> OutlookSmtpConfigEntry | None:
+    """Return the account of ours for a mailbox."""
+    return hass.config_entries.async_entry_for_domain_unique_id(DOMAIN, mailbox)
+
+
+def missing_recipients(
+    smtp: ConfigEntry, account: OutlookSmtpConfigEntry | None
+) -> list[Recipient]:
+    """Return the recipients of a built-in entry that an account does not have yet."""
+    there = {
+        _addresses(parse_mailboxes(subentry.data[CONF_RECIPIENTS], CONF_RECIPIENTS))
+        for subentry in (account.subentries.values() if account else ())
+    }
+    missing: dict[frozenset[str], Recipient] = {}
+    for recipient in _recipients(smtp):
+        if recipient.addresses not in there:
+            missing.setdefault(recipient.addresses, recipient)
+    return list(missing.values())
+
+
+async def async_copy(
+    hass: HomeAssistant, smtp: ConfigEntry, account: OutlookSmtpConfigEntry
+) -> bool:
+    """Copy recipients, and the names where the account has none; return whether that was done.
+
+    The account rests meanwhile, so that it starts over once and not at each recipient.
+    """
+    loaded = account.state is ConfigEntryState.LOADED
+    if loaded and not await hass.config_entries.async_unload(account.entry_id):
+        return False
+    options = _sender_options(smtp) | account.options
+    hass.config_entries.async_update_entry(account, options=options)
+    for recipient in missing_recipients(smtp, account):
+        subentry = ConfigSubentry(
+            data=MappingProxyType({CONF_RECIPIENTS: list(map(str, recipient.mailboxes))}),
+            subentry_type=SUBENTRY_RECIPIENT,
+            title=_free_title(account, recipient),
+            unique_id=None,
+        )
+        hass.config_entries.async_add_subentry(account, subentry)
+    if loaded and account.state is ConfigEntryState.NOT_LOADED:
+        await hass.config_entries.async_setup(account.entry_id)
+    return True
+
+
+def describe_smtp(hass: HomeAssistant, smtp: ConfigEntry) -> dict[str, str]:
+    """Return what the texts may tell of a built-in entry."""
+    mailbox = mailbox_of(smtp)
+    missing = missing_recipients(smtp, find_account(hass, mailbox))
+    return {
+        "entry": short_line(smtp.title),
+        "mailbox": short_line(mailbox),
+        "server": short_line(str(smtp.data[_SERVER])),
+        "count": str(len(missing)),
+        "names": ", ".join(recipient.name for recipient in missing) or "-",
+    }
+
+
+@callback
+def is_worth_moving(hass: HomeAssistant, smtp: ConfigEntry) -> bool:
+    """Return whether a built-in entry is one of Microsoft's that has something to copy."""
+    if smtp.domain != SMTP_DOMAIN or smtp.disabled_by or not _is_microsoft(smtp.data):
+        return False
+    account = find_account(hass, mailbox_of(smtp))
+    return account is None or bool(missing_recipients(smtp, account))
+
+
+@callback
+def _look(hass: HomeAssistant) -> None:
+    """Raise the issues of all built-in entries, or clear them."""
+    for smtp in hass.config_entries.async_entries(SMTP_DOMAIN):
+        if not is_worth_moving(hass, smtp):
+            ir.async_delete_issue(hass, DOMAIN, issue_id_of(BUILT_IN_SMTP, smtp.entry_id))
+            continue
+        ir.async_create_issue(
+            hass,
+            DOMAIN,
+            issue_id_of(BUILT_IN_SMTP, smtp.entry_id),
+            data={"key": BUILT_IN_SMTP, "entry_id": smtp.entry_id},
+            is_fixable=True,
+            severity=ir.IssueSeverity.WARNING,
+            translation_key=BUILT_IN_SMTP,
+            translation_placeholders=shown(describe_smtp(hass, smtp)),
+        )
+
+
+def _is_microsoft(data: Mapping[str, Any]) -> bool:
+    """Return whether somebody signs in to one of Microsoft's servers there.
+
+    Without a sign-in it is an organization's relay, which goes on working.
+    """
+    host = str(data.get(_SERVER, "")).strip().lower().rstrip(".")
+    ours = any(host == name or host.endswith(f".{name}") for name in _HOSTS)
+    return ours and bool(data.get(CONF_USERNAME))
+
+
+def _recipients(smtp: ConfigEntry) -> list[Recipient]:
+    """Return the recipients of a built-in entry that mail can be sent to."""
+    recipients = []
+    for subentry in smtp.subentries.values():
+        if subentry.subentry_type == SMTP_RECIPIENT and subentry.unique_id:
+            try:
+                mailboxes = parse_mailboxes(subentry.unique_id, CONF_RECIPIENTS)
+                OutgoingMessage(to=mailboxes, title="")
+            except InvalidMessageError:
+                continue  # Nothing has ever reached it.
+            recipients.append(Recipient(short_line(subentry.title), mailboxes))
+    return recipients
+
+
+def _addresses(mailboxes: tuple[Mailbox, ...]) -> frozenset[str]:
+    """Return the addresses of mailboxes in a form that can be compared."""
+    return frozenset(mailbox.envelope.lower() for mailbox in mailboxes)
+
+
+def _free_title(account: OutlookSmtpConfigEntry, recipient: Recipient) -> str:
+    """Return a name for a recipient that no other of the account has."""
+    taken = {subentry.title.casefold() for subentry in account.subentries.values()}
+    address = ", ".join(mailbox.address for mailbox in recipient.mailboxes)
+    name = recipient.name or address
+    if name.casefold() in taken:
+        name = f"{name} ({address})"
+    return name
+
+
+def _sender_options(smtp: ConfigEntry) -> dict[str, Any]:
+    """Return who mail is from and where answers go, as far as a built-in entry has them right."""
+    options: dict[str, Any] = {}
+    with suppress(InvalidMessageError):
+        address = str(smtp.data.get(_SENDER) or "").strip()
+        check_mailbox(Mailbox(address), CONF_SENDER_ADDRESS)
+        if address.lower() != mailbox_of(smtp):
+            options[CONF_SENDER_ADDRESS] = address
+    if name := short_line(str(smtp.data.get(_SENDER_NAME) or "")):
+        options[CONF_SENDER_NAME] = name
+    with suppress(InvalidMessageError):
+        if address := str(smtp.options.get(_REPLY_TO) or "").strip():
+            reply_to = Mailbox(address, str(smtp.options.get(_REPLY_TO_NAME) or "").strip())
+            check_mailbox(reply_to, CONF_REPLY_TO)
+            options[CONF_REPLY_TO] = str(reply_to)
+    return options

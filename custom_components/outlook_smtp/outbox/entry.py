@@ -1,0 +1,172 @@
+"""The form of a spooled message on disk: what it says of itself, then its content.
+
+Two lines and the message: the mark of the format with the digest of the second line, the
+envelope and the like as JSON, and the content byte for byte. The content is never whole in memory.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from hashlib import sha256
+import json
+from typing import Any, BinaryIO, Final
+
+from ..delivery.envelope import Envelope
+
+MAX_PIECE: Final = 65_536  # Bytes of a content that are read at once.
+MARK: Final = b"outlook_smtp message 1 "
+MAX_HEAD: Final = 1_000_000  # Bytes; a hundred recipients with names take less than a tenth.
+MAX_SHOWN: Final = 200  # Characters that are kept of a title and of a recipient, to be listed.
+MAX_MISSING: Final = 100  # Missing attachments that are kept.
+_NO_DIGEST: Final = "0" * 64
+
+
+class DamagedError(Exception):
+    """A file is not what the spool wrote."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpoolEntry:
+    """What is kept of a message beside its content.
+
+    `to` and `title` are for people to recognize it by, `hidden` are the recipients of blind copies,
+    and `missing` what could not be attached, each with the reason. `size` is that of the content
+    in bytes, and `digest` its SHA-256, which is known when the content is written. `split_from` is
+    the id of the message from which this one took over its recipients, if any.
+    """
+
+    envelope: Envelope
+    message_id: str
+    title: str
+    to: tuple[str, ...]
+    created: datetime
+    size: int
+    digest: str = ""
+    hidden: tuple[str, ...] = ()
+    missing: tuple[tuple[str, str], ...] = ()
+    split_from: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        envelope: Envelope,
+        size: int,
+        *,
+        message_id: str,
+        title: str,
+        to: tuple[str, ...],
+        created: datetime,
+        hidden: tuple[str, ...] = (),
+        missing: tuple[tuple[str, str], ...] = (),
+    ) -> SpoolEntry:
+        """Describe a content that is yet to be written."""
+        return cls(
+            envelope=envelope,
+            message_id=message_id,
+            title=title[:MAX_SHOWN],
+            to=tuple(name[:MAX_SHOWN] for name in to),
+            created=created.astimezone(UTC),
+            size=size,
+            hidden=hidden,
+            missing=tuple(
+                (name[:MAX_SHOWN], why[:MAX_SHOWN]) for name, why in missing[:MAX_MISSING]
+            ),
+        )
+
+
+def write_head(entry: SpoolEntry) -> bytes:
+    """Return what stands before the content."""
+    line = json.dumps(
+        {
+            "sender": entry.envelope.sender,
+            "recipients": entry.envelope.recipients,
+            "utf8": entry.envelope.utf8,
+            "message_id": entry.message_id,
+            "title": entry.title,
+            "to": entry.to,
+            "hidden": entry.hidden,
+            "missing": entry.missing,
+            "split_from": entry.split_from,
+            "created": entry.created.isoformat(),
+            "size": entry.size,
+            "digest": entry.digest,
+        }
+    ).encode()
+    return MARK + sha256(line).hexdigest().encode() + b"\n" + line + b"\n"
+
+
+def write_message(file: BinaryIO, entry: SpoolEntry, content: Iterable[bytes]) -> SpoolEntry:
+    """Write a message into an empty file; return its entry, with the digest of the content.
+
+    Raises `ValueError` if the content has not the size that its entry says.
+    """
+    file.write(write_head(replace(entry, digest=_NO_DIGEST)))
+    digest, size = sha256(), 0
+    for piece in content:
+        digest.update(piece)
+        size += len(piece)
+        file.write(piece)
+    if size != entry.size:
+        raise ValueError(f"the content has {size} bytes, and not {entry.size}")
+    entry = replace(entry, digest=digest.hexdigest())
+    file.seek(0)
+    file.write(write_head(entry))
+    return entry
+
+
+def read_head(file: BinaryIO) -> SpoolEntry:
+    """Read what stands before the content, and leave the file at the content's first byte.
+
+    Raises `DamagedError` if it is not what `write_head` wrote.
+    """
+    mark = file.readline(len(MARK) + 65)
+    line = file.readline(MAX_HEAD)
+    if not line.endswith(b"\n"):
+        raise DamagedError("it is not a message of this integration, or ends too early")
+    if mark != MARK + sha256(line[:-1]).hexdigest().encode() + b"\n":
+        raise DamagedError("it is not a message of this integration, or was changed")
+    try:
+        return _build(json.loads(line))
+    except (KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
+        raise DamagedError("it was written by another version") from error
+
+
+def read_content(file: BinaryIO, entry: SpoolEntry) -> Iterator[bytes]:
+    """Yield the content in pieces, and make sure in the end that it is the one that was written.
+
+    Raises `DamagedError` if it is not.
+    """
+    digest, size = sha256(), 0
+    while piece := file.read(MAX_PIECE):
+        digest.update(piece)
+        size += len(piece)
+        yield piece
+    if (size, digest.hexdigest()) != (entry.size, entry.digest):
+        raise DamagedError("its content was changed or cut off")
+
+
+def _build(values: dict[str, Any]) -> SpoolEntry:
+    """Build an entry from its JSON form."""
+    recipients = values["recipients"]
+    created = datetime.fromisoformat(values["created"])
+    if not recipients or created.tzinfo is None:
+        raise ValueError("a part is missing")
+    return SpoolEntry(
+        envelope=Envelope(
+            str(values["sender"]), tuple(map(str, recipients)), values["utf8"] is True
+        ),
+        message_id=str(values["message_id"]),
+        title=_readable(values["title"]),
+        to=tuple(map(_readable, values["to"])),
+        created=created,
+        size=int(values["size"]),
+        digest=str(values["digest"]),
+        hidden=tuple(map(str, values.get("hidden", ()))),
+        missing=tuple((_readable(name), _readable(why)) for name, why in values.get("missing", ())),
+        split_from=str(values.get("split_from", "")),
+    )
+
+
+def _readable(value: object) -> str:
+    """Return a text for people, without the halves of characters that earlier versions kept."""
+    return str(value).encode(errors="replace").decode()

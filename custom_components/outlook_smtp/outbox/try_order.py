@@ -1,0 +1,72 @@
+"""The order of tries: which message is next, and what counts of its earlier tries."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import inf
+from typing import Final
+
+from ..delivery.faults import Fault, Problem
+from .capacity import Capacity
+from .queued import QueuedMessage
+
+_SIGN_IN_FAILURES: Final = (Problem.FEDERATION_UNREACHABLE, Problem.TEMPORARY_AUTH_FAILURE)
+
+
+@dataclass(eq=False)
+class TryOrder(Capacity):
+    """The messages that wait, in the order in which the delivery worker tries them."""
+
+    under_way: QueuedMessage | None = None
+
+    def first(self, now: float) -> QueuedMessage | None:
+        """Return the first in order that may be tried now."""
+        return next((queued for queued in self.waiting if queued.not_before <= now), None)
+
+    @contextmanager
+    def trying(self, queued: QueuedMessage) -> Iterator[None]:
+        """Mark a message as being handed to the server."""
+        self.under_way = queued
+        try:
+            yield
+        finally:
+            self.under_way = None
+
+    def count_wait(self, queued: QueuedMessage) -> None:
+        """Count the time that a message has waited before the start, now that it was tried."""
+        queued.since = min(queued.since, queued.known)
+
+    def count_deferral(
+        self, queued: QueuedMessage, fault: Fault | None, *, submitting: bool = True
+    ) -> int:
+        """Count a try after a transient fault, and return how many there were in a row.
+
+        A try that the sign-in prevented is none.
+
+        Args:
+            queued: The message that was tried.
+            fault: What the try met, if that is known.
+            submitting: Whether the message was handed in.
+
+        """
+        queued.tries += not (fault and fault.problem in _SIGN_IN_FAILURES)
+        queued.deferrals += submitting
+        return queued.deferrals
+
+    def count_lost_answer(self, queued: QueuedMessage) -> int:
+        """Count a try after which the message may have arrived, and return how many there were."""
+        queued.lost_answers += 1
+        return queued.lost_answers
+
+    def postpone(self, queued: QueuedMessage, until: float) -> None:
+        """Let the others pass a message until a time on the clock that never jumps."""
+        queued.not_before = until
+
+    def move_to_end(self, queued: QueuedMessage) -> None:
+        """Let every other message be tried before this one."""
+        self.waiting.sort(key=lambda each: each is queued)
+
+    def make_all_due(self) -> None:
+        """Let every message be tried now."""
+        for queued in self.waiting:
+            queued.not_before = -inf

@@ -1,0 +1,290 @@
+"""The encrypted line to a server: commands and content go out, replies come in, in order."""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+import re
+from typing import Final, Self, override
+
+from aiosmtplib import SMTPResponseException, SMTPStatus
+
+from ..delivery.secrets import MAX_LAST, MAX_READ
+from .errors import MALFORMED
+from .protocol_log import LoggingSMTP, ProtocolLog
+from .replies import decode
+
+SERVICE_CLOSING: Final = 421
+MAX_REPLY: Final = 256 * 1024  # Bytes of one reply, which no server with good intentions needs.
+# Seconds that a reply may take while somebody waits for another message; Microsoft takes two.
+URGENT_PATIENCE: Final = 5.0
+
+_MORE_LINES: Final = re.compile(rb"(?:[0-9]{3}-[^\n]*+\n)++")
+_LAST_LINE: Final = re.compile(rb"[0-9]{3}(?: |\Z)")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One reply of the server (RFC 5321, section 4.2); line feeds join the lines of `text`.
+
+    Of a long reply that is the beginning and the end, and none of it repeats a secret.
+    """
+
+    code: int
+    text: str
+
+
+class ReplyParser:
+    """Cuts what a server says into replies, in whatever pieces it arrives.
+
+    A reply is read to its end, however long; its beginning and its last line are kept.
+    """
+
+    def __init__(self) -> None:
+        """Begin between two replies."""
+        self._rest = bytearray()
+        self._kept = bytearray()
+        self._size = 0
+
+    @property
+    def is_between(self) -> bool:
+        """Return whether nothing of a reply has arrived that is not complete."""
+        return not self._rest and not self._size
+
+    def feed(self, data: bytes) -> Iterator[Reply]:
+        """Yield the replies that are complete with what has arrived now.
+
+        Raises:
+            SMTPResponseException: If it is nothing that a server of this protocol says.
+
+        """
+        self._rest += data
+        if b"\n" in data:
+            yield from self._cut()
+        if self._size + len(self._rest) > MAX_REPLY:
+            raise _malformed("a reply without an end")
+
+    def _cut(self) -> Iterator[Reply]:
+        """Yield the replies that are complete."""
+        while True:
+            if more := _MORE_LINES.match(self._rest):
+                self._take(more.end(), MAX_READ - MAX_LAST)
+            if (end := self._rest.find(b"\n") + 1) == 0:
+                return
+            line = self._rest[: min(end, MAX_READ)].rstrip(b"\r\n")
+            if not _LAST_LINE.match(line):
+                raise _malformed(decode(bytes(line)))
+            self._take(end, MAX_READ)
+            kept = self._kept.removesuffix(b"\n").split(b"\n")
+            self._kept.clear()
+            self._size = 0
+            yield Reply(int(line[:3]), decode(b"\n".join(each[4:].strip() for each in kept)))
+
+    def _take(self, size: int, most: int) -> None:
+        """Take so many bytes of the reply under way, and keep what fits into so many in all."""
+        self._size += size
+        if self._kept and not self._kept.endswith(b"\n"):  # It was cut.
+            self._kept += b"\n"
+        self._kept += self._rest[: min(size, max(most - len(self._kept), 0))]
+        del self._rest[:size]
+
+
+class Pipeline(asyncio.Protocol):
+    """Takes an encrypted line over from the client that has opened it.
+
+    That client waits for the answer to every command, and reads none that is long; here commands
+    may go out in one round trip (RFC 2920). Replies belong to commands in the order of both.
+    """
+
+    def __init__(self, transport: asyncio.Transport, protocol_log: ProtocolLog) -> None:
+        """Speak over a transport; use `take_over` to get one."""
+        self.protocol_log = protocol_log
+        self._transport = transport
+        self._parser = ReplyParser()
+        self._replies: deque[Reply] = deque()
+        self._awaited = 0
+        self._end: Exception | None = None
+        self._limit: asyncio.Timeout | None = None
+        self._since = 0.0
+        self._is_interrupted = False
+        self.was_interrupted = False
+        self.has_said_too_much = False
+        self._arrived = asyncio.Event()
+        self._writable = asyncio.Event()
+        self._writable.set()
+
+    @classmethod
+    def take_over(cls, client: LoggingSMTP) -> Self:
+        """Go on where a client has come to.
+
+        Raises:
+            ConnectionError: If it has lost its connection.
+            SMTPResponseException: If the server has said more than it was asked for.
+
+        """
+        transport = client.transport
+        if not isinstance(transport, asyncio.Transport) or transport.is_closing():
+            raise ConnectionResetError("Connection lost")
+        if getattr(client.protocol, "_buffer", b""):  # The only place that tells of it.
+            raise _malformed("a reply that nobody asked for")
+        pipeline = cls(transport, client.protocol_log)
+        transport.set_protocol(pipeline)
+        return pipeline
+
+    @property
+    def is_synchronized(self) -> bool:
+        """Return whether the line is open, and every command and every reply has its other."""
+        return (
+            self._end is None
+            and not self._transport.is_closing()
+            and not self._awaited
+            and not self._replies
+            and self._parser.is_between
+        )
+
+    @property
+    def has_reply(self) -> bool:
+        """Return whether a reply has arrived that was not taken yet."""
+        return bool(self._replies)
+
+    def send_commands(self, *commands: bytes, content: bytes = b"") -> None:
+        """Send commands in one round trip, and behind the last one the content that it announces.
+
+        Raises:
+            OSError: If the line is closed.
+            SMTPResponseException: If it was closed because the server said what is no reply.
+
+        """
+        for command in commands:
+            self.protocol_log.send_commands(command.decode("utf-8", "replace"))
+        self._awaited += len(commands)
+        self.send(b"".join(command + b"\r\n" for command in commands), content)
+
+    def begin_content(self, size: int) -> None:
+        """Note that content follows in pieces, whose end will be answered."""
+        self.protocol_log.send_commands(f"<{size} bytes of content>")
+        self._awaited += 1
+
+    def send(self, *data: bytes) -> None:
+        """Send bytes as they are.
+
+        Raises:
+            OSError: If the line is closed.
+            SMTPResponseException: If it was closed because the server said what is no reply.
+
+        """
+        self.check()
+        self._transport.writelines(data)
+
+    async def drain(self, timeout: float) -> None:
+        """Wait until there is room for more to send.
+
+        Raises:
+            OSError: If the line breaks, or there is no room within `timeout` seconds.
+            SMTPResponseException: If the server says what is no reply.
+
+        """
+        async with asyncio.timeout(timeout):
+            await self._writable.wait()
+        self.check()
+
+    async def reply(self, timeout: float) -> Reply:
+        """Return the next reply.
+
+        Raises:
+            OSError: If the line breaks, or nothing is said for `timeout` seconds.
+            SMTPResponseException: If the server says what is no reply.
+
+        """
+        self._since = asyncio.get_running_loop().time()
+        patience = min(timeout, URGENT_PATIENCE) if self._is_interrupted else timeout
+        try:
+            async with asyncio.timeout(patience) as self._limit:
+                while not self._replies:
+                    self.check()
+                    self._arrived.clear()
+                    await self._arrived.wait()
+        except TimeoutError:
+            self.was_interrupted = self._is_interrupted
+            raise
+        finally:
+            self._limit = None
+        self._awaited -= 1
+        return self._replies.popleft()
+
+    def interrupt(self, *, interrupted: bool = True) -> None:
+        """Wait no longer than `URGENT_PATIENCE` for any reply, or as long as it takes again."""
+        self._is_interrupted = interrupted
+        end = self._since + URGENT_PATIENCE
+        if interrupted and self._limit and end < (self._limit.when() or 0.0):
+            self._limit.reschedule(end)
+
+    def close_unless_synchronized(self) -> None:
+        """Cut the line if the next answer may be taken for another's."""
+        if not self.is_synchronized:
+            self.close()
+
+    def close(self) -> None:
+        """Cut the line."""
+        self._transport.abort()
+
+    def check(self) -> None:
+        """Raise what has ended the line, if it has ended."""
+        if self._end:
+            raise self._end
+        if self._transport.is_closing():
+            raise ConnectionResetError("Connection lost")
+
+    def _finish(self, error: Exception) -> None:
+        """Note what has ended the line, and wake who waits for it."""
+        if self._end is None:
+            self._end = error
+            self.protocol_log.read_reply(f"({type(error).__name__}: {error})")
+        self._arrived.set()
+        self._writable.set()
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        """Take in what the server says."""
+        if self._end:
+            return
+        try:
+            for reply in self._parser.feed(data):
+                text = self.protocol_log.without_secrets(reply.text)
+                self.protocol_log.read_reply(f"{reply.code} {text}")
+                # Only a 421 reply may come unasked (RFC 5321, section 3.8).
+                if len(self._replies) >= self._awaited and reply.code != SERVICE_CLOSING:
+                    self.has_said_too_much = True
+                    raise _malformed(f"{reply.code} {text}")
+                self._replies.append(Reply(reply.code, text))
+        except SMTPResponseException as error:
+            self.protocol_log.redact(error)
+            self._finish(error)
+            self._transport.abort()
+        self._arrived.set()
+
+    @override
+    def eof_received(self) -> bool:
+        """Let the line close when the server has closed its side."""
+        self._finish(ConnectionResetError("Connection lost"))
+        return False
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Note that the line is gone."""
+        self._finish(exc or ConnectionResetError("Connection lost"))
+
+    @override
+    def pause_writing(self) -> None:
+        """Let who sends wait."""
+        self._writable.clear()
+
+    @override
+    def resume_writing(self) -> None:
+        """Let who sends go on."""
+        self._writable.set()
+
+
+def _malformed(words: str) -> SMTPResponseException:
+    """Return the error of a line that no server of this protocol would say."""
+    return SMTPResponseException(SMTPStatus.invalid_response, f"{MALFORMED}{words}")

@@ -1,0 +1,113 @@
+"""Writes the conversation with a server to the log at debug level, without secrets and content."""
+
+from collections.abc import Awaitable, Iterable
+from itertools import count
+import logging
+import re
+from typing import Any, Final, override
+
+from aiosmtplib import SMTP, SMTPException, SMTPResponse, SMTPResponseException
+
+from ..delivery.secrets import MASK, MAX_READ, MAX_TEXT, Secrets
+from .replies import legible
+
+_LOGGER = logging.getLogger(__name__)
+
+HIDDEN: Final = MASK
+MAX_LINES: Final = 100  # Of one answer.
+MAX_OFFERS: Final = 2 * MAX_READ  # Characters of an EHLO that are read.
+
+_NUMBERS: Final = count(1)
+
+
+class ProtocolLog:
+    """The protocol log of one connection, with a number so that it can be told from others."""
+
+    def __init__(self, secrets: Secrets | None = None) -> None:
+        """Take the next number; `secrets` are redacted in both directions."""
+        self._number = next(_NUMBERS)
+        self._secrets = Secrets() if secrets is None else secrets
+        self._hidden: re.Pattern[str] | None = None
+
+    def hide_addresses(self, addresses: Iterable[str]) -> None:
+        """Redact these addresses, and no others any longer."""
+        names = "|".join(map(re.escape, addresses))
+        self._hidden = re.compile(names, re.IGNORECASE) if names else None
+
+    def hide(self, *secrets: bytes) -> None:
+        """Redact these secrets as well from now on."""
+        self._secrets.add(*(secret.decode("utf-8") for secret in secrets))
+
+    def without_secrets(self, text: str, most: int = MAX_READ) -> str:
+        """Return the beginning of a text, which is all that is looked at, without secrets."""
+        return self._secrets.mask(text, most)
+
+    def redact(self, error: SMTPResponseException) -> None:
+        """Cut what a server said short in the exception that quotes it, and redact the secrets."""
+        error.message = self.without_secrets(error.message)
+        error.args = (error.code, error.message)
+
+    def send_commands(self, line: str) -> None:
+        """Write down what this side says."""
+        self._write("client", line)
+
+    def read_reply(self, answer: str) -> None:
+        """Write down what the server says, line by line."""
+        for line in answer[:MAX_OFFERS].split("\n", MAX_LINES)[:MAX_LINES]:
+            self._write("server", line)
+
+    def _write(self, speaker: str, line: str) -> None:
+        """Write down one line, if anybody reads it."""
+        if _LOGGER.isEnabledFor(logging.DEBUG):
+            shown = self.without_secrets(line)
+            if self._hidden:
+                shown = self._hidden.sub(MASK, shown)
+            shown = _shown(shown)
+            _LOGGER.debug("Connection %d, %s: %s", self._number, speaker, shown)
+
+
+class LoggingSMTP(SMTP):
+    """An SMTP client whose protocol log can be followed, up to the sign-in."""
+
+    def __init__(self, *args: Any, secrets: Secrets | None = None, **kwargs: Any) -> None:
+        """Begin a protocol log, in which `secrets` are not repeated."""
+        super().__init__(*args, **kwargs)
+        self.protocol_log = ProtocolLog(secrets)
+
+    @override
+    async def connect(self, **kwargs: Any) -> SMTPResponse:
+        """Connect, and hear the greeting."""
+        return await self._read_reply(super().connect(**kwargs))
+
+    @override
+    async def starttls(self, **kwargs: Any) -> SMTPResponse:
+        """Encrypt the line."""
+        self.protocol_log.send_commands("STARTTLS")
+        return await self._read_reply(super().starttls(**kwargs))
+
+    @override
+    async def execute_command(self, *args: bytes, **kwargs: Any) -> SMTPResponse:
+        """Say EHLO, and hear what is offered."""
+        self.protocol_log.send_commands(b" ".join(args).decode("utf-8", "replace"))
+        return await self._read_reply(super().execute_command(*args, **kwargs))
+
+    async def _read_reply(self, answer: Awaitable[SMTPResponse]) -> SMTPResponse:
+        """Wait for an answer, write it down, and hand it on without secrets."""
+        try:
+            response = await answer
+        except SMTPResponseException as error:
+            self.protocol_log.redact(error)
+            self.protocol_log.read_reply(f"{error.code} {legible(error.message)}")
+            raise
+        except (SMTPException, OSError) as error:
+            self.protocol_log.read_reply(f"({type(error).__name__}: {error})")
+            raise
+        lines = (line[:MAX_TEXT] for line in response.message.split("\n", MAX_LINES)[:MAX_LINES])
+        message = self.protocol_log.without_secrets("\n".join(lines), MAX_OFFERS)
+        self.protocol_log.read_reply(f"{response.code} {legible(message)}")
+        return SMTPResponse(response.code, message)
+
+
+def _shown(line: str) -> str:
+    """Return a line of printable characters, cut to length."""
+    return "".join(char if char.isprintable() else "?" for char in line[:MAX_TEXT])

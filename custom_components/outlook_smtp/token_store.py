@@ -1,0 +1,220 @@
+"""Ties the tokens of a Microsoft sign-in to Home Assistant: who renews and who keeps them."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.const import CONF_CLIENT_ID, CONF_EMAIL, CONF_TOKEN
+from homeassistant.core import Event, HomeAssistant, callback
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers.aiohttp_client import async_get_clientsession
+from homeassistant.helpers.config_entry_oauth2_flow import (
+    ImplementationUnavailableError,
+    LocalOAuth2Implementation,
+    async_get_implementations,
+)
+from homeassistant.helpers.json import save_json
+from homeassistant.helpers.storage import STORAGE_DIR
+from homeassistant.util.hass_dict import HassKey
+from homeassistant.util.json import load_json_object
+
+from .auth.application import AUTHORITY, Application
+from .auth.endpoint import post
+from .auth.errors import AuthError
+from .auth.tokens import Token, TokenManager
+from .const import CONF_IMPLEMENTATION, CONF_TENANT, DOMAIN
+from .coordinator import OutlookSmtpConfigEntry
+from .delivery.faults import Fault, Kind, Problem, SubmissionError
+from .smtp.credentials import BearerToken
+
+type StoreToken = Callable[[Token], Awaitable[None]]
+
+# The data with which each account was last set up.
+_SIGNED_IN_WITH: Final[HassKey[dict[str, Mapping[str, Any]]]] = HassKey(f"{DOMAIN}_signed_in_with")
+_OBTAINED: Final = "obtained_at"
+_SIGN_IN: Final = "sign_in"
+
+_KINDS: Final[dict[Problem, Kind]] = {
+    Problem.APPLICATION_REFUSED: Kind.SETUP,
+    Problem.IDENTITY_UNREACHABLE: Kind.TRANSIENT,
+    Problem.UNEXPECTED_ANSWER: Kind.TRANSIENT,
+}
+
+
+class AccountTokens:
+    """Gives the sessions of an account its access tokens, and speaks of failures as they do."""
+
+    def __init__(self, manager: TokenManager) -> None:
+        """Ask the token manager for them."""
+        self._manager = manager
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Return what no text of a server is shown with."""
+        return self._manager.secrets
+
+    async def get(self) -> str:
+        """Return an access token that is good for some minutes, or raise `SubmissionError`."""
+        return await self._told(self._manager.access_token())
+
+    async def replace(self, refused: str) -> None:
+        """Renew an access token that the server refused, or raise `SubmissionError`."""
+        await self._told(self._manager.replace(refused))
+
+    async def settle(self, _: Event | None = None) -> None:
+        """Wait until a renewal under way has stored its token."""
+        await self._manager.settle()
+
+    @staticmethod
+    async def _told(token: Awaitable[str]) -> str:
+        """Wait for a token, and tell a failure as a fault of the account."""
+        try:
+            return await token
+        except AuthError as error:
+            fault = read_auth_error(error)
+        raise SubmissionError(fault)
+
+
+def read_auth_error(error: AuthError) -> Fault:
+    """Turn what Microsoft's identity platform said into a fault of the account."""
+    text = " ".join(filter(None, (error.code, error.description)))
+    kind = _KINDS.get(error.problem, Kind.CREDENTIALS)
+    return Fault(kind, error.problem, text=text)
+
+
+@callback
+def async_note_sign_in(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> None:
+    """Note that somebody has signed an account in, even if it is with what it had before."""
+    hass.data.setdefault(_SIGNED_IN_WITH, {})[entry.entry_id] = {}
+
+
+@callback
+def async_is_signed_in_anew(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> bool:
+    """Return whether somebody has changed or signed in an account since it was last set up."""
+    known = hass.data.setdefault(_SIGNED_IN_WITH, {})
+    before = known.get(entry.entry_id, entry.data)
+    known[entry.entry_id] = entry.data
+    return before != entry.data
+
+
+async def async_load_tokens(
+    hass: HomeAssistant, entry: OutlookSmtpConfigEntry
+) -> AccountTokens | None:
+    """Return where the access tokens of an account come from, if it signed in with Microsoft.
+
+    There is one token manager for all: a second one would use up the refresh token of the first.
+    """
+    file = TokenFile(hass, entry)
+    if CONF_TOKEN not in entry.data:
+        await file.async_remove()
+        return None
+    if entry.state is ConfigEntryState.LOADED:
+        match entry.runtime_data.account.credentials:
+            case BearerToken(tokens=AccountTokens() as tokens):
+                return tokens
+    return _build_tokens(hass, await file.async_load(), file.async_save)
+
+
+async def async_build_tokens(
+    hass: HomeAssistant, data: Mapping[str, Any], store: StoreToken
+) -> AccountTokens | None:
+    """Return where the access tokens of an account in the making come from, if it signed in.
+
+    Args:
+        hass: Home Assistant.
+        data: The data of a config entry in the making.
+        store: Keeps a new token, unless the sign-in is still that of an account that there is.
+
+    """
+    if CONF_TOKEN not in data:
+        return None
+    address = data[CONF_EMAIL].lower()
+    entry = hass.config_entries.async_entry_for_domain_unique_id(DOMAIN, address)
+    if entry and entry.data.get(CONF_TOKEN) == data[CONF_TOKEN]:
+        return await async_load_tokens(hass, entry)
+    return _build_tokens(hass, data, store)
+
+
+def _build_tokens(hass: HomeAssistant, data: Mapping[str, Any], store: StoreToken) -> AccountTokens:
+    """Return a manager of the token that a config entry's data holds."""
+    http = async_get_clientsession(hass)
+
+    async def async_post(form: Mapping[str, str]) -> Mapping[str, Any]:
+        application = await async_find_application(hass, data)
+        return await post(http, application, "token", form)
+
+    return AccountTokens(TokenManager(Token.from_dict(data[CONF_TOKEN]), async_post, store))
+
+
+async def async_find_application(hass: HomeAssistant, data: Mapping[str, Any]) -> Application:
+    """Return the app registration of a config entry's data, with its secret if it has one.
+
+    Raises:
+        AuthError: If its application credentials have been removed.
+
+    """
+    if (name := data.get(CONF_IMPLEMENTATION)) is None:
+        return build_application(data[CONF_CLIENT_ID], data[CONF_TENANT])
+    try:
+        implementation = (await async_get_implementations(hass, DOMAIN)).get(name)
+    except ImplementationUnavailableError:  # Of some other provider, where ours has none.
+        implementation = None
+    if not isinstance(implementation, LocalOAuth2Implementation):
+        raise AuthError(
+            Problem.APPLICATION_REFUSED, description="Its application credentials are gone."
+        )
+    return build_application(
+        implementation.client_id, data[CONF_TENANT], implementation.client_secret
+    )
+
+
+def build_application(client_id: str, tenant: str, client_secret: str = "") -> Application:
+    """Return an app registration at Microsoft."""
+    return Application(client_id, tenant, AUTHORITY, client_secret)
+
+
+class TokenFile:
+    """The token of one account on disk: written the moment that it is renewed.
+
+    Home Assistant writes its config entries a second after a change, and the old refresh token
+    may be void by then. What the config entry holds is the token of the last sign-in; the file
+    says which sign-in its token descends from, so that no clock has to tell which is newer.
+    """
+
+    def __init__(self, hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> None:
+        """Name the file after a config entry."""
+        self._hass = hass
+        self._data = entry.data
+        self._path = Path(hass.config.path(STORAGE_DIR, f"{DOMAIN}.{entry.entry_id}.token"))
+
+    async def async_load(self) -> Mapping[str, Any]:
+        """Return the config entry's data with the last token of its sign-in.
+
+        A file that cannot be read does not stop the account: its first token may still do.
+        """
+        try:
+            stored = await self._hass.async_add_executor_job(load_json_object, self._path)
+            if stored.get(_SIGN_IN) != self._data[CONF_TOKEN][_OBTAINED]:
+                return self._data
+            token = Token.from_dict(stored[CONF_TOKEN])  # type: ignore[arg-type]
+        except HomeAssistantError, KeyError, TypeError:
+            return self._data
+        return {**self._data, CONF_TOKEN: token.as_dict()}
+
+    async def async_save(self, token: Token) -> None:
+        """Write a token; it is on disk when this returns.
+
+        Raises `OSError` if it could not be written.
+        """
+        content = {_SIGN_IN: self._data[CONF_TOKEN][_OBTAINED], CONF_TOKEN: token.as_dict()}
+        write = partial(save_json, str(self._path), content, private=True, atomic_writes=True)
+        try:
+            await self._hass.async_add_executor_job(write)
+        except HomeAssistantError as error:
+            raise OSError("the file cannot be written") from error
+
+    async def async_remove(self) -> None:
+        """Delete the file."""
+        await self._hass.async_add_executor_job(partial(self._path.unlink, missing_ok=True))

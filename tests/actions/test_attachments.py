@@ -1,0 +1,401 @@
+"""What can be attached: files, media, pictures and speech; and what is refused."""
+
+import asyncio
+from collections.abc import Callable
+from email.message import EmailMessage
+import gzip
+import os
+from pathlib import Path
+import threading
+from typing import Any, override
+
+from homeassistant.components import tts
+from homeassistant.components.camera import Camera
+from homeassistant.components.camera.const import DATA_COMPONENT as CAMERAS
+from homeassistant.components.image import ImageEntity
+from homeassistant.components.image.const import DATA_COMPONENT as IMAGES
+from homeassistant.components.media_source import PlayMedia
+from homeassistant.components.media_source.local_source import LocalSource
+from homeassistant.components.tts.const import DATA_COMPONENT as ENGINES
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import ServiceValidationError
+from homeassistant.setup import async_setup_component
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.outlook_smtp.const import DOMAIN
+
+from ..fake_microsoft import FakeServer
+
+PICTURE = b"\xff\xd8\xff\xdb picture"
+SPEECH = b"\xff\xfb speech"
+
+
+class Doorbell(Camera):
+    """A camera that is there, and that may be off or broken."""
+
+    _attr_name = "Doorbell"
+    error: Exception | None = None
+
+    @override
+    async def async_camera_image(
+        self, width: int | None = None, height: int | None = None
+    ) -> bytes | None:
+        """Return the picture, if there is one."""
+        if self.error:
+            raise self.error
+        return PICTURE
+
+
+class Plan(ImageEntity):
+    """An image entity."""
+
+    _attr_name = "Floor plan"
+    _attr_content_type = "image/png"
+
+    @override
+    async def async_image(self) -> bytes | None:
+        """Return the picture."""
+        return PICTURE
+
+
+class Voice(tts.TextToSpeechEntity):
+    """A text-to-speech engine that can say one thing."""
+
+    _attr_name = "Voice"
+    _attr_default_language = "en"
+    _attr_supported_languages = ["en"]
+
+    @override
+    async def async_get_tts_audio(
+        self, message: str, language: str, options: dict[str, Any]
+    ) -> tts.TtsAudioType:
+        """Return the speech."""
+        return {"Door open": ("mp3", SPEECH), "Hush": ("mp3", b"")}.get(message, (None, None))
+
+
+@pytest.fixture
+def files(hass: HomeAssistant, tmp_path: Path) -> Path:
+    """Return the configuration folder, in which `allowed` may be read and `media` holds media."""
+    hass.config.config_dir = str(tmp_path)
+    for name in ("allowed", "media", "secret"):
+        (tmp_path / name).mkdir()
+    hass.config.allowlist_external_dirs = {str(tmp_path / "allowed")}
+    hass.config.media_dirs = {"local": str(tmp_path / "media")}
+    return tmp_path
+
+
+@pytest.fixture
+async def doorbell(hass: HomeAssistant, account: MockConfigEntry, files: Path) -> Doorbell:
+    """Return a camera, beside which there are an image entity, an engine and local media."""
+    for domain in ("media_source", "camera", "image", "tts"):
+        assert await async_setup_component(hass, domain, {})
+    camera = Doorbell()
+    await hass.data[CAMERAS].async_add_entities([camera])
+    await hass.data[IMAGES].async_add_entities([Plan(hass)])
+    await hass.data[ENGINES].async_add_entities([Voice()])
+    return camera
+
+
+async def send(hass: HomeAssistant, *items: Any, **data: Any) -> None:
+    """Send a mail with attachments, to oneself."""
+    data = {"entity_id": "notify.me_outlook_com", "attachments": list(items)} | data
+    await hass.services.async_call(DOMAIN, "send_message", data, blocking=True)
+
+
+def attached(fake_server: FakeServer) -> list[EmailMessage]:
+    """Return the attachments of the one mail that was sent."""
+    [received] = fake_server.received
+    return list(received.message.iter_attachments())
+
+
+def look(part: EmailMessage) -> tuple[str | None, str, Any]:
+    """Return the file name, the type and the content of an attachment."""
+    return part.get_filename(), part.get_content_type(), part.get_content()
+
+
+@pytest.mark.usefixtures("account")
+@pytest.mark.parametrize(
+    "file",
+    [
+        ("log.pdf", b"%PDF", None, "application/pdf"),
+        ("log.pdf", b"%PDF", "Bericht für heute.pdf", "application/pdf"),
+        ("log.pdf", b"%PDF", "Report", "application/pdf"),
+        ("snapshot", PICTURE, None, "image/jpeg"),
+        ("nothing", b"", None, "application/octet-stream"),
+        ("log.txt.gz", gzip.compress(b"log"), None, "application/octet-stream"),
+        ("clip.mp4", b"\x00 film", None, "video/mp4"),
+    ],
+)
+async def test_file_is_attached_with_the_type_that_its_name_or_its_look_says(
+    hass: HomeAssistant,
+    fake_server: FakeServer,
+    files: Path,
+    file: tuple[str, bytes, str | None, str],
+) -> None:
+    """A mail may consist of nothing but a file."""
+    name, content, filename, mime_type = file
+    path = files / "allowed" / name
+    path.write_bytes(content)
+    await send(hass, {"path": str(path)} | ({"filename": filename} if filename else {}))
+    assert [look(part) for part in attached(fake_server)] == [
+        (filename or name, mime_type, content)
+    ]
+
+
+@pytest.mark.usefixtures("account")
+async def test_invitation_can_be_given_its_method(
+    hass: HomeAssistant, fake_server: FakeServer, files: Path
+) -> None:
+    """A type that is given wins over that of the name, which says nothing of methods."""
+    path = files / "allowed" / "invitation.txt"
+    path.write_text("BEGIN:VCALENDAR")
+    await send(hass, {"path": str(path), "mime_type": "text/calendar; method=REQUEST"})
+    [part] = attached(fake_server)
+    assert part["Content-Type"] == 'text/calendar; charset="utf-8"; method="REQUEST"'
+
+
+@pytest.mark.usefixtures("doorbell")
+@pytest.mark.parametrize(
+    ("media", "expected"),
+    [
+        ("camera/camera.doorbell", ("doorbell.jpg", "image/jpeg", PICTURE)),
+        ("camera/camera%2Edoorbell", ("doorbell.jpg", "image/jpeg", PICTURE)),
+        ("image/image.floor_plan", ("floor_plan.png", "image/png", PICTURE)),
+        ("tts/tts.voice?message=Door+open", ("speech.mp3", "audio/mpeg", SPEECH)),
+        ("media_source/local/film.mp4", ("film.mp4", "video/mp4", b"film")),
+    ],
+)
+async def test_media_are_attached(
+    hass: HomeAssistant,
+    fake_server: FakeServer,
+    files: Path,
+    media: str,
+    expected: tuple[str, str, bytes],
+) -> None:
+    """A media selector's choice and a bare identifier mean the same; a name may be given."""
+    (files / "media" / "film.mp4").write_bytes(b"film")
+    identifier = f"media-source://{media}"
+    chosen = {"media_content_id": identifier, "media_content_type": "x", "metadata": {"title": "X"}}
+    named = {"media_source": identifier, "filename": "Now.bin"}
+    await send(hass, {"media_source": chosen}, named)
+    first, second = attached(fake_server)
+    assert look(first) == expected
+    assert second.get_filename() == "Now.bin"
+    assert second.get_content() == expected[2]
+
+
+async def test_html_shows_an_attachment_by_its_content_id(
+    hass: HomeAssistant, doorbell: Doorbell, fake_server: FakeServer, files: Path
+) -> None:
+    """What has a content_id is inline, and the rest stays attached."""
+    (files / "allowed" / "log.txt").write_text("log")
+    picture = {"media_source": "media-source://camera/camera.doorbell", "content_id": "door"}
+    await send(
+        hass, picture, {"path": str(files / "allowed" / "log.txt")}, html='<img src="cid:door">'
+    )
+    [log] = attached(fake_server)
+    assert log.get_filename() == "log.txt"
+    related = fake_server.received[0].message.get_body(("related",))
+    assert related is not None
+    page, inline = related.iter_parts()
+    assert page.get_content_type() == "text/html"
+    assert (inline["Content-ID"], inline.get_content_disposition()) == ("<door>", "inline")
+    assert inline.get_content() == PICTURE
+
+
+def nothing(path: Path) -> None:
+    """Make no file at all."""
+
+
+def link_out(path: Path) -> None:
+    """Make a link that leads out of the allowed folder."""
+    secret = path.parent.parent / "secret" / "secrets.yaml"
+    secret.write_text("password: x")
+    path.symlink_to(secret)
+
+
+@pytest.mark.usefixtures("account")
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("/etc/passwd", nothing, "path_not_allowed", "allowlist_external_dirs"),
+        ("{allowed}/../secret/secrets.yaml", nothing, "path_not_allowed", "may not read"),
+        ("{allowed}/none/../../secret/x", nothing, "path_not_allowed", "may not read"),
+        ("{allowed}/file", link_out, "path_not_allowed", "may not read"),
+        ("{allowed}/" + "x" * 300, nothing, "file_not_readable", "File name too long"),
+        ("{allowed}/file", Path.mkdir, "file_not_readable", "it is a folder, not a file"),
+        ("{allowed}/file", os.mkfifo, "file_not_readable", "it is a pipe, .* not a file"),
+        ("{allowed}/file\0.txt", nothing, "file_not_readable", "null"),
+    ],
+)
+async def test_only_files_of_allowed_folders_are_read(
+    hass: HomeAssistant,
+    fake_server: FakeServer,
+    files: Path,
+    case: tuple[str, Callable[[Path], None], str, str],
+) -> None:
+    """Neither dots nor links lead out, and what is no file is not waited for."""
+    path, make, key, words = case
+    make(files / "allowed" / "file")
+    path = path.format(allowed=files / "allowed")
+    with pytest.raises(ServiceValidationError, match=words) as caught:
+        await send(hass, {"path": path})
+    assert (caught.value.translation_domain, caught.value.translation_key) == (DOMAIN, key)
+    shown = path.replace("\0", "\\x00")
+    assert (caught.value.translation_placeholders or {})["value"] == shown
+    assert fake_server.received == []
+
+
+async def test_links_and_dots_inside_the_allowed_folder_are_followed(
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, files: Path
+) -> None:
+    """A link's own name is the one that the recipient sees."""
+    (files / "allowed" / "snapshot_0815.jpg").write_bytes(PICTURE)
+    (files / "allowed" / "latest.jpg").symlink_to("snapshot_0815.jpg")
+    await send(hass, {"path": f"{files}/allowed/../allowed/latest.jpg"})
+    assert [part.get_filename() for part in attached(fake_server)] == ["latest.jpg"]
+
+
+@pytest.mark.usefixtures("doorbell")
+@pytest.mark.parametrize(
+    "media",
+    [
+        *("film.mp4", "https://example.com/film.mp4", "media-source:/camera/camera.doorbell"),
+        *("media-source://", "media-source://media_source", "media-source://media_source/"),
+        *("media-source://camera", "media-source://camera/", "media-source://Camera/camera.x"),
+        *("media-source://media_source/local", "media-source://media_source/local/"),
+        "media-source://media_source/local/../secret/x",
+        "media-source://media_source/local//etc/passwd",
+        "media-source://media_source/local/film\0.mp4",
+        "media-source://camera/camera.doorbell\n",
+    ],
+)
+async def test_nonsense_for_a_media_source_is_an_error(
+    hass: HomeAssistant, fake_server: FakeServer, media: str
+) -> None:
+    """What can never be attached is a mistake of the call, whatever is required."""
+    source = {"media_content_id": media, "media_content_type": "x"}
+    with pytest.raises(ServiceValidationError, match="is not a media content ID") as caught:
+        await send(hass, {"media_source": source}, message="Hello")
+    assert caught.value.translation_domain == DOMAIN
+    assert caught.value.translation_key == "media_invalid"
+    assert fake_server.received == []
+
+
+async def test_stream_is_not_attached(
+    hass: HomeAssistant,
+    doorbell: Doorbell,
+    fake_server: FakeServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What plays and never ends is no file."""
+
+    async def resolve(*_: object) -> PlayMedia:
+        """Find a stream."""
+        return PlayMedia("/api/hls/1", "video/mp4")
+
+    monkeypatch.setattr(LocalSource, "async_resolve_media", resolve)
+    with pytest.raises(ServiceValidationError, match="is a stream and not a file"):
+        await send(hass, {"media_source": "media-source://media_source/local/live"})
+    assert fake_server.received == []
+
+
+@pytest.mark.parametrize(
+    ("content_ids", "key"),
+    [(["two words"], "invalid_content_id"), (["one", "one"], "duplicate_content_id")],
+)
+async def test_content_ids_that_no_html_can_mean_are_refused(
+    hass: HomeAssistant,
+    doorbell: Doorbell,
+    fake_server: FakeServer,
+    content_ids: list[str],
+    key: str,
+) -> None:
+    """The error names the identifier."""
+    source = {"media_source": "media-source://camera/camera.doorbell"}
+    with pytest.raises(ServiceValidationError, match=content_ids[0]) as caught:
+        await send(hass, *(source | {"content_id": content_id} for content_id in content_ids))
+    assert caught.value.translation_key == key
+    assert fake_server.received == []
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ([1_200_001], "attachment_too_large", '"0.bin" does not fit: the server takes 1.2 MB'),
+        ([700_000, 700_000], "attachment_too_large", '"1.bin" does not fit'),
+        ([1_000_000], "message_over_limit", "would have 1.4 MB, and the server takes 1.2 MB"),
+    ],
+)
+async def test_more_than_the_server_takes_is_refused_before_anything_is_sent(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    fake_server: FakeServer,
+    files: Path,
+    case: tuple[list[int], str, str],
+) -> None:
+    """The limit is the server's own, and attachments grow by a third on the way."""
+    sizes, key, words = case
+    fake_server.size = 1_200_000
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    connections = fake_server.connections
+    paths = [files / "allowed" / f"{number}.bin" for number in range(len(sizes))]
+    for path, size in zip(paths, sizes, strict=True):
+        path.write_bytes(bytes(size))
+    with pytest.raises(ServiceValidationError, match=words) as caught:
+        await send(hass, *({"path": str(path)} for path in paths))
+    assert caught.value.translation_key == key
+    assert fake_server.connections == connections
+
+
+async def test_reading_keeps_off_the_event_loop(
+    hass: HomeAssistant,
+    doorbell: Doorbell,
+    fake_server: FakeServer,
+    files: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Files and media are opened in other threads than the loop's."""
+    threads: set[int] = set()
+    opened = os.open
+
+    def watched(path: str, *args: Any) -> int:
+        """Note the thread, then open."""
+        if Path(path).name == "film.mp4":
+            threads.add(threading.get_ident())
+        return opened(path, *args)
+
+    for folder in ("allowed", "media"):
+        (files / folder / "film.mp4").write_bytes(b"film")
+    monkeypatch.setattr(os, "open", watched)
+    await send(
+        hass,
+        {"path": str(files / "allowed" / "film.mp4")},
+        {"media_source": "media-source://media_source/local/film.mp4"},
+    )
+    assert len(attached(fake_server)) == 2
+    assert threads
+    assert threading.get_ident() not in threads
+
+
+async def test_pictures_are_taken_at_the_same_time(
+    hass: HomeAssistant,
+    doorbell: Doorbell,
+    fake_server: FakeServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A slow camera does not keep another from seeing who was at the door."""
+    both = asyncio.Barrier(2)
+
+    async def wait_for_the_other(*_: object, **__: object) -> bytes:
+        """Return no picture before the other one is being taken."""
+        await both.wait()
+        return PICTURE
+
+    monkeypatch.setattr(Doorbell, "async_camera_image", wait_for_the_other)
+    source = {"media_source": "media-source://camera/camera.doorbell"}
+    async with asyncio.timeout(5):
+        await send(hass, source, source)
+    assert len(attached(fake_server)) == 2

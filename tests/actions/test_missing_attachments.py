@@ -1,0 +1,306 @@
+"""An alarm without its picture beats no alarm: what cannot be attached does not hold the email."""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Any
+
+from aiohttp import InvalidURL
+from homeassistant.components.media_source import PlayMedia
+from homeassistant.components.media_source.local_source import LocalSource
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.outlook_smtp.actions import attachments as room
+from custom_components.outlook_smtp.const import DOMAIN
+
+from ..conftest import until
+from ..fake_microsoft import FakeServer
+from ..helpers import ask, settle, shut_down, state_of
+from ..promises import MEDIA_TIMEOUT
+from .test_attachments import PICTURE, Doorbell, attached, doorbell, files
+
+__all__ = ["doorbell", "files"]
+
+DELIVERY = "event.me_outlook_com_delivery"
+CAMERA = "media-source://camera/camera.doorbell"
+UNRESOLVED = "Failed to resolve media with content ID"
+LOCAL = "media-source://media_source/local"
+
+
+async def send(hass: HomeAssistant, *items: dict[str, Any], **data: Any) -> Any:
+    """Send an email with attachments to oneself, and return the response."""
+    fields = {"entity_id": "notify.me_outlook_com", "message": "Somebody rang"} | data
+    return await ask(hass, "send_message", attachments=list(items), **fields)
+
+
+def text_of(fake_server: FakeServer, kind: str = "plain") -> str:
+    """Return the text or the HTML of the one email that was sent."""
+    [received] = fake_server.received
+    body = received.message.get_body((kind,))
+    assert body is not None
+    text: str = body.get_content()
+    return text.replace("\r\n", "\n")
+
+
+async def check_missing(
+    hass: HomeAssistant, fake_server: FakeServer, item: dict[str, str], label: str, reason: str
+) -> None:
+    """Check that the email goes and says what is missing, as do the response and the event.
+
+    Where the attachment is required, the same is an error.
+    """
+    response = await send(hass, item)
+    assert response["status"] == "sent"
+    name = item.get("path") or item["media_source"]
+    assert response["missing_attachments"] == [{"attachment": name, "reason": reason}]
+    turn = state_of(hass, DELIVERY)
+    assert turn.attributes["missing_attachments"] == response["missing_attachments"]
+    assert text_of(fake_server) == f"Somebody rang\n\nMissing attachments: {label} ({reason})\n"
+    assert attached(fake_server) == []
+    fake_server.received.clear()
+    with pytest.raises(ServiceValidationError) as caught:
+        await send(hass, item, attachments_required=True)
+    key = "file_not_readable" if "path" in item else "media_unavailable"
+    assert (caught.value.translation_domain, caught.value.translation_key) == (DOMAIN, key)
+    assert (caught.value.translation_placeholders or {})["reason"] == reason
+    assert fake_server.received == []
+
+
+@pytest.mark.usefixtures("doorbell")
+@pytest.mark.parametrize(
+    ("media", "reason"),
+    [
+        ("camera/camera.none", "Camera not found"),
+        ("image/image.none", "Image entity image.none not found"),
+        ("tts/tts.none?message=x", "Provider tts.none not found"),
+        ("none/x", f"{UNRESOLVED} media-source://none/x: Unknown media source: none"),
+        ("media_source/other/film.mp4", "Unknown source directory."),
+        ("media_source/local/gone.mp4", "the file does not exist"),
+    ],
+)
+async def test_email_goes_without_media_that_are_not_there(
+    hass: HomeAssistant, fake_server: FakeServer, media: str, reason: str
+) -> None:
+    """An integration may not be loaded yet, and a recording not be written yet."""
+    item = {"media_source": f"media-source://{media}"}
+    await check_missing(hass, fake_server, item, media.rpartition("/")[2], reason)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (None, "Camera is off"),
+        (TimeoutError(), "Unable to get image"),
+        (asyncio.CancelledError(), "Unable to get image"),
+        (HomeAssistantError("Cannot reach\n http://me:secret@cam/x"), "Cannot reach http://cam/x"),
+        (RuntimeError("boom"), "unexpected error: RuntimeError"),
+        (InvalidURL("http://me:secret@"), "unexpected error: InvalidURL"),
+        (KeyError("x"), "unexpected error: KeyError"),
+        (OSError("cut"), "unexpected error: OSError"),
+    ],
+)
+async def test_email_goes_without_the_picture_of_a_camera_that_fails(
+    hass: HomeAssistant, doorbell: Doorbell, fake_server: FakeServer, error: Any, reason: str
+) -> None:
+    """Whatever it raises, neither its words nor its password reach anybody raw."""
+    doorbell.error = error
+    doorbell._attr_is_on = error is not None
+    await check_missing(hass, fake_server, {"media_source": CAMERA}, "camera.doorbell", reason)
+
+
+@pytest.mark.usefixtures("doorbell")
+async def test_email_goes_without_speech_of_no_bytes(
+    hass: HomeAssistant, fake_server: FakeServer
+) -> None:
+    """As an engine may return it that has nothing to say."""
+    item = {"media_source": "media-source://tts/tts.voice?message=Hush"}
+    await check_missing(hass, fake_server, item, "tts.voice?message=Hush", "nothing was returned")
+
+
+@pytest.mark.parametrize("found", [RuntimeError("boom"), asyncio.CancelledError(), None, "text", 7])
+@pytest.mark.parametrize("item", [CAMERA, f"{LOCAL}/x.mp4"])
+async def test_email_goes_without_what_another_integration_fails_to_return(
+    hass: HomeAssistant,
+    doorbell: Doorbell,
+    fake_server: FakeServer,
+    item: str,
+    found: Any,
+    *,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It may raise anything, return anything, or cancel itself."""
+
+    async def fail(*_: object, **__: object) -> Any:
+        """Raise or return something unexpected."""
+        if isinstance(found, BaseException):
+            raise found
+        return found
+
+    monkeypatch.setattr(Doorbell, "async_camera_image", fail)
+    monkeypatch.setattr(LocalSource, "async_resolve_media", fail)
+    response = await send(hass, {"media_source": item})
+    [missing] = response["missing_attachments"]
+    assert "boom" not in missing["reason"]
+    assert text_of(fake_server).endswith(f" ({missing['reason']})\n")
+
+
+async def test_email_does_not_wait_for_a_source_that_never_answers(
+    hass: HomeAssistant,
+    doorbell: Doorbell,
+    fake_server: FakeServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It may even ignore that it is canceled."""
+    assert room.MEDIA_TIMEOUT == MEDIA_TIMEOUT
+    over = asyncio.Event()
+
+    async def resolve(*_: object) -> PlayMedia:
+        """Wait forever, whatever cancels it."""
+        while not over.is_set():
+            try:
+                await over.wait()
+            except asyncio.CancelledError:
+                continue
+        raise RuntimeError("Too late for anybody to care")
+
+    monkeypatch.setattr(LocalSource, "async_resolve_media", resolve)
+    monkeypatch.setattr(room, "MEDIA_TIMEOUT", 0.01)
+    response = await send(hass, {"media_source": f"{LOCAL}/x.mp4"})
+    over.set()
+    assert response["missing_attachments"][0]["reason"] == "no response within 0 seconds"
+    assert "Missing attachments: x.mp4" in text_of(fake_server)
+
+
+@pytest.mark.usefixtures("account")
+@pytest.mark.parametrize("domain", ["camera", "image", "tts", "media_source"])
+async def test_email_goes_without_media_of_an_integration_that_is_not_loaded(
+    hass: HomeAssistant, fake_server: FakeServer, domain: str
+) -> None:
+    """A Home Assistant without cameras, images, speech or media still has email."""
+    response = await send(hass, {"media_source": f"media-source://{domain}/x.y/z?message=x"})
+    assert len(response["missing_attachments"]) == 1
+    assert "Missing attachments: z?message=x (" in text_of(fake_server)
+
+
+@pytest.mark.usefixtures("account")
+@pytest.mark.parametrize("path", ["{allowed}/gone.pdf", "{allowed}/file/gone.pdf"])
+async def test_email_goes_without_a_file_that_is_not_there_yet(
+    hass: HomeAssistant, fake_server: FakeServer, files: Path, path: str
+) -> None:
+    """A report may not be written yet."""
+    (files / "allowed" / "file").touch()
+    item = {"path": path.format(allowed=files / "allowed")}
+    await check_missing(hass, fake_server, item, "gone.pdf", "the file does not exist")
+
+
+@pytest.mark.usefixtures("account")
+async def test_email_goes_without_a_file_that_the_disk_refuses(
+    hass: HomeAssistant, fake_server: FakeServer, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Permissions and disks may recover, and the alarm is now."""
+    (files / "allowed" / "x.pdf").touch()
+    opened = os.open
+
+    def refuse(path: str, *args: Any) -> int:
+        """Fail for one file as a disk does."""
+        if str(path).endswith("x.pdf"):
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *args)
+
+    monkeypatch.setattr(os, "open", refuse)
+    item = {"path": str(files / "allowed" / "x.pdf")}
+    reason = "the file cannot be read: Permission denied"
+    await check_missing(hass, fake_server, item, "x.pdf", reason)
+
+
+async def test_what_is_there_is_attached(
+    hass: HomeAssistant, doorbell: Doorbell, fake_server: FakeServer, files: Path
+) -> None:
+    """The note stands at the end of the text and of the HTML, and names each by its filename."""
+    html = "<html><body><p>Somebody rang</p></body></html>"
+    gone = {"path": str(files / "allowed" / "gone.pdf")}
+    named = gone | {"filename": "<Report>.pdf"}
+    response = await send(hass, {"media_source": CAMERA}, named, gone, html=html)
+    assert [part.get_content() for part in attached(fake_server)] == [PICTURE]
+    assert len(response["missing_attachments"]) == 2
+    why = "(the file does not exist)"
+    note = f"Missing attachments: <Report>.pdf {why}; gone.pdf {why}"
+    assert text_of(fake_server) == f"Somebody rang\n\n{note}\n"
+    note = note.replace("<", "&lt;").replace(">", "&gt;")
+    assert text_of(fake_server, "html").strip() == html.replace("</body>", f"<p>{note}</p></body>")
+
+
+@pytest.mark.parametrize(
+    "data", [{"markdown": True, "message": "# Door"}, {"message": None, "html": "<p>Door"}]
+)
+async def test_note_is_in_whatever_is_made(
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, files: Path, data: Any
+) -> None:
+    """HTML from Markdown has it, and a text that is made from HTML."""
+    await send(hass, {"path": str(files / "allowed" / "gone.pdf")}, **data)
+    for kind in ("plain", "html"):
+        text = text_of(fake_server, kind)
+        assert text.count("Missing attachments: gone.pdf (the file does not exist)") == 1
+        assert text.index("Door") < text.index("Missing")
+
+
+async def test_email_may_be_nothing_but_the_note(
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, files: Path
+) -> None:
+    """Where only a picture was to be sent, the recipient learns that there is one to be seen."""
+    await send(hass, {"path": str(files / "allowed" / "gone.pdf")}, message=None)
+    assert text_of(fake_server) == "Missing attachments: gone.pdf (the file does not exist)\n"
+
+
+async def test_note_is_in_the_language_of_home_assistant(
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, files: Path
+) -> None:
+    """The reason is as well."""
+    await hass.config.async_update(language="de")
+    await send(hass, {"path": str(files / "allowed" / "gone.pdf")})
+    assert text_of(fake_server).endswith("Fehlende Anhänge: gone.pdf (die Datei existiert nicht)\n")
+
+
+async def test_later_turns_name_what_is_missing(
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, files: Path
+) -> None:
+    """An email that has to wait still says so when it is sent, after a restart as well."""
+    fake_server.stop()
+    path = str(files / "allowed" / "gone.pdf")
+    response = await send(hass, {"path": path})
+    assert response["status"] == "queued"
+    missing = [{"attachment": path, "reason": "the file does not exist"}]
+    assert response["missing_attachments"] == missing
+    await shut_down(hass, account)
+    fake_server.start()
+    await settle(hass, account)
+    await until(lambda: state_of(hass, DELIVERY).attributes.get("event_type") == "sent")
+    assert state_of(hass, DELIVERY).attributes["missing_attachments"] == missing
+
+
+async def test_email_with_everything_has_no_note(
+    hass: HomeAssistant, doorbell: Doorbell, fake_server: FakeServer
+) -> None:
+    """Nothing is missing then, and everybody says so."""
+    response = await send(hass, {"media_source": CAMERA}, attachments_required=True)
+    assert response["missing_attachments"] == []
+    assert state_of(hass, DELIVERY).attributes["missing_attachments"] == []
+    assert text_of(fake_server) == "Somebody rang\n"
+
+
+async def test_notify_action_of_the_account_goes_without_its_images(
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, files: Path
+) -> None:
+    """Reports that need theirs can say so there, too."""
+    data: dict[str, Any] = {"images": [str(files / "allowed" / "gone.png")]}
+    fields = {"message": "Leak", "data": data}
+    await hass.services.async_call("notify", "me_outlook_com", fields, blocking=True)
+    assert (
+        text_of(fake_server) == "Leak\n\nMissing attachments: gone.png (the file does not exist)\n"
+    )
+    data["attachments_required"] = True
+    with pytest.raises(ServiceValidationError, match="the file does not exist"):
+        await hass.services.async_call("notify", "me_outlook_com", fields, blocking=True)

@@ -1,0 +1,369 @@
+"""The actions that look after the outbox: who calls is told what is there and what is wrong."""
+
+import asyncio
+from datetime import datetime, timedelta
+import shutil
+from typing import Any
+
+from freezegun.api import FrozenDateTimeFactory
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers.json import json_dumps
+from homeassistant.util import dt as dt_util
+from homeassistant.util.json import json_loads
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+import voluptuous as vol
+
+from ..conftest import until
+from ..fake_microsoft import FakeServer, Script, Step
+from ..helpers import (
+    ANNA,
+    BERT,
+    act,
+    add_account,
+    ask,
+    defer,
+    folder_of,
+    mailer_of,
+    outgoing,
+    settle,
+    titles,
+    until_empty,
+    waiting_files,
+)
+
+BUSY = Script(replies={Step.GREETING: "451 4.7.500 Server busy"})
+REFUSED = Script(replies={Step.FINAL: "554 5.6.0 Not like this"})
+OVER_LIMIT = Script(replies={Step.RCPT: "550 5.1.90 You reached your daily limit"})
+
+CALLS: tuple[tuple[str, dict[str, str]], ...] = (
+    ("flush_outbox", {}),
+    ("list_outbox", {}),
+    ("cancel_message", {"id": "0"}),
+    ("retry_failed", {}),
+)
+
+
+async def call(hass: HomeAssistant, action: str, **fields: str) -> None:
+    """Call an action, asking for a response where it has nothing else to give."""
+    await (ask if action == "list_outbox" else act)(hass, action, **fields)
+
+
+async def refuse(entry: MockConfigEntry, fake_server: FakeServer, *names: str) -> list[str]:
+    """Let messages be refused, and return their ids in the outbox."""
+    fake_server.script = REFUSED
+    for name in names:
+        with pytest.raises(HomeAssistantError, match="Not like this"):
+            await mailer_of(entry).send(outgoing(name))
+    fake_server.script = Script()
+    failed = mailer_of(entry).queue.failed[-len(names) :]
+    return [item.failure.spooled.id for item in failed]
+
+
+async def test_flush_tries_at_once(
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
+) -> None:
+    """All that waits goes out in order, with no wait for the next try."""
+    fake_server.stop()
+    await defer(account, outgoing("First"), outgoing("Second"))
+    fake_server.start()
+    await act(hass, "flush_outbox", config_entry_id=account.entry_id)
+    await until_empty(account)
+    assert titles(fake_server) == ["First", "Second"]
+    assert waiting_files(hass, account) == []
+
+
+async def test_flush_passes_over_a_hold(
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
+) -> None:
+    """Who knows that the limit is lifted need not wait for a day."""
+    fake_server.mailboxes[account.data["email"]].script = OVER_LIMIT
+    await defer(account)
+    fake_server.mailboxes[account.data["email"]].script = Script()
+    await act(hass, "flush_outbox")
+    await until_empty(account)
+    assert (await ask(hass, "list_outbox"))["hold"] is None
+    assert titles(fake_server) == ["Door"]
+
+
+async def test_list_of_what_waits(
+    hass: HomeAssistant,
+    account: MockConfigEntry,
+    fake_server: FakeServer,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """It says who waits for what since when, how often it was tried, and when it is next."""
+    assert await ask(hass, "list_outbox") == {
+        "waiting": [],
+        "waiting_count": 0,
+        "failed": [],
+        "failed_count": 0,
+        "hold": None,
+    }
+    fake_server.script = BUSY
+    (receipt,) = await defer(account, outgoing("Door", ANNA, f"Bert <{BERT}>", text="The code"))
+    response = await ask(hass, "list_outbox", config_entry_id=account.entry_id)
+    (waiting,) = response["waiting"]
+    next_try = datetime.fromisoformat(waiting.pop("next_try"))
+    assert timedelta(seconds=12) <= next_try - dt_util.utcnow() <= timedelta(seconds=18)
+    (item,) = mailer_of(account).queue.waiting
+    assert waiting == {
+        "id": receipt.id,
+        "created": dt_util.utcnow().isoformat(),
+        "to": [ANNA, f"Bert <{BERT}>"],
+        "title": "Door",
+        "waiting": [ANNA, BERT],
+        "size": item.entry.size,
+        "attempts": 1,
+        "last_reply": "451 4.7.500 Server busy",
+        "problem": "server_busy",
+    }
+    assert response["hold"] is None
+    assert "The code" not in str(response)
+
+
+async def test_titles_and_names_in_the_list_are_json(
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
+) -> None:
+    """Half a character would break every page that shows the list; it is replaced."""
+    fake_server.script = BUSY
+    await defer(account, outgoing("Cut \ud83d\n", f"An\udfe0na\t <{ANNA}>"))
+    response = await ask(hass, "list_outbox")
+    assert json_loads(json_dumps(response)) == response
+    [waiting] = response["waiting"]
+    assert (waiting["title"], waiting["to"]) == ("Cut \ufffd", [f"An\ufffdna <{ANNA}>"])
+
+
+async def test_list_of_what_is_held(
+    hass: HomeAssistant,
+    account: MockConfigEntry,
+    fake_server: FakeServer,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """A hold is told with its reason and its end, which is when the messages are tried next."""
+    fake_server.script = OVER_LIMIT
+    await defer(account)
+    response = await ask(hass, "list_outbox")
+    until_then = (dt_util.utcnow() + timedelta(days=1)).isoformat()
+    assert response["hold"] == {
+        "problem": "daily_limit",
+        "reply": "550 5.1.90 You reached your daily limit",
+        "until": until_then,
+    }
+    assert [item["next_try"] for item in response["waiting"]] == [until_then]
+
+
+async def test_list_of_what_only_a_person_can_set_free(
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
+) -> None:
+    """A hold that does not end by itself has no end, and no next try comes."""
+    fake_server.mailboxes[account.data["email"]].password = "changed"
+    await defer(account)
+    response = await ask(hass, "list_outbox")
+    assert response["hold"]["problem"] == "invalid_credentials"
+    assert response["hold"]["until"] is None
+    assert [item["next_try"] for item in response["waiting"]] == [None]
+
+
+async def test_list_of_what_failed(
+    hass: HomeAssistant,
+    account: MockConfigEntry,
+    fake_server: FakeServer,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """It says for whom, when and why a message was given up."""
+    fake_server.script = Script(refuse_recipients={BERT: "550 5.1.1 Unknown"})
+    await mailer_of(account).send(outgoing("Door", ANNA, BERT, text="The code"))
+    response = await ask(hass, "list_outbox")
+    (item,) = mailer_of(account).queue.failed
+    assert response["waiting"] == []
+    assert response["failed"] == [
+        {
+            "id": item.failure.spooled.id,
+            "created": dt_util.utcnow().isoformat(),
+            "to": [ANNA, BERT],
+            "title": "Door",
+            "recipients": [BERT],
+            "size": item.failure.spooled.entry.size,
+            "failed": dt_util.utcnow().isoformat(),
+            "outcome": "refused",
+            "problem": "recipient_refused",
+            "last_reply": "550 5.1.1 Unknown",
+        }
+    ]
+    assert "The code" not in str(response)
+
+
+async def test_list_of_what_waited_over_a_restart(
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
+) -> None:
+    """What the server said before is not known, and is not made up."""
+    fake_server.stop()
+    await defer(account)
+    mailer_of(account).queue.waiting[0].fault = None
+    (waiting,) = (await ask(hass, "list_outbox"))["waiting"]
+    assert (waiting["last_reply"], waiting["problem"]) == (None, None)
+
+
+async def test_cancelled_message_is_not_sent(
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
+) -> None:
+    """It is gone from the list and from the disk; the others go out."""
+    fake_server.stop()
+    first, _ = await defer(account, outgoing("First"), outgoing("Second"))
+    await act(hass, "cancel_message", config_entry_id=account.entry_id, id=first.id)
+    (file,) = waiting_files(hass, account)
+    assert first.id not in file.name
+    fake_server.start()
+    await act(hass, "flush_outbox")
+    await until_empty(account)
+    assert titles(fake_server) == ["Second"]
+
+
+async def test_cancelled_failure_is_forgotten(
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
+) -> None:
+    """What has failed need not stay for a week."""
+    (failed,) = await refuse(account, fake_server, "Door")
+    await act(hass, "cancel_message", id=failed)
+    assert (await ask(hass, "list_outbox"))["failed"] == []
+    assert list((folder_of(hass, account) / "failed").iterdir()) == []
+
+
+async def test_message_under_way_can_no_longer_be_cancelled(
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
+) -> None:
+    """The server may have it already; a list taken meanwhile names no next try."""
+    fake_server.script_next(Script(stall=Step.FINAL))
+    task = asyncio.create_task(mailer_of(account).send(outgoing()))
+    queue = mailer_of(account).queue
+    await until(lambda: bool(queue.under_way))
+    (waiting,) = (await ask(hass, "list_outbox"))["waiting"]
+    assert waiting["next_try"] is None
+    with pytest.raises(ServiceValidationError, match="being handed to the server") as caught:
+        await act(hass, "cancel_message", id=waiting["id"])
+    assert caught.value.translation_placeholders == {"field": "id", "value": waiting["id"]}
+    await until(lambda: any("content" in line for _, line in fake_server.sessions[-1]))
+    fake_server.hang_up()
+    assert (await task).problem == "answer_lost"
+    await act(hass, "cancel_message", id=waiting["id"])
+    assert fake_server.received == []
+
+
+async def test_failed_message_is_sent_again(
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
+) -> None:
+    """It is the one that is named, and the response tells that it is one."""
+    first, second = await refuse(account, fake_server, "First", "Second")
+    response = await ask(hass, "retry_failed", config_entry_id=account.entry_id, id=second)
+    assert response == {"count": 1}
+    await until_empty(account)
+    assert titles(fake_server) == ["Second"]
+    await act(hass, "retry_failed", id=first)
+    await until_empty(account)
+    assert titles(fake_server) == ["Second", "First"]
+
+
+async def test_all_failed_messages_are_sent_again(
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
+) -> None:
+    """Without an id all are meant, in the order in which they failed; none is no error."""
+    await refuse(account, fake_server, "First", "Second")
+    assert await ask(hass, "retry_failed") == {"count": 2}
+    await until_empty(account)
+    assert titles(fake_server) == ["First", "Second"]
+    assert await ask(hass, "retry_failed") == {"count": 0}
+
+
+async def test_empty_id_does_not_stand_for_all(
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
+) -> None:
+    """A template that comes to nothing does not send again what nobody asked for."""
+    await refuse(account, fake_server, "First", "Second")
+    with pytest.raises(vol.Invalid, match="id"):
+        await act(hass, "retry_failed", id="")
+    assert len((await ask(hass, "list_outbox"))["failed"]) == 2
+
+
+async def test_retry_without_room_leaves_the_failed_ones(
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
+) -> None:
+    """The error says what is full and what to do; nothing is lost."""
+    await refuse(account, fake_server, "First", "Second")
+    hass.config_entries.async_update_entry(account, options={"max_messages": 2})
+    await hass.async_block_till_done(wait_background_tasks=True)
+    fake_server.stop()
+    await defer(account)
+    with pytest.raises(HomeAssistantError, match="The outbox is full") as caught:
+        await act(hass, "retry_failed")
+    assert caught.value.translation_key == "outbox_full"
+    response = await ask(hass, "list_outbox")
+    assert [item["title"] for item in response["waiting"]] == ["Door", "First"]
+    assert [item["title"] for item in response["failed"]] == ["Second"]
+
+
+async def test_retry_that_the_disk_refuses(
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
+) -> None:
+    """The error names the folder and the reason."""
+    (failed,) = await refuse(account, fake_server, "Door")
+    shutil.rmtree(folder_of(hass, account) / "waiting")
+    with pytest.raises(HomeAssistantError, match="nothing can be written to") as caught:
+        await act(hass, "retry_failed", id=failed)
+    assert caught.value.translation_key == "outbox_not_writable"
+    assert [item["id"] for item in (await ask(hass, "list_outbox"))["failed"]] == [failed]
+
+
+@pytest.mark.parametrize("action", ["cancel_message", "retry_failed"])
+@pytest.mark.usefixtures("account")
+async def test_unknown_message(hass: HomeAssistant, action: str) -> None:
+    """The error names the field, and where ids come from."""
+    with pytest.raises(ServiceValidationError, match="list_outbox") as caught:
+        await act(hass, action, id="nobody")
+    assert caught.value.translation_key == "unknown_message"
+    assert caught.value.translation_placeholders == {"field": "id", "value": "nobody"}
+
+
+@pytest.mark.parametrize(("action", "fields"), CALLS)
+async def test_account_has_to_be_known(
+    hass: HomeAssistant,
+    *,
+    account: MockConfigEntry,
+    fake_server: FakeServer,
+    account_data: dict[str, Any],
+    action: str,
+    fields: dict[str, str],
+) -> None:
+    """With several accounts one has to be named, and it has to be one of them."""
+    with pytest.raises(ServiceValidationError, match="config_entry_id") as unknown:
+        await call(hass, action, config_entry_id="nobody", **fields)
+    assert unknown.value.translation_key == "unknown_account"
+    await settle(hass, add_account(hass, fake_server, account_data, "you@outlook.com"))
+    with pytest.raises(ServiceValidationError, match="config_entry_id") as several:
+        await call(hass, action, **fields)
+    assert several.value.translation_key == "several_accounts"
+    assert await hass.config_entries.async_unload(account.entry_id)
+    with pytest.raises(ServiceValidationError, match="config_entry_id") as unloaded:
+        await call(hass, action, config_entry_id=account.entry_id, **fields)
+    assert unloaded.value.translation_key == "account_not_loaded"
+
+
+async def test_named_account_is_the_one_that_acts(
+    hass: HomeAssistant,
+    account: MockConfigEntry,
+    fake_server: FakeServer,
+    account_data: dict[str, Any],
+) -> None:
+    """Another account's outbox is neither shown nor touched."""
+    other = add_account(hass, fake_server, account_data, "you@outlook.com")
+    await settle(hass, other)
+    fake_server.stop()
+    (receipt,) = await defer(account)
+    mine, yours = [
+        await ask(hass, "list_outbox", config_entry_id=entry.entry_id) for entry in (account, other)
+    ]
+    assert [item["id"] for item in mine["waiting"]] == [receipt.id]
+    assert yours["waiting"] == []
+    with pytest.raises(ServiceValidationError):
+        await act(hass, "cancel_message", config_entry_id=other.entry_id, id=receipt.id)

@@ -1,0 +1,526 @@
+"""The action outlook_smtp.send_message: one mail to whomever it names, with all that a mail has."""
+
+from email.message import EmailMessage
+import json
+from pathlib import Path
+from typing import Any
+
+from homeassistant.components.notify import DATA_COMPONENT, NotifyEntity
+from homeassistant.config_entries import ConfigEntryDisabler
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers import (
+    area_registry as ar,
+    device_registry as dr,
+    entity_registry as er,
+    selector,
+)
+from homeassistant.loader import async_get_integration
+from homeassistant.setup import async_setup_component
+from homeassistant.util import dt as dt_util
+from homeassistant.util.yaml import load_yaml_dict
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+import voluptuous as vol
+
+from custom_components.outlook_smtp.actions.send_message import SEND_MESSAGE_FIELDS
+from custom_components.outlook_smtp.const import CONF_RECIPIENTS, DOMAIN, SUBENTRY_RECIPIENT
+from custom_components.outlook_smtp.mailer import PRODUCT
+
+from ..conftest import ADDRESS, PASSWORD
+from ..fake_microsoft import CATALOGUE, FakeServer, Script
+
+ANNA, BERT, CARL = "anna@example.com", "bert@example.com", "carl@example.com"
+ME, FAMILY = "notify.me_outlook_com", "notify.family"
+[UNKNOWN_USER] = [row.reply for row in CATALOGUE if row.name == "recipient_unknown"]
+
+
+async def send(hass: HomeAssistant, response: bool = False, **fields: Any) -> dict[str, Any]:
+    """Call the action as an automation does, with a message unless that is None."""
+    data = {"message": "Hello"} | fields
+    answer = await hass.services.async_call(
+        DOMAIN, "send_message", data, blocking=True, return_response=response
+    )
+    return answer or {}
+
+
+async def sent(hass: HomeAssistant, fake_server: FakeServer, **data: Any) -> EmailMessage:
+    """Call the action and return the one message that came of it."""
+    await send(hass, **data)
+    [received] = fake_server.received
+    return received.message
+
+
+@pytest.fixture
+async def second_account(
+    hass: HomeAssistant,
+    account: MockConfigEntry,
+    account_data: dict[str, Any],
+    fake_server: FakeServer,
+) -> MockConfigEntry:
+    """Return another account that is set up, whose recipient is Carl."""
+    fake_server.add_mailbox("other@outlook.com", PASSWORD)
+    entry = MockConfigEntry(
+        domain=DOMAIN,
+        title="other@outlook.com",
+        unique_id="other@outlook.com",
+        data=account_data | {"email": "other@outlook.com"},
+        subentries_data=[
+            {
+                "data": {CONF_RECIPIENTS: [CARL]},
+                "subentry_type": SUBENTRY_RECIPIENT,
+                "title": "Carl",
+                "unique_id": None,
+            }
+        ],
+    )
+    entry.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    return entry
+
+
+@pytest.mark.usefixtures("account")
+@pytest.mark.parametrize(
+    ("data", "recipients", "to"),
+    [
+        ({"entity_id": FAMILY}, (ANNA, BERT), f"{ANNA}, Bert <{BERT}>"),
+        ({"entity_id": ME}, (ADDRESS,), ADDRESS),
+        ({"entity_id": [ME, FAMILY]}, (ANNA, BERT, ADDRESS), f"{ANNA}, Bert <{BERT}>, {ADDRESS}"),
+        ({"entity_id": "all"}, (ANNA, BERT, ADDRESS), f"{ANNA}, Bert <{BERT}>, {ADDRESS}"),
+        ({"entity_id": "group.home"}, (ANNA, BERT), f"{ANNA}, Bert <{BERT}>"),
+        ({"to": CARL}, (CARL,), CARL),
+        ({"to": [CARL, BERT]}, (CARL, BERT), f"{CARL}, {BERT}"),
+        ({"to": f"{CARL}, Bert <{BERT}>"}, (CARL, BERT), f"{CARL}, Bert <{BERT}>"),
+        ({"to": f'"Doe; Carl, jr." <{CARL}>'}, (CARL,), f'"Doe; Carl, jr." <{CARL}>'),
+        ({"to": f"{CARL} <{CARL}>"}, (CARL,), f'"{CARL}" <{CARL}>'),
+        ({"to": f'Dr. "Carl" Doe <{CARL}>'}, (CARL,), f'"Dr. Carl Doe" <{CARL}>'),
+        ({"to": f"{CARL} (Carl)"}, (CARL,), f"Carl <{CARL}>"),
+        ({"to": f"Doe:\n{CARL}, {BERT}; {ANNA}"}, (CARL, BERT, ANNA), f"{CARL}, {BERT}, {ANNA}"),
+        ({"to": f"Does: {FAMILY}, {CARL};"}, (ANNA, BERT, CARL), f"{ANNA}, Bert <{BERT}>, {CARL}"),
+        ({"to": FAMILY}, (ANNA, BERT), f"{ANNA}, Bert <{BERT}>"),
+        ({"to": f"{CARL},Notify.Family ; "}, (ANNA, BERT, CARL), f"{ANNA}, Bert <{BERT}>, {CARL}"),
+        (
+            {"to": [ME, "notify.family,"]},
+            (ADDRESS, ANNA, BERT),
+            f"{ADDRESS}, {ANNA}, Bert <{BERT}>",
+        ),
+        ({"entity_id": FAMILY, "to": CARL}, (ANNA, BERT, CARL), f"{ANNA}, Bert <{BERT}>, {CARL}"),
+        ({"entity_id": ME, "to": [ADDRESS, ME]}, (ADDRESS,), ADDRESS),
+        ({"to": "Jürgen Groß <jg@bücher.example>"}, ("jg@xn--bcher-kva.example",), None),
+    ],
+)
+async def test_recipients_can_be_named_in_many_ways(
+    hass: HomeAssistant,
+    fake_server: FakeServer,
+    data: dict[str, Any],
+    recipients: tuple[str, ...],
+    to: str | None,
+) -> None:
+    """However they are named, there is one mail, and everybody is on it once."""
+    groups = {"group": {"home": {"entities": [FAMILY]}}}
+    assert await async_setup_component(hass, "group", groups)
+    message = await sent(hass, fake_server, **data)
+    assert fake_server.received[0].recipients == recipients
+    assert message["To"] == (to or "Jürgen Groß <jg@xn--bcher-kva.example>")
+
+
+@pytest.mark.usefixtures("account")
+async def test_what_would_break_a_header_becomes_a_space(
+    hass: HomeAssistant, fake_server: FakeServer
+) -> None:
+    """Title and names are written on one line, and no recipient comes with them."""
+    broken = "Hi\r\nBcc:\tx@y.example\0"
+    message = await sent(
+        hass,
+        fake_server,
+        to=f"Carl\n Doe <{CARL}>",
+        reply_to=f'"Bert\r\nDoe" <{BERT}>',
+        title=broken,
+        sender_name=broken,
+    )
+    assert fake_server.received[0].recipients == (CARL,)
+    assert message["To"] == f"Carl Doe <{CARL}>"
+    assert message["Reply-To"] == f"Bert Doe <{BERT}>"
+    assert message["Subject"] == "Hi Bcc: x@y.example"
+    assert message["From"] == f'"Hi Bcc: x@y.example" <{ADDRESS}>'
+    assert "Bcc" not in message
+
+
+@pytest.mark.parametrize(
+    ("device", "recipients"), [("Family", (ANNA, BERT)), (ADDRESS, (ADDRESS,))]
+)
+async def test_device_or_area_stands_for_the_recipients_in_it(
+    hass: HomeAssistant,
+    account: MockConfigEntry,
+    fake_server: FakeServer,
+    device: str,
+    recipients: tuple[str, ...],
+) -> None:
+    """Sensors and notifiers of other integrations that are there too are passed by."""
+    device_registry = dr.async_get(hass)
+    [found] = [
+        item
+        for item in dr.async_entries_for_config_entry(device_registry, account.entry_id)
+        if item.name == device
+    ]
+    await send(hass, device_id=found.id)
+    area = ar.async_get(hass).async_create("Kitchen")
+    device_registry.async_update_device(found.id, area_id=area.id)
+    entity_registry = er.async_get(hass)
+    phone = entity_registry.async_get_or_create("notify", "mobile_app", "phone")
+    entity_registry.async_update_entity(phone.entity_id, area_id=area.id)
+    await send(hass, area_id=[area.id, "of_yesterday"])
+    assert [mail.recipients for mail in fake_server.received] == [recipients, recipients]
+
+
+@pytest.mark.parametrize("target", ["all", [ME, FAMILY], "area"])
+@pytest.mark.parametrize("exclude", ["entity_id", "group", "device_id", "area_id", "label_id"])
+async def test_excluded_targets_get_no_email(
+    hass: HomeAssistant,
+    account: MockConfigEntry,
+    fake_server: FakeServer,
+    target: str | list[str],
+    exclude: str,
+) -> None:
+    """Whatever the target includes, what its `exclude` resolves to is left out of it."""
+    groups = {"group": {"home": {"entities": [FAMILY]}}}
+    assert await async_setup_component(hass, "group", groups)
+    entity_registry, device_registry = er.async_get(hass), dr.async_get(hass)
+    house = ar.async_get(hass).async_create("House")
+    attic = ar.async_get(hass).async_create("Attic")
+    entity_registry.async_update_entity(FAMILY, labels={"quiet"})
+    devices = {}
+    for entity_id, area in ((ME, house), (FAMILY, attic)):
+        entity = entity_registry.async_get(entity_id)
+        assert entity
+        assert entity.device_id
+        devices[entity_id] = entity.device_id
+        device_registry.async_update_device(entity.device_id, area_id=area.id)
+    excluded = {
+        "entity_id": {"entity_id": FAMILY},
+        "group": {"entity_id": ["group.home"]},
+        "device_id": {"device_id": devices[FAMILY]},
+        "area_id": {"area_id": [attic.id]},
+        "label_id": {"label_id": "quiet"},
+    }
+    included = {"area_id": [house.id, attic.id]} if target == "area" else {"entity_id": target}
+    await sent(hass, fake_server, **included, exclude=excluded[exclude])
+    assert fake_server.received[0].recipients == (ADDRESS,)
+
+
+async def test_bcc_is_in_no_header(
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
+) -> None:
+    """Everybody gets the mail, and only to and cc are seen."""
+    message = await sent(hass, fake_server, to=CARL, cc=f"Anna <{ANNA}>", bcc=[BERT, ME])
+    assert message["To"] == CARL
+    assert message["Cc"] == f"Anna <{ANNA}>"
+    assert message["Bcc"] is None
+    [received] = fake_server.received
+    assert received.recipients == (CARL, ANNA, BERT, ADDRESS)
+    assert BERT.encode() not in received.content
+
+
+@pytest.mark.parametrize("field", ["cc", "bcc"])
+async def test_copies_alone_are_enough(
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, field: str
+) -> None:
+    """A mail needs no other recipient than those of a copy."""
+    message = await sent(hass, fake_server, **{field: ANNA})
+    assert fake_server.received[0].recipients == (ANNA,)
+    assert message["To"] == (None if field == "cc" else "undisclosed-recipients:;")
+
+
+async def test_account_is_the_one_named_or_that_of_the_entities(
+    hass: HomeAssistant,
+    account: MockConfigEntry,
+    second_account: MockConfigEntry,
+    fake_server: FakeServer,
+) -> None:
+    """Accounts that are not ready, and none, are told apart from the right one."""
+    await send(hass, config_entry_id=account.entry_id, to=CARL)
+    await send(hass, config_entry_id=account.entry_id, entity_id="notify.carl")
+    await send(hass, entity_id="notify.carl")
+    await send(hass, bcc="notify.carl")
+    await send(hass, entity_id=FAMILY, to=CARL)
+    assert [mail.sender for mail in fake_server.received] == [
+        ADDRESS,
+        ADDRESS,
+        "other@outlook.com",
+        "other@outlook.com",
+        ADDRESS,
+    ]
+    fake_server.received.clear()
+    for data in ({"to": CARL}, {"entity_id": [FAMILY, "notify.carl"]}):
+        with pytest.raises(ServiceValidationError, match="config_entry_id: more than one account"):
+            await send(hass, **data)
+    await hass.config_entries.async_set_disabled_by(account.entry_id, ConfigEntryDisabler.USER)
+    with pytest.raises(ServiceValidationError, match=f"the account {ADDRESS} is not loaded"):
+        await send(hass, config_entry_id=account.entry_id, to=CARL)
+    assert fake_server.received == []
+    await send(hass, to=CARL)
+    assert fake_server.received[0].sender == "other@outlook.com"
+    assert await hass.config_entries.async_unload(second_account.entry_id)
+    with pytest.raises(ServiceValidationError, match="config_entry_id: no account is loaded"):
+        await send(hass, to=CARL)
+
+
+async def test_everything_that_a_mail_has_arrives(
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
+) -> None:
+    """Subject, names, priority, answers' address and the usual headers are as asked for."""
+    before = dt_util.utcnow().replace(microsecond=0)
+    message = await sent(
+        hass,
+        fake_server,
+        to=f"Zoë Ångström <{ANNA}>",
+        title="Tür geöffnet 🚪",
+        message="Jemand hat geläutet.\nZweite Zeile 🔔",
+        html="<p>Jemand hat <b>geläutet</b>.</p>",
+        priority="high",
+        reply_to=f"Büro <{BERT}>, {CARL}",
+        sender_name="Haus Müller",
+    )
+    assert message["Subject"] == "Tür geöffnet 🚪"
+    assert message["From"] == f"Haus Müller <{ADDRESS}>"
+    assert message["To"] == f"Zoë Ångström <{ANNA}>"
+    assert message["Reply-To"] == f"Büro <{BERT}>, {CARL}"
+    assert (message["X-Priority"], message["Importance"]) == ("2 (High)", "high")
+    assert message["X-Mailer"] == PRODUCT
+    assert before <= message["Date"].datetime <= dt_util.utcnow()
+    text, html = message.iter_parts()
+    assert text.get_content().split("\r\n") == ["Jemand hat geläutet.", "Zweite Zeile 🔔", ""]
+    assert html.get_content().strip() == "<p>Jemand hat <b>geläutet</b>.</p>"
+    assert fake_server.received[0].content.split(b"\r\n\r\n")[0].isascii()
+
+
+async def test_html_alone_gets_a_text_for_those_who_read_no_html(
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
+) -> None:
+    """The text says what the HTML says; title, sender and priority are the usual ones."""
+    message = await sent(
+        hass, fake_server, to=ANNA, message=None, html="<h1>Door</h1><p>It is <b>open</b>.</p>"
+    )
+    text, html = message.iter_parts()
+    assert (text.get_content_type(), html.get_content_type()) == ("text/plain", "text/html")
+    assert text.get_content().split() == ["Door", "It", "is", "open."]
+    assert message["Subject"] == "Home Assistant"
+    assert message["From"] == ADDRESS
+    assert message["X-Priority"] is None
+
+
+async def test_response_tells_what_became_of_the_mail(
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
+) -> None:
+    """It holds both Message-IDs, everybody who gets the mail, and the server's words."""
+    response = await send(hass, response=True, entity_id=FAMILY)
+    [received] = fake_server.received
+    assert response.pop("reply").endswith(f"2.0.0 OK {received.message_id_given}")
+    assert response.pop("id")
+    assert response == {
+        "status": "sent",
+        "problem": None,
+        "waiting": [],
+        "message_id": received.message["Message-ID"],
+        "server_message_id": received.message_id_given,
+        "accepted": [ANNA, BERT],
+        "refused": [],
+        "missing_attachments": [],
+    }
+
+
+async def test_refused_recipient_does_not_keep_the_mail_from_others(
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
+) -> None:
+    """The error names the refused one and the server's words; a response does so instead."""
+    fake_server.script = Script(refuse_recipients={BERT: UNKNOWN_USER})
+    with pytest.raises(HomeAssistantError) as caught:
+        await send(hass, to=[ANNA, BERT, CARL])
+    assert not isinstance(caught.value, ServiceValidationError)
+    assert caught.value.translation_key == "some_recipients_refused"
+    assert str(caught.value) == (
+        f"The mail was sent to {ANNA}, {CARL}, but the server refused: "
+        f"{BERT} (550 5.1.1 User unknown)"
+    )
+    response = await send(hass, response=True, to=[ANNA, BERT, CARL])
+    assert response["status"] == "partially_sent"
+    assert response["accepted"] == [ANNA, CARL]
+    assert response["refused"] == [{"recipient": BERT, "reply": "550 5.1.1 User unknown"}]
+    assert json.loads(json.dumps(response)) == response
+    assert [mail.recipients for mail in fake_server.received] == [(ANNA, CARL)] * 2
+
+
+@pytest.mark.parametrize("response", [False, True])
+async def test_mail_that_nobody_gets_is_an_error(
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, response: bool
+) -> None:
+    """It names every recipient with the server's words, and no entity says that it was notified."""
+    fake_server.script = Script(refuse_recipients=dict.fromkeys((ANNA, BERT), UNKNOWN_USER))
+    with pytest.raises(HomeAssistantError, match="nobody got the mail") as caught:
+        await send(hass, response, entity_id=FAMILY)
+    for address in (ANNA, BERT):
+        assert f"{address} (550 5.1.1 User unknown)" in str(caught.value)
+    assert fake_server.received == []
+    assert hass.states.is_state(FAMILY, "unknown")
+
+
+async def test_entities_show_when_they_were_last_written_to(
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
+) -> None:
+    """Targets do, and entities named in a field; one of whom nobody gets the mail does not."""
+    fake_server.script = Script(refuse_recipients={ADDRESS: UNKNOWN_USER})
+    await send(hass, response=True, entity_id=ME, bcc=FAMILY)
+    assert hass.states.is_state(ME, "unknown")
+    state = hass.states.get(FAMILY)
+    assert state is not None
+    written = dt_util.parse_datetime(state.state)
+    assert written is not None
+    assert abs((dt_util.utcnow() - written).total_seconds()) < 5
+
+
+@pytest.mark.usefixtures("account")
+@pytest.mark.parametrize(
+    ("data", "key", "placeholders"),
+    [
+        ({}, "no_recipient", {"field": "to", "value": ""}),
+        ({"to": [" , ", ""]}, "no_recipient", {"field": "to"}),
+        ({"entity_id": "none"}, "no_recipient", {"field": "to"}),
+        ({"entity_id": ME, "exclude": {"entity_id": [ME]}}, "no_recipient", {"field": "to"}),
+        ({"exclude": {"entity_id": [ME]}}, "no_recipient", {"field": "to"}),
+        ({"to": "anna"}, "missing_at", {"field": "to", "value": "anna"}),
+        ({"to": ANNA, "cc": "Bert <b@>"}, "nothing_after_at", {"field": "cc", "value": "b@"}),
+        ({"to": ANNA, "bcc": "b@c@d.e"}, "several_at", {"field": "bcc", "value": "b@c@d.e"}),
+        ({"to": ANNA, "reply_to": "b"}, "missing_at", {"field": "reply_to", "value": "b"}),
+        ({"to": f"{ANNA}, b@x"}, "invalid_domain", {"field": "to", "value": "b@x"}),
+        ({"to": f"{ANNA}\r\nBcc: {BERT}"}, "line_break", {"field": "to"}),
+        (
+            {"bcc": [f"user{number}@example.com" for number in range(101)]},
+            "too_many_recipients",
+            {"field": "bcc", "value": "101"},
+        ),
+        ({"to": ANNA, "message": None}, "no_content", {"field": "message"}),
+        ({"to": ANNA, "message": "", "html": ""}, "no_content", {"field": "message"}),
+        (
+            {"to": ANNA, "config_entry_id": "01ABC"},
+            "unknown_account",
+            {"field": "config_entry_id", "value": "01ABC"},
+        ),
+        (
+            {"entity_id": "notify.phone"},
+            "not_a_recipient",
+            {"field": "target", "value": "notify.phone"},
+        ),
+        ({"entity_id": "light.hall"}, "not_a_recipient", {"value": "light.hall"}),
+        ({"cc": "notify.phone"}, "not_a_recipient", {"field": "cc", "value": "notify.phone"}),
+        ({"to": "notify.nobody"}, "not_a_recipient", {"field": "to", "value": "notify.nobody"}),
+    ],
+)
+async def test_bad_input_is_named_before_anything_is_sent(
+    hass: HomeAssistant,
+    fake_server: FakeServer,
+    data: dict[str, Any],
+    key: str,
+    placeholders: dict[str, str],
+) -> None:
+    """The error has a translation that names the field, and the server never hears of it."""
+    phone = NotifyEntity()
+    phone.entity_id = "notify.phone"
+    await hass.data[DATA_COMPONENT].async_add_entities([phone])
+    connections = fake_server.connections
+    with pytest.raises(ServiceValidationError) as caught:
+        await send(hass, **data)
+    error = caught.value
+    assert (error.translation_domain, error.translation_key) == (DOMAIN, key)
+    assert (error.translation_placeholders or {}).items() >= placeholders.items()
+    assert str(error).startswith(f"{(error.translation_placeholders or {})['field']}: ")
+    assert fake_server.received == []
+    assert fake_server.connections == connections
+
+
+@pytest.mark.parametrize("nothing", [None, "", [], (), [None, ""]])
+async def test_empty_means_absent(
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, nothing: object
+) -> None:
+    """Templates yield nothing of many kinds; the rest of the email goes."""
+    file = Path(hass.config.path("log.txt"))
+    hass.config.allowlist_external_dirs = {hass.config.config_dir}
+    await hass.async_add_executor_job(file.write_text, "log")
+    named = {"path": str(file)} | dict.fromkeys(("filename", "content_id", "media_source"), nothing)
+    fields: dict[str, Any] = dict.fromkeys(map(str, SEND_MESSAGE_FIELDS), nothing)
+    attachments = [named, {"path": nothing}, {}]
+    await send(hass, **fields | {"message": "!", "bcc": ANNA, "attachments": attachments})
+    await send(hass, **fields | {"to": ANNA, "html": "<b>!</b>"})
+    first, second = fake_server.received
+    assert first.recipients == second.recipients == (ANNA,)
+    assert [part.get_filename() for part in first.message.iter_attachments()] == ["log.txt"]
+    assert second.message.get_content_type() == "multipart/alternative"
+    for message in (first.message, second.message):
+        assert (message["Subject"], message["From"]) == ("Home Assistant", ADDRESS)
+        assert (message["Cc"], message["Reply-To"], message["X-Priority"]) == (None, None, None)
+
+
+@pytest.mark.parametrize("several", [(ANNA, BERT), {ANNA: 1, BERT: 2}.keys(), iter((ANNA, BERT))])
+async def test_any_sequence_is_a_list(
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, several: Any
+) -> None:
+    """A tuple of a template's names the same recipients as a list."""
+    await send(hass, to=several)
+    assert fake_server.received[0].recipients == (ANNA, BERT)
+
+
+async def test_title_alone_is_enough(
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
+) -> None:
+    """A message that turns out empty does not keep an alert back."""
+    message = await sent(hass, fake_server, to=ANNA, title="Leak in the basement", message="")
+    assert message["Subject"] == "Leak in the basement"
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"colour": "red"}, "colour"),
+        ({"priority": "urgent"}, "priority"),
+        ({"attachments": [{"filename": "a.txt"}]}, "at least one of"),
+        ({"attachments": [{"path": "a", "media_source": "b"}]}, "not both"),
+        ({"attachments": [{"media_source": {"media_content_type": "image/png"}}]}, "required key"),
+    ],
+)
+async def test_fields_that_make_no_sense_are_refused(
+    hass: HomeAssistant, account: MockConfigEntry, data: dict[str, Any], words: str
+) -> None:
+    """Home Assistant's own validation names the field."""
+    with pytest.raises(vol.Invalid, match=words):
+        await send(hass, to=ANNA, **data)
+
+
+async def test_largest_number_of_recipients_is_taken(
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
+) -> None:
+    """A hundred get their mail at once."""
+    await send(hass, to=[f"user{number}@example.com" for number in range(100)])
+    assert len(fake_server.received[0].recipients) == 100
+
+
+async def test_description_of_the_action_is_complete(hass: HomeAssistant) -> None:
+    """Every field has a valid selector and texts, and there is none that the action lacks."""
+    assert await async_setup_component(hass, DOMAIN, {})
+    integration = await async_get_integration(hass, DOMAIN)
+
+    def read() -> tuple[dict[str, Any], dict[str, Any]]:
+        """Read the description of the action and its texts."""
+        strings = json.loads((integration.file_path / "strings.json").read_text("utf-8"))
+        description = load_yaml_dict(str(integration.file_path / "services.yaml"))
+        return description["send_message"], strings["services"]["send_message"]
+
+    description, texts = await hass.async_add_executor_job(read)
+    selector.TargetSelector(description["target"])
+    known = set(map(str, SEND_MESSAGE_FIELDS))
+    targets = {"entity_id", "device_id", "area_id", "floor_id", "label_id", "exclude"}
+    assert description["fields"].keys() == known - targets == texts["fields"].keys()
+    for field in description["fields"].values():
+        selector.validate_selector(field["selector"])
+    for field in texts["fields"].values():
+        assert field["name"]
+        assert field["description"]

@@ -1,0 +1,83 @@
+"""One message in Markdown becomes a mail with text and HTML, whoever sends it."""
+
+from typing import Any
+
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import ServiceValidationError
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from ..fake_microsoft import FakeServer
+from ..helpers import ANNA, act
+
+MESSAGE = "## Battery low\n\n| Sensor | Left |\n|---|--:|\n| Cellar | 4 % |"
+
+
+def parts(fake_server: FakeServer) -> tuple[str, str | None]:
+    """Return the text and the HTML of the one mail that came."""
+    (mail,) = fake_server.received
+    text, html = mail.message.get_body(("plain",)), mail.message.get_body(("html",))
+    assert text
+    return text.get_content().replace("\r\n", "\n"), html.get_content() if html else None
+
+
+async def test_send_message(
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
+) -> None:
+    """The text part is the message as it is written, the HTML part is made from it."""
+    await act(hass, "send_message", to=ANNA, message=MESSAGE, markdown=True)
+    text, html = parts(fake_server)
+    assert text.strip() == MESSAGE
+    assert html
+    assert ">Battery low</h2>" in html
+    assert ">4 %</td>" in html
+
+
+@pytest.mark.parametrize("fields", [{}, {"markdown": False}])
+async def test_without_markdown_nothing_changes(
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, fields: dict[str, Any]
+) -> None:
+    """A message is plain text unless it is said to be Markdown."""
+    await act(hass, "send_message", to=ANNA, message=MESSAGE, **fields)
+    assert parts(fake_server) == (f"{MESSAGE}\n", None)
+
+
+async def test_legacy_notify(
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
+) -> None:
+    """An alert or a group may say it in its data; HTML in the message is shown as text."""
+    await hass.services.async_call(
+        "notify",
+        "me_outlook_com",
+        {"message": "**Low**: <b>{{ x }}</b>", "data": {"markdown": "yes"}},
+        blocking=True,
+    )
+    text, html = parts(fake_server)
+    assert text == "**Low**: <b>{{ x }}</b>\n"
+    assert html
+    assert "<strong>Low</strong>: &lt;b&gt;{{ x }}&lt;/b&gt;" in html
+
+
+@pytest.mark.parametrize(
+    ("fields", "key"),
+    [
+        ({"message": "Hello", "html": "<p>Hello</p>"}, "markdown_and_html"),
+        ({"html": "<p>Hello</p>"}, "markdown_and_html"),
+        ({"message": " \n", "attachments": [{"path": "/x"}]}, "markdown_without_message"),
+        ({"attachments": [{"path": "/x"}]}, "markdown_without_message"),
+    ],
+)
+async def test_contradictions(
+    hass: HomeAssistant,
+    account: MockConfigEntry,
+    fake_server: FakeServer,
+    fields: dict[str, Any],
+    key: str,
+) -> None:
+    """The error names the field and the remedy, and nothing is sent."""
+    with pytest.raises(ServiceValidationError) as caught:
+        await act(hass, "send_message", to=ANNA, markdown=True, **fields)
+    assert caught.value.translation_key == key
+    assert str(caught.value).startswith("markdown: ")
+    assert "switch markdown off" in str(caught.value)
+    assert not fake_server.received

@@ -1,0 +1,238 @@
+"""Counts at the server what became of every message."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from custom_components.outlook_smtp.outbox.schedule_files import PACE_FILE
+from tests.fake_microsoft import Received
+
+from .ledger import Ledger, shown
+from .messages import message_of
+from .supervisor import Life, Share
+
+
+@dataclass(frozen=True)
+class Round:
+    """One sender process, what the server received, and whether a half-written file was left."""
+
+    life: Life
+    received: tuple[Received, ...]
+    torn: bool = False
+
+    @property
+    def killed(self) -> bool:
+        """Tell whether the sender process was killed, whose answer may have come to nobody."""
+        return not self.life.order.finish
+
+    @property
+    def shares(self) -> list[Share]:
+        """Return who got which message."""
+        return [(number_of(mail), name) for mail in self.received for name in mail.recipients]
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A message as the server received it, and why its sender may not know that it did."""
+
+    mail: Received
+    number: int
+    position: int
+    dropped: bool
+    unsettled: frozenset[str]  # Those for whom the sender was killed before it had noted it.
+
+    @property
+    def shares(self) -> list[Share]:
+        """Return who got it."""
+        return [(self.number, recipient) for recipient in self.mail.recipients]
+
+
+@dataclass
+class Audit:
+    """What is to be said in the end; every list that names a wrong has to be empty."""
+
+    kills: int
+    outgoing_messages: int
+    acknowledged: int
+    queued: int
+    copies: int
+    torn: int
+    kept: int
+    by_drop: int = 0
+    by_kill: int = 0
+    wrong_clocks: int = 0
+    jumps: int = 0
+    canceled: int = 0
+    perhaps_canceled: int = 0
+    retried: int = 0
+    split: int = 0
+    phases: Counter[str] = field(default_factory=Counter)
+    lost: list[str] = field(default_factory=list)
+    twice: list[str] = field(default_factory=list)
+    back: list[str] = field(default_factory=list)
+    unexplained: list[str] = field(default_factory=list)
+    altered: list[str] = field(default_factory=list)
+    disordered: list[str] = field(default_factory=list)
+    passed: int = 0
+
+    @property
+    def wrongs(self) -> dict[str, list[str]]:
+        """Return what should not be, by its name."""
+        named = {
+            "lost": self.lost,
+            "in two messages": self.twice,
+            "sent though canceled": self.back,
+            "unexplained copies": self.unexplained,
+            "altered": self.altered,
+            "out of order": self.disordered,
+        }
+        return {name: wrongs for name, wrongs in named.items() if wrongs}
+
+    def __str__(self) -> str:
+        """Return all of it in a few lines."""
+        phases = ", ".join(f"{phase} {times}" for phase, times in sorted(self.phases.items()))
+        return (
+            f"{self.kills} kills ({phases}), {self.torn} left a half-written file, "
+            f"{self.kept} starts found mail in the outbox; "
+            f"{self.outgoing_messages} messages begun, {self.acknowledged} acknowledged "
+            f"({self.queued} of them before they were sent); {self.split} found split, "
+            f"{self.canceled} canceled, {self.perhaps_canceled} perhaps, "
+            f"{self.retried} retried; lost: {len(self.lost)}; in two messages: {len(self.twice)}; "
+            f"back though canceled: {len(self.back)}; "
+            f"duplicates: {self.by_drop} where the answer was dropped, "
+            f"{self.by_kill} where it came to a killed process, {len(self.unexplained)} others; "
+            f"{self.passed} let others pass, {len(self.disordered)} out of order otherwise; "
+            f"{self.wrong_clocks} starts with a wrong clock, {self.jumps} of them saw it set"
+        )
+
+
+def count(rounds: Sequence[Round]) -> Audit:
+    """Count what became of the messages of all rounds."""
+    lives = [round_.life for round_ in rounds]
+    copies = list(_copies(rounds))
+    message_ids = {
+        number: message_id for life in lives for number, message_id in life.acknowledged.items()
+    }
+    steps = {number: step for life in lives for number, step in life.calls.items()}
+    passed = {number for life in lives for number in life.passed}
+    retried = {number for life in lives for number, _ in life.retry}
+    ledger = Ledger.of((round_.life, round_.shares) for round_ in rounds)
+    result = Audit(
+        kills=sum(round_.killed for round_ in rounds),
+        outgoing_messages=len(steps),
+        acknowledged=len(ledger.answered),
+        queued=sum(life.statuses.count("queued") for life in lives),
+        copies=len(copies),
+        torn=sum(round_.torn for round_ in rounds),
+        kept=sum(bool(life.found) for life in lives),
+        canceled=len(ledger.is_canceled),
+        perhaps_canceled=len(ledger.canceled - ledger.is_canceled),
+        retried=sum(life.retried for life in lives),
+        split=sum(life.splits for life in lives),
+        phases=Counter(round_.life.phase for round_ in rounds if round_.killed),
+        lost=shown(ledger.lost),
+        twice=shown(ledger.twice),
+        back=shown(ledger.back),
+        passed=len(passed),
+        wrong_clocks=sum(bool(life.order.clock) for life in lives),
+        jumps=sum(bool(life.clock) for life in lives),
+    )
+    _count_copies(result, copies)
+    _find_altered(result, copies, message_ids)
+    _find_disordered(result, copies, steps, passed | retried)
+    return result
+
+
+def left_behind(outbox: Path) -> list[str]:
+    """Return the files of an outbox but that of the rate limit, which outlives the messages."""
+    files = [str(path.relative_to(outbox)) for path in outbox.rglob("*") if path.is_file()]
+    return [name for name in files if name != PACE_FILE]
+
+
+def complaints(log: Path) -> list[str]:
+    """Return the errors of a log, but not that of a library which pictures want."""
+    lines = log.read_text(errors="replace").splitlines()
+    errors = [line for line in lines if line.startswith(("ERROR", "CRITICAL"))]
+    return [line for line in errors if "libturbojpeg" not in line]
+
+
+def number_of(mail: Received) -> int:
+    """Return the number of a message that was received."""
+    return int(str(mail.message["Subject"]).rpartition(" ")[2])
+
+
+def _copies(rounds: Iterable[Round]) -> Iterator[Copy]:
+    """Yield everything that was received."""
+    position = 0
+    for round_ in rounds:
+        for mail in round_.received:
+            number = number_of(mail)
+            last = mail is round_.received[-1]
+            settled = {name for other, name in round_.life.settled if other == number}
+            yield Copy(
+                mail,
+                number,
+                position,
+                # The server names a Message-ID in its answer, unless there was none.
+                dropped=mail.message_id_given is None,
+                unsettled=frozenset(mail.recipients) - settled
+                if round_.killed and last
+                else frozenset(),
+            )
+            position += 1
+
+
+def _count_copies(result: Audit, copies: Iterable[Copy]) -> None:
+    """Explain every copy after the first that a recipient got, by the one before it."""
+    last: dict[Share, Copy] = {}
+    for copy in copies:
+        earlier = [
+            (name, last[number, name]) for number, name in copy.shares if (number, name) in last
+        ]
+        last |= dict.fromkeys(copy.shares, copy)
+        if not earlier:
+            continue
+        if any(not (one.dropped or name in one.unsettled) for name, one in earlier):
+            result.unexplained.append(f"message {copy.number}: copy {copy.position}")
+        elif any(one.dropped for _, one in earlier):
+            result.by_drop += 1
+        else:
+            result.by_kill += 1
+
+
+def _find_altered(result: Audit, copies: Iterable[Copy], acknowledged: dict[int, str]) -> None:
+    """Find the copies that are not what was sent, byte for byte."""
+    first: dict[int, Copy] = {}
+    for copy in copies:
+        number = copy.number
+        same = first.setdefault(number, copy)
+        message = copy.mail.message
+        if same is copy:
+            outgoing = message_of(number)
+            text = message.get_content().replace("\r\n", "\n").rstrip("\n")
+            as_sent = text == outgoing["message"].rstrip("\n")
+            as_sent &= message["Subject"] == outgoing["title"]
+            as_sent &= message["Message-ID"] == acknowledged.get(number, message["Message-ID"])
+        else:
+            as_sent = copy.mail.content == same.mail.content
+        if not as_sent:
+            result.altered.append(f"message {number}: copy {copy.position}")
+
+
+def _find_disordered(
+    result: Audit, copies: Iterable[Copy], steps: dict[int, int], passed: set[int]
+) -> None:
+    """Find the messages that came first after one of a later step, though they let none pass."""
+    latest = -1
+    seen: set[int] = set()
+    for copy in copies:
+        number = copy.number
+        if number in seen:
+            continue
+        seen.add(number)
+        if number in passed:
+            continue
+        if steps[number] < latest:
+            result.disordered.append(f"message {number} of step {steps[number]} after {latest}")
+        latest = max(latest, steps[number])

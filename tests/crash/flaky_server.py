@@ -1,0 +1,59 @@
+"""A fake server that drops connections, puts mail off and refuses it, at random."""
+
+from collections.abc import Callable
+from random import Random
+from typing import Final
+
+from tests.fake_microsoft import FakeServer, Script, Step
+from tests.fake_microsoft.line import Line
+
+from .messages import GONE, LATE
+from .supervisor import wait_until
+
+TRY_LATER: Final = "451 4.7.0 Temporary server error. Please try again later. PRX4"
+NO_USER: Final = "550 5.1.1 User unknown"
+BUSY: Final = "450 4.2.1 Mailbox busy"
+SPLIT: Final[dict[str, str]] = {GONE: NO_USER, LATE: BUSY}
+UNWANTED: Final = "554 5.9.98 Something else"
+_BEFORE: Final = tuple(step for step in Step if step not in (Step.FINAL, Step.QUIT, Step.IDLE))
+
+type Behavior = Callable[[Random], Script]
+
+# By how often it happens. What is kept and not answered has to be sent again (RFC 5321).
+_BEHAVIORS: Final[tuple[tuple[Behavior, int], ...]] = (
+    (lambda chances: Script(drop=chances.choice(_BEFORE), reset=chances.random() < 0.3), 10),
+    (lambda chances: Script(drop=Step.FINAL, keep=True, reset=chances.random() < 0.3), 5),
+    (lambda _: Script(drop=Step.FINAL), 3),
+    (lambda chances: Script(drop=chances.choice((Step.IDLE, Step.QUIT))), 2),
+    (lambda chances: Script(replies={chances.choice((Step.MAIL, Step.FINAL)): TRY_LATER}), 2),
+    (lambda _: Script(refuse_recipients={LATE: TRY_LATER}), 3),
+)
+# Those in which it refuses for good, some recipients or all.
+_REFUSALS: Final[tuple[tuple[Behavior, int], ...]] = (
+    (lambda _: Script(refuse_recipients=SPLIT, drop=Step.FINAL, keep=True), 3),
+    (lambda _: Script(replies={Step.FINAL: UNWANTED}, times=2), 4),
+)
+
+
+class FlakyServer(FakeServer):
+    """A fake server whose behavior changes with every connection."""
+
+    def __init__(self, chances: Random) -> None:
+        """Begin well-behaved."""
+        super().__init__()
+        self.trouble = 0.0  # The part of all connections that something goes wrong with.
+        self.refuses: dict[str, str] | None = None  # Recipients, if it refuses anything for good.
+        self._chances = chances
+
+    def wait_for_silence(self) -> None:
+        """Wait until nobody is served: what a dead process had sent may still be read."""
+        wait_until(lambda: not self.open_connections)
+
+    def welcome(self, conversation: Line) -> Script | None:
+        """Note a new conversation, and return the script that is meant for it alone."""
+        planned: Script | None = super().welcome(conversation)
+        if planned or self._chances.random() >= self.trouble:
+            return planned or Script(refuse_recipients=self.refuses or {})
+        behaviors = _BEHAVIORS if self.refuses is None else _BEHAVIORS + _REFUSALS
+        ((behavior, _),) = self._chances.choices(behaviors, [weight for _, weight in behaviors])
+        return behavior(self._chances)

@@ -1,0 +1,238 @@
+"""The process that is killed: Home Assistant with the integration and one account, sending.
+
+Run as `python -m tests.crash.sender_process FOLDER`, it imports everything once. For each order,
+one line of JSON on its standard input, it makes a new process that brings Home Assistant up in the
+folder, with the outbox that the one before has left, and sends messages until it is killed. Both
+tell what happens on the standard output, one line an event, written at once.
+"""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import import_module
+from itertools import count
+import json
+import logging
+import os
+from pathlib import Path
+from random import Random
+import select
+import signal
+import sys
+import time
+from typing import Any, Final, Self
+
+from homeassistant.core import HomeAssistant, SupportsResponse
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers.storage import STORAGE_DIR
+
+from custom_components.outlook_smtp.const import DOMAIN
+from custom_components.outlook_smtp.outbox.queue import Queue
+from tests import home
+
+from .messages import message_of
+from .telling import halt, instrument, tell, tell_found
+
+_LOGGER = logging.getLogger("sender process")  # The module itself goes by another name here.
+
+REFUSALS: Final = ("all_recipients_refused", "message_refused")  # Errors that say so.
+PLATFORMS: Final = ("binary_sensor", "button", "event", "notify", "sensor")
+LONGEST_PAUSE: Final = 0.03  # Seconds between two steps.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What one sender process does: its first number, its seed, and whether to finish.
+
+    Messages of one step are sent at once, steps one after another. Who is to finish sends a few
+    messages more, retries what has failed, and ends by itself when the outbox is empty. `clock` is
+    by how many seconds the time of day is wrong at the start, and `set_after` after how many steps
+    it is set right. `meddle` says whether it cancels and retries messages at random, and at the
+    beginning of the phase `halt` the whole process stands still.
+    """
+
+    number: int
+    step: int
+    seed: int
+    finish: bool
+    clock: float = 0.0
+    set_after: int | None = None
+    meddle: bool = False
+    halt: str = ""
+
+    @classmethod
+    def read(cls, line: bytes) -> Self:
+        """Read an order."""
+        return cls(**json.loads(line))
+
+
+def outbox_of(folder: Path) -> Path:
+    """Return the folder of the account's outbox."""
+    return folder / STORAGE_DIR / f"{DOMAIN}.{home.ENTRY_ID}.outbox"
+
+
+class WrongClock:
+    """The time of day, wrong by some seconds until it is set; no other clock learns of it."""
+
+    def __init__(self, wrong_by: float) -> None:
+        """Take the place of the right one in this process."""
+        self._right = time.time
+        self._wrong_by = wrong_by
+        time.time = self.now
+
+    def now(self) -> float:
+        """Return the time of day as this machine believes it."""
+        return self._right() + self._wrong_by
+
+    def set_right(self, step: int) -> None:
+        """Jump to the right time before a step."""
+        if self._wrong_by:
+            tell("clock", step)
+        self._wrong_by = 0.0
+
+
+class Sender:
+    """Sends numbered messages, and tells what it is answered."""
+
+    def __init__(self, hass: HomeAssistant, order: Order) -> None:
+        """Begin where the order says."""
+        self._hass = hass
+        self._number = order.number
+        self._step = order.step
+        self._meddle = order.meddle
+        self._random = Random(order.seed)  # noqa: S311
+
+    async def send_step(self) -> None:
+        """Send the messages of a step at once, then perhaps pause."""
+        count = self._random.choice((1, 1, 1, 2, 4))
+        works = [self._send(self._number + index, self._step) for index in range(count)]
+        self._number += count
+        self._step += 1
+        if self._meddle:
+            works += [self._cancel(), self._retry()]
+        await asyncio.gather(*works)
+        if self._random.random() < 0.4:
+            tell("+idle")
+            await asyncio.sleep(self._random.uniform(0, LONGEST_PAUSE))
+            tell("-idle")
+
+    async def _send(self, number: int, step: int) -> None:
+        """Send a message with the action, as an automation does."""
+        tell("call", number, step)
+        try:
+            receipt = await self.act("send_message", **self.outgoing(number))
+        except Exception as error:  # noqa: BLE001 - Whatever it is, the test is told of it.
+            self.tell_error(number, error)
+        else:
+            tell("ack", number, receipt["status"], receipt["message_id"])
+
+    def outgoing(self, number: int) -> dict[str, Any]:
+        """Return a message."""
+        return message_of(number)
+
+    def tell_error(self, number: int, error: Exception) -> None:
+        """Tell what became of a message instead of being sent."""
+        match error:
+            case HomeAssistantError(translation_key=key) if key in REFUSALS:
+                tell("refused", number)
+            case HomeAssistantError(translation_key="message_cancelled"):
+                pass  # Whoever canceled it tells so.
+            case _:
+                tell("error", number, repr(error))
+
+    async def _cancel(self) -> None:
+        """Cancel, every third time, one of the messages that wait or have failed."""
+        listed = await self.act("list_outbox")
+        messages = listed["waiting"] + listed["failed"]
+        if messages and self._random.random() < 0.3:
+            with suppress(ServiceValidationError):  # It is under way, or somebody was faster.
+                await self.act("cancel_message", id=self._random.choice(messages)["id"])
+
+    async def _retry(self) -> None:
+        """Have, every third time, one of the failed messages sent again, or all."""
+        failed = (await self.act("list_outbox"))["failed"]
+        if failed and self._random.random() < 0.3:
+            chosen = self._random.choice((*failed, None))
+            with suppress(ServiceValidationError):  # Somebody was faster.
+                await self.act("retry_failed", **({"id": chosen["id"]} if chosen else {}))
+
+    async def act(self, action: str, **data: Any) -> dict[str, Any]:
+        """Call an action, as an automation does."""
+        services = self._hass.services
+        answers = services.supports_response(DOMAIN, action) is not SupportsResponse.NONE
+        response: Any = await services.async_call(
+            DOMAIN, action, data, blocking=True, return_response=answers
+        )
+        return response or {}
+
+    async def finish(self, queue: Queue) -> None:
+        """Send a few messages more, have all sent again that failed, and wait until all is sent."""
+        for _ in range(3):
+            await self.send_step()
+        await self.act("retry_failed")
+        while queue.waiting or queue.under_way:  # noqa: ASYNC110 - It has no event for that.
+            await asyncio.sleep(0.01)
+
+
+async def live(folder: Path, order: Order) -> None:
+    """Send messages until killed, or until all is sent."""
+    halt.phase = order.halt
+    clock = WrongClock(order.clock)
+    hass = await home.start(folder, DOMAIN)
+    queue: Queue = home.entry_of(hass, DOMAIN).runtime_data.queue
+    tell_found(queue)
+    tell("ready", len(queue.waiting))
+    sender = Sender(hass, order)
+    steps = count()
+    while not order.finish:
+        if (step := next(steps)) == order.set_after:
+            clock.set_right(step)
+        await sender.send_step()
+    await sender.finish(queue)
+    await hass.async_stop(force=True)
+
+
+def be_sender_process(folder: Path, order: Order) -> None:
+    """Be the process that is killed."""
+    try:
+        asyncio.run(live(folder, order))
+    except BaseException:
+        _LOGGER.exception("The sender process died of itself")
+        os._exit(1)
+    os._exit(0)
+
+
+def watch(sender: int) -> int:
+    """Wait for a sender process, end it if the test has gone, and return how it ended."""
+    descriptor = os.pidfd_open(sender)
+    try:
+        ended, _, _ = select.select([descriptor, sys.stdin.fileno()], [], [])
+        if descriptor not in ended:
+            os.kill(sender, signal.SIGKILL)
+        return os.waitstatus_to_exitcode(os.waitpid(sender, 0)[1])
+    finally:
+        os.close(descriptor)
+
+
+def main(folder: Path) -> None:
+    """Make one sender process after another."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    for platform in PLATFORMS:
+        import_module(f"homeassistant.components.{platform}")
+        import_module(f"custom_components.{DOMAIN}.{platform}")
+    import_module("homeassistant.components.application_credentials")
+    instrument()
+    tell("prepared")
+    # Not buffered: whether there is another order is asked of the descriptor itself.
+    orders = os.fdopen(sys.stdin.fileno(), "rb", buffering=0, closefd=False)
+    while line := orders.readline():
+        began = time.monotonic()
+        if not (sender := os.fork()):
+            be_sender_process(folder, Order.read(line))
+        tell("forked", sender)
+        status = watch(sender)
+        tell("dead", status, f"{time.monotonic() - began:.3f}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,250 @@
+"""How a message is taken: in one piece after DATA, or in the chunks of BDAT."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+import re
+import ssl
+from typing import TYPE_CHECKING
+
+from . import envelope, submission, wording
+from .line import HangUpError, Line
+from .mailbox import Received
+from .script import Step
+
+if TYPE_CHECKING:
+    from .server import FakeServer
+
+PIECE = 2**16
+
+
+@dataclass(kw_only=True)
+class Transaction:
+    """A message on its way: its envelope, and what has come of its content."""
+
+    sender: envelope.Sender | None = None
+    recipients: tuple[str, ...] = ()
+    content: bytearray = field(default_factory=bytearray)
+    octets: int = 0
+    chunks: int = 0
+    failed: bool = False
+    ending: bool = False
+
+
+class Intake(Line):
+    """A client that hands in messages."""
+
+    def __init__(self, server: FakeServer, tls_context: ssl.SSLContext) -> None:
+        """Prepare to take messages."""
+        super().__init__(server, tls_context)
+        self._transaction = Transaction()
+
+    async def smtp_DATA(self, arg: str) -> None:
+        """Take a message in one piece."""
+        if refusal := self._data_refusal(arg):
+            await self.refuse(refusal)
+            return
+        await self.accept(wording.START_INPUT)
+        await self._read_lines()
+        await self._settle()
+
+    async def smtp_BDAT(self, arg: str) -> None:
+        """Take a chunk of a message; even one that is refused is read to its end."""
+        try:
+            chunk = envelope.parse_bdat(arg)
+        except envelope.EnvelopeError as error:
+            # Nobody knows where the next command begins.
+            await self.dismiss(str(error))
+            return
+        self._transaction.chunks += 1
+        self._transaction.ending = chunk.last
+        refusal, words = await self._begin_chunk()
+        if refusal:
+            self._transaction.failed = True
+            await self._read_octets(chunk.size)
+            await self._end_content(chunk.size)
+            await self.say(refusal)
+            return
+        await self._read_chunk(chunk.size)
+        if chunk.last:
+            await self._settle()
+        elif self._too_big():
+            self._transaction.failed = True
+            await self.refuse(wording.TOO_BIG)
+        else:
+            await self.say(words or wording.CHUNK_RECEIVED.format(chunk.size))
+
+    # What must come before the content
+
+    def _not_ready(self) -> str | None:
+        """Return what must come before a message."""
+        if not self._hello:
+            return wording.HELLO_NEEDED
+        if not self._tls_version:
+            return wording.TLS_NEEDED
+        return None if self.account else wording.AUTH_NEEDED
+
+    def _content_premature(self) -> str | None:
+        """Return what must come before the content of a message."""
+        if refusal := self._not_ready():
+            return refusal
+        if not self._transaction.sender:
+            return wording.MAIL_NEEDED
+        return None if self._transaction.recipients else wording.RCPT_NEEDED
+
+    def _data_refusal(self, argument: str) -> str | None:
+        """Return why DATA may not begin."""
+        refusal = self._content_premature()
+        nobody = refusal == wording.RCPT_NEEDED
+        if refusal and not (nobody and self._scripts()[-1].let_begin):
+            return refusal
+        if argument:
+            return wording.INVALID_ARGUMENTS
+        sender = self._transaction.sender
+        binary = sender is not None and sender.body == "BINARYMIME"
+        return wording.BAD_SEQUENCE if binary or self._transaction.chunks else None
+
+    async def _begin_chunk(self) -> tuple[str | None, str | None]:
+        """Return why a chunk is refused, and the words of the script for one that is not."""
+        if self._transaction.chunks == 1:
+            if scripted := await self._spoil(Step.DATA):
+                if scripted.startswith("421"):
+                    await self.say(scripted)
+                return scripted, None
+        else:
+            self._words = None
+        failed = wording.BAD_SEQUENCE if self._transaction.failed else None
+        refusal = failed or self._content_premature()
+        return f"{refusal} {self._frontend.mark()}" if refusal else None, self._words
+
+    # The content
+
+    async def _read_lines(self) -> None:
+        """Read up to the final dot; nothing is kept beyond the size limit."""
+        content = self._transaction.content
+        limit, total, line_start = self._size(), 0, True
+        while True:
+            try:
+                piece = await self._reader.readuntil(b"\r\n")
+            except asyncio.LimitOverrunError as error:
+                piece = await self._reader.readexactly(error.consumed)
+            if total == 0:
+                await self._spoil_content()
+            if line_start and piece == b".\r\n":
+                break
+            if line_start and piece.startswith(b"."):
+                piece = piece[1:]
+            line_start = piece.endswith(b"\r\n")
+            total += len(piece)
+            if total <= limit:
+                content += piece
+        self._transaction.octets = total
+        await self._end_content(total)
+
+    async def _read_chunk(self, size: int) -> None:
+        """Read a chunk that is welcome; nothing is kept beyond the size limit."""
+        transaction = self._transaction
+        transaction.octets += size
+        content = None if self._too_big() else transaction.content
+        if transaction.chunks == 1:
+            middle = min(size // 2, PIECE)
+            await self._read_octets(middle, content)
+            await self._spoil_content()
+            await self._read_octets(size - middle, content)
+        else:
+            await self._read_octets(size, content)
+        await self._end_content(size)
+
+    async def _read_octets(self, count: int, content: bytearray | None = None) -> None:
+        """Read so many octets, and keep them if there is something to keep them in."""
+        if len(self._waiting) < count:
+            await self._flush()
+        while count:
+            piece = await self._reader.readexactly(min(count, PIECE))
+            count -= len(piece)
+            if content is not None:
+                content += piece
+
+    async def _end_content(self, size: int) -> None:
+        """Note that the content, or a chunk of it, has been read."""
+        self.transcript.append(("C", f"({size} bytes of content)"))
+        if not self._pipelining:
+            await self._forbid_haste()
+
+    async def _spoil_content(self) -> None:
+        """Interrupt a client in the middle of its message if a script wants that."""
+        if interruption := await self._spoil(Step.CONTENT) or self._words:
+            await self.say(interruption)
+            raise HangUpError
+
+    async def _flush(self) -> None:
+        """Send what was got ready, unless a script holds it."""
+        transaction = self._transaction
+        under_way = transaction.sender and not transaction.ending
+        if not (under_way and self._scripts()[-1].hold):
+            await super()._flush()
+
+    # The outcome
+
+    async def _settle(self) -> None:
+        """Take the message or refuse it, and be ready for the next."""
+        script = self._spoiler(Step.FINAL)
+        if script and script.keep:
+            self._keep(None)
+        scripted = await self._play(script, Step.FINAL) if script else None
+        if refusal := scripted or self._content_refusal():
+            await self.say(refusal)
+        else:
+            reply = self._words or wording.accepted()
+            if not (script and script.keep):
+                self._keep(reply)
+            await self.say(reply)
+        self._start_over()
+        if unasked := await self._spoil(Step.IDLE) or self._words:
+            await self.say(unasked)
+
+    def _content_refusal(self) -> str | None:
+        """Return why the message is not taken, or nothing if it is."""
+        if not self._transaction.recipients:
+            return f"{wording.NO_RECIPIENTS} {self._frontend.mark()}"
+        if self._too_big():
+            return f"{wording.TOO_BIG} {self._frontend.mark()}"
+        limit = self._setting("limit_connections")
+        if limit is not None and self._server.rank(self) >= limit:
+            return f"{wording.TOO_MANY_CONNECTIONS} {wording.backend_mark()}"
+        assert self.account is not None
+        assert self._transaction.sender is not None
+        content = bytes(self._transaction.content)
+        return submission.refusal(content, self._transaction.sender, self.account)
+
+    def _keep(self, reply: str | None) -> None:
+        """Put the message among those received."""
+        transaction = self._transaction
+        assert self.account is not None
+        assert transaction.sender is not None
+        given = re.search(r"<[^<>]+>", reply or "")
+        self._server.keep(
+            Received(
+                sender=transaction.sender.address,
+                recipients=transaction.recipients,
+                content=b"" if self._too_big() else bytes(transaction.content),
+                account=self.account.address,
+                tls_version=self._tls_version or "",
+                message_id_given=given[0] if given else None,
+                at=datetime.now(UTC),
+                chunks=transaction.chunks,
+                body=transaction.sender.body,
+            )
+        )
+
+    def _start_over(self) -> None:
+        """Forget the message begun."""
+        self._transaction = Transaction()
+
+    def _too_big(self) -> bool:
+        """Tell whether more has come than is taken."""
+        return self._transaction.octets > self._size()
+
+    def _size(self) -> int:
+        """Return the biggest message taken."""
+        return self._setting("size") or self._server.size

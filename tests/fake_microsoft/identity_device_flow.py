@@ -1,0 +1,293 @@
+"""The grants of the identity platform: hands out codes and tokens to those who may have them."""
+
+from collections.abc import Mapping
+import time
+from typing import Any
+
+from . import identity_wording as wording
+from .identity_grants import (
+    WORK_DIRECTORY,
+    AccessTokens,
+    Grant,
+    SignIn,
+    check_account,
+    check_verifier,
+    id_token,
+    new_access_token,
+    new_refresh_token,
+    new_secret,
+    new_user_code,
+    read_scopes,
+)
+from .identity_wording import RefusedError
+from .server import FakeServer
+
+CLIENT_ID = "7b1f6a0c-52f3-4c1e-9d1a-6f0a3c2b8e45"
+CLIENT_SECRET = "Q~x8Q~the-secret-of-the-fake-01234567890"
+DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+REDIRECT_URIS = (
+    "https://my.home-assistant.io/redirect/oauth",
+    "https://example.com/auth/external/callback",
+    "http://127.0.0.1:8123/auth/external/callback",
+    "http://localhost:8123/auth/external/callback",
+)
+TENANTS = ("common", "organizations", "consumers", WORK_DIRECTORY, "contoso.onmicrosoft.com")
+SECRETS = ("client_secret", "code", "code_verifier", "device_code", "refresh_token")
+
+
+class DeviceFlow:
+    """One app registration, the accounts of a fake server, and what was issued to them.
+
+    client_id, client_secret, redirect_uris: the registration; its redirects are of the kind "Web".
+    public_client_flows: the switch that lets a device code be redeemed without the secret.
+    tenants: the directories there are.
+    sign_in_as: who signs in at once in the browser; with nobody a page asks.
+    interval, code_lifetime, token_lifetime: what answers say, in seconds.
+    strict_rotation: refuse a refresh token that was used.
+    scope_prefix: what stands before SMTP.Send in answers, whatever was asked for.
+    issued: every secret ever sent or received.
+    """
+
+    def __init__(self, fake_server: FakeServer) -> None:
+        """Put access tokens where the server of the fake server looks for them."""
+        self.fake_server = fake_server
+        self.client_id = CLIENT_ID
+        self.client_secret = CLIENT_SECRET
+        self.redirect_uris = set(REDIRECT_URIS)
+        self.public_client_flows = True
+        self.tenants = set(TENANTS)
+        self.sign_in_as: str | None = None
+        self.interval: float = 5
+        self.code_lifetime: float = 900
+        self.token_lifetime: float = 3599
+        self.strict_rotation = True
+        self.scope_prefix = "https://outlook.office365.com/"
+        self.issued: set[str] = {CLIENT_SECRET}
+        self._tokens = fake_server.access_tokens = AccessTokens(fake_server.access_tokens)
+        self._devices: dict[str, SignIn] = {}
+        self._codes: dict[str, SignIn] = {}
+        self._grants: dict[str, Grant] = {}
+
+    # What people do, or what befalls them
+
+    @property
+    def user_codes(self) -> list[str]:
+        """Return the codes that wait for somebody to type them, the oldest first."""
+        now = time.time()
+        return [
+            sign_in.user_code
+            for sign_in in self._devices.values()
+            if not sign_in.address and not sign_in.declined and now < sign_in.expires_at
+        ]
+
+    def approve(self, user_code: str, address: str) -> None:
+        """Type a code and sign in, under any name of an account."""
+        self._device(user_code).address = self.primary(address)
+
+    def decline(self, user_code: str) -> None:
+        """Type a code and press Cancel."""
+        self._device(user_code).declined = True
+
+    def expire(self, user_code: str) -> None:
+        """Let the time of a code run out."""
+        self._device(user_code).expires_at = time.time()
+
+    def revoke(self, address: str) -> None:
+        """End all that an account has granted, as a new password does."""
+        for grant in self._grants.values():
+            if grant.address.lower() == self.primary(address).lower():
+                grant.revoked = True
+        self.expire_access_tokens(address)
+
+    def expire_access_tokens(self, address: str) -> None:
+        """End an account's access tokens early; they can be renewed."""
+        self._tokens.expire(self.primary(address))
+
+    def primary(self, address: str) -> str:
+        """Return the primary name of an account."""
+        mailbox = self.fake_server.find_mailbox(address)
+        return mailbox.address if mailbox else address
+
+    def _device(self, user_code: str) -> SignIn:
+        """Find who waits with a code, as carelessly typed as people do."""
+        typed = user_code.strip().upper()
+        for sign_in in self._devices.values():
+            if sign_in.user_code == typed:
+                return sign_in
+        raise LookupError(f"nobody waits with the code {typed}")
+
+    # What clients ask for
+
+    def check_client(self, tenant: str, fields: Mapping[str, str]) -> None:
+        """Refuse an unknown tenant, then an unknown app registration."""
+        if tenant not in self.tenants:
+            raise RefusedError(wording.TENANT_UNKNOWN, tenant)
+        client_id = _require(fields, "client_id")
+        if client_id.lower() != self.client_id:
+            raise RefusedError(wording.CLIENT_UNKNOWN, client_id, tenant)
+
+    def check_redirect(self, query: Mapping[str, str]) -> None:
+        """Refuse to send anybody to an address that is not known to be the application's."""
+        address = query.get("redirect_uri", "")
+        if address not in self.redirect_uris:
+            raise RefusedError(wording.REDIRECT_UNKNOWN, address, self.client_id)
+
+    def device_code(self, tenant: str, form: Mapping[str, str]) -> dict[str, Any]:
+        """Answer a request for a code."""
+        scopes = read_scopes(
+            form.get("scope", ""), "somebody@outlook.com" if tenant == "consumers" else None
+        )
+        sign_in = SignIn(
+            tenant=tenant,
+            scopes=scopes,
+            expires_at=time.time() + self.code_lifetime,
+            user_code=new_user_code(),
+        )
+        device_code = self._issue(new_secret("DAQABIQEAAADnfolhJpSnRYB1SVj-Hgd8", 120))
+        self._devices[device_code] = sign_in
+        return {
+            "user_code": sign_in.user_code,
+            "device_code": device_code,
+            "expires_in": self.code_lifetime,
+            "interval": self.interval,
+        }
+
+    def authorization_code(self, tenant: str, query: Mapping[str, str], address: str) -> str:
+        """Return a code for somebody who signs in in the browser, or refuse."""
+        if (response_type := query.get("response_type", "")) != "code":
+            raise RefusedError(wording.RESPONSE_TYPE_UNKNOWN, response_type)
+        challenge = query.get("code_challenge", "")
+        if challenge and query.get("code_challenge_method") != "S256":
+            raise RefusedError(wording.CHALLENGE_PLAIN)
+        if not address:
+            raise RefusedError(wording.DENIED)
+        check_account(address, tenant)
+        code = self._issue(new_secret("M.C507_BAY.2.U.", 120))
+        self._codes[code] = SignIn(
+            tenant=tenant,
+            scopes=read_scopes(query.get("scope", ""), address),
+            expires_at=time.time() + self.code_lifetime,
+            address=self.primary(address),
+            redirect_uri=query["redirect_uri"],
+            challenge=challenge,
+        )
+        return code
+
+    def token(
+        self, tenant: str, form: Mapping[str, str], claims: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
+        """Answer a request for tokens; the id token says `claims` if there are any."""
+        self.issued.update(form[name] for name in SECRETS if form.get(name))
+        grant_type = _require(form, "grant_type")
+        if grant_type == DEVICE_GRANT:
+            grant, scopes = self._redeem_device(form)
+        elif grant_type == "authorization_code":
+            grant, scopes = self._redeem_code(form)
+        elif grant_type == "refresh_token":
+            grant, scopes = self._refresh(tenant, form)
+        else:
+            raise RefusedError(wording.GRANT_UNKNOWN, grant_type)
+        return self._grant(grant, scopes, claims)
+
+    def _redeem_device(self, form: Mapping[str, str]) -> tuple[Grant, tuple[str, ...]]:
+        """Trade the code that a person typed."""
+        self._check_secret(form, public=self.public_client_flows)
+        sign_in = self._devices.get(_require(form, "device_code"))
+        if sign_in is None or sign_in.redeemed:
+            raise RefusedError(wording.BAD_CODE)
+        if sign_in.declined:
+            raise RefusedError(wording.DECLINED)
+        if time.time() >= sign_in.expires_at:
+            raise RefusedError(wording.CODE_EXPIRED)
+        if sign_in.address is None:
+            raise RefusedError(wording.PENDING)
+        return self._redeem(sign_in, public=self.public_client_flows)
+
+    def _redeem_code(self, form: Mapping[str, str]) -> tuple[Grant, tuple[str, ...]]:
+        """Trade the code that came by way of the browser."""
+        self._check_secret(form, public=False)
+        sign_in = self._codes.get(_require(form, "code"))
+        if sign_in is None:
+            raise RefusedError(wording.CODE_INVALID)
+        if sign_in.redeemed:
+            raise RefusedError(wording.CODE_REDEEMED)
+        if time.time() >= sign_in.expires_at:
+            raise RefusedError(wording.CODE_STALE)
+        if (address := form.get("redirect_uri", "")) != sign_in.redirect_uri:
+            raise RefusedError(wording.REDIRECT_CHANGED, address, sign_in.redirect_uri)
+        check_verifier(form.get("code_verifier", ""), sign_in.challenge)
+        return self._redeem(sign_in, public=False)
+
+    def _redeem(self, sign_in: SignIn, *, public: bool) -> tuple[Grant, tuple[str, ...]]:
+        """Use up a code."""
+        assert sign_in.address
+        check_account(sign_in.address, sign_in.tenant)
+        read_scopes(" ".join(sign_in.scopes), sign_in.address)
+        sign_in.redeemed = True
+        grant = Grant(
+            address=sign_in.address, tenant=sign_in.tenant, public=public, issued_at=time.time()
+        )
+        return grant, sign_in.scopes
+
+    def _refresh(self, tenant: str, form: Mapping[str, str]) -> tuple[Grant, tuple[str, ...]]:
+        """Trade a refresh token, which is used up thereby."""
+        grant = self._grants.get(_require(form, "refresh_token"))
+        if grant is None:
+            raise RefusedError(wording.REFRESH_INVALID)
+        self._check_secret(form, public=grant.public)
+        grant.check(strict_rotation=self.strict_rotation)
+        check_account(grant.address, tenant)
+        scopes = read_scopes(form.get("scope", ""), grant.address)
+        grant.used = True
+        renewed = Grant(
+            address=grant.address, tenant=tenant, public=grant.public, issued_at=time.time()
+        )
+        return renewed, scopes
+
+    def _check_secret(self, form: Mapping[str, str], *, public: bool) -> None:
+        """Refuse a public client that shows a secret, and any other without the right one."""
+        secret = form.get("client_secret", "")
+        if public and secret:
+            raise RefusedError(wording.SECRET_UNWANTED)
+        if not public and not secret:
+            raise RefusedError(wording.SECRET_MISSING)
+        if not public and secret != self.client_secret:
+            raise RefusedError(wording.SECRET_WRONG, self.client_id)
+
+    def _grant(
+        self, grant: Grant, scopes: tuple[str, ...], claims: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
+        """Hand out tokens."""
+        asked = {scope.lower() for scope in scopes}
+        access_token = self._issue(new_access_token(grant.address))
+        self._tokens.add(access_token, grant.address, self.token_lifetime)
+        answer: dict[str, Any] = {
+            "token_type": "Bearer",
+            "scope": self._granted(asked),
+            "expires_in": self.token_lifetime,
+            "ext_expires_in": self.token_lifetime,
+            "access_token": access_token,
+        }
+        if "offline_access" in asked:
+            answer["refresh_token"] = self._issue(new_refresh_token(grant.address))
+            self._grants[answer["refresh_token"]] = grant
+        if "openid" in asked:
+            answer["id_token"] = self._issue(id_token(grant.address, self.client_id, claims))
+        return answer
+
+    def _granted(self, asked: set[str]) -> str:
+        """Return the scopes as Microsoft names them back."""
+        send = [f"{self.scope_prefix}SMTP.Send"] if any("smtp.send" in s for s in asked) else []
+        return " ".join([*(s for s in ("openid", "profile", "email") if s in asked), *send])
+
+    def _issue(self, secret: str) -> str:
+        """Note a secret that is handed out."""
+        self.issued.add(secret)
+        return secret
+
+
+def _require(fields: Mapping[str, str], name: str) -> str:
+    """Return a field that must be there."""
+    if not (value := fields.get(name, "")):
+        raise RefusedError(wording.PARAMETER_MISSING, name)
+    return value

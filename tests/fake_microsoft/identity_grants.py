@@ -1,0 +1,168 @@
+"""What the identity platform has issued, and what becomes of it."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+import hashlib
+import json
+import re
+import secrets
+import time
+from typing import Any
+import uuid
+
+from . import identity_wording as wording
+from .identity_wording import RefusedError
+
+SEND = "smtp.send"
+REFRESH_LIFETIME = 90 * 24 * 3600.0
+# Microsoft leaves out the messages and digits that look alike.
+USER_CODE_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+PERSONAL = re.compile(r"@(hotmail|live|msn|outlook)\.", re.IGNORECASE)
+PERSONAL_DIRECTORY = "9188040d-6c67-4c5b-b112-36a304b66dad"
+WORK_DIRECTORY = "5c0e7d2a-1f4b-4f6e-9a55-0c7b1d0e2f31"
+
+
+def is_personal(address: str) -> bool:
+    """Tell whether an account is a person's own, as opposed to one of work or school."""
+    return PERSONAL.search(address) is not None
+
+
+class AccessTokens(dict[str, str]):
+    """The owners of access tokens; one whose time is over is gone when it is looked for."""
+
+    def __init__(self, owners: Mapping[str, str]) -> None:
+        """Begin with tokens that never expire."""
+        super().__init__(owners)
+        self._expiry: dict[str, float] = {}
+
+    def add(self, token: str, owner: str, lifetime: float) -> None:
+        """Add a token that expires, by the clock that tests may freeze."""
+        self._expiry[token] = time.time() + lifetime
+        self[token] = owner
+
+    def get(self, token: str, default: Any = None) -> Any:
+        """Return the owner of a token that is still good."""
+        if time.time() >= self._expiry.get(token, float("inf")):
+            self.pop(token, None)
+        return super().get(token, default)
+
+    def expire(self, address: str) -> None:
+        """End all tokens of an account."""
+        for token, owner in tuple(self.items()):
+            if owner.lower() == address.lower():
+                del self[token]
+
+
+@dataclass(kw_only=True)
+class SignIn:
+    """Somebody signing in, with a device code or in a browser."""
+
+    tenant: str
+    scopes: tuple[str, ...]
+    expires_at: float
+    address: str | None = None
+    declined: bool = False
+    redeemed: bool = False
+    user_code: str = ""
+    redirect_uri: str = ""
+    challenge: str = ""
+
+
+@dataclass(kw_only=True)
+class Grant:
+    """What a refresh token stands for; `public` is that its client came without a secret."""
+
+    address: str
+    tenant: str
+    public: bool
+    issued_at: float
+    used: bool = False
+    revoked: bool = False
+
+    def check(self, *, strict_rotation: bool) -> None:
+        """Refuse a token whose time is over."""
+        if self.revoked:
+            raise RefusedError(wording.REFRESH_REVOKED)
+        if self.used and strict_rotation:
+            raise RefusedError(wording.REFRESH_INVALID)
+        if time.time() >= self.issued_at + REFRESH_LIFETIME:
+            issued = datetime.fromtimestamp(self.issued_at, UTC)
+            raise RefusedError(wording.REFRESH_STALE, f"{issued:%Y-%m-%dT%H:%M:%S.0000000Z}")
+
+
+def read_scopes(text: str, address: str | None = None) -> tuple[str, ...]:
+    """Return the scopes asked for, or refuse those that Microsoft would."""
+    if not text:
+        raise RefusedError(wording.PARAMETER_MISSING, "scope")
+    forms = {"https://outlook.office.com/smtp.send"}
+    if address is None or not is_personal(address):
+        forms |= {SEND, "https://outlook.office365.com/smtp.send"}
+    scopes = tuple(text.split())
+    known = forms | {"offline_access", "openid", "profile", "email"}
+    if not {scope.lower() for scope in scopes} <= known:
+        raise RefusedError(wording.SCOPE_INVALID, text)
+    return scopes
+
+
+def check_account(address: str, tenant: str) -> None:
+    """Refuse an account that the tenant does not hold."""
+    fits = tenant in {"common", "consumers"} if is_personal(address) else tenant != "consumers"
+    if not fits:
+        raise RefusedError(wording.WRONG_KIND, address, tenant)
+
+
+def check_verifier(verifier: str, challenge: str) -> None:
+    """Refuse whoever cannot show where a challenge comes from (RFC 7636, section 4.6)."""
+    if challenge and not verifier:
+        raise RefusedError(wording.VERIFIER_MISSING)
+    digest = hashlib.sha256(verifier.encode()).digest()
+    if challenge and not secrets.compare_digest(_encode(digest), challenge):
+        raise RefusedError(wording.VERIFIER_WRONG)
+
+
+def new_user_code() -> str:
+    """Make a code that a person can type."""
+    return "".join(secrets.choice(USER_CODE_LETTERS) for _ in range(9))
+
+
+def new_secret(prefix: str, size: int) -> str:
+    """Make a text that nobody can guess, with the look of Microsoft's."""
+    return prefix + secrets.token_urlsafe(size)
+
+
+def new_access_token(address: str) -> str:
+    """Make an access token: it looks like a JWT for work accounts, and can never be read."""
+    return new_secret("EwB4A8l6BAAU" if is_personal(address) else "eyJ0eXAiOiJKV1Qi.", 900)
+
+
+def new_refresh_token(address: str) -> str:
+    """Make a refresh token."""
+    return new_secret("M.C507_BAY.0.U.-" if is_personal(address) else "1.AXoA", 300)
+
+
+def id_token(address: str, client_id: str, claims: Mapping[str, Any] | None) -> str:
+    """Make an id token that nobody has signed; `claims` are in the place of those of a person."""
+    now = int(time.time())
+    tenant = PERSONAL_DIRECTORY if is_personal(address) else WORK_DIRECTORY
+    payload = {
+        "ver": "2.0",
+        "iss": f"https://login.microsoftonline.com/{tenant}/v2.0",
+        "sub": new_secret("AAAAAAAAAAAAAAAAAAAA", 24),
+        "aud": client_id,
+        "exp": now + 86400,
+        "iat": now,
+        "nbf": now,
+        "oid": str(uuid.uuid4()),
+        "tid": tenant,
+    }
+    own = {"name": address.partition("@")[0], "preferred_username": address, "email": address}
+    header = {"typ": "JWT", "alg": "RS256", "kid": "fake_server"}
+    parts = (header, payload | dict(own if claims is None else claims))
+    return ".".join((*(_encode(json.dumps(part).encode()) for part in parts), "bm9ib2R5"))
+
+
+def _encode(content: bytes) -> str:
+    """Encode as the parts of a token are."""
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()

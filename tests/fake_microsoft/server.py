@@ -1,0 +1,182 @@
+"""The server as a whole: its thread, its door, its mailboxes and what it took."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+import ssl
+import threading
+from typing import Literal
+
+from .certificates import Certificate, authority
+from .line import Line
+from .mailbox import Mailbox, Received
+from .script import Script
+from .session import Conversation
+from .thread import ThreadedServer
+
+MICROSOFT_SIZE = 157_286_400
+
+
+class FakeServer(ThreadedServer):
+    """A local server that answers as Microsoft's submission servers do."""
+
+    def __init__(
+        self,
+        port: int = 0,
+        security: Literal["starttls", "tls"] = "starttls",
+        host: str = "127.0.0.1",
+        certificate: Certificate = Certificate.VALID,
+        size: int = MICROSOFT_SIZE,
+    ) -> None:
+        """Set the server up; port 0 takes any free port at the first start and keeps it."""
+        super().__init__("fake-submission", port)
+        self.host = "localhost"
+        self.security = security
+        self.size = size
+        self.mailboxes: dict[str, Mailbox] = {}
+        self.access_tokens: dict[str, str] = {}
+        self.script = Script()
+        self.received: list[Received] = []
+        self.sessions: list[list[tuple[str, str]]] = []
+        self._bind = host
+        self._tls = authority().server_context(certificate)
+        self._next_scripts: deque[Script] = deque()
+        self._conversations: list[Line] = []
+        self._silences: list[asyncio.Future[None]] = []
+        self._arrival = threading.Condition()
+
+    # Life
+
+    @asynccontextmanager
+    async def listening(self, stopping: asyncio.Event) -> AsyncIterator[int]:
+        """Open the door, give the port, and hang up on everybody in the end."""
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(
+            lambda: Conversation(self, self._tls), self._bind, self.port, reuse_address=True
+        )
+        yield server.sockets[0].getsockname()[1]
+        # Nobody is authenticated any more; who was a moment ago becomes a conversation within three
+        # turns of the loop, and would be left over by a server that is closed before.
+        for listener in server.sockets:
+            loop.remove_reader(listener.fileno())
+        for _ in range(3):
+            await asyncio.sleep(0)
+        server.close()
+        await self._hang_up(None)
+        server.abort_clients()  # Those that have not answered the end of TLS.
+        await server.wait_closed()
+
+    # What tests and people do with it
+
+    @property
+    def ca_file(self) -> Path:
+        """Return the PEM file of the authority that vouches for the server."""
+        return authority().file
+
+    @property
+    def connections(self) -> int:
+        """Return how many connections were made so far."""
+        return len(self.sessions)
+
+    @property
+    def open_connections(self) -> int:
+        """Return how many connections are open now."""
+        return len(self._conversations)
+
+    def client_context(self) -> ssl.SSLContext:
+        """Build a client's side of TLS that trusts the server."""
+        return authority().client_context()
+
+    def add_mailbox(
+        self,
+        address: str,
+        password: str,
+        aliases: tuple[str, ...] = (),
+        script: Script | None = None,
+    ) -> Mailbox:
+        """Open an account."""
+        mailbox = Mailbox(
+            address=address, password=password, aliases=aliases, script=script or Script()
+        )
+        self.mailboxes[address.lower()] = mailbox
+        return mailbox
+
+    def show(self, certificate: Certificate) -> None:
+        """Show another certificate from now on."""
+        self._tls = authority().server_context(certificate)
+
+    def script_next(self, script: Script, connections: int = 1) -> None:
+        """Let a script reign over the next connections only."""
+        self._next_scripts.extend([script] * connections)
+
+    def go_on(self) -> None:
+        """End all silence."""
+        if self._loop:
+            self._loop.call_soon_threadsafe(self._end_silences)
+
+    def hang_up(self, last_reply: str | None = None) -> None:
+        """Close all connections now, as for being idle: with a 421 reply, or without a word."""
+        if self._loop:
+            asyncio.run_coroutine_threadsafe(self._hang_up(last_reply), self._loop).result()
+
+    def wait_for_mail(self, count: int = 1, timeout: float = 10) -> list[Received]:
+        """Wait until so many messages have come in all, and return them."""
+        with self._arrival:
+            if not self._arrival.wait_for(lambda: len(self.received) >= count, timeout):
+                message = f"{len(self.received)} of {count} messages came within {timeout} s"
+                raise TimeoutError(message)
+            return list(self.received)
+
+    async def async_wait_for_mail(self, count: int = 1, timeout: float = 10) -> list[Received]:
+        """Wait for messages without blocking the event loop."""
+        return await asyncio.to_thread(self.wait_for_mail, count, timeout)
+
+    # What the conversations need
+
+    def welcome(self, conversation: Line) -> Script | None:
+        """Note a new conversation, and return the script that is meant for it alone."""
+        self._conversations.append(conversation)
+        self.sessions.append(conversation.transcript)
+        return self._next_scripts.popleft() if self._next_scripts else None
+
+    def forget(self, conversation: Line) -> None:
+        """Note that a conversation is over."""
+        if conversation in self._conversations:
+            self._conversations.remove(conversation)
+
+    def rank(self, conversation: Line) -> int:
+        """Return how many open sessions of the same account are older."""
+        same = [other for other in self._conversations if other.account is conversation.account]
+        return same.index(conversation)
+
+    def find_mailbox(self, name: str) -> Mailbox | None:
+        """Return the mailbox an address belongs to."""
+        return next((box for box in self.mailboxes.values() if box.may_send_as(name)), None)
+
+    async def silence(self) -> None:
+        """Wait until the server is told to go on."""
+        end = asyncio.get_running_loop().create_future()
+        self._silences.append(end)
+        await end
+
+    def keep(self, mail: Received) -> None:
+        """Put a message among those received."""
+        with self._arrival:
+            self.received.append(mail)
+            self._arrival.notify_all()
+
+    def _end_silences(self) -> None:
+        """Let everybody go on who has fallen silent, and is still there."""
+        for end in self._silences:
+            if not end.done():
+                end.set_result(None)
+        self._silences.clear()
+
+    async def _hang_up(self, last_reply: str | None) -> None:
+        """Close all connections, and without a last reply wait for the conversations to end."""
+        tasks = [conversation.hang_up(last_reply) for conversation in tuple(self._conversations)]
+        # An orderly close of TLS takes an answer, and the client may wait for this call.
+        if last_reply is None:
+            await asyncio.gather(*filter(None, tasks), return_exceptions=True)

@@ -1,0 +1,184 @@
+"""Every field, problem and choice of the dialogs has its words."""
+
+import json
+from pathlib import Path
+import re
+from typing import Any
+
+import pytest
+import voluptuous as vol
+
+from custom_components import outlook_smtp
+from custom_components.outlook_smtp.delivery.faults import Fault, Kind, Problem, Stage
+from custom_components.outlook_smtp.errors import fault_placeholders
+from custom_components.outlook_smtp.flows import options, recipient, sign_in
+from custom_components.outlook_smtp.flows.account_forms import (
+    CHANGE_PASSWORD_FORM,
+    OTHER_SERVER_FORM,
+    PASSWORD_FORM,
+    REAUTH_FORM,
+)
+from custom_components.outlook_smtp.flows.password import PASSWORD_STEPS
+from custom_components.outlook_smtp.message.problems import MessageProblem
+from custom_components.outlook_smtp.smtp.account import AccountKind, Security, Server
+
+FORMS = {
+    "config.step.password": PASSWORD_FORM,
+    "config.step.reauth_confirm": REAUTH_FORM,
+    "config.step.change_password": CHANGE_PASSWORD_FORM,
+    "config.step.browser": sign_in.BROWSER_FORM,
+    "config.step.server": OTHER_SERVER_FORM,
+    "config_subentries.recipient.step.reconfigure": recipient.FORM,
+    "config_subentries.recipient.step.user": recipient.FORM,
+    "options.step.init": options.FORM,
+}
+# An action meets neither: only a dialog tries the other port, and bugs are not caught there.
+ONLY_IN_DIALOGS = {Problem.PORT_BLOCKED_OTHER_OPEN, Problem.UNFORESEEN}
+RECIPIENT_PROBLEMS = set(MessageProblem) - {
+    MessageProblem.DUPLICATE_CONTENT_ID,
+    MessageProblem.INVALID_CONTENT_ID,
+    MessageProblem.TEXT_TOO_LONG,
+}
+KEYS = {
+    "config.abort": {
+        "already_configured",
+        # What Home Assistant's part of the browser sign-in may say.
+        "authorize_url_timeout",
+        "missing_configuration",
+        "missing_credentials",
+        "no_url_available",
+        "oauth_implementation_unavailable",
+        "reauth_successful",
+        "reconfigure_successful",
+    },
+    "config.error": {
+        *Problem,
+        "invalid_client_id",
+        "invalid_email",
+        "invalid_host",
+        "invalid_tenant",
+        "line_break",
+        "no_password",
+        "wrong_account",
+        "wrong_mailbox",
+    },
+    "config.progress": {*Stage, "wait_for_sign_in"} - {Stage.MAIL, Stage.RCPT, Stage.DATA},
+    "config.step.passwords_refused.menu_options": {
+        *("code", "browser"),
+        *PASSWORD_STEPS.values(),
+    },
+    "config.step.reauth_sign_in.menu_options": {"code", "browser"},
+    "config.step.reconfigure.menu_options": {"code", "browser", "change_password", "server"},
+    "config.step.user.menu_options": {"code", "browser", "password"},
+    "config_subentries.recipient.error": {*RECIPIENT_PROBLEMS, "name_taken", "no_name"},
+    "options.error": RECIPIENT_PROBLEMS - {MessageProblem.NO_RECIPIENT},
+    "selector.account_kind.options": set(AccountKind),
+    "selector.security.options": set(Security),
+}
+
+
+MENUS = {
+    *(f"config.{step}" for step in ("passwords_refused", "reauth_sign_in", "reconfigure", "user")),
+    *("basic_auth_disabled.init", "messages_failed.init", "messages_failed.many"),
+    *("outbox_full.init", "security_defaults.init"),
+    *("basic_auth_disabled.still_refused", "security_defaults.still_refused"),
+}
+
+
+@pytest.fixture(scope="module")
+def english() -> dict[str, Any]:
+    """Return the texts that Home Assistant shows."""
+    file = Path(outlook_smtp.__file__).parent / "translations" / "en.json"
+    texts: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return texts
+
+
+def look_up(texts: Any, path: str) -> Any:
+    """Return what stands at a path."""
+    for key in path.split("."):
+        texts = texts[key]
+    return texts
+
+
+@pytest.mark.parametrize(("path", "form"), FORMS.items(), ids=FORMS)
+def test_every_field_is_named_and_explained(
+    english: dict[str, Any], path: str, form: vol.Schema
+) -> None:
+    """A form has a title, and its fields have a name and a description, and no others do."""
+    texts = look_up(english, path)
+    fields = {str(field) for field in form.schema}
+    assert texts["title"]
+    assert set(texts["data"]) == fields
+    assert set(texts["data_description"]) == fields
+    assert all(texts["data"].values())
+    assert all(texts["data_description"].values())
+
+
+@pytest.mark.parametrize("problem", Problem)
+def test_every_problem_is_explained(english: dict[str, Any], problem: Problem) -> None:
+    """A problem has a text in the dialog, as an action's error, and as the sensor's attribute."""
+    named = set(re.findall(r"{(\w+)}", look_up(english, f"config.error.{problem}")))
+    assert named <= set(fault_placeholders(Fault(Kind.SETUP, problem), "", Server("", 0)))
+    attribute = "entity.binary_sensor.connection.state_attributes.problem.state"
+    assert look_up(english, f"{attribute}.{problem}")
+    if problem not in ONLY_IN_DIALOGS:
+        assert look_up(english, f"exceptions.{problem}.message")
+
+
+@pytest.mark.parametrize(("path", "keys"), KEYS.items(), ids=KEYS)
+def test_what_the_dialogs_say_has_words(english: dict[str, Any], path: str, keys: set[str]) -> None:
+    """Everything that a dialog may show at a place has a text there, and nothing else has."""
+    texts = look_up(english, path)
+    assert set(texts) == keys
+    assert all(texts.values())
+
+
+def test_every_choice_of_every_menu_is_explained(english: dict[str, Any]) -> None:
+    """In the dialogs and under Repairs a line tells what comes of a choice."""
+    flows = {
+        key: issue["fix_flow"] for key, issue in english["issues"].items() if "fix_flow" in issue
+    }
+    steps = {
+        f"{flow}.{step}": texts
+        for flow, found in ({"config": english["config"]} | flows).items()
+        for step, texts in found["step"].items()
+    }
+    menus = {path: texts for path, texts in steps.items() if "menu_options" in texts}
+    assert set(menus) == MENUS
+    for path, texts in menus.items():
+        explained = texts["menu_option_descriptions"]
+        assert list(explained) == list(texts["menu_options"]), path
+        assert all(line.endswith(".") and "\n" not in line for line in explained.values()), path
+
+
+def test_no_text_is_taken_for_markup(english: dict[str, Any]) -> None:
+    """The frontend takes an angle bracket for a tag, and shows an error in place of the text."""
+    assert "<" not in json.dumps(english)
+
+
+def test_a_check_and_its_end_have_words(english: dict[str, Any]) -> None:
+    """The progress has a title, and the end says how to go on."""
+    assert look_up(english, "config.step.check.title")
+    assert look_up(english, "config.create_entry.default")
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        Problem.SIGN_IN_REQUIRED,
+        Problem.SIGN_IN_DECLINED,
+        Problem.CODE_EXPIRED,
+        Problem.IDENTITY_UNREACHABLE,
+        Problem.APPLICATION_REFUSED,
+        Problem.UNEXPECTED_ANSWER,
+        Problem.NO_SEND_PERMISSION,
+        Problem.NO_REFRESH_TOKEN,
+        Problem.NO_ADDRESS,
+    ],
+)
+def test_what_microsoft_says_to_a_other_address_needs_no_address(
+    english: dict[str, Any], problem: Problem
+) -> None:
+    """While an account is added nobody knows whose it is: the text would have a hole."""
+    named = set(re.findall(r"{(\w+)}", look_up(english, f"config.error.{problem}")))
+    assert named <= {"reply"}

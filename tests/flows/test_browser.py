@@ -1,0 +1,290 @@
+"""A person signs in through the browser, with application credentials of their own."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from homeassistant.components.application_credentials import (
+    DATA_COMPONENT,
+    DOMAIN as CREDENTIALS,
+    ClientCredential,
+    async_import_client_credential,
+)
+from homeassistant.config_entries import SOURCE_USER, ConfigEntryState, ConfigFlowContext
+from homeassistant.const import CONF_HOST, CONF_PORT, CONF_TOKEN
+from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.helpers import config_entry_oauth2_flow as oauth
+from homeassistant.helpers.aiohttp_client import async_get_clientsession
+from homeassistant.setup import async_setup_component
+import pytest
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+from yarl import URL
+
+from custom_components.outlook_smtp.const import (
+    CONF_ACCOUNT_KIND,
+    CONF_IMPLEMENTATION,
+    CONF_SECURITY,
+    CONF_TENANT,
+    DOMAIN,
+)
+from custom_components.outlook_smtp.flows import connection_check, sign_in
+
+from ..conftest import ADDRESS, PASSWORD
+from ..fake_microsoft import FakeServer, Identity, Script, identity_wording as wording
+from .test_config_flow import LOCAL
+from .test_sign_in import ROWS, SignIn
+
+BACK = "https://example.com/auth/external/callback"
+
+type Open = Callable[[], Awaitable[Browser]]
+
+pytestmark = pytest.mark.usefixtures("current_request_with_host")
+
+
+class Browser(SignIn):
+    """A dialog, and the browser that it sends to Microsoft."""
+
+    get: Callable[[str], Awaitable[Any]]
+
+    @property
+    def tenant(self) -> str:
+        """Return the tenant that is filled in."""
+        return str(self.filled_in[CONF_TENANT])
+
+    async def leave(self, tenant: str = "common") -> URL:
+        """Submit the tenant and return the address that the browser is sent to."""
+        await self.begin({CONF_TENANT: tenant})
+        assert self.result["type"] is FlowResultType.EXTERNAL_STEP
+        return URL(self.result["url"])
+
+    async def come_back(self, address: URL, who: str | None = ADDRESS) -> None:
+        """Sign in at Microsoft as somebody or cancel, and follow where that leads."""
+        self.identity.sign_in_as = who or ""
+        http = async_get_clientsession(self._hass)
+        async with http.get(address, allow_redirects=False) as response:
+            target = URL(response.headers["Location"])
+        assert str(target.with_query(None)) == BACK
+        answer = await self.get(target.raw_path_qs)
+        assert answer.status == 200
+        self.result = await self._flows.async_configure(self.flow_id)
+        await self.finish()
+
+    async def sign_in(self, address: str = ADDRESS) -> Any:
+        """Go the whole way through the browser."""
+        await self.come_back(await self.leave(), address)
+        return self.result
+
+
+@pytest.fixture(autouse=True)
+def haste(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Show news at once."""
+    monkeypatch.setattr(connection_check, "PROGRESS_INTERVAL", 0)
+    monkeypatch.setattr(sign_in, "PROGRESS_INTERVAL", 0)
+
+
+async def register(hass: HomeAssistant, identity: Identity, name: str = "Mine") -> None:
+    """Register application credentials."""
+    await async_import_client_credential(
+        hass, DOMAIN, ClientCredential(identity.client_id, identity.client_secret, name), name
+    )
+
+
+@pytest.fixture
+async def credentials(hass: HomeAssistant, identity: Identity) -> None:
+    """Register the credentials that the identity platform knows."""
+    assert await async_setup_component(hass, CREDENTIALS, {})
+    await register(hass, identity)
+
+
+@pytest.fixture
+def open_dialog(
+    hass: HomeAssistant, identity: Identity, hass_client_no_auth: ClientSessionGenerator
+) -> Open:
+    """Return what opens a dialog and chooses to sign in through the browser."""
+
+    async def begin() -> Browser:
+        assert await async_setup_component(hass, CREDENTIALS, {})
+        flows = hass.config_entries.flow
+        menu = await flows.async_init(DOMAIN, context=ConfigFlowContext(source=SOURCE_USER))
+        form = await flows.async_configure(menu["flow_id"], {"next_step_id": "browser"})
+        dialog = Browser(hass, identity, form)
+        dialog.get = (await hass_client_no_auth()).get
+        return dialog
+
+    return begin
+
+
+@pytest.fixture
+async def dialog(open_dialog: Open, credentials: None) -> Browser:
+    """Return a dialog that asks for the tenant."""
+    return await open_dialog()
+
+
+@pytest.mark.parametrize(
+    ("address", "kind", "tenant"),
+    [
+        (ADDRESS, "personal", "common"),
+        ("me@contoso.example", "work", "contoso.onmicrosoft.com"),
+    ],
+)
+async def test_a_browser_signs_an_account_in(
+    dialog: Browser, fake_server: FakeServer, address: str, kind: str, tenant: str
+) -> None:
+    """The tenant's page is asked for what is needed, and the account is made."""
+    identity = dialog.identity
+    fake_server.add_mailbox(address, PASSWORD)
+    assert dialog.fault == ("browser", {})
+    assert dialog.tenant == "common"
+    page = await dialog.leave(f" {tenant.upper()} ")
+    assert str(page.with_query(None)) == f"{identity.authority}/{tenant}/oauth2/v2.0/authorize"
+    query = dict(page.query)
+    assert len(query.pop("state")) > 40
+    assert len(query.pop("code_challenge")) == 43
+    assert query == {
+        "client_id": identity.client_id,
+        "code_challenge_method": "S256",
+        "prompt": "select_account",
+        "redirect_uri": BACK,
+        "response_type": "code",
+        "scope": "https://outlook.office.com/SMTP.Send offline_access openid profile email",
+    }
+    await dialog.come_back(page, address)
+    assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
+    entry = dialog.result["result"]
+    assert (entry.title, entry.unique_id) == (address, address)
+    token = entry.data[CONF_TOKEN]
+    assert dict(entry.data) == {
+        CONF_ACCOUNT_KIND: kind,
+        CONF_IMPLEMENTATION: "Mine",
+        "email": address,
+        CONF_HOST: LOCAL,
+        CONF_PORT: fake_server.port,
+        CONF_SECURITY: "starttls",
+        CONF_TENANT: tenant,
+        CONF_TOKEN: token,
+    }
+    assert {request.tenant for request in identity.requests} == {tenant}
+    assert entry.state is ConfigEntryState.LOADED
+    assert entry.runtime_data.coordinator.data.connected
+    identity.expire_access_tokens(address)
+    await entry.runtime_data.coordinator.async_refresh()
+    assert entry.runtime_data.coordinator.data.connected
+    assert identity.grant_types == ["authorization_code", "refresh_token"]
+
+
+@pytest.mark.parametrize("tenant", ["", "a/b", "contoso"])
+async def test_a_malformed_tenant_is_told_at_its_field(dialog: Browser, tenant: str) -> None:
+    """Nobody is sent anywhere with it."""
+    await dialog.submit({CONF_TENANT: tenant})
+    assert dialog.fault == ("browser", {CONF_TENANT: "invalid_tenant"})
+    assert dialog.tenant == (tenant or "common")
+
+
+async def test_a_person_may_cancel(dialog: Browser) -> None:
+    """Who cancels is told so and may try again."""
+    await dialog.come_back(await dialog.leave("consumers"), None)
+    assert dialog.fault == ("browser", {"base": "sign_in_declined"})
+    assert dialog.placeholders["reply"] == "access_denied"
+    assert dialog.tenant == "consumers"
+    assert (await dialog.sign_in())["type"] is FlowResultType.CREATE_ENTRY
+
+
+@pytest.mark.parametrize(
+    ("refusal", "error", "words"),
+    [
+        (wording.SECRET_WRONG, "application_refused", "AADSTS7000215"),
+        (wording.CODE_STALE, "sign_in_required", "AADSTS70008"),
+        (wording.UNAVAILABLE, "identity_unreachable", "AADSTS90033"),
+    ],
+)
+async def test_what_microsoft_refuses_is_quoted(
+    dialog: Browser, identity: Identity, refusal: wording.Refusal, error: str, words: str
+) -> None:
+    """A code that cannot be traded is explained in Microsoft's words, and one may try again."""
+    identity.script.then("token", refusal)
+    await dialog.sign_in()
+    assert dialog.fault == ("browser", {"base": error})
+    assert words in dialog.placeholders["reply"]
+    assert (await dialog.sign_in())["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_a_wrong_secret_is_named(
+    hass: HomeAssistant, open_dialog: Open, identity: Identity
+) -> None:
+    """The text says that the secret is wrong, and does not hold it."""
+    assert await async_setup_component(hass, CREDENTIALS, {})
+    credential = ClientCredential(identity.client_id, "not-the-secret")
+    await async_import_client_credential(hass, DOMAIN, credential)
+    dialog = await open_dialog()
+    await dialog.sign_in()
+    assert dialog.fault == ("browser", {"base": "application_refused"})
+    assert "AADSTS7000215: Invalid client secret" in dialog.placeholders["reply"]
+    assert "not-the-secret" not in str(dialog.result)
+
+
+async def test_a_refused_identity_leads_back_to_the_browser(
+    dialog: Browser, fake_server: FakeServer
+) -> None:
+    """What the server refuses is told where one can sign in as somebody else."""
+    fake_server.mailboxes[ADDRESS].script = Script.for_row(ROWS["identity_refused"])
+    await dialog.sign_in()
+    assert dialog.fault == ("browser", {"base": "identity_refused"})
+    fake_server.mailboxes[ADDRESS].script = Script.for_row(ROWS["mailbox_disabled"])
+    await dialog.sign_in()
+    assert dialog.fault == ("retry", {"base": "smtp_disabled_mailbox"})
+    fake_server.mailboxes[ADDRESS].script = Script()
+    assert (await dialog.submit({}))["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_one_of_several_credentials_is_picked(
+    hass: HomeAssistant, dialog: Browser, identity: Identity
+) -> None:
+    """Who has more than one app registration says which to use."""
+    credential = ClientCredential("another-id", "another-secret")
+    await async_import_client_credential(hass, DOMAIN, credential, "Other")
+    await dialog.begin({CONF_TENANT: "common"})
+    assert dialog.result["step_id"] == "pick_implementation"
+    await dialog.begin({"implementation": "Mine"})
+    await dialog.come_back(URL(dialog.result["url"]))
+    assert dialog.result["data"][CONF_IMPLEMENTATION] == "Mine"
+
+
+async def test_without_credentials_the_dialog_says_where_to_add_them(open_dialog: Open) -> None:
+    """The frontend knows this reason, and opens the dialog of the credentials."""
+    dialog = await open_dialog()
+    assert (await dialog.submit({CONF_TENANT: "common"}))["reason"] == "missing_credentials"
+
+
+async def unavailable(*_: Any) -> list[oauth.AbstractOAuth2Implementation]:
+    """Be a provider of credentials that is out of order."""
+    raise oauth.ImplementationUnavailableError
+
+
+async def test_a_provider_that_is_out_of_order_is_told(
+    hass: HomeAssistant, open_dialog: Open
+) -> None:
+    """Where another provider may have credentials, one may try later."""
+    dialog = await open_dialog()
+    oauth.async_add_implementation_provider(hass, "cloud", unavailable)
+    result = await dialog.submit({CONF_TENANT: "common"})
+    assert result["reason"] == "oauth_implementation_unavailable"
+
+
+@pytest.mark.parametrize("other", [False, True])
+async def test_credentials_that_are_gone_are_a_problem_of_the_account(
+    hass: HomeAssistant, dialog: Browser, identity: Identity, other: bool
+) -> None:
+    """The account says so instead of breaking, and nobody is asked to sign in again."""
+    entry = (await dialog.sign_in())["result"]
+    hass.data[DATA_COMPONENT].data.clear()
+    if other:
+        oauth.async_add_implementation_provider(hass, "cloud", unavailable)
+    identity.expire_access_tokens(ADDRESS)
+    await entry.runtime_data.coordinator.async_refresh()
+    health = entry.runtime_data.coordinator.data
+    assert (health.connected, health.problem) == (False, "application_refused")
+    assert health.reply == "Its application credentials are gone."
+    assert not hass.config_entries.flow.async_progress()
+    await register(hass, identity)
+    await entry.runtime_data.coordinator.async_refresh()
+    assert entry.runtime_data.coordinator.data.connected

@@ -1,0 +1,126 @@
+"""The options of an account: what they may be, and that they take effect."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from homeassistant.config_entries import ConfigFlowResult
+from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import FlowResultType, InvalidData
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.outlook_smtp.outbox.queued import Limits
+
+from ..fake_microsoft import FakeServer
+
+DEFAULTS = {
+    "timeout": 30,
+    "check_interval": 30,
+    "lifetime": 48,
+    "max_messages": 1000,
+    "max_size": 500,
+}
+
+
+async def submit(
+    hass: HomeAssistant, entry: MockConfigEntry, options: Mapping[str, Any]
+) -> ConfigFlowResult:
+    """Open the options, submit them, and wait for the account to start over."""
+    form = await hass.config_entries.options.async_init(entry.entry_id)
+    result = await hass.config_entries.options.async_configure(form["flow_id"], {**options})
+    await hass.async_block_till_done(wait_background_tasks=True)
+    return result
+
+
+async def test_the_defaults_are_filled_in(hass: HomeAssistant, account: MockConfigEntry) -> None:
+    """The form can be submitted as it is."""
+    result = await submit(hass, account, {})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert account.options == DEFAULTS
+
+
+@pytest.mark.parametrize(
+    ("option", "lowest", "highest"),
+    [
+        ("check_interval", 5, 1440),
+        ("timeout", 5, 300),
+        ("lifetime", 1, 168),
+        ("max_messages", 1, 10_000),
+        ("max_size", 1, 10_000),
+    ],
+)
+async def test_numbers_have_limits(
+    hass: HomeAssistant, account: MockConfigEntry, option: str, lowest: int, highest: int
+) -> None:
+    """The limits themselves are taken as whole numbers, and nothing beyond them."""
+    for value in (lowest, float(highest)):
+        await submit(hass, account, {option: value})
+        assert account.options == DEFAULTS | {option: int(value)}
+        assert type(account.options[option]) is int
+    for value in (lowest - 1, highest + 1):
+        with pytest.raises(InvalidData) as refused:
+            await submit(hass, account, {option: value})
+        assert list(refused.value.schema_errors) == [option]
+
+
+@pytest.mark.parametrize(
+    ("reply_to", "error", "value"),
+    [
+        ("nobody", "missing_at", "nobody"),
+        ("a@example.com, b@", "nothing_after_at", "b@"),
+        ("a@example.com\nBcc: b@example.com", "line_break", r"a@example.com\nBcc: b@example.com"),
+    ],
+)
+async def test_a_reply_to_that_is_no_address_is_refused(
+    hass: HomeAssistant, account: MockConfigEntry, reply_to: str, error: str, value: str
+) -> None:
+    """The error stands at its field and quotes it, and the form has what was typed."""
+    typed = DEFAULTS | {"reply_to": reply_to, "timeout": 60, "lifetime": 10}
+    result = await submit(hass, account, typed)
+    assert result["type"] is FlowResultType.FORM
+    assert result["errors"] == {"reply_to": error}
+    assert result["description_placeholders"] == {"value": value}
+    assert result["data_schema"]
+    fields = result["data_schema"].schema
+    filled_in = {str(f): f.description["suggested_value"] for f in fields if f.description}
+    assert filled_in == typed
+    assert account.options == {}
+
+
+async def test_the_options_take_effect(
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
+) -> None:
+    """A mail bears the name and Reply-To; time-out and interval reach who heeds them."""
+    options = {
+        "sender_name": " Zuhause\r\nim\tGrünen ",
+        "reply_to": "Anna <anna@example.com>, bert@example.com",
+        "timeout": 42,
+        "check_interval": 5,
+        "max_messages": 7,
+        "max_size": 8,
+    }
+    await submit(hass, account, options)
+    assert account.runtime_data.account.timeout == 42
+    assert account.runtime_data.coordinator.update_interval == timedelta(minutes=5)
+    assert account.runtime_data.queue.limits == Limits(7, 8_000_000)
+    mail = await send(hass, fake_server)
+    assert mail["From"] == "Zuhause im Grünen <me@outlook.com>"
+    assert mail["Reply-To"] == options["reply_to"]
+
+    await submit(hass, account, {"sender_name": " "})
+    assert account.options == DEFAULTS
+    mail = await send(hass, fake_server)
+    assert mail["From"] == "me@outlook.com"
+    assert mail["Reply-To"] is None
+
+
+async def send(hass: HomeAssistant, fake_server: FakeServer) -> Any:
+    """Send a mail to oneself, and return what arrived."""
+    await hass.services.async_call(
+        "notify",
+        "send_message",
+        {"entity_id": "notify.me_outlook_com", "message": "Hello"},
+        blocking=True,
+    )
+    return fake_server.received[-1].message

@@ -1,0 +1,299 @@
+"""A person signs in with a code: shown, waited for, checked against the server, then kept."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+import json
+from pathlib import Path
+import re
+from typing import Any
+
+from homeassistant.config_entries import (
+    SOURCE_USER,
+    ConfigEntryState,
+    ConfigFlowContext,
+    ConfigFlowResult,
+)
+from homeassistant.const import CONF_CLIENT_ID, CONF_HOST, CONF_PORT, CONF_TOKEN
+from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import FlowResultType, section
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.outlook_smtp.auth import device_code
+from custom_components.outlook_smtp.const import (
+    CONF_ACCOUNT_KIND,
+    CONF_SECURITY,
+    CONF_TENANT,
+    DOMAIN,
+)
+from custom_components.outlook_smtp.flows import connection_check, sign_in
+
+from ..conftest import ADDRESS, PASSWORD
+from ..fake_microsoft import (
+    CATALOGUE,
+    FakeServer,
+    Identity,
+    Misstep,
+    identity_script as script,
+    identity_wording as wording,
+)
+from .test_config_flow import LOCAL, Dialog
+
+WORKER = "me@contoso.example"
+ROWS = {row.name: row for row in CATALOGUE}
+
+type Open = Callable[[], Awaitable[SignIn]]
+
+
+@pytest.fixture(autouse=True)
+def haste(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Show news at once, and poll without pauses."""
+    monkeypatch.setattr(connection_check, "PROGRESS_INTERVAL", 0)
+    monkeypatch.setattr(sign_in, "PROGRESS_INTERVAL", 0)
+    monkeypatch.setattr(device_code, "SLOW_DOWN", 0.01)
+    monkeypatch.setattr(device_code, "LONGEST_PAUSE", 0.02)
+
+
+def polls() -> list[asyncio.Task[Any]]:
+    """Return who asks Microsoft whether a person has signed in."""
+    return [task for task in asyncio.all_tasks() if task.get_name() == "sign-in"]
+
+
+class SignIn(Dialog):
+    """A dialog in which a person signs in."""
+
+    def __init__(self, hass: HomeAssistant, identity: Identity, result: ConfigFlowResult) -> None:
+        """Show the first step to a person who knows an app registration."""
+        super().__init__(hass, result)
+        self.identity = identity
+
+    async def submit(self, typed: Mapping[str, Any] = {}, /, **changes: Any) -> ConfigFlowResult:
+        """Submit a form, and wait for what becomes of it; polling goes on meanwhile."""
+        await self.begin(typed, **changes)
+        return await self.finish()
+
+    async def finish(self) -> ConfigFlowResult:
+        """Wait for what becomes of the dialog."""
+        await self.follow()
+        if self.result["type"] in (FlowResultType.CREATE_ENTRY, FlowResultType.ABORT):
+            # The account is checked for the first time.
+            await self._hass.async_block_till_done(wait_background_tasks=True)
+        return self.result
+
+    async def ask(self, client_id: str = "", tenant: str = "common") -> str:
+        """Submit the app registration and return the code that is shown."""
+        typed = {CONF_CLIENT_ID: client_id or self.identity.client_id}
+        await self.submit(typed, advanced={CONF_TENANT: tenant})
+        return self.placeholders["code"]
+
+    async def sign_in(self, address: str = ADDRESS) -> ConfigFlowResult:
+        """Go the whole way with a code."""
+        self.identity.approve(await self.ask(), address)
+        return await self.submit({})
+
+    @property
+    def tenant(self) -> str:
+        """Return the tenant that is filled in where nobody has to look."""
+        assert self.result["data_schema"]
+        advanced: section = self.result["data_schema"].schema["advanced"]
+        assert advanced.options["collapsed"]
+        [field] = advanced.schema.schema
+        assert field == CONF_TENANT
+        return str(field.description["suggested_value"])
+
+
+@pytest.fixture
+def open_dialog(hass: HomeAssistant, identity: Identity) -> Open:
+    """Return what opens a dialog and chooses to sign in with a code."""
+
+    async def begin() -> SignIn:
+        flows = hass.config_entries.flow
+        menu = await flows.async_init(DOMAIN, context=ConfigFlowContext(source=SOURCE_USER))
+        form = await flows.async_configure(menu["flow_id"], {"next_step_id": "code"})
+        return SignIn(hass, identity, form)
+
+    return begin
+
+
+@pytest.fixture
+async def dialog(open_dialog: Open) -> SignIn:
+    """Return a dialog that asks for the app registration."""
+    return await open_dialog()
+
+
+@pytest.mark.parametrize(
+    ("address", "kind", "alias"),
+    [(ADDRESS, "personal", "Alias@Outlook.com"), ("Me@Contoso.example", "work", WORKER)],
+)
+async def test_a_code_is_all_it_takes(
+    dialog: SignIn, fake_server: FakeServer, address: str, kind: str, alias: str
+) -> None:
+    """The code and the page are shown, and the account of who signed in is made by itself."""
+    identity = dialog.identity
+    fake_server.add_mailbox(address, PASSWORD, aliases=(alias,))
+    assert dialog.fault == ("code", {})
+    assert dialog.tenant == "common"
+    assert dialog.placeholders["docs_url"].startswith("https://")
+    code = await dialog.ask()
+    assert dialog.fault == ("show_code", {})
+    page = f"{identity.authority}/device"
+    assert (dialog.placeholders["code"], dialog.placeholders["url"]) == (code, page)
+    assert identity.user_codes == [code]
+    assert dialog.result["data_schema"]
+    assert dialog.result["data_schema"].schema["qr_code"].config["data"] == page
+    await dialog.begin({})
+    assert dialog.result["progress_action"] == "wait_for_sign_in"
+    assert dialog.placeholders["code"] == code
+    identity.approve(code, alias)
+    result = await dialog.finish()
+    assert dialog.stages[0] == "wait_for_sign_in"
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    entry = result["result"]
+    assert (entry.title, entry.unique_id) == (address, address.lower())
+    assert {**entry.data, CONF_TOKEN: sorted(entry.data[CONF_TOKEN])} == {
+        CONF_ACCOUNT_KIND: kind,
+        CONF_CLIENT_ID: identity.client_id,
+        "email": address,
+        CONF_HOST: LOCAL,
+        CONF_PORT: fake_server.port,
+        CONF_SECURITY: "starttls",
+        CONF_TENANT: "common",
+        CONF_TOKEN: ["access_token", "expires_at", "obtained_at", "refresh_token"],
+    }
+    assert entry.state is ConfigEntryState.LOADED
+    assert entry.runtime_data.coordinator.data.connected
+    assert all(any("AUTH XOAUTH2" in line for _, line in each) for each in fake_server.sessions)
+    assert not polls()
+
+
+async def test_a_recipient_is_offered_next(dialog: SignIn) -> None:
+    """The dialog goes on with the form of a first recipient."""
+    assert (await dialog.sign_in())["next_flow"][0] == "config_subentries_flow"
+
+
+async def test_other_tenants_are_asked(dialog: SignIn, identity: Identity) -> None:
+    """The tenant is part of every request, and kept."""
+    code = await dialog.ask(f" {identity.client_id.upper()} ", " Consumers ")
+    identity.approve(code, ADDRESS)
+    result = await dialog.submit({})
+    assert {request.tenant for request in identity.requests} == {"consumers"}
+    assert result["data"][CONF_TENANT] == "consumers"
+    assert result["data"][CONF_CLIENT_ID] == identity.client_id
+
+
+async def test_a_published_client_id_is_not_asked_for(
+    dialog: SignIn, open_dialog: Open, identity: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a client id that comes with the integration, there is only the tenant left."""
+    monkeypatch.setattr(sign_in, "DEFAULT_CLIENT_ID", identity.client_id)
+    dialog = await open_dialog()
+    assert dialog.result["data_schema"]
+    assert list(dialog.result["data_schema"].schema) == ["advanced"]
+    await dialog.submit({"advanced": {CONF_TENANT: "common"}})
+    identity.approve(dialog.placeholders["code"], ADDRESS)
+    result = await dialog.submit({})
+    assert result["data"][CONF_CLIENT_ID] == identity.client_id
+
+
+@pytest.mark.parametrize(
+    ("client_id", "tenant", "errors"),
+    [
+        ("", "common", {CONF_CLIENT_ID: "invalid_client_id"}),
+        ("my app", "common", {CONF_CLIENT_ID: "invalid_client_id"}),
+        ("7b1f6a0c-52f3-4c1e-9d1a-6f0a3c2b8e45", "", {"base": "invalid_tenant"}),
+        ("7b1f6a0c-52f3-4c1e-9d1a-6f0a3c2b8e45", "../x", {"base": "invalid_tenant"}),
+    ],
+)
+async def test_typing_errors_are_told_at_once(
+    dialog: SignIn, identity: Identity, client_id: str, tenant: str, errors: dict[str, str]
+) -> None:
+    """Nobody is asked for a code with what cannot be right."""
+    await dialog.submit({CONF_CLIENT_ID: client_id, "advanced": {CONF_TENANT: tenant}})
+    assert dialog.fault == ("code", errors)
+    assert dialog.filled_in == ({CONF_CLIENT_ID: client_id} if client_id else {})
+    assert dialog.tenant == (tenant or "common")
+    assert not identity.requests
+
+
+@pytest.mark.parametrize(
+    ("misstep", "error", "words"),
+    [
+        (wording.DECLINED, "sign_in_declined", "denied the authorization"),
+        (wording.DENIED, "sign_in_declined", "AADSTS65004"),
+        (wording.CODE_EXPIRED, "code_expired", "AADSTS70020"),
+        (wording.BAD_CODE, "code_expired", "AADSTS70018"),
+        (wording.SECRET_MISSING, "application_refused", "AADSTS7000218"),
+        (wording.CONSENT_REQUIRED, "sign_in_required", "AADSTS65001"),
+        (wording.WRONG_KIND, "sign_in_required", "AADSTS50020"),
+        (script.NO_SEND_SCOPE, "no_send_permission", "-"),
+        (script.NO_REFRESH_TOKEN, "no_refresh_token", "-"),
+        (script.NO_ID_TOKEN, "no_address", "-"),
+        (script.NO_ADDRESS, "no_address", "-"),
+        (Misstep(without=("access_token",)), "unexpected_answer", "no access_token"),
+    ],
+)
+async def test_a_sign_in_without_use_is_explained(
+    hass: HomeAssistant,
+    dialog: SignIn,
+    misstep: Misstep | wording.Refusal,
+    error: str,
+    words: str,
+) -> None:
+    """Each way to fail has its text, and the form comes back to get another code."""
+    dialog.identity.script.then("token", misstep)
+    await dialog.sign_in()
+    assert dialog.fault == ("code", {"base": error})
+    assert words in dialog.placeholders["reply"]
+    assert dialog.filled_in == {CONF_CLIENT_ID: dialog.identity.client_id}
+    assert not polls()
+    assert not hass.config_entries.async_entries(DOMAIN)
+    assert (await dialog.sign_in())["type"] is FlowResultType.CREATE_ENTRY
+
+
+@pytest.mark.parametrize(
+    ("client_id", "tenant", "words"),
+    [
+        ("00000000-0000-0000-0000-000000000000", "common", "unauthorized_client AADSTS700016: "),
+        ("", "nowhere.example", "invalid_request AADSTS90002: Tenant 'nowhere.example' not found"),
+    ],
+)
+async def test_a_refused_application_is_quoted(
+    dialog: SignIn, client_id: str, tenant: str, words: str
+) -> None:
+    """Microsoft's number is shown, which is what people search for, and no trace of theirs."""
+    await dialog.ask(client_id, tenant)
+    assert dialog.fault == ("code", {"base": "application_refused"})
+    assert dialog.placeholders["reply"].startswith(words)
+    assert "Trace" not in dialog.placeholders["reply"]
+    assert dialog.tenant == tenant
+    assert (await dialog.sign_in())["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_without_microsoft_there_is_no_code(dialog: SignIn, identity: Identity) -> None:
+    """An identity platform that is out of reach is told as that."""
+    await asyncio.to_thread(identity.stop)
+    await dialog.ask()
+    assert dialog.fault == ("code", {"base": "identity_unreachable"})
+    identity.start()
+    assert (await dialog.sign_in())["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_a_mailbox_is_added_once(
+    dialog: SignIn, entry: MockConfigEntry, fake_server: FakeServer
+) -> None:
+    """Who signs in to a mailbox that is set up already is told so before any check."""
+    assert (await dialog.sign_in())["reason"] == "already_configured"
+    assert not fake_server.connections
+
+
+async def test_the_dialogs_have_words(dialog: SignIn) -> None:
+    """Every field of the sign-in has a name, and texts name only what a dialog can fill in."""
+    file = Path(sign_in.__file__).parents[1] / "translations" / "en.json"
+    texts = json.loads(await asyncio.to_thread(file.read_text, encoding="utf-8"))["config"]
+    code, shown = texts["step"]["code"], texts["step"]["show_code"]
+    for each, fields in ((code, "client_id"), (code["sections"]["advanced"], "tenant")):
+        assert [*each["data"], *each["data_description"]] == [fields] * 2
+    assert [*shown["data"], *shown["data_description"]] == ["qr_code"] * 2
+    assert {"{code}", "{url}"} <= set(re.findall(r"{\w+}", shown["description"]))
+    used = re.findall(r"{(\w+)}", json.dumps([texts[key] for key in ("step", "error", "progress")]))
+    assert set(used) <= set(dialog.placeholders)

@@ -1,0 +1,140 @@
+"""While a person signs in with a code, Microsoft is asked: patiently, and no longer."""
+
+import asyncio
+from typing import Any
+
+from homeassistant.const import CONF_CLIENT_ID
+from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import FlowResultType, UnknownFlow
+import pytest
+
+from custom_components.outlook_smtp.auth import device_code
+from custom_components.outlook_smtp.const import CONF_TENANT
+from custom_components.outlook_smtp.flows import sign_in
+
+from ..conftest import ADDRESS, until
+from ..fake_microsoft import (
+    Endpoint,
+    Identity,
+    Misstep,
+    identity_script as script,
+    identity_wording as wording,
+)
+from .test_sign_in import SignIn, dialog, haste, open_dialog, polls
+
+__all__ = ["dialog", "haste", "open_dialog"]
+
+
+async def test_what_passes_is_waited_out(dialog: SignIn, identity: Identity) -> None:
+    """Neither Microsoft's passing faults nor a network that is away end the wait."""
+    passing = (
+        script.SLOW_DOWN,
+        script.SERVER_ERROR,
+        script.BARE_SERVER_ERROR,
+        script.UNAVAILABLE,
+        script.GATEWAY_DOWN,
+        script.RESET,
+        Misstep(refusal=wording.UNAVAILABLE, headers={"Retry-After": "0"}),
+    )
+    identity.script.then("token", wording.PENDING, *passing)
+    code = await dialog.ask()
+    await dialog.begin({})
+    await until(lambda: identity.count("token") > len(passing))
+    await asyncio.to_thread(identity.stop)
+    asked = identity.count("token")
+    assert polls()
+    identity.start()
+    await until(lambda: identity.count("token") > asked)
+    identity.approve(code, ADDRESS)
+    assert (await dialog.finish())["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_who_was_quick_does_not_wait(dialog: SignIn, identity: Identity) -> None:
+    """Microsoft is asked while the code is still shown."""
+    identity.approve(await dialog.ask(), ADDRESS)
+    await until(lambda: not polls())
+    result = await dialog.submit({})
+    assert "wait_for_sign_in" not in dialog.stages
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+
+
+@pytest.mark.parametrize("end", ["decline", "expire"])
+async def test_another_code_follows_one_that_is_void(
+    dialog: SignIn, identity: Identity, end: str
+) -> None:
+    """Who declined or was late gets another code, and the old one is asked about no more."""
+    code = await dialog.ask()
+    await dialog.begin({})
+    getattr(identity, end)(code)
+    await dialog.finish()
+    assert dialog.result["step_id"] == "code"
+    other = await dialog.ask()
+    assert other != code
+    assert len(polls()) == 1
+    identity.approve(other, ADDRESS)
+    assert (await dialog.submit({}))["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_a_code_ends_by_the_clock(dialog: SignIn, identity: Identity) -> None:
+    """A code lasts as long as Microsoft says, even if it never answers again."""
+    identity.code_lifetime = 0.05
+    identity.script.always[Endpoint.TOKEN] = script.HANG
+    await dialog.ask()
+    await dialog.submit({})
+    assert dialog.fault == ("code", {"base": "code_expired"})
+
+
+@pytest.mark.parametrize("wait", [False, True])
+async def test_a_closed_dialog_asks_no_more(
+    hass: HomeAssistant, dialog: SignIn, identity: Identity, wait: bool
+) -> None:
+    """Nothing is left that would poll, whichever step was shown."""
+    tasks = asyncio.all_tasks()
+    await dialog.ask()
+    if wait:
+        await dialog.begin({})
+        # A browser that is reloaded asks again.
+        await hass.config_entries.flow.async_configure(dialog.flow_id)
+    await until(lambda: identity.count("token") > 0)
+    assert len(polls()) == 1
+    dialog.close()
+    await hass.async_block_till_done()
+    assert asyncio.all_tasks() <= tasks
+    assert not hass.config_entries.flow.async_progress()
+
+
+async def test_a_dialog_closed_before_the_code_came_never_asks(
+    hass: HomeAssistant, dialog: SignIn, identity: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A code that comes too late is dropped."""
+    come, asked = asyncio.Event(), asyncio.Event()
+
+    async def late(*args: Any) -> device_code.DeviceCode:
+        asked.set()
+        await come.wait()
+        return await device_code.request_code(*args)
+
+    monkeypatch.setattr(sign_in, "request_code", late)
+    asking = asyncio.create_task(dialog.ask())
+    await asked.wait()
+    dialog.close()
+    come.set()
+    with pytest.raises(UnknownFlow):
+        await asking
+    assert not polls()
+    assert identity.count("token") == 0
+
+
+async def test_the_last_of_two_codes_holds(
+    hass: HomeAssistant, dialog: SignIn, identity: Identity
+) -> None:
+    """Who presses the button twice is waited for with one code."""
+    typed = {CONF_CLIENT_ID: identity.client_id, "advanced": {CONF_TENANT: "common"}}
+    configure = hass.config_entries.flow.async_configure
+    await asyncio.gather(*(configure(dialog.flow_id, typed) for _ in range(2)))
+    dialog.result = await configure(dialog.flow_id)
+    await hass.async_block_till_done()
+    assert len(identity.user_codes) == 2
+    assert len(polls()) == 1
+    identity.approve(dialog.placeholders["code"], ADDRESS)
+    assert (await dialog.submit({}))["type"] is FlowResultType.CREATE_ENTRY

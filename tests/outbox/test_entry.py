@@ -1,0 +1,159 @@
+"""The form of a message on disk: what was written is read again, and nothing else is."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from hashlib import sha256
+import io
+import json
+from typing import Any
+
+from hypothesis import given, settings, strategies as st
+import pytest
+
+from custom_components.outlook_smtp.delivery.envelope import Envelope
+from custom_components.outlook_smtp.outbox.entry import (
+    MARK,
+    MAX_HEAD,
+    DamagedError,
+    SpoolEntry,
+    read_content,
+    read_head,
+    write_head,
+    write_message,
+)
+from tests.promises import MAX_SHOWN
+
+from .helpers import ANNA, content_of, entry_of
+
+CONTENT = content_of(1)
+
+
+def read(data: bytes) -> tuple[SpoolEntry, bytes]:
+    """Return the entry and the content that a file has."""
+    file = io.BytesIO(data)
+    entry = read_head(file)
+    return entry, b"".join(read_content(file, entry))
+
+
+def file_saying(line: bytes) -> bytes:
+    """Return a file whose second line is another, with the digest that fits."""
+    return MARK + sha256(line).hexdigest().encode() + b"\n" + line + b"\n" + CONTENT
+
+
+def values(**changes: Any) -> bytes:
+    """Return the second line of a message's file with changes."""
+    line = write_head(entry_of(CONTENT)).splitlines()[1]
+    return json.dumps(json.loads(line) | changes).encode()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    content=st.binary(max_size=2000),
+    envelope=st.builds(
+        Envelope,
+        st.text(min_size=1),
+        st.lists(st.text(min_size=1), min_size=1, max_size=100).map(tuple),
+        st.booleans(),
+    ),
+    title=st.text(),
+    to=st.lists(st.text(), max_size=100).map(tuple),
+    created=st.datetimes(datetime(1970, 1, 2), datetime(9000, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 - The time zone is beside them.
+)
+def test_any_message_is_read_again(
+    content: bytes, envelope: Envelope, title: str, to: tuple[str, ...], created: datetime
+) -> None:
+    """Whatever its title, its names and its bytes are, nothing of a message changes."""
+    entry = SpoolEntry.of(
+        envelope, len(content), message_id="<1@example.com>", title=title, to=to, created=created
+    )
+    file = io.BytesIO()
+    written = write_message(file, entry, [content[:7], content[7:]])
+    assert written == replace(entry, digest=sha256(content).hexdigest())
+    assert read(file.getvalue()) == (written, content)
+
+
+@pytest.mark.parametrize("pieces", [[], [CONTENT[:-1]], [CONTENT, b"more"]])
+def test_a_content_of_another_size_is_an_error(pieces: list[bytes]) -> None:
+    """What was said of a message before it was written has to be true."""
+    with pytest.raises(ValueError, match=f"and not {len(CONTENT)}"):
+        write_message(io.BytesIO(), entry_of(CONTENT), pieces)
+
+
+def test_what_is_kept_to_be_shown() -> None:
+    """Titles and names are cut to what a list has room for, and the time is that of Greenwich."""
+    created = datetime(2026, 11, 24, 9, 30, tzinfo=timezone(timedelta(hours=1)))
+    entry = entry_of(CONTENT, title="x" * 1000, to=("y" * 1000, ANNA), created=created)
+    assert entry.title == "x" * MAX_SHOWN
+    assert entry.to == ("y" * MAX_SHOWN, ANNA)
+    assert entry.created.isoformat() == "2026-11-24T08:30:00+00:00"
+
+
+def test_the_longest_head_can_be_read() -> None:
+    """A hundred recipients with the longest of names and addresses fit."""
+    entry = entry_of(CONTENT, *["🏠" * 254] * 100, title="🏠" * 1000)
+    head = write_head(entry)
+    assert len(head) < MAX_HEAD
+    assert read(head + CONTENT) == (entry, CONTENT)
+
+
+def test_a_record_has_no_content() -> None:
+    """What is kept in memory says nothing of what a message says."""
+    assert b"Alarm 1." in CONTENT
+    assert "Alarm 1." not in repr(entry_of(CONTENT))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\n\n",
+        MARK,
+        b"From: anna@example.com\r\n\r\nHello\r\n",
+        b"\0" * 5000,
+        MARK + b"0" * 64 + b"\n" + b"x" * (MAX_HEAD + 1) + b"\n",
+        write_head(entry_of(CONTENT)).replace(b"message 1", b"message 2") + CONTENT,
+        write_head(entry_of(CONTENT)),
+        write_head(entry_of(CONTENT)) + CONTENT[:-1],
+        write_head(entry_of(CONTENT)) + CONTENT + b"\n",
+        write_head(entry_of(CONTENT)) + CONTENT.replace(b"Alarm", b"Alert"),
+        write_head(entry_of(CONTENT)).replace(b"anna", b"eve1") + CONTENT,
+    ],
+)
+def test_anything_else_is_damaged(data: bytes) -> None:
+    """A file that is not whole, or from somebody else, is never taken for a message."""
+    with pytest.raises(DamagedError):
+        read(data)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"[]",
+        b'"text"',
+        b"[" * 100_000,
+        b"\xff\xfe",
+        values(recipients=[]),
+        values(recipients=None),
+        values(to=3),
+        values(created="yesterday"),
+        values(created="2026-11-24T08:30:00"),
+        values(created=5),
+        values(size="large"),
+        values(size=float("inf")),
+        values(size=float("nan")),
+        values().replace(b'"digest"', b'"sum"'),
+    ],
+)
+def test_another_version_is_not_guessed_at(line: bytes) -> None:
+    """A head that is whole, but says something else, is not taken for a message."""
+    with pytest.raises(DamagedError, match="another version"):
+        read(file_saying(line))
+
+
+def test_halves_of_characters_of_earlier_versions_can_be_shown() -> None:
+    """JSON cannot say them, and Home Assistant's frontend is told in JSON."""
+    half = "Door\ud83d"
+    line = values(title=half, to=[half], missing=[[half, half]])
+    entry, _ = read(file_saying(line))
+    assert (entry.title, entry.to, entry.missing) == ("Door?", ("Door?",), (("Door?", "Door?"),))

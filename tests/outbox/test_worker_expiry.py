@@ -1,0 +1,188 @@
+"""When the delivery worker gives a message up for its age, and when it does not."""
+
+import time
+
+from freezegun.api import FrozenDateTimeFactory
+import pytest
+
+from custom_components.outlook_smtp.outbox.events import Delivery, Event
+from custom_components.outlook_smtp.outbox.queue import Queue
+from tests.fake_microsoft import CATALOGUE, FakeServer, Script, Step
+
+from .helpers import add, titles
+from .worker_helpers import (
+    DAY,
+    HOUR,
+    MINUTE,
+    WEEK,
+    YEAR,
+    all_done,
+    let_pass,
+    numbers,
+    queue_in,
+    running,
+    unpaced,
+    worker_on,
+)
+
+ROWS = {row.name: row for row in CATALOGUE}
+
+
+@pytest.mark.parametrize(
+    "name", ["credentials_incorrect", "daily_limit", "service_not_active", "server_busy"]
+)
+async def test_a_message_expires_while_it_is_held_or_backing_off(
+    fake_server: FakeServer,
+    queue: Queue,
+    told: list[Delivery],
+    freezer: FrozenDateTimeFactory,
+    name: str,
+) -> None:
+    """It is kept as failed with the last fault, at its own time and not at that of the next try."""
+    fake_server.script = Script.for_row(ROWS[name])
+    async with running(worker_on(fake_server, queue, lifetime=HOUR)):
+        queued = await add(queue)
+        await all_done(queue)
+        for _ in range(59):
+            await let_pass(freezer, queue, MINUTE)
+        assert queue.waiting == [queued]
+        connections = fake_server.connections
+        await let_pass(freezer, queue, MINUTE + 0.1)
+        assert not queue.waiting
+        assert fake_server.connections == connections
+    assert [turn.event for turn in told] == [Event.QUEUED, Event.EXPIRED]
+    assert told[-1].fault == queued.fault
+    assert queued.fault
+    assert [kept.failure.spooled.id for kept in queue.failed] == [queued.spooled.id]
+
+
+@pytest.mark.parametrize("again", ["credentials_incorrect", None])
+async def test_after_a_start_what_is_too_old_has_one_more_try(
+    fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory, again: str | None
+) -> None:
+    """A restart does not make a message younger, but gives it another chance."""
+    fake_server.script = Script.for_row(ROWS["tenant_disabled"])
+    async with running(worker_on(fake_server, queue, lifetime=DAY)):
+        await add(queue, 1)
+        await let_pass(freezer, queue, 20 * HOUR)
+        await add(queue, 2)
+        await all_done(queue)
+    fake_server.script = Script.for_row(ROWS[again]) if again else Script()
+    connections = fake_server.connections
+    queue = await queue_in(queue)
+    async with running(worker_on(fake_server, queue, lifetime=20 * HOUR)):
+        await all_done(queue)
+    assert fake_server.connections > connections
+    assert numbers(fake_server) == ([] if again else [1, 2])
+    assert [kept.failure.event for kept in queue.failed] == [Event.EXPIRED][: bool(again)]
+    assert titles(queue) == ["Alarm 2"][: bool(again)]
+
+
+@pytest.mark.parametrize("name", ["server_busy", "credentials_incorrect"])
+async def test_a_try_that_fails_gives_up_nothing_that_only_the_clock_says_is_old(
+    fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory, name: str
+) -> None:
+    """The clock may have been behind when the message was written."""
+    await add(queue)
+    freezer.tick(30 * DAY)
+    fake_server.script = Script.for_row(ROWS[name])
+    queue = await queue_in(queue)
+    async with running(worker_on(fake_server, queue, lifetime=DAY)):
+        await let_pass(freezer, queue, DAY - 10)
+        assert titles(queue) == ["Alarm 1"]
+        await let_pass(freezer, queue, 11)
+        assert [kept.failure.event for kept in queue.failed] == [Event.EXPIRED]
+
+
+@pytest.mark.parametrize("behind", [3 * DAY, 30 * DAY])
+async def test_a_clock_that_was_behind_gives_nothing_up(
+    fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory, behind: float
+) -> None:
+    """Set right before a start, it makes messages look old that are not: all of them are sent."""
+    fake_server.stop()
+    async with running(worker_on(fake_server, queue, lifetime=DAY)):
+        for number in range(3):
+            await add(queue, number)
+        await all_done(queue)
+    freezer.tick(behind)
+    queue = await queue_in(queue)
+    async with running(worker_on(fake_server, queue, lifetime=DAY, schedule=unpaced())):
+        await let_pass(freezer, queue, HOUR)  # The network takes a while to come up.
+        assert len(queue.waiting) == 3
+        fake_server.start()
+        await let_pass(freezer, queue, HOUR)
+    assert numbers(fake_server) == [0, 1, 2]
+    assert not queue.failed
+
+
+async def test_a_message_that_no_try_reaches_expires_by_what_is_known_of_its_age(
+    fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory
+) -> None:
+    """However often Home Assistant is started again meanwhile: the hours that it ran add up."""
+    fake_server.stop()
+    await add(queue)
+    for _ in range(4):
+        assert titles(queue) == ["Alarm 1"]
+        async with running(worker_on(fake_server, queue, lifetime=DAY)):
+            await let_pass(freezer, queue, 7 * HOUR)
+        queue = await queue_in(queue)
+    async with running(worker_on(fake_server, queue, lifetime=DAY)):
+        await all_done(queue)
+    assert [kept.failure.event for kept in queue.failed] == [Event.EXPIRED]
+
+
+@pytest.mark.parametrize("jump", [-YEAR, YEAR])
+async def test_a_jump_of_the_clock_ages_nothing(
+    fake_server: FakeServer,
+    queue: Queue,
+    freezer: FrozenDateTimeFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    jump: float,
+) -> None:
+    """While it runs only the clock that never jumps counts, to the second."""
+    fake_server.stop()
+    async with running(worker_on(fake_server, queue, lifetime=DAY)):
+        await add(queue)
+        await let_pass(freezer, queue, HOUR)
+        wall = time.time
+        monkeypatch.setattr(time, "time", lambda: wall() + jump)
+        await let_pass(freezer, queue, 23 * HOUR - 1)
+        assert titles(queue) == ["Alarm 1"]
+        await let_pass(freezer, queue, 1.1)
+        assert not queue.waiting
+
+
+async def test_a_message_does_not_expire_while_it_is_under_way(
+    fake_server: FakeServer, queue: Queue, told: list[Delivery], freezer: FrozenDateTimeFactory
+) -> None:
+    """The server takes its time, and the message with it."""
+
+    class Slow(Script):
+        """Lets two days pass before the final answer."""
+
+        def take(self, step: Step) -> bool:
+            """Let time pass."""
+            if step is Step.FINAL:
+                freezer.tick(2 * DAY)
+            return super().take(step)
+
+    fake_server.script = Slow()
+    async with running(worker_on(fake_server, queue, lifetime=DAY, timeout=WEEK)):
+        await add(queue)
+        await all_done(queue)
+    assert numbers(fake_server) == [1]
+    assert [turn.event for turn in told] == [Event.SENT]
+
+
+async def test_what_failed_is_forgotten_after_a_week(
+    fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory
+) -> None:
+    """The delivery worker wakes for it, though nothing waits."""
+    fake_server.script = Script.for_row(ROWS["too_big"])
+    async with running(worker_on(fake_server, queue)):
+        await add(queue)
+        await all_done(queue)
+        await let_pass(freezer, queue, WEEK - 1)
+        assert queue.failed
+        await let_pass(freezer, queue, 1.1)
+        assert not queue.failed

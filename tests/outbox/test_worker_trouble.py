@@ -1,0 +1,187 @@
+"""What is nobody's ordinary fault: spoiled files, surprises, and an endless "try again"."""
+
+from collections.abc import Callable
+import time
+
+from freezegun.api import FrozenDateTimeFactory
+import pytest
+
+from custom_components.outlook_smtp.delivery.content import Content
+from custom_components.outlook_smtp.delivery.envelope import Envelope
+from custom_components.outlook_smtp.delivery.faults import Kind, Problem, SubmissionError
+from custom_components.outlook_smtp.delivery.outcome import Outcome
+from custom_components.outlook_smtp.outbox.events import Attempt, Delivery, Event
+from custom_components.outlook_smtp.outbox.queue import Queue
+from custom_components.outlook_smtp.outbox.queued import QueuedMessage
+from custom_components.outlook_smtp.smtp.session import Session
+from tests.conftest import until
+from tests.fake_microsoft import CATALOGUE, FakeServer, Script
+from tests.promises import FIRST_DELAY, MAX_AUTH_FAILURES, MAX_DEFERRALS
+
+from .helpers import ANNA, add, receipt_of
+from .worker_helpers import DAY, HOUR, all_done, let_pass, numbers, running, unpaced, worker_on
+
+ROWS = {row.name: row for row in CATALOGUE}
+
+
+def damage(queued: QueuedMessage, queue: Queue) -> None:
+    """Change the last byte of a message."""
+    path = queue.spool.folder / "waiting" / queued.spooled.name
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+
+
+def replace(queued: QueuedMessage, queue: Queue) -> None:
+    """Put a folder in the place of a message."""
+    path = queue.spool.folder / "waiting" / queued.spooled.name
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("spoil", [damage, replace])
+async def test_a_message_whose_file_is_spoiled_is_given_up_and_the_others_go(
+    fake_server: FakeServer,
+    queue: Queue,
+    told: list[Delivery],
+    caplog: pytest.LogCaptureFixture,
+    spoil: Callable[[QueuedMessage, Queue], None],
+) -> None:
+    """It is told as failed, and named in the log."""
+    lost = await add(queue, 1)
+    await add(queue, 2)
+    spoil(lost, queue)
+    async with running(worker_on(fake_server, queue)):
+        await until(lambda: not queue.waiting)
+    assert numbers(fake_server) == [2]
+    turns = [turn.event for turn in told if turn.id == lost.spooled.id]
+    assert turns == [Event.QUEUED, Event.FAILED]
+    assert lost.spooled.id in caplog.text
+
+
+@pytest.mark.parametrize("error", [RuntimeError, TimeoutError, FileNotFoundError])
+async def test_what_nobody_foresaw_puts_a_message_off_and_stops_nothing(
+    fake_server: FakeServer,
+    queue: Queue,
+    freezer: FrozenDateTimeFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    error: type[Exception],
+) -> None:
+    """It counts as if the server had put the message off: in the end the others pass."""
+    submit = Session.submit
+
+    async def fail(
+        session: Session, envelope: Envelope, content: Content, *, lockstep: bool
+    ) -> Outcome:
+        if b"Subject: 1\r" in content.file.read():
+            raise error
+        return await submit(session, envelope, content, lockstep=lockstep)
+
+    async with running(worker_on(fake_server, queue)) as worker:
+        with monkeypatch.context() as patch:
+            patch.setattr(Session, "submit", fail)
+            queued = await add(queue, 1)
+            await add(queue, 2)
+            for _ in range(MAX_DEFERRALS):
+                await all_done(queue)
+                wait = worker.next_try(queue.waiting[-1]) - time.monotonic()
+                await let_pass(freezer, queue, wait + 0.001)
+            assert numbers(fake_server) == [2]
+            assert queued.fault
+            assert queued.fault.problem is Problem.UNFORESEEN
+        await worker.flush()
+        await all_done(queue)
+    assert numbers(fake_server) == [2, 1]
+
+
+async def test_trouble_between_two_messages_stops_nothing(
+    fake_server: FakeServer,
+    queue: Queue,
+    freezer: FrozenDateTimeFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The delivery worker rests for a moment, and goes on."""
+
+    async def fail(*_: object) -> None:
+        raise RuntimeError("nobody foresaw this")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(queue, "expire", fail)
+        worker = worker_on(fake_server, queue)
+        await worker.start()
+        await add(queue)
+        await all_done(queue)
+        assert not fake_server.received
+        assert caplog.text.count("Unforeseen trouble in the outbox") <= 2
+    await let_pass(freezer, queue, 15.1)
+    assert numbers(fake_server) == [1]
+    await worker.stop()
+
+
+async def test_a_follower_who_fails_neither_stops_nor_doubles_a_message(
+    fake_server: FakeServer, queue: Queue, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A message that the server took is not sent again for the trouble of others."""
+
+    class Broken(list[Attempt]):
+        """Takes no attempt."""
+
+        def append(self, _: Attempt) -> None:
+            """Fail."""
+            raise RuntimeError("nobody foresaw this")
+
+    async with running(worker_on(fake_server, queue, attempts=Broken(), schedule=unpaced())):
+        queued = await add(queue, 1)
+        await add(queue, 2)
+        await until(lambda: not queue.waiting)
+    assert numbers(fake_server) == [1, 2]
+    assert receipt_of(queued).accepted == (ANNA,)
+    assert "nobody foresaw this" in caplog.text
+
+
+async def test_an_endless_try_again_at_the_sign_in_ends_as_a_matter_of_credentials(
+    fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory
+) -> None:
+    """After ten it holds all messages and is told as such, and no message is the worse for it."""
+    fake_server.script = Script.for_row(ROWS["temporary_server_error"])
+    attempts: list[Attempt] = []
+    async with running(worker_on(fake_server, queue, attempts=attempts)) as worker:
+        queued = await add(queue)
+        await all_done(queue)
+        for _ in range(MAX_AUTH_FAILURES - 1):
+            assert worker.hold is None
+            await let_pass(freezer, queue, HOUR)
+        kinds = [attempt.fault.kind for attempt in attempts if attempt.fault]
+        assert kinds == [Kind.TRANSIENT] * (MAX_AUTH_FAILURES - 1) + [Kind.CREDENTIALS]
+        assert worker.hold
+        assert worker.hold.fault.problem is Problem.TEMPORARY_AUTH_FAILURE
+        assert (queued.tries, queued.deferrals) == (0, 0)
+        await let_pass(freezer, queue, DAY)
+        assert fake_server.connections == MAX_AUTH_FAILURES
+        fake_server.script = Script()
+        await worker.check()
+        await all_done(queue)
+    assert numbers(fake_server) == [1]
+
+
+async def test_checks_count_towards_the_end_of_patience_with_the_sign_in(
+    fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory
+) -> None:
+    """An account that sends nothing learns of it, too, and one success starts the count anew."""
+    worker = worker_on(fake_server, queue)
+
+    async def checked() -> Kind:
+        freezer.tick(FIRST_DELAY)
+        with pytest.raises(SubmissionError) as caught:
+            await worker.check()
+        return caught.value.fault.kind
+
+    patient = [Kind.TRANSIENT] * (MAX_AUTH_FAILURES - 1)
+    fake_server.script = Script.for_row(ROWS["temporary_server_error"])
+    assert [await checked() for _ in patient] == patient
+    fake_server.script = Script()
+    await worker.check()
+    fake_server.script = Script.for_row(ROWS["temporary_server_error"])
+    assert [await checked() for _ in patient] == patient
+    assert worker.hold is None
+    assert await checked() is Kind.CREDENTIALS
+    assert worker.hold

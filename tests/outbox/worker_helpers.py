@@ -1,0 +1,118 @@
+"""What the tests of the delivery worker share: a worker on a fake server, and time that passes."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+import time
+from typing import Any, ClassVar, Final, override
+from weakref import WeakKeyDictionary
+
+from freezegun.api import FrozenDateTimeFactory
+
+from custom_components.outlook_smtp.outbox.events import Attempt
+from custom_components.outlook_smtp.outbox.queue import Queue
+from custom_components.outlook_smtp.outbox.queued import Limits
+from custom_components.outlook_smtp.outbox.schedule import RateLimiter, Schedule
+from custom_components.outlook_smtp.outbox.spool import Spool
+from custom_components.outlook_smtp.outbox.worker import DeliveryWorker
+from custom_components.outlook_smtp.smtp.route import SmtpRoute
+from tests.conftest import until
+from tests.fake_microsoft import FakeServer
+from tests.smtp.helpers import account_on
+
+MINUTE: Final = 60.0
+HOUR: Final = 3600.0
+DAY: Final = 24 * HOUR
+WEEK: Final = 7 * DAY
+YEAR: Final = 365 * DAY
+# Longer than the longest first delay.
+NEXT_TRY: Final = 18.5
+
+BUSY = "451 4.7.500 Server busy. Please try again later"
+DEFERRED = "450 4.2.1 The mailbox is busy"
+REFUSED = "550 5.1.1 User unknown"
+
+
+class RealTime:
+    """The clock that goes on while a test freezes time."""
+
+    # Freezing replaces what modules hold, not what classes hold.
+    now = staticmethod(time.monotonic)
+
+
+class WatchedWorker(DeliveryWorker):
+    """A delivery worker that can be seen to rest, of which there is one a queue."""
+
+    of: ClassVar[WeakKeyDictionary[Queue, WatchedWorker]] = WeakKeyDictionary()
+    is_resting = False
+
+    @override
+    async def _sleep(self, duration: float) -> None:
+        """Be seen to rest."""
+        self.is_resting = True
+        await super()._sleep(duration)
+        self.is_resting = False
+
+
+def worker_on(
+    fake_server: FakeServer,
+    queue: Queue,
+    *,
+    attempts: list[Attempt] | None = None,
+    lifetime: float = WEEK,
+    schedule: Schedule | None = None,
+    **account: Any,
+) -> WatchedWorker:
+    """Return a delivery worker that takes a queue's messages to a fake server, not yet started."""
+    told = [] if attempts is None else attempts
+    worker = WatchedWorker.of[queue] = WatchedWorker(
+        SmtpRoute(account_on(fake_server, **account)),
+        queue,
+        lifetime=lifetime,
+        schedule=schedule,
+    )
+    worker.subscribe(told.append)
+    return worker
+
+
+@asynccontextmanager
+async def running(
+    worker: WatchedWorker, *, signed_in_anew: bool = False
+) -> AsyncIterator[WatchedWorker]:
+    """Start a delivery worker, and stop it in the end."""
+    await worker.start(signed_in_anew=signed_in_anew)
+    try:
+        yield worker
+    finally:
+        await worker.stop()
+
+
+def unpaced() -> Schedule:
+    """Return a schedule that lets any number of messages go at once."""
+    return Schedule(RateLimiter(per_minute=0))
+
+
+async def queue_in(queue: Queue) -> Queue:
+    """Return a queue on the folder of another one, as after a restart."""
+    again = Queue(Spool(queue.spool.folder), Limits(1000, 500_000_000))
+    await again.open()
+    return again
+
+
+async def all_done(queue: Queue) -> None:
+    """Wait until the delivery worker has done all that is due at this moment."""
+    # A timer that is due wakes its task within three turns of the loop.
+    for _ in range(5):
+        await asyncio.sleep(0)
+    await until(lambda: WatchedWorker.of[queue].is_resting)
+
+
+async def let_pass(freezer: FrozenDateTimeFactory, queue: Queue, seconds: float) -> None:
+    """Let time pass at once, and the delivery worker do what has become due."""
+    freezer.tick(seconds)
+    await all_done(queue)
+
+
+def numbers(fake_server: FakeServer) -> list[int]:
+    """Return the numbers of the messages that have arrived, in their order."""
+    return [int(mail.message["Subject"]) for mail in fake_server.received]

@@ -1,0 +1,255 @@
+"""Replies are read and paired with their commands, in whatever pieces and manner they arrive."""
+
+from contextlib import nullcontext
+import re
+
+from aiosmtplib import SMTPResponseException
+from hypothesis import HealthCheck, example, given, settings, strategies as st
+import pytest
+
+from custom_components.outlook_smtp.delivery.content import Content
+from custom_components.outlook_smtp.delivery.faults import Kind, Problem, SubmissionError
+from custom_components.outlook_smtp.smtp.pipeline import Reply, ReplyParser
+from custom_components.outlook_smtp.smtp.session import Session
+from tests.conftest import until
+from tests.fake_microsoft import FakeServer, Manner, Script, Step
+from tests.promises import MAX_REPLY
+
+from .helpers import ANNA, BERT, CARL, CONTENT, account_on, envelope_to, nothing_left_open
+
+LINES = st.text(st.characters(blacklist_categories=("Cc", "Cs", "Z")), max_size=3000)
+REPLIES = st.builds(
+    Reply, st.integers(200, 599), st.lists(LINES, min_size=1, max_size=5).map("\n".join)
+)
+# What a reply is made of (RFC 5321, section 4.2), whole and in shreds.
+REPLY_LINE = re.compile(rb"(?P<code>[0-9]{3})(?:(?P<more>[ -])(?P<text>[^\n]*?))?\r*")
+SHREDS = [b"2", b"250", b"250 ", b"354-", b" ", b"-", b"\r", b"\n", b"\r\n", b"x", b"\xc2\xb2"]
+ANSWERS = {
+    "taken": None,
+    "unknown": "550 5.1.1 User unknown",
+    "busy": "451 4.7.500 Server busy.",
+    "too many": "452 4.5.3 Too many recipients",
+}
+ENDS = {
+    "accepted": None,
+    "refused": "554 5.6.0 Not this one",
+    "later": "432 4.3.2 Concurrent connections limit exceeded.",
+}
+
+
+def spoken(reply: Reply, line_end: bytes) -> bytes:
+    """Return a reply as a server says it."""
+    *lines, last = [line.encode() for line in reply.text.split("\n")]
+    code = str(reply.code).encode()
+    return b"".join(
+        [*(code + b"-" + line + line_end for line in lines), code + b" " + last + line_end]
+    )
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(REPLIES, max_size=6), st.sampled_from([b"\r\n", b"\n"]), st.lists(st.integers(1, 900))
+)
+def test_any_cut_makes_the_same_replies(
+    replies: list[Reply], line_end: bytes, cuts: list[int]
+) -> None:
+    """What a server says is understood the same, in one piece and byte by byte."""
+    data = b"".join(spoken(reply, line_end) for reply in replies)
+    for sizes in (cuts, [1] * len(data), []):
+        parser, heard, start = ReplyParser(), list[Reply](), 0
+        for size in sizes:
+            heard += parser.feed(data[start : start + size])
+            start += size
+        heard += parser.feed(data[start:])
+        assert heard == replies
+        assert parser.is_between
+
+
+def understood(data: bytes) -> tuple[list[Reply], bytes | None]:
+    """Return the replies before the first line that belongs to none, and that line."""
+    replies: list[Reply] = []
+    texts: list[str] = []
+    for line in data.split(b"\n")[:-1]:
+        if not (parts := REPLY_LINE.fullmatch(line)):
+            return replies, line
+        texts.append((parts["text"] or b"").decode().strip())
+        if parts["more"] != b"-":
+            replies.append(Reply(int(parts["code"]), "\n".join(texts)))
+            texts = []
+    return replies, None
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(st.sampled_from(SHREDS), max_size=30).map(b"".join))
+@example(b"250 a\r\n25\r\n250 b\r\n")
+def test_noise_is_no_reply(noise: bytes) -> None:
+    """Whatever arrives is replies by the rules, up to the first line that breaks them."""
+    parser = ReplyParser()
+    replies: list[Reply] = []
+    expected, broken = understood(noise)
+    with pytest.raises(SMTPResponseException) if broken is not None else nullcontext():
+        for reply in parser.feed(noise):
+            replies.append(reply)  # noqa: PERF402 - Those before the error count too.
+    assert replies == expected
+
+
+def test_a_part_is_no_reply() -> None:
+    """As long as its last line is missing, nothing is there, and a line is not over either."""
+    parser = ReplyParser()
+    assert list(parser.feed(b"250-2.1.0 ")) == []
+    assert not parser.is_between
+    assert list(parser.feed(b"Sender\r\n")) == []
+    assert not parser.is_between
+    assert list(parser.feed(b"250 OK\r\n250")) == [Reply(250, "2.1.0 Sender\nOK")]
+
+
+@pytest.mark.parametrize(
+    "endless", [b"2" * 1000, b"250-and so on\r\n" * 100], ids=["line", "lines"]
+)
+def test_a_reply_without_an_end_is_given_up(endless: bytes) -> None:
+    """No server fills the memory."""
+    parser = ReplyParser()
+    for _ in range(MAX_REPLY // len(endless)):
+        assert list(parser.feed(endless)) == []
+    with pytest.raises(SMTPResponseException, match="Malformed"):
+        list(parser.feed(endless * (MAX_REPLY // len(endless))))
+
+
+def hear_byte_by_byte(session: Session) -> None:
+    """Let every byte arrive alone, however the system packs them that the server sent alone."""
+    read_reply = session._pipeline.data_received
+
+    def hear_bytes(data: bytes) -> None:
+        for place in range(len(data)):
+            read_reply(data[place : place + 1])
+
+    session._pipeline.data_received = hear_bytes  # type: ignore[method-assign]
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    answers=st.lists(st.sampled_from(sorted(ANSWERS)), min_size=1, max_size=6),
+    sender=st.sampled_from([None, None, None, "451 4.7.500 Server busy."]),
+    end=st.sampled_from(sorted(ENDS)),
+    manner=st.sampled_from(Manner),
+    without=st.sets(st.sampled_from(["PIPELINING", "CHUNKING", "8BITMIME", "SIZE"])),
+)
+async def test_the_outcome_is_the_same_on_every_way(  # noqa: PLR0917 - hypothesis fills them in.
+    fake_server: FakeServer,
+    answers: list[str],
+    sender: str | None,
+    end: str,
+    manner: Manner,
+    without: set[str],
+) -> None:
+    """Who gets a message depends on the answers alone, and the next one is not touched by them."""
+    names = [f"{number}-{answer.split()[0]}@example.com" for number, answer in enumerate(answers)]
+    by_answer = {
+        answer: tuple(name for name, given in zip(names, answers, strict=True) if given == answer)
+        for answer in ANSWERS
+    }
+    script = Script(manner=manner, without=tuple(without))
+    refuse = {
+        name: words
+        for name, answer in zip(names, answers, strict=True)
+        if (words := ANSWERS[answer])
+    }
+    fake_server.script = script
+    fake_server.received.clear()
+    async with await Session.open(account_on(fake_server)) as session:
+        if manner is Manner.BYTE_BY_BYTE:
+            hear_byte_by_byte(session)
+        script.refuse_recipients = refuse
+        if sender:
+            script.replies[Step.MAIL] = sender
+        elif ENDS[end] and by_answer["taken"]:
+            script.replies[Step.FINAL] = str(ENDS[end])
+        if script.replies:
+            with pytest.raises(SubmissionError) as caught:
+                await session.submit(envelope_to(*names), Content.of(CONTENT))
+            expected = Kind.MESSAGE if end == "refused" and not sender else Kind.TRANSIENT
+            assert caught.value.fault.kind is expected
+            assert fake_server.received == []
+        else:
+            outcome = await session.submit(envelope_to(*names), Content.of(CONTENT))
+            assert outcome.accepted == by_answer["taken"]
+            assert [mail.recipients for mail in fake_server.received] == [
+                group for group in (outcome.accepted,) if group
+            ]
+            left = by_answer["too many"] if outcome.accepted else ()
+            assert outcome.left == left
+            assert set(outcome.refused) == set(names).difference(outcome.accepted, left)
+        script.refuse_recipients, script.replies = {}, {}
+        assert session.is_usable
+        assert (await session.submit(envelope_to(ANNA), Content.of(CONTENT))).accepted == (ANNA,)
+    assert fake_server.received[-1].content == CONTENT
+
+
+@pytest.mark.parametrize("manner", Manner)
+@pytest.mark.parametrize("without", [(), ("CHUNKING",), ("CHUNKING", "PIPELINING")], ids=str)
+@pytest.mark.parametrize("step", [Step.MAIL, Step.RCPT, Step.DATA, Step.CONTENT, Step.FINAL])
+async def test_a_service_closing_in_the_middle_of_a_round_trip(
+    fake_server: FakeServer, step: Step, without: tuple[str, ...], manner: Manner
+) -> None:
+    """It is the answer to whatever was asked, says why, and ends the session."""
+    fake_server.script = Script(
+        manner=manner, without=without, replies={step: "421 4.4.1 Connection timed out"}
+    )
+    session = await Session.open(account_on(fake_server))
+    with pytest.raises(SubmissionError) as caught:
+        await session.submit(envelope_to(ANNA, BERT), Content.of(CONTENT))
+    assert (caught.value.fault.problem, caught.value.fault.code) == (Problem.TIMEOUT, 421)
+    assert caught.value.submitting
+    assert not session.is_usable
+    await nothing_left_open(fake_server)
+    assert fake_server.received == []
+
+
+@pytest.mark.parametrize(
+    ("replies", "problem"),
+    [
+        ({Step.MAIL: "hello?"}, Problem.UNEXPECTED_REPLY),
+        ({Step.MAIL: "354 go ahead"}, Problem.UNEXPECTED_REPLY),
+        ({Step.FINAL: "hello?"}, Problem.ANSWER_LOST),
+    ],
+    ids=str,
+)
+async def test_a_server_that_talks_nonsense(
+    fake_server: FakeServer, replies: dict[Step, str], problem: Problem
+) -> None:
+    """It is not believed in anything more."""
+    fake_server.script = Script(replies=replies)
+    session = await Session.open(account_on(fake_server))
+    with pytest.raises(SubmissionError) as caught:
+        await session.submit(envelope_to(ANNA), Content.of(CONTENT))
+    assert (caught.value.fault.kind, caught.value.fault.problem) == (Kind.TRANSIENT, problem)
+    assert not session.is_usable
+    await nothing_left_open(fake_server)
+
+
+async def test_one_reply_too_many(fake_server: FakeServer) -> None:
+    """What nobody asked for is taken for no other answer: the session is not used again."""
+    fake_server.script = Script(replies={Step.IDLE: "250 2.0.0 And another one"})
+    session = await Session.open(account_on(fake_server))
+    await session.submit(envelope_to(CARL), Content.of(CONTENT))
+    await until(lambda: not session.is_open)
+    with pytest.raises(SubmissionError, match=Problem.CONNECTION_LOST):
+        await session.submit(envelope_to(CARL), Content.of(CONTENT))
+    await session.close()
+
+
+async def test_one_reply_too_many_in_a_round_trip(fake_server: FakeServer) -> None:
+    """Where the content has to be asked for, it is noticed before any of that is sent."""
+    fake_server.script = Script(without=("CHUNKING",))
+    session = await Session.open(account_on(fake_server))
+    await session.submit(envelope_to(CARL), Content.of(CONTENT))
+    fake_server.script.replies[Step.MAIL] = "250 2.1.0 Sender OK\n250 2.1.0 Sender OK"
+    with pytest.raises(SubmissionError, match=Problem.UNEXPECTED_REPLY):
+        await session.submit(envelope_to(ANNA, BERT), Content.of(CONTENT))
+    assert not session.is_usable
+    await nothing_left_open(fake_server)
+    assert [mail.recipients for mail in fake_server.received] == [(CARL,)]

@@ -1,0 +1,168 @@
+"""The session is kept for the messages that follow, and replaced before anybody hears of it."""
+
+import asyncio
+
+from freezegun.api import FrozenDateTimeFactory
+import pytest
+
+from custom_components.outlook_smtp.delivery.content import Content
+from custom_components.outlook_smtp.delivery.faults import Problem, SubmissionError
+from custom_components.outlook_smtp.delivery.outcome import Outcome
+from custom_components.outlook_smtp.smtp import session as session_module
+from custom_components.outlook_smtp.smtp.route import SmtpRoute
+from tests.fake_microsoft import CATALOGUE as ROWS, FakeServer, Script, Step
+from tests.promises import IDLE_TIME
+
+from .helpers import (
+    ANNA,
+    CONTENT,
+    account_on,
+    commands,
+    envelope_to,
+    grow_impatient,
+    nothing_left_open,
+)
+
+
+async def submit(route: SmtpRoute, recipient: str = ANNA) -> Outcome:
+    """Submit the message to one recipient."""
+    return await route.submit(envelope_to(recipient), Content.of(CONTENT))
+
+
+async def test_one_session_for_all(fake_server: FakeServer) -> None:
+    """One sign-in serves all messages, and leave is taken in the end."""
+    route = SmtpRoute(account_on(fake_server))
+    for _ in range(3):
+        await submit(route)
+    assert fake_server.connections == fake_server.open_connections == 1
+    assert route.server_info
+    await route.close()
+    await nothing_left_open(fake_server)
+    assert commands(fake_server)[-1] == "QUIT"
+    await route.close()
+
+
+async def test_a_refused_message_keeps_the_session(fake_server: FakeServer) -> None:
+    """The next message goes over it all the same."""
+    fake_server.script = Script(replies={Step.FINAL: "554 5.6.0 Not this one"}, times=1)
+    route = SmtpRoute(account_on(fake_server))
+    with pytest.raises(SubmissionError, match="Not this one"):
+        await submit(route)
+    await submit(route)
+    assert fake_server.connections == 1
+    await route.close()
+
+
+async def test_leave_is_taken_after_a_time_of_silence(fake_server: FakeServer) -> None:
+    """A session is not held for longer than it is useful, and then there is a new one."""
+    route = SmtpRoute(account_on(fake_server), idle_time=0)
+    await submit(route)
+    await nothing_left_open(fake_server)
+    assert commands(fake_server)[-1] == "QUIT"
+    await submit(route)
+    assert fake_server.connections == 2
+    await route.close()
+
+
+async def test_the_time_of_silence(fake_server: FakeServer, freezer: FrozenDateTimeFactory) -> None:
+    """A session is held until nobody needed it for the usual time, and no shorter."""
+    route = SmtpRoute(account_on(fake_server))
+    await submit(route)
+    freezer.tick(IDLE_TIME - 1)
+    await submit(route)
+    freezer.tick(IDLE_TIME - 1)
+    for _ in range(5):  # A timer that is due has its turn.
+        await asyncio.sleep(0)
+    assert route._session
+    freezer.tick(2)
+    await nothing_left_open(fake_server)
+    assert commands(fake_server)[-1] == "QUIT"
+    assert fake_server.connections == 1
+
+
+async def test_the_end_waits_for_the_leave(fake_server: FakeServer) -> None:
+    """Whoever closes while leave is taken comes back when it was taken."""
+    route = SmtpRoute(account_on(fake_server), idle_time=0)
+    await submit(route)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    await route.close()
+    assert commands(fake_server)[-1] == "QUIT"
+    await nothing_left_open(fake_server)
+
+
+async def test_too_old(fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session is left before the server ends it in the middle of a message."""
+    monkeypatch.setattr(session_module, "MAX_AGE", 0.0)
+    route = SmtpRoute(account_on(fake_server))
+    await submit(route)
+    await submit(route)
+    assert (fake_server.connections, fake_server.open_connections) == (2, 1)
+    assert commands(fake_server, 0)[-1] == "QUIT"
+    await route.close()
+
+
+@pytest.mark.parametrize("without", [(), ("CHUNKING",), ("CHUNKING", "PIPELINING")], ids=str)
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        {"drop": Step.MAIL},
+        {"drop": Step.MAIL, "reset": True},
+        {"stall": Step.MAIL},
+        {"replies": {Step.MAIL: "421 4.4.1 Connection timed out"}},
+    ],
+    ids=str,
+)
+async def test_a_session_that_dies_while_it_is_used(
+    fake_server: FakeServer, spoil: dict[str, object], without: tuple[str, ...]
+) -> None:
+    """The message goes over a new one, and arrives once."""
+    fake_server.script = Script(without=without)
+    route = SmtpRoute(account_on(fake_server))
+    await submit(route)
+    assert route._session
+    grow_impatient(route._session)
+    fake_server.script = Script(times=1, without=without, **spoil)  # type: ignore[arg-type]
+    assert (await submit(route)).accepted == (ANNA,)
+    assert fake_server.connections == len(fake_server.received) == 2
+    await route.close()
+    await nothing_left_open(fake_server)
+
+
+@pytest.mark.parametrize("last_reply", [None, "421 4.4.2 Connection dropped due to SocketError"])
+async def test_a_session_that_died_before_it_is_used(
+    fake_server: FakeServer, last_reply: str | None
+) -> None:
+    """Nobody hears of it."""
+    route = SmtpRoute(account_on(fake_server))
+    await submit(route)
+    await asyncio.to_thread(fake_server.hang_up, last_reply)
+    await nothing_left_open(fake_server)
+    assert (await submit(route)).accepted == (ANNA,)
+    assert fake_server.connections == 2
+    await route.close()
+
+
+async def test_an_answer_that_is_lost_is_told(fake_server: FakeServer) -> None:
+    """A session that breaks after the server has taken the envelope is a fault like any other."""
+    route = SmtpRoute(account_on(fake_server))
+    await submit(route)
+    fake_server.script = Script(drop=Step.FINAL, keep=True)
+    with pytest.raises(SubmissionError) as caught:
+        await submit(route)
+    assert caught.value.fault.problem is Problem.ANSWER_LOST
+    assert fake_server.connections == 1
+
+
+async def test_a_new_session_that_cannot_be_had(fake_server: FakeServer) -> None:
+    """Whoever has not been authenticated has handed nothing in."""
+    fake_server.script = Script.for_row(next(row for row in ROWS if row.name == "server_busy"))
+    route = SmtpRoute(account_on(fake_server))
+    with pytest.raises(SubmissionError) as caught:
+        await submit(route)
+    assert caught.value.submitting
+    fake_server.script = Script(replies={Step.AUTH: "454 4.7.0 Temporary authentication failure"})
+    await route.close()
+    with pytest.raises(SubmissionError) as caught:
+        await submit(route)
+    assert not caught.value.submitting

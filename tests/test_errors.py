@@ -1,0 +1,151 @@
+"""Errors: whatever goes wrong on the way, the caller reads why in plain words."""
+
+from collections.abc import Callable
+import json
+from pathlib import Path
+from typing import Any
+
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+import voluptuous as vol
+
+from custom_components.outlook_smtp import errors
+from custom_components.outlook_smtp.const import DOMAIN
+from custom_components.outlook_smtp.delivery.faults import Fault, Kind, Problem
+from custom_components.outlook_smtp.message.problems import MessageProblem
+from custom_components.outlook_smtp.smtp.account import Server
+
+from .conftest import ADDRESS, until
+from .fake_microsoft import CATALOGUE, FakeServer, Script, Step
+from .helpers import mailer_of, until_empty
+
+# Only the connection check of the config flow finds this.
+CHECK_ONLY = {Problem.PORT_BLOCKED_OTHER_OPEN}
+
+
+async def send(hass: HomeAssistant) -> dict[str, Any]:
+    """Send a mail to oneself, and return what became of it."""
+    response = await hass.services.async_call(
+        DOMAIN,
+        "send_message",
+        {"to": ADDRESS, "message": "Hello"},
+        blocking=True,
+        return_response=True,
+    )
+    assert response
+    return response
+
+
+@pytest.mark.usefixtures("no_pace")
+async def test_every_refusal_of_microsofts_is_quoted(
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
+) -> None:
+    """A refused message raises an error with a text of its own; any other trouble is waited out."""
+    for row in CATALOGUE:
+        fake_server.script = Script.for_row(row)
+        if row.kind == "message":
+            with pytest.raises(HomeAssistantError) as caught:
+                await send(hass)
+            assert not isinstance(caught.value, ServiceValidationError), row.name
+            assert caught.value.translation_domain == DOMAIN, row.name
+            said = str(caught.value)
+        else:
+            response = await send(hass)
+            assert (response["status"], response["waiting"]) == ("queued", [ADDRESS]), row.name
+            assert response["problem"] in set(Problem), row.name
+            said = response["reply"]
+        code, enhanced, words = row.reply.split(" ", 2)
+        assert f"{code} {enhanced} {words[:12]}" in said, row.name
+        assert "Hostname=" not in said, row.name
+        assert "PROD.OUTLOOK.COM" not in said, row.name
+        assert len(said) < 700, row.name
+        assert fake_server.received == [], row.name
+        # The next one meets an account that nothing holds, an empty outbox and no connection.
+        fake_server.script = Script()
+        await mailer_of(account).worker.flush()
+        await until_empty(account)
+        fake_server.received.clear()
+        fake_server.hang_up()
+        await until(lambda: not fake_server.open_connections)
+
+
+def next_connection(**script: Any) -> Callable[[FakeServer], None]:
+    """Return what makes the next connection go wrong."""
+    return lambda fake_server: fake_server.script_next(Script(**script))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "problem"),
+    [
+        (FakeServer.stop, "connection_refused"),
+        (next_connection(drop=Step.GREETING), "connection_lost"),
+        (next_connection(drop=Step.RCPT), "connection_lost"),
+        (next_connection(drop=Step.FINAL), "answer_lost"),
+        (next_connection(offer_starttls=False), "starttls_not_offered"),
+        (lambda fake_server: fake_server.mailboxes.clear(), "invalid_credentials"),
+        (lambda fake_server: fake_server.add_mailbox(ADDRESS, "new"), "invalid_credentials"),
+    ],
+)
+async def test_trouble_on_the_way_is_named(
+    hass: HomeAssistant,
+    account: MockConfigEntry,
+    fake_server: FakeServer,
+    spoil: Callable[[FakeServer], Any],
+    problem: str,
+) -> None:
+    """The caller is told that the message waits, and why."""
+    spoil(fake_server)
+    response = await send(hass)
+    assert (response["status"], response["problem"]) == ("queued", problem)
+    assert fake_server.received == []
+
+
+async def test_a_new_message_is_tried_at_once_and_takes_the_waiting_along(
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
+) -> None:
+    """When the server is back nothing has to be reloaded, and the order is kept."""
+    fake_server.stop()
+    first = await send(hass)
+    assert (first["status"], first["problem"]) == ("queued", "connection_refused")
+    fake_server.start()
+    second = await send(hass)
+    assert second["status"] == "sent"
+    sent = [mail.message["Message-ID"] for mail in fake_server.received]
+    assert sent == [first["message_id"], second["message_id"]]
+
+
+@pytest.mark.usefixtures("account")
+def test_text_of_another_integration_has_no_halves_of_characters(hass: HomeAssistant) -> None:
+    """It is logged and shown as it is otherwise."""
+    error = HomeAssistantError("The camera\ud83d is off")
+    assert errors.public_text(hass, error, "en") == "The camera\ufffd is off"
+
+
+async def test_call_whose_data_is_a_list_is_refused(
+    hass: HomeAssistant, account: MockConfigEntry
+) -> None:
+    """As the REST API allows it."""
+    data: Any = [ADDRESS]
+    with pytest.raises(vol.Invalid, match=r"expected a (dictionary|mapping)"):
+        await hass.services.async_call(DOMAIN, "send_message", data, blocking=True)
+
+
+def test_every_problem_has_a_text_whose_placeholders_are_filled() -> None:
+    """There is none that a user would read as a key, or with a brace in it."""
+    integration = Path(errors.__file__).parent
+    texts = json.loads((integration / "translations" / "en.json").read_text("utf-8"))["exceptions"]
+    problems = {problem.value for problem in Problem if problem not in CHECK_ONLY}
+    assert texts.keys() >= problems | {problem.value for problem in MessageProblem}
+    fault = Fault(Kind.TRANSIENT, Problem.TIMEOUT, 421, "4.4.1", "Too slow", "a hint")
+    filled = errors.fault_placeholders(fault, ADDRESS, Server("smtp.example.com", 587))
+    for problem in problems:
+        message = texts[problem]["message"].format(**filled)
+        assert "{" not in message
+    for problem in MessageProblem:
+        assert texts[problem]["message"].format(field="to", value="x").startswith("to: ")
+    # Each text exists because the code names it.
+    code = "".join(path.read_text("utf-8") for path in integration.rglob("*.py"))
+    for key in texts.keys() - problems - {problem.value for problem in MessageProblem}:
+        assert f'"{key}"' in code

@@ -1,0 +1,275 @@
+"""The tokens of a signed-in account are renewed in time, and in vain never twice."""
+
+import asyncio
+from typing import Any
+
+from freezegun.api import FrozenDateTimeFactory
+from homeassistant.config_entries import SOURCE_REAUTH
+from homeassistant.const import (
+    CONF_TOKEN,
+    EVENT_STATE_CHANGED,
+    STATE_OFF,
+    STATE_ON,
+)
+from homeassistant.core import Event, HomeAssistant, callback
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.outlook_smtp.const import DOMAIN
+from custom_components.outlook_smtp.token_store import AccountTokens, TokenFile
+
+from .conftest import ADDRESS, until
+from .fake_microsoft import (
+    Endpoint,
+    FakeServer,
+    Identity,
+    Misstep,
+    Script,
+    Step,
+    identity_script as script,
+    identity_wording as wording,
+)
+from .flows.test_sign_in import ROWS
+from .test_health import SENSOR, Pass, connection, pass_time, send
+
+__all__ = ["pass_time"]
+
+REFUSED = Script.for_row(ROWS["identity_refused"])
+REFRESH = "refresh_token"
+
+type Account = MockConfigEntry
+
+
+@pytest.fixture
+def states(hass: HomeAssistant) -> set[str]:
+    """Return the states that the connection sensor takes from now on."""
+    seen = set[str]()
+
+    @callback
+    def note(event: Event[Any]) -> None:
+        if event.data["entity_id"] == SENSOR:
+            seen.add(event.data["new_state"].state)
+
+    hass.bus.async_listen(EVENT_STATE_CHANGED, note)
+    return seen
+
+
+def reauths(hass: HomeAssistant) -> list[str]:
+    """Return the dialogs that have opened by themselves."""
+    flows = hass.config_entries.flow.async_progress_by_handler(DOMAIN)
+    return [flow["context"]["source"] for flow in flows]
+
+
+def tokens_of(account: Account) -> AccountTokens:
+    """Return where an account's tokens come from."""
+    tokens: AccountTokens = account.runtime_data.account.credentials.tokens
+    return tokens
+
+
+async def renew(identity: Identity, account: Account) -> None:
+    """Let the server refuse the access token, so that it is renewed."""
+    identity.expire_access_tokens(ADDRESS)
+    await account.runtime_data.coordinator.async_refresh()
+    assert account.runtime_data.coordinator.data.connected
+
+
+async def test_a_mail_goes_out_with_a_token(
+    hass: HomeAssistant, signed_in_account: Account, identity: Identity, fake_server: FakeServer
+) -> None:
+    """A token that is good is used as it is."""
+    await send(hass)
+    assert len(await fake_server.async_wait_for_mail()) == 1
+    assert "AUTH XOAUTH2" in str(fake_server.sessions[-1])
+    assert not identity.requests
+
+
+async def test_a_token_is_renewed_before_it_expires_once_for_all(
+    hass: HomeAssistant,
+    signed_in_account: Account,
+    pass_time: Pass,
+    identity: Identity,
+    states: set[str],
+) -> None:
+    """Many callers cause one request, the server never sees an old token, the sensor is calm."""
+    await pass_time(seconds=3290)
+    assert identity.grant_types == []
+    await pass_time(seconds=15)
+    tokens = tokens_of(signed_in_account)
+    async with asyncio.TaskGroup() as group:
+        many = [group.create_task(tokens.get()) for _ in range(20)]
+        group.create_task(send(hass))
+    assert identity.grant_types == [REFRESH]
+    assert len({task.result() for task in many}) == 1
+    stored = await TokenFile(hass, signed_in_account).async_load()
+    assert stored[CONF_TOKEN]["access_token"] == many[0].result()
+    said = [line for session in identity.fake_server.sessions for _, line in session]
+    assert not [line for line in said if line.startswith("535")]
+    assert states == {STATE_ON}
+
+
+async def test_the_check_alone_keeps_the_sign_in_alive(
+    hass: HomeAssistant,
+    signed_in_account: Account,
+    pass_time: Pass,
+    identity: Identity,
+    states: set[str],
+) -> None:
+    """Who sends nothing for a year is still signed in: each renewal starts new 90 days."""
+    for _ in range(6):
+        await pass_time(days=60)
+    assert identity.grant_types == [REFRESH] * 6
+    assert not identity.fake_server.received
+    assert states == {STATE_ON}
+    assert not reauths(hass)
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        REFUSED,
+        Script.for_row(ROWS["credentials_incorrect"]),
+        Script(replies={Step.AUTH: "535 5.7.8 Error: authentication failed: token expired"}),
+        Script.for_row(ROWS["identity_expired"]),
+        Script.for_row(ROWS["sign_in_expired"]),
+    ],
+    ids=["AUTH", "other words", "others still", "MAIL", "DATA"],
+)
+@pytest.mark.usefixtures("signed_in_account")
+async def test_a_refused_token_is_renewed_once_and_tried_once_more(
+    hass: HomeAssistant,
+    identity: Identity,
+    fake_server: FakeServer,
+    states: set[str],
+    refused: Script,
+) -> None:
+    """A first refusal is healed without a word, whatever the server's, and wherever."""
+    connections = fake_server.connections
+    fake_server.script_next(refused)
+    await send(hass)
+    assert len(fake_server.received) == 1
+    assert fake_server.connections == connections + 2
+    assert identity.grant_types == [REFRESH]
+    assert states <= {STATE_ON}
+
+
+async def test_a_token_that_stays_refused_asks_to_sign_in_again(
+    hass: HomeAssistant, signed_in_account: Account, identity: Identity, fake_server: FakeServer
+) -> None:
+    """Two attempts and one renewal, then the mail waits, and there is one dialog for all."""
+    fake_server.mailboxes[ADDRESS].script = REFUSED
+    connections = fake_server.connections
+    for _ in range(2):
+        await send(hass)
+        assert fake_server.connections == connections + 2
+        assert identity.grant_types == [REFRESH]
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert reauths(hass) == [SOURCE_REAUTH]
+    assert connection(hass).attributes["problem"] == "identity_refused"
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        wording.REFRESH_STALE,
+        wording.REFRESH_REVOKED,
+        wording.INTERACTION_REQUIRED,
+        wording.CONSENT_REQUIRED,
+    ],
+    ids=lambda refusal: str(refusal.error),
+)
+async def test_an_ended_sign_in_is_never_asked_about_twice(
+    hass: HomeAssistant,
+    signed_in_account: Account,
+    pass_time: Pass,
+    identity: Identity,
+    refusal: wording.Refusal,
+) -> None:
+    """Whatever is sent or checked later, Microsoft was asked once and the person is asked once."""
+    identity.script.always[Endpoint.TOKEN] = Misstep(refusal=refusal)
+    await pass_time(hours=2)
+    for _ in range(3):
+        await send(hass)
+        await pass_time(minutes=31)
+    assert identity.grant_types == [REFRESH]
+    assert reauths(hass) == [SOURCE_REAUTH]
+    assert connection(hass).state == STATE_OFF
+    assert connection(hass).attributes["problem"] == "sign_in_required"
+    said = [line for each in identity.fake_server.sessions for _, line in each]
+    assert sum(line.startswith("AUTH XOAUTH2") for line in said) == 1
+
+
+@pytest.mark.parametrize(
+    "misstep",
+    [
+        None,
+        script.GATEWAY_DOWN,
+        script.SERVER_ERROR,
+        script.RESET,
+        script.MALFORMED,
+        Misstep(refusal=wording.Refusal("x", "Slow", 429), headers={"Retry-After": "60"}),
+    ],
+    ids=["away", "503", "500", "reset", "malformed", "429"],
+)
+async def test_microsoft_out_of_reach_is_waited_out(
+    hass: HomeAssistant,
+    signed_in_account: Account,
+    pass_time: Pass,
+    identity: Identity,
+    misstep: Misstep | None,
+) -> None:
+    """Mail goes out while the token lasts, then it is a passing fault; nobody has to sign in."""
+    if misstep:
+        identity.script.always[Endpoint.TOKEN] = misstep
+    else:
+        await asyncio.to_thread(identity.stop)
+    await pass_time(seconds=3400)
+    await send(hass)
+    assert len(identity.fake_server.received) == 1
+    assert connection(hass).state == STATE_ON
+    await pass_time(seconds=300)
+    await send(hass)
+    assert connection(hass).state == STATE_ON
+    await pass_time(seconds=61)
+    await until(lambda: hass.states.is_state(SENSOR, STATE_OFF))
+    assert connection(hass).attributes["problem"] == "identity_unreachable"
+    assert not reauths(hass)
+    identity.script.always.clear()
+    if misstep is None:
+        identity.start()
+    await pass_time(minutes=5, seconds=2)
+    await until(lambda: len(identity.fake_server.received) == 2)
+    assert connection(hass).state == STATE_ON
+
+
+@pytest.mark.parametrize(
+    ("misstep", "outcome"),
+    [
+        (Misstep(refusal=wording.CLIENT_UNKNOWN), ("application_refused", [])),
+        (script.NO_SEND_SCOPE, ("no_send_permission", [SOURCE_REAUTH])),
+    ],
+)
+async def test_other_failures_are_named(
+    hass: HomeAssistant,
+    signed_in_account: Account,
+    identity: Identity,
+    misstep: Misstep,
+    outcome: tuple[str, list[str]],
+) -> None:
+    """A refused app registration is no reason to sign in again; a lost permission is."""
+    identity.script.always[Endpoint.TOKEN] = misstep
+    identity.expire_access_tokens(ADDRESS)
+    await signed_in_account.runtime_data.coordinator.async_refresh()
+    await hass.async_block_till_done()
+    assert (connection(hass).attributes["problem"], reauths(hass)) == outcome
+
+
+async def test_the_person_is_asked_when_the_refresh_token_went_stale(
+    hass: HomeAssistant, signed_in: Account, identity: Identity, freezer: FrozenDateTimeFactory
+) -> None:
+    """A Home Assistant that was off for a season asks to sign in once it is back."""
+    freezer.tick(91 * 24 * 3600)
+    assert await hass.config_entries.async_setup(signed_in.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert reauths(hass) == [SOURCE_REAUTH]
+    assert "AADSTS700082" in connection(hass).attributes["server_reply"]
+    assert identity.grant_types == [REFRESH]
