@@ -7,9 +7,9 @@ ADDRESS: Final = "bench@outlook.com"
 PASSWORD: Final = "app-password"
 LOOPBACK: Final = "127.0.0.1"
 
-# It complains, as soon as it is imported, about a library that only its pictures need.
+# Importing it logs a complaint about a library that is only needed for its pictures.
 logging.getLogger("homeassistant.components.camera").setLevel(logging.CRITICAL)
 
 
 class BenchError(Exception):
-    """The benchmark cannot go on; the text is a sentence for the person who started it."""
+    """The benchmark cannot continue; the text is a sentence for the person who started it."""

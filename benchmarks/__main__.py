@@ -10,12 +10,12 @@ from . import BenchError, report
 from .run import carry_out
 from .scenarios import SCENARIOS
 
-DELAYS: Final = (0, 20, 100, 200)  # Milliseconds, there and back.
+DELAYS: Final = (0, 20, 100, 200)  # Milliseconds, round trip.
 QUICK_DELAYS: Final = (100,)
 
 
 def main() -> str | int:
-    """Measure and print; return a complaint if something is wrong or a target is missed."""
+    """Measure and print; return a message if something is wrong or a target is missed."""
     parser = argparse.ArgumentParser(prog="scripts/bench", description="Measures sending.")
     parser.add_argument("--quick", action="store_true", help="a first impression in two minutes")
     parser.add_argument("--delay", type=int, nargs="+", metavar="MS", help="only these delays")

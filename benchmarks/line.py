@@ -1,7 +1,7 @@
-"""A long line to a server on this machine, and how long it really is.
+"""A slow connection to a server on this machine, and its real delay.
 
-Every byte arrives half a round trip later than it was sent, in both directions, and so does the
-end of a stream. What is under way is not limited: the line is long, not narrow.
+Every byte arrives half a round trip after it was sent, in both directions, and so does the end of a
+stream. The amount of data in transit is not limited: latency is high, bandwidth is not low.
 """
 
 import asyncio
@@ -19,10 +19,10 @@ TOLERANCE: Final = 0.010  # Seconds for the server and the processor.
 
 @asynccontextmanager
 async def laid(port: int, delay: float) -> AsyncIterator[int]:
-    """Lay a line to a port, with a delay in seconds, and yield the port at its near end."""
+    """Open a line to a port, with a delay in seconds, and yield the port at its near end."""
 
     async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Connect to the server, and carry both directions to their ends."""
+        """Connect to the server, and forward both directions until they end."""
         far_reader, far_writer = await asyncio.open_connection(LOOPBACK, port, limit=PIECE)
         there, back = _carry(reader, far_writer, delay), _carry(far_reader, writer, delay)
         await asyncio.gather(there, back)
@@ -37,8 +37,8 @@ async def laid(port: int, delay: float) -> AsyncIterator[int]:
 
 
 async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay: float) -> None:
-    """Deliver everything that is read half a delay later, and then the end."""
-    with suppress(OSError):  # A connection that is reset has ended, too.
+    """Forward all data half a delay later, and then the end of the stream."""
+    with suppress(OSError):  # A reset connection has ended, too.
         while piece := await reader.read(PIECE):
             asyncio.get_running_loop().call_later(delay / 2, writer.write, piece)
     await asyncio.sleep(delay / 2)
@@ -63,7 +63,7 @@ async def measure(port: int, delay: float, *, strict: bool) -> float:
 
 
 async def _ask(port: int) -> float:
-    """Return how many seconds a server takes to begin its reply to a small command."""
+    """Return how many seconds a server takes to start its reply to a small command."""
     reader, writer = await asyncio.open_connection(LOOPBACK, port)
     await reader.readline()
     began = time.perf_counter()

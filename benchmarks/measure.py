@@ -1,6 +1,6 @@
-"""Measures time, memory and stalls in a process of its own.
+"""Measure time, memory and stalls in a separate process.
 
-Nothing of Home Assistant is imported here, for importing is among what is measured.
+Nothing of Home Assistant is imported here, because the import is measured, too.
 """
 
 import asyncio
@@ -17,10 +17,10 @@ import time
 from typing import Final
 
 TICK: Final = 0.001  # Seconds.
-WATCHED_FOR: Final = 10.0  # Seconds; what stalls the loop does so from the beginning.
+WATCHED_FOR: Final = 10.0  # Seconds; a loop that stalls does so from the beginning.
 PROCESS: Final = Path("/proc/self")
 # What both this integration and ntfy import. What only one of them imports counts for it, even if
-# Home Assistant has loaded it at its start.
+# Home Assistant has already loaded it at startup.
 SHARED: Final = """
     bootstrap components.camera components.diagnostics components.event components.image
     components.media_source components.notify components.repairs components.sensor components.tts
@@ -29,9 +29,9 @@ SHARED: Final = """
 
 @dataclass(kw_only=True)
 class Figures:
-    """What a number of messages took, in seconds and bytes; the stall only where it was watched.
+    """The cost of a number of messages, in seconds and bytes; the stall only if it was watched.
 
-    Work that was broken off had not sent all of them.
+    Work that was stopped early had not sent all of them.
     """
 
     messages: int
@@ -43,7 +43,7 @@ class Figures:
 
 
 def summarize(figures: Sequence[Figures]) -> Figures:
-    """Return the medians of measurements that were not watched, if any, and the longest stall."""
+    """Return the medians of the measurements without a watch, if any, and the longest stall."""
     quiet = [item for item in figures if item.stall is None] or figures
     return Figures(
         messages=figures[0].messages,
@@ -56,7 +56,7 @@ def summarize(figures: Sequence[Figures]) -> Figures:
 
 @asynccontextmanager
 async def metered(figures: Figures, *, watched: bool) -> AsyncIterator[None]:
-    """Measure what happens inside; what is watched is broken off after some seconds."""
+    """Measure a block; with a watch, stop it after some seconds."""
     gc.collect()
     ticking = asyncio.create_task(_tick(figures)) if watched else None
     await asyncio.sleep(0)
@@ -74,12 +74,12 @@ async def metered(figures: Figures, *, watched: bool) -> AsyncIterator[None]:
     figures.cpu = time.process_time() - cpu
     figures.memory = max(_memory("VmHWM") - before, 0)
     if ticking:
-        await asyncio.sleep(2 * TICK)  # A stall at the very end shows at the next tick.
+        await asyncio.sleep(2 * TICK)  # The next tick shows a stall at the very end.
         ticking.cancel()
 
 
 async def _tick(figures: Figures) -> None:
-    """Note by how much the event loop is late at most."""
+    """Record the longest delay of the event loop."""
     figures.stall = 0.0
     while True:
         began = time.perf_counter()
@@ -88,14 +88,14 @@ async def _tick(figures: Figures) -> None:
 
 
 def _memory(name: str) -> int:
-    """Return a number of bytes that the kernel keeps for this process."""
+    """Return a memory statistic of this process, in bytes."""
     found = re.search(rf"^{name}:\s+(\d+) kB", (PROCESS / "status").read_text(), re.MULTILINE)
     assert found
     return int(found[1]) * 1024
 
 
 def measure_import(package: str) -> float:
-    """Return the seconds to import all modules of an integration, after what others import too."""
+    """Return the seconds to import all modules of an integration, after the shared imports."""
     for name in SHARED.split():
         import_module(f"homeassistant.{name}")
     began = time.perf_counter()

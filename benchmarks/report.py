@@ -17,8 +17,8 @@ from .scenarios import SCENARIOS, Row, Way
 TEMPLATE: Final = Path(__file__).with_name("performance.md")
 PAGE: Final = Path(__file__).parents[1] / "docs" / "performance.md"
 
-# A column's format and value: of the figures, a delay in seconds, and the built-in integration's
-# figures where it does the same.
+# A column's format and value, computed from the figures, a delay in seconds, and the built-in
+# integration's figures for the same task.
 type Value = Callable[[Figures, float, Figures | None], float | None]
 COLUMNS: Final[dict[str, tuple[str, Value]]] = {
     "Time (s)": ("{:.3f}", lambda it, *_: it.elapsed),
@@ -50,11 +50,11 @@ TARGETS: Final = (
     ("big", Way.PIPELINING, STALL, 20, "Longest stall with 20 MB and PIPELINING alone"),
     ("big", Way.PIPELINING, MEMORY, 70, "Memory growth with 20 MB and PIPELINING alone"),
 )
-FROM_DELAY: Final = 100  # Milliseconds; below, the processor counts for more than the line.
+FROM_DELAY: Final = 100  # Milliseconds; below, processor time outweighs latency.
 
 
 class Target(NamedTuple):
-    """One number that was measured, and the number that it may not pass."""
+    """A measured number and its limit."""
 
     what: str
     measured: float
@@ -74,7 +74,7 @@ class Target(NamedTuple):
 
 
 def targets(results: Results) -> Iterator[Target]:
-    """Yield the targets that a run can judge."""
+    """Yield the targets that apply to a run."""
     for delay in results.lines:
         for scenario, way, column, limit, what in TARGETS:
             measured = _value(results, Row(scenario, delay, way), column)
@@ -89,7 +89,7 @@ def targets(results: Results) -> Iterator[Target]:
 
 
 def _value(results: Results, row: Row, column: str) -> float | None:
-    """Return what a column shows of a row, if it was measured."""
+    """Return a column's value for a row, if it was measured."""
     if row not in results.rows:
         return None
     builtin = results.rows.get(row._replace(way=Way.BUILTIN))
@@ -99,7 +99,7 @@ def _value(results: Results, row: Row, column: str) -> float | None:
 
 
 def sections(results: Results) -> dict[str, str]:
-    """Return what the page's template leaves open, in Markdown that terminals can show, too."""
+    """Return the sections for the page's template, in Markdown that is readable in a terminal."""
     names = dict.fromkeys(row.scenario for row in results.rows)
     return {
         "machine": "\n".join(f"- {name}: {value}" for name, value in _machine().items()),
@@ -154,7 +154,7 @@ def _ms(seconds: float) -> str:
 
 
 def _machine() -> dict[str, str]:
-    """Return what is to be known about the machine."""
+    """Return a description of the machine."""
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     model = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     return {

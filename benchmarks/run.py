@@ -1,4 +1,4 @@
-"""Carries out a run, one measurement after another, each in a process of its own."""
+"""Carry out a run, one measurement after another, each in a separate process."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -23,14 +23,14 @@ from .senders import in_loop, make_files, measure_row, measure_set_up
 
 INTEGRATIONS: Final = ("custom_components.outlook_smtp", "homeassistant.components.ntfy")
 NEW_PROCESS: Final = partial(ProcessPoolExecutor, 1, get_context("spawn"))
-MANY: Final = 100  # Messages of which a single measurement says enough.
-LIMIT: Final = 900.0  # Seconds that one measurement may take.
+MANY: Final = 100  # Number of messages from which one measurement is enough.
+LIMIT: Final = 900.0  # Seconds allowed for one measurement.
 MARGIN: Final = 0.3  # Seconds for the server to read what has arrived.
 
 
 @dataclass(kw_only=True)
 class Results:
-    """What was measured, in seconds: lines by their delay in milliseconds, set-ups by server."""
+    """Measurements in seconds: lines by their delay in milliseconds, set-ups by server."""
 
     quick: bool
     lines: dict[int, float] = field(default_factory=dict)
@@ -40,9 +40,9 @@ class Results:
 
 
 async def carry_out(delays: Iterable[int], scenarios: Iterable[str], *, quick: bool) -> Results:
-    """Measure scenarios behind lines of some delays in milliseconds, set-ups and imports."""
+    """Measure scenarios over lines with some delays in milliseconds, set-ups and imports."""
     results = Results(quick=quick)
-    gc.freeze()  # The lines are in this process and do not wait for a look through all of it.
+    gc.freeze()  # The lines run in this process: keep garbage collection from delaying them.
     with NEW_PROCESS() as servers, tempfile.TemporaryDirectory(prefix="outlook-bench-") as folder:
         ports, os.environ["REQUESTS_CA_BUNDLE"] = servers.submit(server.start).result()
         make_files(folder)
@@ -68,7 +68,7 @@ async def carry_out(delays: Iterable[int], scenarios: Iterable[str], *, quick: b
 async def _measure(
     row: Row, port: int, folder: str, servers: ProcessPoolExecutor, *, quick: bool
 ) -> Figures:
-    """Measure a row, see to it that the server got all messages, and return the medians."""
+    """Measure a row, check that the server received all messages, and return the medians."""
     print(*row, sep=", ", file=sys.stderr, flush=True)
     scenario = SCENARIOS[row.scenario]
     count = max(1, scenario.messages // 5) if quick else scenario.messages
@@ -78,7 +78,7 @@ async def _measure(
         work = partial(in_loop, measure_row, row, count, port, folder, watched)
         figures = await in_process(work)
         if figures.broken_off:
-            await asyncio.sleep(2 * row.delay / 1000 + MARGIN)  # What is under way still arrives.
+            await asyncio.sleep(2 * row.delay / 1000 + MARGIN)  # Data in transit still arrives.
         got, sent = servers.submit(server.count).result(), count + scenario.unmeasured
         if got > sent or (got < sent and not figures.broken_off):
             raise BenchError(f"The server got {got} messages instead of {sent}: {row}.")
@@ -87,7 +87,7 @@ async def _measure(
 
 
 async def _measure_imports(*, quick: bool) -> dict[str, float]:
-    """Import this integration and ntfy in turn; the first of several writes compiled modules."""
+    """Import this integration and ntfy in turn; the first round writes compiled modules."""
     taken: dict[str, list[float]] = {package.split(".")[-1]: [] for package in INTEGRATIONS}
     for _ in range(1 if quick else 6):
         for package, durations in zip(INTEGRATIONS, taken.values(), strict=True):
@@ -96,7 +96,7 @@ async def _measure_imports(*, quick: bool) -> dict[str, float]:
 
 
 async def in_process[**P, T](function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call a function in a new process, and kill that with whatever still runs in it."""
+    """Call a function in a new process, then kill it and everything that still runs in it."""
     pool = NEW_PROCESS()
     try:
         async with asyncio.timeout(LIMIT):

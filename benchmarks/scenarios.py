@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 
 class Way(StrEnum):
-    """A way to send email, as the tables name it; the last one is to a server without CHUNKING."""
+    """A way to send email, as named in the tables; the last one uses a server without CHUNKING."""
 
     BUILTIN = "built-in smtp"
     AIOSMTPLIB = "plain aiosmtplib"
@@ -24,7 +24,7 @@ class Row(NamedTuple):
 class Scenario(NamedTuple):
     """How many messages are measured, how many precede them, and whether an outbox is needed.
 
-    What is sent is said by the method of `Sender` with the scenario's name.
+    The method of `Sender` with the scenario's name sends them.
     """
 
     messages: int = 1
@@ -43,6 +43,6 @@ LONGEST: Final = 20  # The longest delay, in ms, at which ways without an outbox
 
 
 def is_measured(row: Row) -> bool:
-    """Return whether a row has something to show, and does not take too long."""
+    """Return whether a row is worth measuring, and does not take too long."""
     without_outbox = row.way in (Way.BUILTIN, Way.AIOSMTPLIB) and row.delay <= LONGEST
     return not SCENARIOS[row.scenario].outbox or row.way is Way.OURS or without_outbox

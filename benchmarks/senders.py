@@ -1,4 +1,4 @@
-"""The ways to send: aiosmtplib, and both integrations by their actions, as automations use them."""
+"""The ways to send: aiosmtplib, and both integrations by their actions, as automations do."""
 
 from abc import ABC, abstractmethod
 import asyncio
@@ -33,24 +33,24 @@ SIGN_IN: Final = {"username": ADDRESS, "password": PASSWORD}
 SENDER: Final = {"sender": ADDRESS, "sender_name": "Home"}
 TEXT: Final = {"title": "A message", "message": "This is a message.\n" * 5}
 FILES: Final = tuple(f"picture-{number}.jpg" for number in range(1, 5))
-FILE_SIZE: Final = 5_000_000  # Bytes; four of them are the 20 MB.
+FILE_SIZE: Final = 5_000_000  # Bytes; four of them make the 20 MB.
 MEDIA: Final = "media-source://media_source/local"
 LOOK_EVERY: Final = 0.002  # Seconds.
-CHECK_ENDS: Final = 1.0  # Seconds until the check that follows a set-up has closed its connection.
+CHECK_ENDS: Final = 1.0  # Seconds until the check after a set-up has closed its connection.
 
 
 class Sender(ABC):
-    """A way to send. Each scenario is a method that measures what it does inside the meter."""
+    """A way to send. Each scenario is a method that measures its own work with the meter."""
 
     def __init__(self, port: int, folder: str, meter: AbstractAsyncContextManager[None]) -> None:
-        """Send to a port of this machine; the folder holds the files that are attached."""
+        """Send to a port on this machine; the folder holds the attached files."""
         self.port = port
         self.folder = folder
         self.meter = meter
 
     @abstractmethod
     async def open(self) -> None:
-        """Get ready, without a connection to the server."""
+        """Prepare, without a connection to the server."""
 
     @abstractmethod
     async def send(self, *, big: bool = False) -> None:
@@ -63,7 +63,7 @@ class Sender(ABC):
                 await self.send()
 
     async def warm(self, count: int) -> None:
-        """Send messages one after another, after another one."""
+        """Send messages one after another, after a first one."""
         await self.send()
         await self.cold(count)
 
@@ -74,20 +74,20 @@ class Sender(ABC):
             await self.send(big=True)
 
     async def burst(self, count: int) -> None:
-        """Send messages that are handed over all at once."""
+        """Send messages that are submitted all at once."""
         async with self.meter:
             await asyncio.gather(*(self.send() for _ in range(count)))
 
     async def queue(self, count: int) -> None:
-        """Send as many messages as wait in an outbox, where there is one."""
+        """Send all the messages waiting in an outbox, if there is one."""
         await self.burst(count)
 
 
 class Plain(Sender):
-    """One client of aiosmtplib that is kept open."""
+    """One aiosmtplib client with a connection that stays open."""
 
     async def open(self) -> None:
-        """Make the client."""
+        """Create the client."""
         tls = create_client_context()
         self.client = aiosmtplib.SMTP(
             hostname=LOOPBACK, port=self.port, username=ADDRESS, password=PASSWORD, tls_context=tls
@@ -107,7 +107,7 @@ class Plain(Sender):
         await self.client.send_message(message)
 
     async def burst(self, count: int) -> None:
-        """Send messages one after another, for there is one connection."""
+        """Send messages one after another, because there is one connection."""
         await self.cold(count)
 
 
@@ -115,7 +115,7 @@ class Integration(Sender):
     """A Home Assistant with one integration, in a folder of its own."""
 
     async def start(self, domain: str, **values: Any) -> ConfigEntry[Any]:
-        """Start Home Assistant, with a config entry that holds these values."""
+        """Start Home Assistant with a config entry with these values."""
         folder = Path(tempfile.mkdtemp(dir=self.folder))
         home.write_entry(folder, domain, ADDRESS, **values)
         self.hass = await home.start(folder, "media_source", media=self.folder)
@@ -134,7 +134,7 @@ class Integration(Sender):
 
 
 class Builtin(Integration):
-    """Home Assistant's own integration."""
+    """Home Assistant's built-in integration."""
 
     async def open(self) -> None:
         """Set it up, with one recipient."""
@@ -150,10 +150,10 @@ class Builtin(Integration):
 
 
 class Ours(Integration):
-    """This integration, without the rate limit that it keeps for Microsoft's sake."""
+    """This integration, without the rate limit that it applies for Microsoft's sake."""
 
     async def open(self) -> None:
-        """Set it up, and wait until the check that follows has ended."""
+        """Set it up, and wait until the check after it has ended."""
         rate_limiter = schedule.RateLimiter
         schedule.RateLimiter = lambda: rate_limiter(per_minute=0)  # type: ignore[assignment,misc]
         options = {"max_messages": 10_000, "max_size": 10_000}
@@ -164,19 +164,19 @@ class Ours(Integration):
         await asyncio.sleep(CHECK_ENDS)
 
     async def send(self, *, big: bool = False) -> None:
-        """Send a message, and see to it that it was sent, not merely queued."""
+        """Send a message, and check that it was sent, not just queued."""
         response = await self.call(DOMAIN, {"to": RECIPIENT}, big=big)
         if response["status"] != "sent":
             raise RuntimeError(f"a message was not sent: {response}")
 
     async def burst(self, count: int) -> None:
-        """Hand over messages at once, and wait until the last one has left the outbox."""
+        """Submit messages at once, and wait until the last one has left the outbox."""
         async with self.meter:
             await self.fill(count)
             await self.await_empty()
 
     async def queue(self, count: int) -> None:
-        """Send what waits in the outbox."""
+        """Send the messages that wait in the outbox."""
         await self.mailer.worker.stop()
         await self.fill(count)
         assert len(self.mailer.queue.waiting) == count
@@ -185,11 +185,11 @@ class Ours(Integration):
             await self.await_empty()
 
     async def fill(self, count: int) -> None:
-        """Hand over messages at once; a call ends after some seconds if its message waits."""
+        """Submit messages at once; a call ends after some seconds if its message has to wait."""
         await asyncio.gather(*(self.call(DOMAIN, {"to": RECIPIENT}) for _ in range(count)))
 
     async def await_empty(self) -> None:
-        """Wait until no message waits; whether they were sent, the count at the server tells."""
+        """Wait until no message waits; the count at the server shows whether they were sent."""
         while self.mailer.queue.waiting:  # noqa: ASYNC110 - It has no event.
             await asyncio.sleep(LOOK_EVERY)
 
@@ -203,19 +203,19 @@ SENDERS: Final[dict[Way, type[Sender]]] = {
 
 
 def make_files(folder: str) -> None:
-    """Make the files that are attached."""
+    """Create the files to attach."""
     for name in FILES:
         Path(folder, name).write_bytes(os.urandom(FILE_SIZE))
 
 
 def account(port: int) -> dict[str, Any]:
-    """Return what the config entry of this integration holds."""
+    """Return the data of this integration's config entry."""
     place = {"host": LOOPBACK, "port": port, "security": "starttls"}
     return place | {"account_kind": "other", "email": ADDRESS, "password": PASSWORD}
 
 
 async def measure_row(row: Row, count: int, port: int, folder: str, watched: bool) -> Figures:
-    """Measure a row once, with a number of messages to a port of this machine."""
+    """Measure a row once, with a number of messages to a port on this machine."""
     figures = Figures(messages=count)
     sender = SENDERS[row.way](port, folder, metered(figures, watched=watched))
     await sender.open()
@@ -224,7 +224,7 @@ async def measure_row(row: Row, count: int, port: int, folder: str, watched: boo
 
 
 async def measure_set_up(port: int, folder: str) -> tuple[float, float]:
-    """Return the seconds of the first set-up, and the median of five that follow an unload."""
+    """Return the seconds of the first set-up, and the median of five after an unload."""
     path = Path(tempfile.mkdtemp(dir=folder))
     home.write_entry(path, DOMAIN, ADDRESS, data=account(port))
     hass = await home.start(path, "media_source")
@@ -244,6 +244,6 @@ def in_loop[**P, T](
 ) -> T:
     """Call a function in Home Assistant's event loop, whose threads end with the process."""
     logging.basicConfig(level=logging.ERROR)
-    # What is broken off leaves coroutines behind that nothing awaits.
+    # Work that was stopped early leaves coroutines that nothing awaits.
     warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
     return create_event_loop().run_until_complete(function(*args, **kwargs))

@@ -1,4 +1,4 @@
-"""The fakes of Microsoft's server that everything is sent to, in a process of their own."""
+"""The fake servers that all messages are sent to, in a separate process."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ SERVERS: Final[list[FakeServer]] = []
 
 
 def start() -> tuple[list[int], str]:
-    """Start two, the second one without CHUNKING; return their ports and their authority."""
+    """Start two servers, the second without CHUNKING; return their ports and their CA."""
     for without in ((), ("CHUNKING",)):
         server = FakeServer()
         server.script = Script(without=without)
@@ -21,7 +21,7 @@ def start() -> tuple[list[int], str]:
 
 
 def count() -> int:
-    """Return how many messages they have received since the last time."""
+    """Return how many messages they have received since the last call."""
     received = 0
     for server in SERVERS:
         received += len(server.received)

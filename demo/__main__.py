@@ -1,4 +1,4 @@
-"""The demo's beginning and end: see scripts/demo."""
+"""Start and stop the demo: see scripts/demo."""
 
 import argparse
 from contextlib import ExitStack
@@ -21,7 +21,7 @@ from .standby import HELP, read_keyboard, stand_by
 from .story import ADDRESS, PASSWORD, Story
 
 STAGE: Final = Path(__file__).parents[1] / ".demo"  # Ignored by git.
-STOPPED: Final = 130  # The exit code of a program that Ctrl-C ended.
+STOPPED: Final = 130  # The exit code of a program that was stopped with Ctrl-C.
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -39,7 +39,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Set everything up, show it, and put everything away in any case."""
+    """Set everything up, show it, and clean up in any case."""
     port = options.port or (closed_port() if options.once else 8123)
     mail_port = 0 if options.once else port + 1
     for number in (port, mail_port):
@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> None:
             folder,
             server.ca_file,
             port=port,
-            # One that signs in takes the fakes for Microsoft's servers.
+            # With a sign-in, the fakes act as Microsoft's servers.
             authority=identity.authority if identity else None,
             smtp_port=server.port if identity else None,
         )
@@ -108,7 +108,7 @@ def _stay_up(home: LiveHomeAssistant, api: Api, server: FakeServer) -> None:
 
 
 def require_port(port: int) -> None:
-    """Complain if a port is in use already."""
+    """Fail if a port is already in use."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -119,7 +119,7 @@ def require_port(port: int) -> None:
 
 
 def require_clean_log(log: Path) -> None:
-    """Complain about what Home Assistant's log holds against the integration."""
+    """Fail if Home Assistant's log has errors from the integration."""
     try:
         found = complaints(log.read_text(errors="replace"))
     except (OSError, ValueError) as error:
@@ -129,7 +129,7 @@ def require_clean_log(log: Path) -> None:
 
 
 def end_on_signal(number: int, _: object) -> None:
-    """End in order; later signals do not disturb that."""
+    """Shut down cleanly; later signals do not interrupt that."""
     for each in SIGNALS:
         signal.signal(each, signal.SIG_IGN)
     step("Stopping")
@@ -137,7 +137,7 @@ def end_on_signal(number: int, _: object) -> None:
 
 
 def main() -> int:
-    """Run the demo until its end or until somebody ends it, and return the exit code."""
+    """Run the demo until it ends or is stopped, and return the exit code."""
     began = time.monotonic()
     options = parse_arguments()
     for number in SIGNALS:

@@ -16,18 +16,18 @@ USER: Final = "demo"  # And the password.
 LOOK_EVERY: Final = 0.1  # Seconds.
 TIMEOUT: Final = 60.0  # Seconds.
 START_TIMEOUT: Final = 120.0  # Seconds.
-RESTART: Final = 100  # Home Assistant's exit code when a user asks it to restart.
+RESTART: Final = 100  # Home Assistant's exit code after a user asked it to restart.
 
 
 class RestartError(Exception):
-    """A user asked Home Assistant to restart: it has ended and wants to be started."""
+    """A user restarted Home Assistant: it has ended and must be started again."""
 
 
 class Api:
     """The API of a Home Assistant that it starts."""
 
     def __init__(self, home: LiveHomeAssistant) -> None:
-        """Start it, wait until it answers, and sign in, as a new user the first time."""
+        """Start it, wait until it responds, and sign in, as a new user the first time."""
         home.start()
         self._home = home
         self._session = requests.Session()
@@ -48,20 +48,20 @@ class Api:
             f"Home Assistant does not get ready: {home.log}",
             START_TIMEOUT,
         )
-        self.get("/api/services")  # What the UI asks first: without an answer it does not open.
-        # It lists integrations that Home Assistant starts with and that are not installed here.
+        self.get("/api/services")  # The UI asks for this first, and needs the response.
+        # Home Assistant starts with some integrations that are not installed here.
         self.call("persistent_notification.dismiss", {"notification_id": "invalid_config"})
 
     def get(self, path: str) -> Any:
-        """Read something."""
+        """Send a GET request."""
         return self._request("GET", path)
 
     def post(self, path: str, data: Mapping[str, Any]) -> Any:
-        """Do something."""
+        """Send a POST request."""
         return self._request("POST", path, json=data)
 
     def call(self, action: str, data: Mapping[str, Any], *, respond: bool = False) -> Any:
-        """Call an action, and return its response if asked for."""
+        """Call an action, and return its response if requested."""
         query = "?return_response" if respond else ""
         result = self.post(f"/api/services/{action.replace('.', '/')}{query}", data)
         return result["service_response"] if respond else None
@@ -79,7 +79,7 @@ class Api:
         return self.state(entity_id)
 
     def until(self, is_so: Callable[[], object], complaint: str, timeout: float = TIMEOUT) -> None:
-        """Wait until something is so; complain if it takes too long or Home Assistant ends."""
+        """Wait until a condition is met; fail if it takes too long or Home Assistant ends."""
         end = time.monotonic() + timeout
         while not is_so():
             if self._home.exit_code == RESTART:
@@ -91,21 +91,21 @@ class Api:
             time.sleep(LOOK_EVERY)
 
     def _answers(self) -> bool:
-        """Return whether Home Assistant answers yet; only a new one has something to onboard."""
+        """Return whether Home Assistant responds; only a new one needs onboarding."""
         with suppress(requests.ConnectionError):
             self._is_new = self._session.get(f"{self._home.url}/api/onboarding", timeout=TIMEOUT).ok
             return True
         return False
 
     def _authorize(self, **grant: str) -> Any:
-        """Use a new access token from here on."""
+        """Use a new access token from now on."""
         form = grant | {"client_id": f"{self._home.url}/"}
         granted = self._request("POST", "/auth/token", data=form)
         self._session.headers["Authorization"] = f"Bearer {granted['access_token']}"
         return granted
 
     def _request(self, method: str, path: str, **body: Any) -> Any:
-        """Make a request, and turn a refusal into a sentence."""
+        """Send a request, and turn a refusal into a readable error."""
         url = self._home.url + path
         try:
             response = self._session.request(method, url, timeout=TIMEOUT, **body)
@@ -113,7 +113,7 @@ class Api:
             self.until(lambda: False, f"Home Assistant does not answer: {error}")
             raise
         if response.status_code == HTTPStatus.UNAUTHORIZED and self._refresh_token:
-            # Access tokens are good for half an hour, and people click around for longer.
+            # Access tokens are valid for half an hour, and people click around for longer.
             self._authorize(grant_type="refresh_token", refresh_token=self._refresh_token)
             response = self._session.request(method, url, timeout=TIMEOUT, **body)
         if not response.ok:

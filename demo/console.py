@@ -1,4 +1,4 @@
-"""What a person reads in the terminal."""
+"""Output in the terminal."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -9,7 +9,7 @@ HEADERS: Final = ("From", "To", "Cc", "Subject", "Importance", "Reply-To")
 
 
 class DemoError(Exception):
-    """The demo cannot go on; the text is a sentence for the person who started it."""
+    """The demo cannot continue; the text is a sentence for the person who started it."""
 
 
 def step(text: str) -> None:
@@ -31,7 +31,7 @@ def show_state(state: Mapping[str, Any]) -> None:
 
 
 def show_email(email: Received) -> None:
-    """Print what matters of an email: envelope, headers, text, and what is attached."""
+    """Print the main parts of an email: envelope, headers, text and attachments."""
     message = email.message
     lines = [f"Received at {email.at:%H:%M:%S} UTC over {email.tls_version} from {email.account}"]
     lines.append(f"for {', '.join(email.recipients)}")

@@ -1,4 +1,4 @@
-"""Goes through Home Assistant's dialogs as its UI does, and reads what a person would read."""
+"""Go through Home Assistant's dialogs as the UI does, and read what a user would read."""
 
 from collections.abc import Callable, Iterable, Mapping
 import json
@@ -19,16 +19,16 @@ type Values = Mapping[str, Any]
 
 
 class Dialogs:
-    """The dialogs that add something; every text on the way is printed."""
+    """The dialogs that add something; prints every text on the way."""
 
     def __init__(self, api: Api, folder: Path) -> None:
-        """Use a Home Assistant, and the texts of the integration in its folder."""
+        """Use a Home Assistant, and the integration's texts in its folder."""
         self._api = api
         english = folder / "custom_components" / DOMAIN / "translations" / "en.json"
         self._texts = json.loads(english.read_text())["config"]
 
     def add_account(self, account: Values, server: Values) -> Step:
-        """Add an account that signs in with a password; the values are those of the two forms."""
+        """Add an account that signs in with a password, with the values of its two forms."""
         step = self._choose("password")
         for form in (account, server):
             detail(f"Form: {self._text(f'step.{step["step_id"]}.title', step)}")
@@ -36,7 +36,7 @@ class Dialogs:
         return self._follow(step)
 
     def add_account_by_code(self, client_id: str, sign_in: Callable[[str], None]) -> Step:
-        """Add an account that signs in with a code, which the callback is given to approve."""
+        """Add an account that signs in with a code, which the callback has to approve."""
         step = self._choose("code")
         detail(f"Form: {self._text('step.code.title', step)}")
         step = self._submit(step, {"client_id": client_id, "advanced": {"tenant": "common"}})
@@ -48,7 +48,7 @@ class Dialogs:
         return self._follow(step)
 
     def add_recipient(self, account: Step, name: str, recipients: Iterable[str]) -> None:
-        """Fill in the dialog that is offered once an account has been added."""
+        """Complete the dialog offered after an account was added."""
         _, flow_id = account["next_flow"]
         values = {"name": name, "recipients": list(recipients)}
         step = self._api.post(f"{RECIPIENT_FLOW}/{flow_id}", values)
@@ -56,7 +56,7 @@ class Dialogs:
             raise DemoError(f"The recipient was not added: {step.get('errors')}")
 
     def add_camera(self, name: str, picture: Path) -> None:
-        """Add a camera that shows a picture; newer releases name it after the file."""
+        """Add a camera with a picture; newer releases name it after the file."""
         step = self._api.post(FLOW, {"handler": "local_file"})
         values = pick_values(step["data_schema"], {"name": name, "file_path": str(picture)})
         step = self._api.post(f"{FLOW}/{step['flow_id']}", values)
@@ -77,7 +77,7 @@ class Dialogs:
         return self._require_no_error(self._api.post(f"{FLOW}/{step['flow_id']}", values))
 
     def _follow(self, step: Step) -> Step:
-        """Follow the progress to its end."""
+        """Follow the progress until it ends."""
         shown = None
         while step["type"] == "progress":
             if shown != (shown := self._text(f"progress.{step['progress_action']}", step)):
@@ -87,7 +87,7 @@ class Dialogs:
         return self._require_no_error(step)
 
     def _require_no_error(self, step: Step) -> Step:
-        """Complain in the words that the dialog shows, if it shows an error or gave up."""
+        """Fail with the dialog's own text if it shows an error or was aborted."""
         if step["type"] == "abort":
             raise DemoError(f"The dialog gave up: {self._text(f'abort.{step["reason"]}', step)}")
         for key in (step.get("errors") or {}).values():
@@ -95,7 +95,7 @@ class Dialogs:
         return step
 
     def _text(self, key: str, step: Step) -> str:
-        """Return a text with a step's values filled in."""
+        """Return a text with the placeholders of a step."""
         text: Any = self._texts
         for name in key.split("."):
             text = text.get(name, {})
@@ -109,7 +109,7 @@ def pick_values(fields: Iterable[Mapping[str, Any]], values: Values) -> dict[str
     """Return the values that a form asks for; other releases ask for other ones.
 
     Raises:
-        DemoError: If the form requires a value that is not there.
+        DemoError: If the form requires a value that is missing.
 
     """
     asked = {field["name"]: field for field in fields}

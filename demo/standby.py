@@ -1,4 +1,4 @@
-"""The demo stays up: it prints what arrives and lets a person spoil the server."""
+"""Keep the demo running: print what arrives, and let a person break the server."""
 
 from contextlib import suppress
 from queue import Empty, SimpleQueue
@@ -24,17 +24,17 @@ HELP: Final = """
 
 CHECK: Final = "button.demo_outlook_com_check_now"
 REFUSAL_DELAY: Final = 5.0  # Seconds; Microsoft's.
-PAUSE: Final = 0.2  # Seconds between two looks.
+PAUSE: Final = 0.2  # Seconds between two polls.
 
 _ROWS: Final = {row.name: row for row in CATALOGUE}
 
 
 def read_keyboard() -> SimpleQueue[str]:
-    """Return a queue of the lines typed; a thread reads them, for not every input can be polled."""
+    """Return a queue of typed lines, read in a thread because not every input can be polled."""
     lines: SimpleQueue[str] = SimpleQueue()
 
     def read() -> None:
-        """Read until the input ends; unbuffered, for a buffer's lock would hold up the exit."""
+        """Read until the input ends; unbuffered, because a buffer's lock would delay the exit."""
         with suppress(OSError), open(0, "rb", buffering=0, closefd=False) as keyboard:
             for line in keyboard:
                 lines.put(line.decode(errors="replace"))
@@ -44,7 +44,7 @@ def read_keyboard() -> SimpleQueue[str]:
 
 
 def stand_by(api: Api, server: FakeServer, typed: SimpleQueue[str]) -> None:
-    """Print what arrives and changes, and do what is typed, until Home Assistant ends."""
+    """Print incoming email and changes, and run commands, until Home Assistant ends."""
     shown = None
     while True:
         while server.received:
@@ -58,18 +58,18 @@ def stand_by(api: Api, server: FakeServer, typed: SimpleQueue[str]) -> None:
             command, _, name = typed.get(timeout=PAUSE).strip().partition(" ")
             if command and _obey(server, command, name.strip()):
                 detail(f"Done: {command} {name}. Checking the account…")
-                # A check that fails is an error of the button; the sensor says the same.
+                # A failed check is an error of the button; the sensor shows the same.
                 with suppress(DemoError):
                     api.call("button.press", {"entity_id": CHECK})
 
 
 def _obey(server: FakeServer, command: str, name: str) -> bool:
-    """Do what is typed, and return whether the account is to be checked."""
+    """Run a command, and return whether to check the account."""
     match command:
         case "stop":
             server.stop()
         case "start":
-            with suppress(RuntimeError):  # It runs already.
+            with suppress(RuntimeError):  # Already running.
                 server.start()
         case "normal":
             server.script = Script()

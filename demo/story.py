@@ -22,10 +22,10 @@ TO_FAMILY: Final = "notify.family"
 
 
 class Story:
-    """Does what a newcomer would do, and checks what comes of it."""
+    """Does what a new user would do, and checks the results."""
 
     def __init__(self, api: Api, home: LiveHomeAssistant, server: FakeServer) -> None:
-        """Use a Home Assistant that is up and a server that listens."""
+        """Use a running Home Assistant and a listening server."""
         self._api = api
         self._server = server
         self._dialogs = Dialogs(api, home.folder)
@@ -51,7 +51,7 @@ class Story:
         self._api.wait_for_state(TO_FAMILY, "unknown")
 
     def send(self) -> None:
-        """Send an email in each of the three ways, and check each one that arrives."""
+        """Send an email in each of the three ways, and check each received one."""
         step("Sending with notify.send_message, to the recipient")
         data: dict[str, Any] = {"title": "Washing machine", "message": "It is done. Grüße!"}
         email = self._sent("notify.send_message", data | {"entity_id": TO_FAMILY})
@@ -76,7 +76,7 @@ class Story:
         _expect_picture(email)
 
     def survive_outage(self) -> None:
-        """Send while the server is away, and see the email arrive when it is back."""
+        """Send while the server is down, and see the email arrive when it is back."""
         step("Stopping the mail server, and sending all the same")
         before = len(self._server.received)
         self._server.stop()
@@ -96,7 +96,7 @@ class Story:
         self._api.wait_for_state(OUTBOX, "0")
 
     def see_connection(self, identity: Identity | None) -> None:
-        """Wait until the sensor says that email works; after a code, tokens alone sign in."""
+        """Wait until the sensor shows that email works; with a code, only tokens were used."""
         step("Reading the connection sensor")
         show_state(self._api.wait_for_state(SENSOR, "on"))
         said = [line for session in self._server.sessions for by, line in session if by == "C"]
@@ -107,7 +107,7 @@ class Story:
             detail("Every connection signed in with a token that the fake of Microsoft issued.")
 
     def _sent(self, action: str, data: Mapping[str, Any], *, respond: bool = False) -> Received:
-        """Call an action, and return the one email that it makes the server receive."""
+        """Call an action, and return the one email that the server received."""
         before = len(self._server.received)
         response = self._api.call(action, data, respond=respond)
         emails = self._server.wait_for_mail(before + 1)[before:]
@@ -120,7 +120,7 @@ class Story:
 
 
 def _expect(email: Received, recipients: tuple[str, ...], title: str, text: str) -> None:
-    """Complain unless an email goes to the right people and says the right thing."""
+    """Fail unless an email has the right recipients and text."""
     body = email.message.get_body(("plain",))
     found = (email.sender, email.recipients, email.message["Subject"], email.tls_version[:4])
     wanted = (ADDRESS, recipients, title, "TLSv")
@@ -131,7 +131,7 @@ def _expect(email: Received, recipients: tuple[str, ...], title: str, text: str)
 
 
 def _expect_picture(email: Received) -> None:
-    """Complain unless the picture is shown in the email and the blind copy stayed blind."""
+    """Fail unless the picture is shown in the email and the blind copy is hidden."""
     pictures = [part for part in email.message.walk() if part.get_content_type() == "image/jpeg"]
     if [part["Content-ID"] for part in pictures] != ["<door>"]:
         raise DemoError("The camera's picture is not in the email.")

@@ -1,18 +1,18 @@
 # shellcheck shell=bash
-# Sourced by every script beside it: brings uv, Python 3.14 and the pinned requirements into the
+# Sourced by the other scripts: installs uv, Python 3.14 and the pinned requirements into the
 # project's own (git-ignored) folders and leaves the rest of the machine alone.
 
 PYTHON_WANTED=">=3.14.2,<3.15" # What Home Assistant asks for.
 UV_WANTED="uv==0.13.9"
 PROJECT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cd "$PROJECT" || exit 1
-# Without it, each of the many processes that the tests start compiles Home Assistant anew.
+# Otherwise each of the many processes that the tests start compiles Home Assistant again.
 unset PYTHONDONTWRITEBYTECODE
 
-# Tells the user, on stderr, which step is running.
+# Prints the current step on stderr.
 say() { printf '\033[1m▸ %s\033[0m\n' "$*" >&2; }
 
-# Tells the user, on stderr, what went wrong and what to do about it.
+# Prints on stderr what went wrong and how to fix it.
 complain() { printf '\033[1;31m✗ %s\033[0m\n' "$*" >&2; }
 
 # Ends the script with a sentence that says what to do.
@@ -31,7 +31,7 @@ find_uv() {
     fail "Could not install uv. Install it (https://docs.astral.sh/uv/) and run this script again."
 }
 
-# Sets PYTHON to one that Home Assistant runs on: one that is there already, else one that uv
+# Sets PYTHON to an interpreter that Home Assistant runs on: an installed one, else one that uv
 # downloads, else one unpacked from Debian's newer suite.
 find_python() {
   local find=("$UV" python find --quiet --system --no-python-downloads "$PYTHON_WANTED")
@@ -48,7 +48,7 @@ find_python() {
     fail "No Python $PYTHON_WANTED here. Install it with your system's packages and run this script again."
 }
 
-# Sets up the virtual environment $1 with what the requirements files $2… pin. With HOME_ASSISTANT
+# Sets up the virtual environment $1 with the requirements in the files $2…. With HOME_ASSISTANT
 # set to `newest`, `beta` or `dev`, the newest release, beta or development version of Home
 # Assistant replaces the pinned one, in an environment of its own.
 home_assistant() {
@@ -69,7 +69,7 @@ home_assistant() {
     "${install[@]}" "${newest[@]}" --upgrade-package "$plugin" "$plugin" || fail_to_install
   fi
   "${install[@]}" "${newest[@]}" "$wanted" || fail_to_install
-  # What its components load, which Home Assistant would install by itself.
+  # Requirements of its components, which Home Assistant would install automatically.
   local sources=("${@/%.txt/.in}") components
   mapfile -t components < <(sed -nE "/^(homeassistant|$plugin)==/d; s/^([A-Za-z-]+)==.*/\1/p" "${sources[@]}")
   "${install[@]}" --constraint "$(echo "$VIRTUAL_ENV"/lib/*/site-packages/homeassistant/package_constraints.txt)" \
@@ -79,8 +79,8 @@ home_assistant() {
 # Ends the script after requirements could not be installed.
 fail_to_install() { fail "Could not install the requirements. Check the network and run this script again."; }
 
-# Makes the virtual environment $1 hold exactly what the requirements files $2… name, and puts it
-# on the PATH. A copy of those files is kept in it, so that a second run costs nothing.
+# Syncs the virtual environment $1 with the requirements files $2…, and puts it on the PATH. It
+# keeps a copy of those files, so that a second run has nothing to do.
 environment() {
   local name="$1" venv="$PROJECT/$1"
   shift

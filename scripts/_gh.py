@@ -1,13 +1,13 @@
-"""Calls gh, GitHub's command line, which is on the machines that run the workflows."""
+"""Run gh, GitHub's command line, which the workflow runners have."""
 
 import subprocess
 
 
 def gh(*arguments: str, text: str | None = None) -> str:
-    """Run gh with text as its input, and return what it prints.
+    """Run gh with a text as its input, and return its output.
 
     Raises:
-        SystemExit: gh failed; it has said why on stderr.
+        SystemExit: If gh failed; the reason is on stderr.
     """
     result = subprocess.run(
         ["gh", *arguments], input=text, stdout=subprocess.PIPE, text=True, check=False

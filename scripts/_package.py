@@ -1,6 +1,6 @@
-"""Builds the zip that a release offers, and takes a version's notes from CHANGELOG.md.
+"""Build the zip of a release, and extract a version's notes from CHANGELOG.md.
 
-Run by scripts/package with whichever Python 3 is there: only the standard library is used.
+scripts/package runs it with any Python 3: it only uses the standard library.
 """
 
 import argparse
@@ -18,19 +18,19 @@ CHANGELOG: Final = ROOT / "CHANGELOG.md"
 TARGET: Final = ROOT / "outlook_smtp.zip"
 
 _VERSION: Final = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*)){2}((a|b|rc)[0-9]+)?")
-# The oldest time that a zip can state; a real one would make each build another file.
+# The earliest time that a zip can store; a real one would make each build differ.
 _TIMESTAMP: Final = (1980, 1, 1, 0, 0, 0)
 
 
 class PackageError(Exception):
-    """The integration cannot be packaged, for the reason that the message gives."""
+    """The integration cannot be packaged; the message gives the reason."""
 
 
 def check_version(version: str) -> None:
-    """Refuse what is not a version.
+    """Require a valid version.
 
     Raises:
-        PackageError: It is not of the form 1.2.3, or 1.2.3b1 for a pre-release.
+        PackageError: If it is not of the form 1.2.3, or 1.2.3b1 for a pre-release.
     """
     if not _VERSION.fullmatch(version):
         raise PackageError(
@@ -42,7 +42,7 @@ def notes(version: str) -> str:
     """Return what CHANGELOG.md says about a version.
 
     Raises:
-        PackageError: It is no version, or CHANGELOG.md has no heading for it or nothing below it.
+        PackageError: If it is invalid, or if CHANGELOG.md has no heading or no notes for it.
     """
     check_version(version)
     sections = re.split(r"^## +(.*)$", CHANGELOG.read_text("utf-8"), flags=re.MULTILINE)[1:]
@@ -59,14 +59,14 @@ def notes(version: str) -> str:
 def build_zip(target: Path, version: str | None = None) -> Path:
     """Write the zip as Home Assistant's store unpacks it, and return its path.
 
-    The same files make the same zip. Files that git does not track are left out.
+    The same files give the same zip. Files that git does not track are left out.
 
     Args:
-        target: The file to write; its folder is made.
-        version: What the manifest in the zip states; as it is in the manifest when None.
+        target: The file to write; its folder is created.
+        version: The version in the zip's manifest; unchanged if None.
 
     Raises:
-        PackageError: CHANGELOG.md does not name the version, or git does not know the files.
+        PackageError: If CHANGELOG.md does not name the version, or if git cannot list the files.
     """
     if version is not None:
         notes(version)
@@ -86,10 +86,10 @@ def build_zip(target: Path, version: str | None = None) -> Path:
 
 
 def tracked_files() -> list[Path]:
-    """Return the integration's files that git tracks, sorted, and name those that it does not.
+    """Return the integration's files that git tracks, sorted, and print those that it does not.
 
     Raises:
-        PackageError: There is no git, or this is no clone of the repository.
+        PackageError: If git is missing, or if this is not a clone of the repository.
     """
     for name in _git_files("--others", "--exclude-standard"):
         print(f"▸ Not in the zip, since git does not track it: {name}", file=sys.stderr)
@@ -112,13 +112,13 @@ def _git_files(*options: str) -> list[str]:
 
 
 def _stamped(manifest: bytes, version: str) -> bytes:
-    """Return a manifest that states another version."""
+    """Return a manifest with another version."""
     content = {**json.loads(manifest), "version": version}
     return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def main() -> int:
-    """Do what the command line asks for; return the exit code."""
+    """Run the command line; return the exit code."""
     parser = argparse.ArgumentParser(prog="scripts/package")
     parser.add_argument(
         "version", nargs="?", help="of the release, named by CHANGELOG.md; else the manifest's"

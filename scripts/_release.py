@@ -1,6 +1,6 @@
-"""Publishes a release: a draft first, then its zip, then for all to see.
+"""Publish a release: first a draft, then its zip, then publicly.
 
-So no update is offered without its file. The workflow Release runs
+This way, no update is offered without its file. The workflow Release runs
 `python3 -m scripts._release TAG ZIP NOTES`; a second run continues where the first one stopped.
 """
 
@@ -14,7 +14,7 @@ from scripts._gh import gh
 
 
 def publish(tag: str, archive: Path, notes: Path) -> str:
-    """Publish the release of a tag, and return a sentence that says what was done.
+    """Publish the release of a tag, and return a sentence about what was done.
 
     Args:
         tag: A tag of the repository, such as v1.2.3; v1.2.3b1 becomes a pre-release.
@@ -22,7 +22,7 @@ def publish(tag: str, archive: Path, notes: Path) -> str:
         notes: The file with the release notes.
 
     Raises:
-        SystemExit: The tag is published with another file, or gh failed.
+        SystemExit: If the tag is already published with another file, or if gh failed.
     """
     drafts = _drafts(tag)
     if False in drafts:
@@ -45,7 +45,7 @@ def _drafts(tag: str) -> list[bool]:
 
 
 def _compare(tag: str, archive: Path) -> None:
-    """Refuse to go on unless a published release has the very file."""
+    """Fail unless a published release has this exact file."""
     assets = json.loads(gh("release", "view", tag, "--json", "assets"))["assets"]
     if archive.name in [asset["name"] for asset in assets]:
         with tempfile.TemporaryDirectory() as folder:

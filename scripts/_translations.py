@@ -1,11 +1,11 @@
-"""Writes the files of custom_components/outlook_smtp/translations, which Home Assistant reads.
+"""Write the files in custom_components/outlook_smtp/translations, which Home Assistant reads.
 
 strings.json is the English source; a text in it may refer to another one. Home Assistant resolves
-such references for its own integrations when it is released; a custom integration has to bring
-the result. Another language is kept in its own file: what strings.json says itself is translated
-there, and what it refers to is filled in, so that no text is translated twice.
+such references for its own integrations when it is released; a custom integration must ship the
+result. Each other language has its own file: texts in strings.json are translated there, and
+references are filled in, so that no text is translated twice.
 
-With `--check` nothing is written, and a difference or a missing text ends in exit code 1.
+With `--check`, nothing is written, and a difference or a missing text gives exit code 1.
 """
 
 from collections.abc import Iterator
@@ -43,16 +43,16 @@ def at(tree: dict[str, Any], path: tuple[str, ...]) -> str | None:
 
 
 def source(strings: dict[str, Any], path: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the path of the text that stands at a path, wherever it refers to."""
+    """Return the path of the actual text behind a path, following references."""
     while match := _REFERENCE.fullmatch(at(strings, path) or ""):
         path = tuple(match["path"].split("::"))
     return path
 
 
 def build(strings: dict[str, Any], texts: dict[str, Any]) -> tuple[str, list[str]]:
-    """Return the file that holds a language's texts where strings.json wants them.
+    """Return the file of a language, structured like strings.json.
 
-    Also returns the keys that have no text.
+    Also returns the keys without a text.
     """
     result: dict[str, Any] = {}
     missing: list[str] = []

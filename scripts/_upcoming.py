@@ -1,8 +1,8 @@
-"""Keeps one open issue as long as the integration fails on a new or upcoming Home Assistant.
+"""Keep one issue open while the integration fails on a new or upcoming Home Assistant.
 
 The workflow Upcoming runs `python3 -m scripts._upcoming` after its other jobs, which are named
-"STEP on RELEASE": what failed opens the issue or replaces its text, and a run in which all of them
-passed closes it.
+"STEP on RELEASE": failures open the issue or replace its text, and a run without failures closes
+it.
 """
 
 import json
@@ -21,13 +21,13 @@ _VERSION: Final = re.compile(r"[0-9][\w.]*")
 
 
 def report(run: str) -> str:
-    """Bring the issue up to date with a run, and return a sentence that says what was done.
+    """Update the issue after a run, and return a sentence about what was done.
 
     Args:
         run: The number of the workflow's run.
 
     Raises:
-        SystemExit: The run has no job that could have passed or failed, or gh failed.
+        SystemExit: If the run has no job that could have passed or failed, or if gh failed.
     """
     result = json.loads(gh("run", "view", run, "--json", "jobs,url"))
     jobs = [job for job in result["jobs"] if _NAME in job["name"]]
@@ -50,7 +50,7 @@ def _open_issues() -> list[int]:
 
 
 def _tell(issues: list[int], body: str) -> str:
-    """Put a text into the oldest issue, or open one if there is none."""
+    """Update the oldest issue, or open one if there is none."""
     if issues:
         gh("issue", "edit", str(issues[0]), "--body-file", "-", text=body)
         return f"Updated issue {issues[0]}."
@@ -60,7 +60,7 @@ def _tell(issues: list[int], body: str) -> str:
 
 
 def _body(failed: list[dict[str, Any]], url: str) -> str:
-    """Return the text of the issue: what failed on which release, and how to repeat it."""
+    """Return the text of the issue: what failed on which release, and how to reproduce it."""
     step, _, release = failed[0]["name"].rpartition(_NAME)
     rows = "\n".join(_row(job) for job in failed)
     return f"""\
@@ -77,7 +77,7 @@ Each run updates this issue, and the first one that passes closes it.
 
 
 def _row(job: dict[str, Any]) -> str:
-    """Return the line of the table about a job that did not succeed."""
+    """Return the table row of a job that did not succeed."""
     step, _, release = job["name"].rpartition(_NAME)
     passed = ("success", "skipped", "", None)
     stopped = [part["name"] for part in job["steps"] if part["conclusion"] not in passed]
@@ -87,7 +87,7 @@ def _row(job: dict[str, Any]) -> str:
 
 
 def _version(job: dict[str, Any]) -> str:
-    """Return the version of Home Assistant that a job noted, or that it is unknown."""
+    """Return the Home Assistant version that a job noted, or "unknown"."""
     path = f"repos/{{owner}}/{{repo}}/check-runs/{job['databaseId']}/annotations"
     notices = json.loads(gh("api", path))
     versions = [notice["message"] for notice in notices if notice["title"] == NOTICE]

@@ -1,7 +1,7 @@
-"""The tests, and the local look-alikes of Microsoft's servers that they use."""
+"""The tests, and the local fakes of Microsoft's servers that they use."""
 
 import logging
 
-# Home Assistant's cameras miss a library that would only shrink pictures faster, and say so as
-# an error when they are imported.
+# Home Assistant's cameras log an error when they are imported without a library that only speeds up
+# shrinking images.
 logging.getLogger("homeassistant.components.camera.img_util").setLevel(logging.CRITICAL)

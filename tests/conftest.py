@@ -1,4 +1,4 @@
-"""What all tests share: a fake of Microsoft's server, and an account on it."""
+"""Shared fixtures: a fake of Microsoft's server, and an account on it."""
 
 import asyncio
 from collections import Counter
@@ -45,11 +45,11 @@ PASSWORD = "right-password"
 LONG_FILES = {"test_crash.py", "test_sign_in_secrets.py", "test_whole.py"}
 LONGEST_NAME = 200  # Of what one input contributes to the name of a test.
 
-collect_ignore = ["e2e"]  # These need a browser: scripts/e2e runs them, with fixtures of their own.
+collect_ignore = ["e2e"]  # These need a browser: scripts/e2e runs them, with their own fixtures.
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Start half again as many workers as there are processors: a third of the time tests wait."""
+    """Start 50 % more workers than processors: tests wait for a third of the time."""
     return (os.process_cpu_count() or 1) * 3 // 2
 
 
@@ -77,7 +77,7 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Escape half characters in what was logged: a worker cannot send them to its supervisor."""
+    """Escape lone surrogates in log output: a worker cannot send them to its supervisor."""
     report = yield
     report.sections = [
         (name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections
@@ -86,27 +86,27 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Wait in real time for what the network or a thread brings about, and leave it room for it."""
+    """Wait in real time for the network or a thread, without blocking it."""
     for _ in range(10_000):
         if condition():
             return
         await asyncio.to_thread(time.sleep, 0.001)
-    pytest.fail("It has not come about within 10 s")
+    pytest.fail("The condition was not met within 10 s")
 
 
 @pytest.fixture(autouse=True)
 async def enable_event_loop_debug(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep of asyncio's debug mode, which the plugin turns on, the check of the thread.
+    """Reduce asyncio's debug mode, which the plugin enables, to its thread check.
 
-    The rest takes a stack trace for each future and callback: half of the time of all tests.
+    The rest takes a stack trace for each future and callback: half of the total test time.
     """
     loop = asyncio.get_running_loop()
 
     def checked[**P, T](plan: Callable[P, T]) -> Callable[P, T]:
-        """Refuse to plan anything from another thread than the loop's."""
+        """Reject calls from any other thread than the loop's."""
 
         def call(*args: P.args, **kwargs: P.kwargs) -> T:
-            """Plan something."""
+            """Schedule a callback."""
             loop._check_thread()  # type: ignore[attr-defined] # What debug mode calls, too.
             return plan(*args, **kwargs)
 
@@ -118,14 +118,14 @@ async def enable_event_loop_debug(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _custom_integrations(request: pytest.FixtureRequest) -> None:
-    """Let Home Assistant load the integration, where a test has one."""
+    """Let Home Assistant load the integration in tests that have one."""
     if "hass" in request.fixturenames:
         request.getfixturevalue("enable_custom_integrations")
 
 
 @pytest.fixture
 def fake_server(socket_enabled: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
-    """Run a fake server with one mailbox, in the place of Microsoft's servers, and trust it."""
+    """Run a fake server with one mailbox in place of Microsoft's servers, and trust it."""
     with FakeServer() as server:
         server.add_mailbox(ADDRESS, PASSWORD)
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(server.ca_file))
@@ -149,7 +149,7 @@ def account_data(fake_server: FakeServer) -> dict[str, Any]:
 
 @pytest.fixture
 def entry(hass: HomeAssistant, storage: Path, account_data: dict[str, Any]) -> MockConfigEntry:
-    """Return a config entry, not yet set up, with one recipient of two addresses."""
+    """Return a config entry, not yet set up, with one recipient with two addresses."""
     entry = MockConfigEntry(
         domain=DOMAIN,
         title=ADDRESS,
@@ -178,7 +178,7 @@ def no_pace(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def account(hass: HomeAssistant, entry: MockConfigEntry) -> MockConfigEntry:
-    """Return a config entry that is set up and whose first check is done."""
+    """Return a config entry that is set up and has completed its first check."""
     assert await hass.config_entries.async_setup(entry.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
     return entry
@@ -186,7 +186,7 @@ async def account(hass: HomeAssistant, entry: MockConfigEntry) -> MockConfigEntr
 
 @pytest.fixture
 def storage(hass: HomeAssistant, tmp_path: Path) -> Path:
-    """Return the folder where Home Assistant stores things, for this test alone."""
+    """Return Home Assistant's storage folder for this test."""
     hass.config.config_dir = str(tmp_path)
     folder = tmp_path / STORAGE_DIR
     folder.mkdir()
@@ -197,7 +197,7 @@ def storage(hass: HomeAssistant, tmp_path: Path) -> Path:
 def identity(
     fake_server: FakeServer, storage: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Identity]:
-    """Run the identity platform for the fake server's mailboxes, in the place of Microsoft's."""
+    """Run the identity platform for the fake server's mailboxes in place of Microsoft's."""
     with Identity(fake_server) as platform:
         platform.interval = 0.01
         monkeypatch.setattr(token_store, "AUTHORITY", platform.authority)
@@ -230,7 +230,7 @@ async def signed_in(
 
 @pytest.fixture
 async def signed_in_account(hass: HomeAssistant, signed_in: MockConfigEntry) -> MockConfigEntry:
-    """Return a config entry that signed in, is set up, and whose first check is done."""
+    """Return a config entry that signed in, is set up, and has completed its first check."""
     assert await hass.config_entries.async_setup(signed_in.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
     return signed_in

@@ -1,6 +1,6 @@
-"""A fake gh: GitHub's command line against releases and issues that are kept in a JSON file.
+"""A fake gh: GitHub's command line on top of releases and issues in a JSON file.
 
-It refuses what GitHub refuses. The environment variable FAKE_GH names the file.
+It rejects what GitHub rejects. The environment variable FAKE_GH names the file.
 """
 
 from collections.abc import Callable
@@ -29,13 +29,13 @@ def parse(words: list[str]) -> tuple[list[str], dict[str, str]]:
 
 
 def text(options: dict[str, str]) -> str:
-    """Return the text that an option hands over in a file, or on the standard input."""
+    """Return the text that an option passes in a file or on standard input."""
     source = options.get("--notes-file") or options["--body-file"]
     return sys.stdin.read() if source == "-" else Path(source).read_text("utf-8")
 
 
 def release(state: dict[str, Any], verb: str, words: list[str]) -> Any:
-    """Carry out `gh release`."""
+    """Run `gh release`."""
     arguments, options = parse(words)
     releases = state["releases"]
     if verb == "list":
@@ -70,7 +70,7 @@ def release(state: dict[str, Any], verb: str, words: list[str]) -> Any:
 
 
 def issue(state: dict[str, Any], verb: str, words: list[str]) -> Any:
-    """Carry out `gh issue`."""
+    """Run `gh issue`."""
     arguments, options = parse(words)
     issues = state["issues"]
     if verb == "create":
@@ -90,7 +90,7 @@ def issue(state: dict[str, Any], verb: str, words: list[str]) -> Any:
 
 
 def api(state: dict[str, Any], path: str, words: list[str]) -> Any:
-    """Carry out `gh api`, of which two addresses are known."""
+    """Run `gh api`, for two known paths."""
     assert not words
     folders = path.removeprefix("repos/{owner}/{repo}/").split("/")
     if folders[0] == "check-runs":
@@ -101,7 +101,7 @@ def api(state: dict[str, Any], path: str, words: list[str]) -> Any:
 
 
 def label(state: dict[str, Any], verb: str, words: list[str]) -> Any:
-    """Carry out `gh label create`."""
+    """Run `gh label create`."""
     arguments, options = parse(words)
     assert verb == "create"
     assert "--force" in options
@@ -109,7 +109,7 @@ def label(state: dict[str, Any], verb: str, words: list[str]) -> Any:
 
 
 def run(state: dict[str, Any], verb: str, words: list[str]) -> Any:
-    """Carry out `gh run view`."""
+    """Run `gh run view`."""
     arguments, options = parse(words)
     assert verb == "view"
     return {name: state["runs"][arguments[0]][name] for name in options["--json"].split(",")}
@@ -125,7 +125,7 @@ COMMANDS: Final[dict[str, Callable[[dict[str, Any], str, list[str]], Any]]] = {
 
 
 def main() -> None:
-    """Carry out the command line, and keep what GitHub shows after it."""
+    """Run the command line, and save the resulting state of GitHub."""
     state = json.loads(STATE.read_text("utf-8"))
     command, verb, *words = sys.argv[1:]
     if f"{command} {verb}" == state["failing"]:

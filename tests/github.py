@@ -1,4 +1,4 @@
-"""A GitHub repository for the scripts of the workflows, which reach it with the fake gh."""
+"""A GitHub repository for the workflow scripts, which use it through the fake gh."""
 
 import json
 import os
@@ -21,10 +21,10 @@ def read_yaml(name: str) -> dict[str, Any]:
 
 
 class Repository:
-    """A repository on GitHub, with what the scripts have made of it."""
+    """A repository on GitHub, in the state that the scripts left it."""
 
     def __init__(self, folder: Path) -> None:
-        """Make an empty one in a folder."""
+        """Create an empty one in a folder."""
         self._state = folder / "github.json"
         program = folder / "gh"
         program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "{fake_gh.__file__}" "$@"\n')
@@ -35,16 +35,16 @@ class Repository:
         )
 
     def __getitem__(self, name: str) -> Any:
-        """Return a part of what GitHub knows: releases, issues, labels."""
+        """Return a part of GitHub's state: releases, issues or labels."""
         return json.loads(self._state.read_text("utf-8"))[name]
 
     def change(self, **parts: Any) -> None:
-        """Set parts of what GitHub knows."""
+        """Set parts of GitHub's state."""
         state = json.loads(self._state.read_text("utf-8")) if self._state.exists() else {}
         self._state.write_text(json.dumps({**state, **parts}), "utf-8")
 
     def call(self, module: str, *arguments: str | Path, **environment: str) -> str:
-        """Run a script with the standard library alone, and return its last line."""
+        """Run a script with only the standard library, and return its last line."""
         result = subprocess.run(  # noqa: S603 # the project's own scripts
             [sys.executable, "-S", "-m", f"scripts.{module}", *arguments],
             cwd=ROOT,

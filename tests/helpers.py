@@ -1,4 +1,4 @@
-"""What the tests of the outbox in Home Assistant share: accounts, messages, time and restarts."""
+"""Shared helpers of the outbox tests in Home Assistant: accounts, messages, time and restarts."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -31,7 +31,7 @@ def outgoing(title: str = "Door", *to: str, text: str = "Somebody rang") -> Outg
 
 
 def mailer_of(entry: MockConfigEntry) -> Mailer:
-    """Return the mailer of an account that is set up."""
+    """Return the mailer of a loaded account."""
     mailer: Mailer = entry.runtime_data.mailer
     return mailer
 
@@ -44,7 +44,7 @@ def state_of(hass: HomeAssistant, entity_id: str) -> State:
 
 
 def titles(fake_server: FakeServer) -> list[str]:
-    """Return the titles of what a server has received, in order."""
+    """Return the titles of the messages that a server received, in order."""
     return [mail.message["Subject"] for mail in fake_server.received]
 
 
@@ -54,12 +54,12 @@ def folder_of(hass: HomeAssistant, entry: MockConfigEntry) -> Path:
 
 
 def waiting_files(hass: HomeAssistant, entry: MockConfigEntry) -> list[Path]:
-    """Return the files of the messages that wait in an account's outbox."""
+    """Return the files of the waiting messages in an account's outbox."""
     return sorted((folder_of(hass, entry) / "waiting").glob("*.msg"))
 
 
 async def defer(entry: MockConfigEntry, *outgoing_messages: OutgoingMessage) -> list[Receipt]:
-    """Send messages that cannot go out now, and return their receipts."""
+    """Send messages that will be queued, and return their receipts."""
     receipts = [await mailer_of(entry).send(each) for each in outgoing_messages or (outgoing(),)]
     assert {receipt.status for receipt in receipts} == {Status.QUEUED}
     await until(lambda: not mailer_of(entry).queue.under_way)
@@ -67,7 +67,7 @@ async def defer(entry: MockConfigEntry, *outgoing_messages: OutgoingMessage) -> 
 
 
 async def until_empty(entry: MockConfigEntry) -> None:
-    """Wait until nothing waits in an account's outbox, and everybody knows."""
+    """Wait until an account's outbox is empty, and its listeners know."""
     queue = mailer_of(entry).queue
     await until(lambda: not queue.waiting and not queue.under_way)
 
@@ -93,13 +93,13 @@ async def pass_time(hass: HomeAssistant, freezer: FrozenDateTimeFactory, **durat
 
 
 async def settle(hass: HomeAssistant, entry: MockConfigEntry) -> None:
-    """Set an account up, and wait for its first check."""
+    """Set up an account, and wait for its first check."""
     assert await hass.config_entries.async_setup(entry.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
 
 
 async def shut_down(hass: HomeAssistant, entry: MockConfigEntry) -> None:
-    """Forget all that is not on disk, as the end of Home Assistant does."""
+    """Drop everything that is not on disk, like the end of Home Assistant."""
     assert await hass.config_entries.async_unload(entry.entry_id)
     hass.data.pop(outboxes._OUTBOXES)
 
@@ -107,7 +107,7 @@ async def shut_down(hass: HomeAssistant, entry: MockConfigEntry) -> None:
 def add_account(
     hass: HomeAssistant, fake_server: FakeServer, account_data: dict[str, Any], address: str
 ) -> MockConfigEntry:
-    """Return another account, on a fake server of its own or a shared one, not yet set up."""
+    """Return another account, on its own or a shared fake server, not yet set up."""
     fake_server.add_mailbox(address, account_data["password"])
     data = account_data | {"email": address, "port": fake_server.port}
     entry = MockConfigEntry(domain=DOMAIN, title=address, unique_id=address, data=data)

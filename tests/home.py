@@ -1,4 +1,4 @@
-"""Home Assistant with one config entry, brought up as by its own start, in any program."""
+"""Start Home Assistant with one config entry in any program, as its own launcher would."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ DATE: Final = "2026-01-01T00:00:00+00:00"
 
 
 def write_entry(folder: Path, domain: str, address: str, **values: Any) -> None:
-    """Write a config entry where Home Assistant keeps it, as if it had been set up before."""
+    """Write a config entry to Home Assistant's storage, as if it had been set up before."""
     entry: dict[str, Any] = {
         "created_at": DATE,
         "disabled_by": None,
@@ -43,9 +43,9 @@ def write_entry(folder: Path, domain: str, address: str, **values: Any) -> None:
 
 
 async def start(folder: Path, *components: str, media: str | None = None) -> HomeAssistant:
-    """Bring Home Assistant up with some components, and perhaps a folder of local media.
+    """Start Home Assistant with some components, and optionally a folder of local media.
 
-    What does not concern mail is left out; its web server is set up, but not started.
+    Components unrelated to mail are left out; its web server is set up, but not started.
     """
     hass = HomeAssistant(str(folder))
     loader.async_setup(hass)
@@ -70,7 +70,7 @@ async def add(hass: HomeAssistant, domain: str) -> ConfigEntry[Any]:
 
 
 def entry_of(hass: HomeAssistant, domain: str) -> ConfigEntry[Any]:
-    """Return the config entry of an integration, which has to be loaded."""
+    """Return the config entry of an integration, which must be loaded."""
     (entry,) = hass.config_entries.async_loaded_entries(domain)
     return entry
 

@@ -1,12 +1,12 @@
-"""Lets the test plugin run on a Home Assistant that is newer than the one it was made for.
+"""Let the test plugin run on a newer Home Assistant than the one it was built for.
 
-scripts/test loads this before the plugin when HOME_ASSISTANT is set. It can go when
-requirements/test.in names a plugin made for Home Assistant 2026.11.
+scripts/test loads this before the plugin when HOME_ASSISTANT is set. Remove it when
+requirements/test.in has a plugin built for Home Assistant 2026.11.
 """
 
 import homeassistant  # noqa: F401, I001 - Before everything that imports httpx, which it replaces.
 
-# The plugin does the same before it imports anything else of Home Assistant.
+# The plugin does the same before it imports anything else from Home Assistant.
 from pytest_homeassistant_custom_component import patch_json, patch_recorder, patch_time  # noqa: F401
 
 from homeassistant.components import logger

@@ -1,8 +1,8 @@
-"""Numbers that users were promised: the tests do not take them from the code that they test."""
+"""Numbers promised to users: tests do not take them from the code that they test."""
 
 from typing import Final
 
-# How fast email goes out, and how it is retried; times are in seconds.
+# How fast email is sent and how it is retried; times are in seconds.
 PER_MINUTE: Final = 30  # Messages.
 BURST: Final = 5  # Messages that may go out at once.
 FIRST_DELAY: Final = 15.0
@@ -13,7 +13,7 @@ PROBE_AFTER: Final = 3600.0
 EARLY_LOOK: Final = 5.0
 FIRST_MINUTE: Final = 60.0
 LONGEST_HOLD: Final = 86_400.0
-LOCK_HOURS: Final = [4, 8, 16, 24, 24]  # Between tries of a locked account.
+LOCK_HOURS: Final = [4, 8, 16, 24, 24]  # Between attempts of a locked account.
 MAX_AUTH_FAILURES: Final = 10
 MAX_LOST_ANSWERS: Final = 5
 MAX_DEFERRALS: Final = 3
@@ -32,8 +32,8 @@ MAX_RECIPIENTS: Final = 100
 MAX_ATTACHMENTS: Final = 100
 MAX_NAME: Final = 1000  # Characters of a title or a name.
 MAX_TEXT_SIZE: Final = 10_000_000  # Bytes of a text, and of HTML.
-LONGEST_STALL: Final = 0.02  # Seconds that a call may keep the event loop from others.
+LONGEST_STALL: Final = 0.02  # Seconds that a call may block the event loop.
 MAX_TEXT: Final = 512  # Characters of a reply that are shown.
-MAX_READ: Final = 8192  # Bytes of a reply that are looked at.
-MAX_REPLY: Final = 262_144  # Bytes of one, after which a server is hung up on.
+MAX_READ: Final = 8192  # Bytes of a reply that are parsed.
+MAX_REPLY: Final = 262_144  # Bytes of one reply before disconnecting.
 MAX_SHOWN: Final = 200  # Characters of a title and of a recipient.

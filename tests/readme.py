@@ -1,4 +1,4 @@
-"""Reads the README for the tests: its examples, its tables, and how an example is run."""
+"""Read the README for the tests: its examples, its tables, and how to run an example."""
 
 from pathlib import Path
 import re
@@ -19,19 +19,19 @@ EXAMPLES: Final = [
 
 
 def example(words: str) -> str:
-    """Return the one example that holds these words."""
+    """Return the one example that contains a text."""
     [text] = [text for text in EXAMPLES if words in text]
     return str(text)
 
 
 def actions(words: str) -> list[dict[str, Any]]:
-    """Return the actions of the one example that holds these words."""
+    """Return the actions of the one example that contains a text."""
     parsed: Any = parse_yaml(example(words))
     return parsed if isinstance(parsed, list) else [parsed]
 
 
 def column(heading: str) -> list[str]:
-    """Return what stands as code in the first column of the table under a heading."""
+    """Return the code in the first column of the table under a heading."""
     table = README.partition(f"\n{heading}\n")[2].partition("\n#")[0]
     rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
     return [key for row in rows for key in re.findall(r"`([^`]+)`", row)]

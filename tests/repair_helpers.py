@@ -1,4 +1,4 @@
-"""What the tests of repairs share: issues, their texts, and the dialogs over the real API."""
+"""Shared helpers of the repair tests: issues, their texts, and the dialogs over the real API."""
 
 from http import HTTPStatus
 import re
@@ -26,7 +26,7 @@ CARL, DORA = ("Carl", "carl@example.com"), ("Dora", "dora@example.com")
 
 
 def script_of(name: str) -> Script:
-    """Return the script that plays a row of the catalogue."""
+    """Return the script for a row of the catalogue."""
     return Script.for_row(next(row for row in CATALOGUE if row.name == name))
 
 
@@ -37,7 +37,7 @@ def find_issue(hass: HomeAssistant, key: str, entry: MockConfigEntry) -> ir.Issu
 
 
 def raised(hass: HomeAssistant) -> list[str]:
-    """Return the keys of all issues of ours that are raised."""
+    """Return the keys of all raised issues of this integration."""
     issues = ir.async_get(hass).issues.values()
     return sorted(
         str(issue.translation_key) for issue in issues if issue.domain == DOMAIN and issue.active
@@ -45,7 +45,7 @@ def raised(hass: HomeAssistant) -> list[str]:
 
 
 async def crowd(hass: HomeAssistant, entry: MockConfigEntry, fake_server: FakeServer) -> None:
-    """Let two messages wait for a server that is away, which is as many as may."""
+    """Let two messages wait for an unreachable server, which is the limit."""
     options = {"max_messages": 2, "max_size": 1}
     hass.config_entries.async_update_entry(entry, options=options)
     await hass.async_block_till_done(wait_background_tasks=True)
@@ -54,19 +54,19 @@ async def crowd(hass: HomeAssistant, entry: MockConfigEntry, fake_server: FakeSe
 
 
 def placeholders(issue: ir.IssueEntry | None) -> dict[str, str]:
-    """Return what the texts of an issue may name."""
+    """Return the placeholders of an issue's texts."""
     assert issue
     assert issue.translation_placeholders
     return issue.translation_placeholders
 
 
 def fill(text: str, placeholders: dict[str, str]) -> str:
-    """Return a text with its placeholders filled in; there has to be a value for each."""
+    """Return a text with its placeholders filled in; each must have a value."""
     return re.sub(r"\{(\w+)\}", lambda match: placeholders[match[1]], text)
 
 
 def _subentry(title: str, address: str | None) -> ConfigSubentry:
-    """Return a recipient as the built-in integration keeps it."""
+    """Return a recipient as the built-in integration stores it."""
     return ConfigSubentry(
         data=MappingProxyType({}), subentry_type="recipient", title=title, unique_id=address
     )
@@ -75,7 +75,7 @@ def _subentry(title: str, address: str | None) -> ConfigSubentry:
 def built_in(
     *recipients: tuple[str, str | None], options: dict[str, Any] | None = None, **data: Any
 ) -> MockConfigEntry:
-    """Return an entry of the built-in integration, not yet there."""
+    """Return an entry of the built-in integration, not yet added."""
     return MockConfigEntry(
         domain="smtp",
         title="Old mail",
@@ -98,16 +98,16 @@ async def add_built_in(hass: HomeAssistant, smtp: MockConfigEntry) -> None:
     """Add an entry, as a dialog of the built-in integration does."""
     smtp.mock_state(hass, ConfigEntryState.NOT_LOADED)
     smtp.add_to_hass(hass)
-    # Told as Home Assistant tells what was added.
+    # Signaled as Home Assistant does for new entries.
     hass.config_entries.async_update_entry(smtp, title=f"{smtp.title} of ours")
     await hass.async_block_till_done()
 
 
 class Repair:
-    """A dialog under Repairs, as the frontend has it with the server."""
+    """A repair dialog, as the frontend uses it."""
 
     def __init__(self, hass: HomeAssistant, hass_client: ClientSessionGenerator) -> None:
-        """Keep who opens it."""
+        """Store the client of its user."""
         self._hass = hass
         self._hass_client = hass_client
         self._key = ""
@@ -135,7 +135,7 @@ class Repair:
 
     @property
     def text(self) -> str:
-        """Return what the person reads: of a form or a menu, an end, or an error."""
+        """Return the visible text: of a form or a menu, an end, or an error."""
         flow = ISSUES[self._key]["fix_flow"]
         placeholders = self._known | (self.result.get("description_placeholders") or {})
         match self.result["type"]:
@@ -156,7 +156,7 @@ class Repair:
         return filled
 
     async def _post(self, path: str, data: dict[str, Any]) -> dict[str, Any]:
-        """Ask the server, and check that there are texts for its answer."""
+        """Send a request, and check that there are texts for its response."""
         client = await self._hass_client()
         response = await client.post(f"/api/repairs/issues/fix{path}", json=data)
         assert response.status == HTTPStatus.OK, await response.text()

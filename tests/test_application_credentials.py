@@ -1,4 +1,4 @@
-"""Application credentials: what Home Assistant's dialog about them says, and how they are shown."""
+"""Application credentials: Home Assistant's dialog about them, and how they are shown."""
 
 from homeassistant.components.application_credentials import (
     DOMAIN as CREDENTIALS,
@@ -19,14 +19,14 @@ from custom_components.outlook_smtp.const import DOMAIN, SIGN_IN_DOCS
 
 @pytest.fixture(autouse=True)
 async def component(hass: HomeAssistant) -> None:
-    """Set application credentials up."""
+    """Set up application credentials."""
     assert await async_setup_component(hass, CREDENTIALS, {})
 
 
-async def test_the_dialog_knows_what_to_enter_at_microsoft(
+async def test_dialog_has_the_redirect_uri(
     hass: HomeAssistant, hass_ws_client: WebSocketGenerator
 ) -> None:
-    """Its text names the address to lead back to and the instructions."""
+    """Its text has the redirect URI and a link to the instructions."""
     client = await hass_ws_client(hass)
     await client.send_json_auto_id({"type": "application_credentials/config"})
     answer = await client.receive_json()
@@ -37,8 +37,8 @@ async def test_the_dialog_knows_what_to_enter_at_microsoft(
     }
 
 
-async def test_each_dialog_has_a_verifier_of_its_own(hass: HomeAssistant) -> None:
-    """Two who sign in at once share neither verifier nor tenant."""
+async def test_each_dialog_has_its_own_verifier(hass: HomeAssistant) -> None:
+    """Two simultaneous sign-ins share neither verifier nor tenant."""
     await async_import_client_credential(hass, DOMAIN, ClientCredential("id", "s"), "mine")
     first, second = [(await async_get_implementations(hass, DOMAIN))["mine"] for _ in range(2)]
     assert first is not second
@@ -49,6 +49,6 @@ async def test_each_dialog_has_a_verifier_of_its_own(hass: HomeAssistant) -> Non
 async def test_credentials_are_shown_by_name(
     hass: HomeAssistant, name: str | None, shown: str
 ) -> None:
-    """Credentials without a name are known by their client id."""
+    """Credentials without a name are shown with their client ID."""
     credential = ClientCredential("id", "secret", name)
     assert (await async_get_auth_implementation(hass, DOMAIN, credential)).name == shown

@@ -1,4 +1,4 @@
-"""The benchmark measures what it says: its lines, its targets, and that messages arrive."""
+"""The benchmark measures what it claims: its lines, its targets, and arriving messages."""
 
 import asyncio
 import re
@@ -18,17 +18,17 @@ DELAY = 0.1
 
 
 async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Send back what arrives, and its end."""
+    """Echo all data, and the end of the stream."""
     while piece := await reader.read(2**16):
         writer.write(piece)
     writer.write_eof()
     writer.close()
 
 
-async def test_a_line_delays_everything_by_what_it_says_and_keeps_the_order(
+async def test_line_delays_everything_in_order(
     socket_enabled: None,
 ) -> None:
-    """Nothing comes back sooner than after the delay, and all of it in order, its end too."""
+    """Nothing comes back before the delay, and everything in order, including the end."""
     server = await asyncio.start_server(_echo, "127.0.0.1")
     sent = [f"{number}\n".encode() for number in range(200)]
     async with server, line.laid(server.sockets[0].getsockname()[1], DELAY) as port:
@@ -59,34 +59,32 @@ async def test_a_line_delays_everything_by_what_it_says_and_keeps_the_order(
         (8.1, True, True),
     ],
 )
-def test_a_target_is_a_limit_from_above_or_from_below(
-    measured: float, at_least: bool, reached: bool
-) -> None:
-    """What is measured may be the limit, and may pass it in one direction only."""
+def test_target_is_an_upper_or_lower_limit(measured: float, at_least: bool, reached: bool) -> None:
+    """A measurement may equal the limit, and exceed it in one direction only."""
     target = Target("It", measured, 8, "s", at_least=at_least)
 
     assert target.reached is reached
     assert target.wanted == f"at {'least' if at_least else 'most'} 8 s"
 
 
-async def test_a_message_that_the_server_did_not_get_ends_the_run(
+async def test_missing_message_ends_the_run(
     monkeypatch: pytest.MonkeyPatch, socket_enabled: None
 ) -> None:
-    """A sender that says that a message is sent is not believed: the server is asked."""
+    """A sender that claims success is not trusted: the server's count decides."""
 
     async def claim(*_: Any, **__: Any) -> Figures:
-        """Send nothing, and say that it went well."""
+        """Send nothing, and report success."""
         return Figures(messages=1, elapsed=0.001)
 
     monkeypatch.setattr(run, "in_process", claim)
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "")  # The run sets it, and nothing sets it back.
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "")  # The run sets it, and nothing resets it.
 
     with pytest.raises(BenchError, match=r"got 0 messages instead of 1: .*'cold', delay=0"):
         await run.carry_out([0], ["cold"], quick=True)
 
 
-def test_the_longest_stall_counts_and_the_median_of_what_was_not_watched() -> None:
-    """Watching costs processor time, so that nothing else is taken from what was watched."""
+def test_summary_has_the_longest_stall_and_medians() -> None:
+    """Watching costs processor time, so only the stall is taken from watched runs."""
     quiet = [Figures(messages=1, elapsed=elapsed, cpu=1, memory=2) for elapsed in (1, 5, 3)]
     watched = Figures(messages=1, elapsed=9, cpu=9, memory=9, stall=0.25)
 
@@ -97,7 +95,7 @@ def test_the_longest_stall_counts_and_the_median_of_what_was_not_watched() -> No
 
 
 def _results() -> Results:
-    """Return what a complete run may have measured."""
+    """Return possible measurements of a complete run."""
     results = Results(quick=False, lines={0: 0.001, 100: 0.101})
     rows = [Row(name, delay, way) for name in SCENARIOS for delay in results.lines for way in Way]
     for row in filter(is_measured, rows):
@@ -113,8 +111,8 @@ def _cells(table: str) -> list[list[str]]:
     return [[cell.strip() for cell in row.split("|")[1:-1]] for row in table.splitlines()[2:]]
 
 
-def test_a_row_shows_what_was_measured() -> None:
-    """A ratio needs a built-in integration that does the same, and round trips need a line."""
+def test_row_shows_its_measurements() -> None:
+    """A ratio needs a built-in integration that does the same, and round trips need a delay."""
     found = report.sections(_results())
 
     assert _cells(found["burst"])[2::4] == [
@@ -129,8 +127,8 @@ def test_a_row_shows_what_was_measured() -> None:
     ]
 
 
-def test_targets_are_escalated_where_the_line_counts_for_more_than_the_processor() -> None:
-    """Round trips and ratios are judged from 100 ms on, 20 MB and the start in any case."""
+def test_targets_apply_where_latency_dominates() -> None:
+    """Round trips and ratios are judged from 100 ms on, 20 MB and startup always."""
     judged = {target.what: target.reached for target in report.targets(_results())}
 
     assert judged == {
@@ -152,8 +150,8 @@ def test_targets_are_escalated_where_the_line_counts_for_more_than_the_processor
     }
 
 
-def test_the_page_is_its_template_filled_in() -> None:
-    """The template has a place for everything, and nobody has changed the page by hand."""
+def test_page_matches_its_template() -> None:
+    """The template has a place for everything, and the page was not edited by hand."""
     template = report.TEMPLATE.read_text()
     pattern = re.sub(r"\\\$\w+", "[^#]+", re.escape(template))
 

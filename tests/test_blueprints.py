@@ -49,12 +49,12 @@ REFUSAL: Final = "554 5.6.0 Not like this"
 
 
 class Eye(Camera):
-    """A camera that counts its pictures, and gives none while it is blind."""
+    """A camera that counts its pictures, and returns none while it is broken."""
 
     content_type = "image/jpeg"
 
     def __init__(self, name: str) -> None:
-        """Look out of a place."""
+        """Set up a camera with a name."""
         super().__init__()
         self._attr_name = name
         self.pictures = 0
@@ -64,7 +64,7 @@ class Eye(Camera):
     async def async_camera_image(
         self, width: int | None = None, height: int | None = None
     ) -> bytes | None:
-        """Return a picture that says which it is."""
+        """Return a numbered picture."""
         if self.blind:
             return None
         self.pictures += 1
@@ -72,7 +72,7 @@ class Eye(Camera):
 
 
 class House:
-    """A house with one automation: things happen in it, time passes, mail goes out."""
+    """A house with one automation: states change, time passes, emails are sent."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class House:
         fake_server: FakeServer,
         freezer: FrozenDateTimeFactory,
     ) -> None:
-        """Count the mails that the automation sends."""
+        """Count the emails that the automation sends."""
         self.hass = hass
         self.account = account
         self.queue = mailer_of(account).queue
@@ -92,11 +92,11 @@ class House:
 
     @callback
     def _note(self, event: Event) -> None:
-        """Count the calls of the action that sends."""
+        """Count the calls of the sending action."""
         self.sends += event.data["service"] == "send_message"
 
     async def automate(self, name: str, **inputs: Any) -> None:
-        """Make an automation of a blueprint."""
+        """Create an automation from a blueprint."""
         unpack(Path(self.hass.config.config_dir), name)
         blueprint = {"path": f"outlook_smtp/{name}.yaml", "input": inputs}
         config = {"automation": {"alias": "Test", "use_blueprint": blueprint}}
@@ -104,19 +104,19 @@ class House:
         assert self.hass.states.is_state("automation.test", "on")
 
     async def happen(self, entity_id: str, state: str, name: str = "") -> None:
-        """Let an entity change, and what comes of it begin."""
+        """Change the state of an entity, and start what that triggers."""
         attributes = {"friendly_name": name} if name else {}
         self.hass.states.async_set(entity_id, state, attributes)
         await self.rest()
 
     async def pass_time(self, **duration: float) -> None:
-        """Let time pass, and what comes of it begin."""
+        """Let time pass, and start what that triggers."""
         self.freezer.tick(timedelta(**duration))
         async_fire_time_changed(self.hass)
         await self.rest()
 
     async def rest(self) -> None:
-        """Wait until every mail is settled; an automation that waits for time goes on waiting."""
+        """Wait until every email is settled; an automation that waits for time keeps waiting."""
         for _ in range(3):
             for _ in range(50):
                 await asyncio.sleep(0)
@@ -124,7 +124,7 @@ class House:
             await until(lambda: not self.queue.under_way)
 
     async def mails(self, count: int) -> list[Received]:
-        """Return the mails that have arrived: exactly so many, and no other was tried."""
+        """Return the received emails: exactly a given number, with no other attempt."""
         await self.rest()
         assert len(self.fake_server.received) == self.sends == count
         return list(self.fake_server.received)
@@ -138,8 +138,8 @@ async def house(
     freezer: FrozenDateTimeFactory,
     caplog: pytest.LogCaptureFixture,
 ) -> AsyncIterator[House]:
-    """Return a house in which no automation complains."""
-    # The frozen clock is another one: what was to happen in some time happens now.
+    """Return a house whose automation logs no error."""
+    # The frozen clock is a different one: what was scheduled for later happens now.
     async_fire_time_changed(hass)
     await hass.async_block_till_done(wait_background_tasks=True)
     yield House(hass, account, fake_server, freezer)
@@ -169,14 +169,14 @@ async def eyes(hass: HomeAssistant) -> list[Eye]:
 
 
 def unpack(config_dir: Path, name: str) -> None:
-    """Put a blueprint where Home Assistant puts those that are imported."""
+    """Put a blueprint where Home Assistant stores imported ones."""
     folder = config_dir / "blueprints" / "automation" / "outlook_smtp"
     folder.mkdir(parents=True)
     shutil.copy(FOLDER / f"{name}.yaml", folder)
 
 
 def html_of(mail: Received) -> str:
-    """Return the HTML of a mail."""
+    """Return the HTML of an email."""
     body = mail.message.get_body(("html",))
     assert body
     content: str = body.get_content()
@@ -184,14 +184,14 @@ def html_of(mail: Received) -> str:
 
 
 def text_of(mail: Received) -> str:
-    """Return the plain text of a mail, its lines joined."""
+    """Return the plain text of an email, its lines joined."""
     body = mail.message.get_body(("plain",))
     assert body
     return " ".join(body.get_content().split())
 
 
 def pictures_of(mail: Received) -> dict[str, Any]:
-    """Return the pictures of a mail by the names under which its HTML shows them."""
+    """Return the pictures of an email by the names in its HTML."""
     return {
         part["Content-ID"].strip("<>"): part.get_payload(decode=True)
         for part in mail.message.walk()
@@ -203,13 +203,13 @@ def pictures_of(mail: Received) -> dict[str, Any]:
 
 
 def test_there_are_four() -> None:
-    """None is added that nothing runs."""
+    """Every blueprint has a test."""
     assert NAMES == ["daily_digest", "door_stays_open", "mail_trouble", "snapshot_on_motion"]
 
 
 @pytest.mark.parametrize("name", NAMES)
 async def test_blueprint_is_complete(hass: HomeAssistant, storage: Path, name: str) -> None:
-    """It says where it comes from, every input is explained by a name, and used."""
+    """It has a source URL, and every input has a name and a description, and is used."""
     unpack(storage.parent, name)
     blueprint = await async_get_blueprints(hass).async_get_blueprint(f"outlook_smtp/{name}.yaml")
 
@@ -225,7 +225,7 @@ async def test_blueprint_is_complete(hass: HomeAssistant, storage: Path, name: s
 
 
 def test_page_has_a_button_for_each() -> None:
-    """The buttons import the files that there are."""
+    """The buttons import existing files."""
     links = re.findall(r"\((https://my\.home-assistant\.io/redirect/[^)]+)\)", PAGE)
     assert {urlsplit(link).path for link in links} == {"/redirect/blueprint_import/"}
     sources = [parse_qs(urlsplit(link).query)["blueprint_url"] for link in links]
@@ -234,7 +234,7 @@ def test_page_has_a_button_for_each() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_page_calls_each_by_its_name(name: str) -> None:
-    """The headings of the page are what Home Assistant shows."""
+    """The headings of the page are the names that Home Assistant shows."""
     found = re.match(r"blueprint:\n  name: (.+)\n", (FOLDER / f"{name}.yaml").read_text("utf-8"))
     assert found
     assert f"\n## {found[1]}\n" in PAGE
@@ -243,10 +243,8 @@ def test_page_calls_each_by_its_name(name: str) -> None:
 # A picture when something moves
 
 
-async def test_motion_mails_a_picture_and_then_there_is_a_pause(
-    house: House, eyes: list[Eye]
-) -> None:
-    """The picture stands in the text; what moves within five minutes sends nothing."""
+async def test_motion_sends_a_picture_then_pauses(house: House, eyes: list[Eye]) -> None:
+    """The picture is in the text; motion within five minutes sends nothing."""
     await house.happen(MOTION, "off")
     await house.automate(
         "snapshot_on_motion", sensors=[MOTION], cameras=["camera.porch"], recipients=FAMILY
@@ -273,8 +271,8 @@ async def test_motion_mails_a_picture_and_then_there_is_a_pause(
     await house.mails(2)
 
 
-async def test_doorbell_mails_two_rounds_of_two_pictures(house: House, eyes: list[Eye]) -> None:
-    """With all inputs: after a wait, from each camera, and again after a pause."""
+async def test_doorbell_sends_two_rounds_of_two_pictures(house: House, eyes: list[Eye]) -> None:
+    """With all inputs: after a delay, from each camera, and again after a pause."""
     bell = "event.bell"
     await house.happen("person.anna", "not_home")
     await house.happen(bell, "2026-11-24T08:00:00+00:00")
@@ -310,10 +308,10 @@ async def test_doorbell_mails_two_rounds_of_two_pictures(house: House, eyes: lis
     }
 
 
-async def test_no_mail_while_somebody_is_at_home_or_a_sensor_comes_back(
+async def test_no_email_while_a_person_is_at_home_or_a_sensor_recovers(
     house: House, eyes: list[Eye]
 ) -> None:
-    """Neither a person at home nor a sensor that was away is a reason for mail."""
+    """Neither a person at home nor a sensor that becomes available causes an email."""
     await house.happen("person.anna", "home")
     await house.happen("person.bert", "not_home")
     await house.happen(MOTION, "off")
@@ -334,9 +332,7 @@ async def test_no_mail_while_somebody_is_at_home_or_a_sensor_comes_back(
     await house.mails(1)
 
 
-async def test_mail_without_a_picture_when_the_camera_gives_none(
-    house: House, eyes: list[Eye]
-) -> None:
+async def test_email_without_a_picture_if_the_camera_fails(house: House, eyes: list[Eye]) -> None:
     """An alert is worth more than its picture."""
     eyes[0].blind = True
     await house.happen(MOTION, "off")
@@ -349,15 +345,15 @@ async def test_mail_without_a_picture_when_the_camera_gives_none(
     assert text_of(mail).endswith("Missing attachments: camera.porch (Unable to get image)")
     assert pictures_of(mail) == {}
 
-    # What is missing in the first round may be there in the second.
+    # A picture missing in the first round may be available in the second.
     eyes[0].blind = False
     await house.pass_time(seconds=6)
     mail = (await house.mails(2))[-1]
     assert set(pictures_of(mail)) == {"picture1"}
 
 
-async def test_snapshot_run_by_hand(house: House, eyes: list[Eye]) -> None:
-    """Whoever tries it out gets a mail too."""
+async def test_snapshot_can_be_run_manually(house: House, eyes: list[Eye]) -> None:
+    """A manual run sends an email, too."""
     await house.automate(
         "snapshot_on_motion", sensors=[MOTION], cameras=["camera.porch"], recipients=FAMILY
     )
@@ -372,8 +368,8 @@ async def test_snapshot_run_by_hand(house: House, eyes: list[Eye]) -> None:
 # A door that stays open
 
 
-async def test_open_door_is_reminded_of_until_it_is_closed(house: House) -> None:
-    """One mail, three reminders and no more, and one that it is closed."""
+async def test_open_door_sends_reminders_until_it_is_closed(house: House) -> None:
+    """One email, three reminders and no more, and one when it is closed."""
     await house.happen(DOOR, "off")
     await house.automate("door_stays_open", doors=[DOOR], recipients=FAMILY)
     house.freezer.move_to(datetime(2026, 11, 24, 12, tzinfo=UTC))
@@ -409,8 +405,8 @@ async def test_open_door_is_reminded_of_until_it_is_closed(house: House) -> None
     await house.mails(5)
 
 
-async def test_doors_are_watched_one_by_one_with_all_inputs(house: House) -> None:
-    """One that was closed in time is no matter, another is, and its closing is not told."""
+async def test_doors_are_watched_separately(house: House) -> None:
+    """One that is closed in time causes nothing, another does, and its closing is not reported."""
     window = "binary_sensor.window"
     for entity_id in (DOOR, window):
         await house.happen(entity_id, "off")
@@ -446,7 +442,7 @@ async def test_doors_are_watched_one_by_one_with_all_inputs(house: House) -> Non
 
 
 async def test_door_closed_before_the_reminder(house: House) -> None:
-    """There is no reminder of a door that is closed, and the next opening counts anew."""
+    """A closed door causes no reminder, and the next opening starts again."""
     await house.happen(DOOR, "off")
     await house.automate("door_stays_open", doors=[DOOR], recipients=FAMILY)
     await house.happen(DOOR, "on", "Door")
@@ -467,8 +463,8 @@ async def test_door_closed_before_the_reminder(house: House) -> None:
     ]
 
 
-async def test_door_whose_sensor_goes_away_is_not_watched_twice(house: House) -> None:
-    """After a gap it is told anew that the door is open, and reminded of once each time."""
+async def test_door_with_an_unavailable_sensor_is_not_watched_twice(house: House) -> None:
+    """After a gap, the open door is reported again, with one set of reminders."""
     await house.happen(DOOR, "off")
     await house.automate("door_stays_open", doors=[DOOR], recipients=FAMILY)
     await house.happen(DOOR, "on", "Door")
@@ -494,7 +490,7 @@ async def test_door_whose_sensor_goes_away_is_not_watched_twice(house: House) ->
 
 
 def show(hass: HomeAssistant) -> list[str]:
-    """Set what a digest can show, and return the entities."""
+    """Set the states for a digest, and return the entities."""
     states: dict[str, tuple[str, dict[str, Any]]] = {
         "sensor.cellar": (
             "21.456",
@@ -518,7 +514,7 @@ def show(hass: HomeAssistant) -> list[str]:
 
 
 def rows_of(mail: Received) -> list[list[str]]:
-    """Return the cells of the table, without the mark-up around them."""
+    """Return the cells of the table, without markup."""
     rows = re.findall(r"<tr.*?</tr>", html_of(mail), re.DOTALL)
     return [
         [
@@ -530,10 +526,10 @@ def rows_of(mail: Received) -> list[list[str]]:
 
 
 async def test_digest_is_a_table_of_the_entities(house: House) -> None:
-    """At seven every day; names and states are escaped, shown with unit and in words."""
+    """At seven every day; names and states are escaped, translated and have their unit."""
     await house.hass.config.async_set_time_zone("UTC")
     house.freezer.move_to(datetime(2026, 11, 24, 5, 59, tzinfo=UTC))
-    # States get their words from the translations of components that are loaded.
+    # States are translated with the texts of loaded components.
     assert await async_setup_component(house.hass, "binary_sensor", {})
     entities = show(house.hass)
     await house.automate("daily_digest", entities=entities, recipients=FAMILY)
@@ -605,26 +601,26 @@ PHONE: Final = {
 
 
 def trouble_at_sign_in(fake_server: FakeServer) -> None:
-    """Let the server refuse to let the account in."""
+    """Let the server refuse the sign-in."""
     row = next(row for row in CATALOGUE if row.name == "tenant_disabled")
     fake_server.mailboxes[ADDRESS].script = Script.for_row(row)
 
 
 def told(calls: list[ServiceCall]) -> list[str]:
-    """Return what the phone was told of, and nothing else was."""
+    """Return what the phone received, and check that nothing else was sent."""
     return [f"{call.data['data']['tag']}: {call.data['title']}" for call in calls]
 
 
 @pytest.fixture
 def phone(hass: HomeAssistant) -> list[ServiceCall]:
-    """Return what a phone is told."""
+    """Return the notifications of a phone."""
     return async_mock_service(hass, "notify", "mobile_app_phone")
 
 
-async def test_trouble_is_told_once_and_so_is_its_end(
+async def test_trouble_and_its_end_are_reported_once(
     house: House, fake_server: FakeServer, phone: list[ServiceCall]
 ) -> None:
-    """After ten minutes, with the problem in words and the server's reply."""
+    """After ten minutes, with the translated problem and the server's reply."""
     await house.automate("mail_trouble", **TROUBLE, tell=[PHONE])
     trouble_at_sign_in(fake_server)
     await house.pass_time(minutes=31)
@@ -650,10 +646,10 @@ async def test_trouble_is_told_once_and_so_is_its_end(
     assert state_of(house.hass, "automation.test").attributes["current"] == 0
 
 
-async def test_short_trouble_is_not_told(
+async def test_short_trouble_is_not_reported(
     house: House, fake_server: FakeServer, phone: list[ServiceCall]
 ) -> None:
-    """What is over within one's patience is never mentioned, nor is its end."""
+    """A problem that is over within the delay is never mentioned, nor is its end."""
     await house.automate("mail_trouble", **TROUBLE, tell=[PHONE], minutes_off=60)
     trouble_at_sign_in(fake_server)
     await house.pass_time(minutes=31)
@@ -665,10 +661,10 @@ async def test_short_trouble_is_not_told(
     assert phone == []
 
 
-async def test_mail_that_waits_is_told_and_the_end_of_it_all_once(
+async def test_waiting_mail_is_reported_with_one_end(
     house: House, fake_server: FakeServer, phone: list[ServiceCall]
 ) -> None:
-    """Two troubles that end together have one end, even though the account is loaded anew."""
+    """Two problems that end together are one message, even though the account is reloaded."""
     await house.automate("mail_trouble", **TROUBLE, tell=[PHONE], minutes_off=5, minutes_waiting=20)
     trouble_at_sign_in(fake_server)
     await defer(house.account)
@@ -692,10 +688,10 @@ async def test_mail_that_waits_is_told_and_the_end_of_it_all_once(
     assert len(phone) == 3
 
 
-async def test_refused_mail_is_told_and_sent_mail_is_not(
+async def test_refused_mail_is_reported_and_sent_mail_is_not(
     house: House, fake_server: FakeServer, phone: list[ServiceCall]
 ) -> None:
-    """Each refusal is told with the server's words and who does not get the mail."""
+    """Each refusal is reported with the server's reply and the refused recipients."""
     await house.automate("mail_trouble", **TROUBLE, tell=[PHONE])
     await mailer_of(house.account).send(outgoing())
     fake_server.script = Script(replies={Step.FINAL: REFUSAL})
@@ -714,10 +710,10 @@ async def test_refused_mail_is_told_and_sent_mail_is_not(
     assert len(phone) == 2
 
 
-async def test_mail_that_is_given_up_is_told_with_the_default_way(
+async def test_expired_mail_is_reported_by_default_notification(
     house: House, fake_server: FakeServer
 ) -> None:
-    """Without a phone, notifications in Home Assistant tell it; the end is not told if unwanted."""
+    """Without a phone, Home Assistant's notifications are used; the end is optional."""
     notifications = async_mock_service(house.hass, "persistent_notification", "create")
     await house.automate("mail_trouble", **TROUBLE, tell_well=False)
     trouble_at_sign_in(fake_server)
@@ -738,10 +734,10 @@ async def test_mail_that_is_given_up_is_told_with_the_default_way(
     ]
 
 
-async def test_trouble_from_before_the_start_is_told(
+async def test_trouble_from_before_the_start_is_reported(
     house: House, fake_server: FakeServer, phone: list[ServiceCall]
 ) -> None:
-    """An automation that finds mail not working tells it, though nothing changes."""
+    """An automation that finds mail not working reports it, though nothing changes."""
     trouble_at_sign_in(fake_server)
     await house.pass_time(minutes=31)
     await until(lambda: house.hass.states.is_state(CONNECTION, "off"))
@@ -751,7 +747,7 @@ async def test_trouble_from_before_the_start_is_told(
     assert told(phone) == ["off: Mail does not work"]
 
 
-async def test_account_that_is_not_loaded_is_told(
+async def test_unloaded_account_is_reported(
     house: House, fake_server: FakeServer, phone: list[ServiceCall]
 ) -> None:
     """Neither a disabled account nor a failed one sends mail."""
@@ -763,10 +759,10 @@ async def test_account_that_is_not_loaded_is_told(
     assert phone[0].data["message"] == "The account is not loaded."
 
 
-async def test_trouble_run_by_hand(
+async def test_trouble_can_be_run_manually(
     house: House, fake_server: FakeServer, phone: list[ServiceCall]
 ) -> None:
-    """It says how things are, so that one knows to be reached."""
+    """It reports the current state, as a test of the notification."""
     await house.automate("mail_trouble", **TROUBLE, tell=[PHONE])
     run = ("automation", "trigger", {"entity_id": "automation.test"})
     await house.hass.services.async_call(*run, blocking=True)

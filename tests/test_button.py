@@ -1,4 +1,4 @@
-"""The buttons try an account, and say in words what is wrong if it does not work."""
+"""The buttons test an account, and explain what is wrong if it does not work."""
 
 import asyncio
 from unittest.mock import AsyncMock
@@ -27,7 +27,7 @@ async def press(hass: HomeAssistant, button: str) -> None:
 async def test_test_mail_arrives(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, language: str
 ) -> None:
-    """It goes to the mailbox itself, in the language of Home Assistant or else in English."""
+    """It goes to the mailbox itself, in Home Assistant's language or else in English."""
     hass.config.language = language
     await press(hass, SEND_TEST_MAIL)
     (mail,) = fake_server.received
@@ -37,10 +37,10 @@ async def test_test_mail_arrives(
 
 
 @pytest.mark.usefixtures("account")
-async def test_test_mail_that_has_to_wait_says_why(
+async def test_test_mail_that_is_queued_has_a_reason(
     hass: HomeAssistant, fake_server: FakeServer
 ) -> None:
-    """It stays in the outbox, and goes out as soon as it can."""
+    """It stays in the outbox, and is sent as soon as possible."""
     fake_server.script = Script(replies={Step.GREETING: "451 4.7.500 Server busy"})
     with pytest.raises(HomeAssistantError) as caught:
         await press(hass, SEND_TEST_MAIL)
@@ -54,13 +54,13 @@ async def test_test_mail_that_has_to_wait_says_why(
     assert titles(fake_server) == ["Test mail from Home Assistant"]
 
 
-async def test_test_mail_that_waits_without_a_word_of_the_server(
+async def test_test_mail_does_not_wait_for_a_silent_server(
     hass: HomeAssistant,
     account: MockConfigEntry,
     fake_server: FakeServer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Nobody waits for a silent server for long."""
+    """The button does not wait long for a silent server."""
     monkeypatch.setattr("custom_components.outlook_smtp.mailer.PATIENCE", 0.05)
     fake_server.script_next(Script(silent=True))
     with pytest.raises(HomeAssistantError, match="The server said: -"):
@@ -75,7 +75,7 @@ async def test_test_mail_that_waits_without_a_word_of_the_server(
 async def test_refused_test_mail_quotes_the_server(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """A refusal is an error in the server's own words, and nothing waits."""
+    """A refusal is an error that quotes the server, and nothing is queued."""
     fake_server.script_next(Script(replies={Step.FINAL: "554 5.6.0 Not like this"}))
     with pytest.raises(HomeAssistantError, match="Not like this"):
         await press(hass, SEND_TEST_MAIL)
@@ -104,10 +104,10 @@ async def test_check_updates_the_health(
 
 
 @pytest.mark.usefixtures("account")
-async def test_failed_check_is_an_error_though_the_sensor_waits_for_a_second_one(
+async def test_failed_check_is_an_error_before_the_sensor_changes(
     hass: HomeAssistant, fake_server: FakeServer
 ) -> None:
-    """Who asks is told at once, also of what may pass."""
+    """The user is informed at once, even of a temporary fault."""
     fake_server.stop()
     with pytest.raises(HomeAssistantError, match="refuses connections on port") as caught:
         await press(hass, CHECK_NOW)
@@ -115,20 +115,20 @@ async def test_failed_check_is_an_error_though_the_sensor_waits_for_a_second_one
     assert state_of(hass, CONNECTION).state == "on"
 
 
-async def test_check_that_meets_the_unforeseen_is_an_error(
+async def test_check_with_an_unexpected_error_is_an_error(
     hass: HomeAssistant, account: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A bug does not look like an account that works."""
+    """A bug does not look like a working account."""
     monkeypatch.setattr(account.runtime_data.worker, "check", AsyncMock(side_effect=KeyError))
     with pytest.raises(HomeAssistantError) as caught:
         await press(hass, CHECK_NOW)
     assert caught.value.translation_key == "unforeseen"
 
 
-async def test_check_that_outlives_its_account_says_nothing(
+async def test_check_that_outlives_its_account_has_no_effect(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """The account that was loaded anew has its own checks."""
+    """The reloaded account runs its own checks."""
     coordinator = account.runtime_data.coordinator
     fake_server.script_next(Script(stall=Step.GREETING))
     check = asyncio.create_task(coordinator.async_refresh())
@@ -141,7 +141,7 @@ async def test_check_that_outlives_its_account_says_nothing(
 
 @pytest.mark.usefixtures("account")
 async def test_buttons_are_for_diagnosis(entity_registry: er.EntityRegistry) -> None:
-    """They stay out of dashboards that Home Assistant makes."""
+    """Generated dashboards do not show them."""
     for button in (SEND_TEST_MAIL, CHECK_NOW):
         registered = entity_registry.async_get(button)
         assert registered

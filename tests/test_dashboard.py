@@ -1,4 +1,4 @@
-"""The example dashboard: what it shows and does is there."""
+"""Everything that the example dashboard shows and calls exists."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,7 +33,7 @@ def cards() -> list[dict[str, Any]]:
 
 
 def values(part: Any, key: str) -> Iterator[Any]:
-    """Yield what stands under a key, at any depth."""
+    """Yield all values of a key, at any depth."""
     if isinstance(part, dict):
         for name, value in part.items():
             if name == key:
@@ -45,7 +45,7 @@ def values(part: Any, key: str) -> Iterator[Any]:
 
 
 def texts(hass: HomeAssistant) -> str:
-    """Return what the markdown cards say at the moment."""
+    """Return the current text of the markdown cards."""
     return "\n".join(
         Template(card["content"], hass).async_render(parse_result=False)
         for card in cards()
@@ -54,14 +54,14 @@ def texts(hass: HomeAssistant) -> str:
 
 
 def test_view_is_of_sections_with_built_in_cards() -> None:
-    """It can be pasted into any dashboard, without a card that has to be downloaded."""
+    """It can be pasted into any dashboard, without custom cards."""
     assert view()["type"] == "sections"
     assert {card["type"] for card in cards()} == BUILT_IN
 
 
 @pytest.mark.usefixtures("account")
 async def test_every_entity_exists(hass: HomeAssistant) -> None:
-    """No card shows an entity that is not there, in whatever place it is named."""
+    """No card refers to a missing entity, anywhere."""
     named = set(
         re.findall(r"\b(?:binary_sensor|button|event|notify|sensor)\.\w+_outlook_com\w*", TEXT)
     )
@@ -73,7 +73,7 @@ async def test_every_entity_exists(hass: HomeAssistant) -> None:
 
 @pytest.mark.usefixtures("account")
 async def test_every_shown_attribute_exists(hass: HomeAssistant) -> None:
-    """The tiles show attributes that their entities have, once there is something to show."""
+    """The tiles show attributes that their entities have once there is something to show."""
     for card in cards():
         shown = set(card.get("state_content", ())) - {"state", "last_changed", "event_type"}
         assert not shown or shown <= state_of(hass, card["entity"]).attributes.keys()
@@ -81,7 +81,7 @@ async def test_every_shown_attribute_exists(hass: HomeAssistant) -> None:
 
 @pytest.mark.usefixtures("account")
 async def test_every_action_exists(hass: HomeAssistant) -> None:
-    """What the buttons call is there, and the outbox and the two buttons are among it."""
+    """The actions of the buttons exist, including the outbox and the two buttons."""
     actions = set(values(view(), "perform_action"))
 
     assert {action for action in actions if not hass.services.has_service(*action.split("."))} == (
@@ -92,16 +92,16 @@ async def test_every_action_exists(hass: HomeAssistant) -> None:
 
 @pytest.mark.usefixtures("account")
 async def test_gauge_ends_at_the_limit(hass: HomeAssistant) -> None:
-    """The needle is at the end when Microsoft takes no more."""
+    """The needle is at the end when Microsoft's limit is reached."""
     [gauge] = [card for card in cards() if card["type"] == "gauge"]
 
     assert gauge["max"] == state_of(hass, gauge["entity"]).attributes["daily_limit"]
 
 
-async def test_texts_tell_what_waits_and_why(
+async def test_texts_explain_what_waits(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """They are silent of troubles that there are not, and quote the server when there are."""
+    """They say nothing about problems that do not exist, and quote the server about others."""
     assert "failed in the last week" not in texts(hass)
 
     row = next(row for row in CATALOGUE if row.name == "tenant_disabled")

@@ -1,4 +1,4 @@
-"""The demo reads the forms and the log of any Home Assistant, whatever its release."""
+"""The demo understands the forms and the log of any Home Assistant release."""
 
 from pathlib import Path
 
@@ -11,8 +11,8 @@ from demo.dialogs import pick_values
 TIME = "2026-11-28 03:15:39.619+00:00"
 
 
-def test_a_log_that_complains_or_cannot_be_read_ends_in_a_sentence(tmp_path: Path) -> None:
-    """A log in an unknown form, or none at all, is an error and not a clean log."""
+def test_bad_log_is_a_readable_error(tmp_path: Path) -> None:
+    """A log in an unknown format, or none at all, is an error and not a clean log."""
     log = tmp_path / "hass.log"
     with pytest.raises(DemoError, match=r"Cannot read .*hass\.log\. .*No such file"):
         require_clean_log(log)
@@ -26,8 +26,8 @@ def test_a_log_that_complains_or_cannot_be_read_ends_in_a_sentence(tmp_path: Pat
     require_clean_log(log)
 
 
-def test_form_gets_the_values_that_it_asks_for() -> None:
-    """A release may ask for less than another one, but not for what nobody knows."""
+def test_form_gets_the_required_values() -> None:
+    """A release may ask for fewer values, but not for unknown ones."""
     fields = [{"name": "file_path", "required": True}, {"name": "size", "required": False}]
     assert pick_values(fields, {"name": "Door", "file_path": "/door.jpg"}) == {
         "file_path": "/door.jpg"

@@ -1,4 +1,4 @@
-"""A diagnostics file helps whoever reads it, and gives nobody away."""
+"""A diagnostics file is useful to its readers, and reveals no one."""
 
 import re
 from typing import Any
@@ -23,14 +23,14 @@ from .helpers import ANNA, defer, mailer_of, outgoing
 
 
 @pytest.mark.parametrize("refused", [False, True])
-async def test_diagnostics_tell_all_but_secrets(
+async def test_diagnostics_have_everything_but_secrets(
     hass: HomeAssistant,
     account: MockConfigEntry,
     fake_server: FakeServer,
     hass_client: ClientSessionGenerator,
     refused: bool,
 ) -> None:
-    """Health, server and settings are there; password, addresses and names are not."""
+    """It has health, server and settings; it has no password, addresses or names."""
     if refused:
         reply = f"550 5.1.8 Access denied, bad outbound sender {ADDRESS}"
         fake_server.mailboxes[ADDRESS].script = Script(replies={Step.AUTH: reply})
@@ -54,13 +54,13 @@ async def test_diagnostics_tell_all_but_secrets(
         assert secret not in str(told)
 
 
-async def test_diagnostics_of_an_account_that_never_met_its_server(
+async def test_diagnostics_of_an_account_without_a_connection(
     hass: HomeAssistant,
     entry: MockConfigEntry,
     fake_server: FakeServer,
     hass_client: ClientSessionGenerator,
 ) -> None:
-    """What is not known yet is left open."""
+    """Unknown values are empty."""
     fake_server.stop()
     assert await hass.config_entries.async_setup(entry.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
@@ -72,7 +72,7 @@ async def test_diagnostics_of_an_account_that_never_met_its_server(
     assert told["health"]["connected"] is None
 
 
-async def test_diagnostics_of_a_signed_in_account_hold_no_token(
+async def test_diagnostics_of_a_signed_in_account_have_no_token(
     hass: HomeAssistant,
     signed_in_account: MockConfigEntry,
     identity: Identity,
@@ -92,7 +92,7 @@ async def test_diagnostics_of_the_outbox(
     fake_server: FakeServer,
     hass_client: ClientSessionGenerator,
 ) -> None:
-    """How large, how old, why: of what waits, of what failed and of what holds it all."""
+    """Sizes, ages and reasons of waiting messages, failed ones and holds."""
     fake_server.script = Script(refuse_recipients={ANNA: f"550 5.1.1 {ANNA} is unknown"})
     with pytest.raises(HomeAssistantError):
         await mailer_of(account).send(outgoing("Secret title", text="Secret words"))
@@ -126,7 +126,7 @@ async def test_diagnostics_of_an_endless_hold(
     fake_server: FakeServer,
     hass_client: ClientSessionGenerator,
 ) -> None:
-    """Where nobody knows the end, there is no number."""
+    """Without a known end, there is no number."""
     reply = "535 5.7.139 Authentication unsuccessful"
     fake_server.mailboxes[ADDRESS].script = Script(replies={Step.AUTH: reply})
     await defer(account)
@@ -136,10 +136,10 @@ async def test_diagnostics_of_an_endless_hold(
     assert told["outbox"]["waiting"][0]["due_in"] is None
 
 
-async def test_no_more_than_the_last_outcomes(
+async def test_number_of_outcomes_is_limited(
     account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """An account that has met its server often remembers the last fifty times."""
+    """An account with many connections remembers the last fifty."""
     coordinator = account.runtime_data.coordinator
     for latency in range(60):
         coordinator._async_on_attempt(Attempt(None, float(latency), submitting=True))
@@ -164,14 +164,14 @@ async def test_no_more_than_the_last_outcomes(
     ],
 )
 def test_every_address_in_a_reply_is_hidden(reply: str) -> None:
-    """Addresses of people and of houses are hidden, wherever they stand."""
+    """Email addresses and host names are hidden, wherever they are."""
     shown = diagnostics._redacted(reply)
     assert "***" in shown
     assert not re.search(r"@|anna|bert|odd|10\.1|2001|fe80", shown)
 
 
-def test_what_is_no_address_is_left() -> None:
-    """Codes, times and versions help whoever reads them."""
+def test_other_text_is_kept() -> None:
+    """Codes, times and versions help the reader."""
     for reply in (
         "451 4.7.500 Server busy at 18:01:54 (15.20.9412.5), see https://aka.ms/a_b",
         "550 5.1.90 Your message can't be sent because you've reached your daily limit",
@@ -180,13 +180,13 @@ def test_what_is_no_address_is_left() -> None:
         assert diagnostics._redacted(reply) == reply
 
 
-async def test_words_of_the_account_are_hidden_in_those_of_microsoft(
+async def test_names_of_the_account_are_hidden(
     hass: HomeAssistant,
     entry: MockConfigEntry,
     fake_server: FakeServer,
     hass_client: ClientSessionGenerator,
 ) -> None:
-    """The name that signs in, the sender and their domains; an outlook.com stays readable."""
+    """The sign-in name, the sender and their domains; outlook.com stays readable."""
     names = {"username": r"CONTOSO\olga", "tenant": "contoso.example"}
     hass.config_entries.async_update_entry(
         entry, data={**entry.data, **names}, options={"sender_address": "alarms@fabrikam.example"}

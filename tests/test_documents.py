@@ -1,4 +1,4 @@
-"""The documents: their tables miss nothing, their links lead somewhere, their facts agree."""
+"""The documents: complete tables, working links and consistent facts."""
 
 from functools import reduce
 import json
@@ -33,7 +33,7 @@ BUTTON: Final = re.compile(
 
 @pytest.mark.usefixtures("account")
 async def test_every_entity_is_listed(entity_registry: er.EntityRegistry) -> None:
-    """The table has all entities of an account, and no other."""
+    """The table has all entities of an account, and no others."""
     listed = re.findall(r"^\| `(\w+)\.<account>_(\w+)`", README, re.MULTILINE)
     there = {
         (entity.domain, entity.entity_id.partition("me_outlook_com_")[2])
@@ -47,18 +47,18 @@ async def test_every_entity_is_listed(entity_registry: er.EntityRegistry) -> Non
 
 @pytest.mark.usefixtures("account")
 async def test_every_action_is_listed(hass: HomeAssistant) -> None:
-    """There is no action that the text is silent about."""
+    """The README mentions every action."""
     for action in hass.services.async_services_for_domain(DOMAIN):
         assert f"`{DOMAIN}.{action}`" in README
 
 
 def test_every_problem_is_explained() -> None:
-    """The table of problems has every key once, and no other."""
+    """The table of problems has every key once, and no others."""
     assert sorted(column("### Problems")) == sorted(Problem)
 
 
 def test_every_field_is_explained() -> None:
-    """The table of fields has all of the action's fields, and no other."""
+    """The table of fields has all of the action's fields, and no others."""
     keys = column("### Fields of `outlook_smtp.send_message`")
 
     assert sorted(keys) == sorted(
@@ -103,10 +103,8 @@ async def test_every_field_of_the_outbox_actions_is_explained(
         ("**Options**", ["options.step.init"]),
     ],
 )
-def test_every_field_of_a_form_goes_by_its_name_in_the_dialog(
-    heading: str, forms: list[str]
-) -> None:
-    """The tables of fields and options have each of them as the dialog calls it."""
+def test_every_field_of_a_form_is_listed_with_its_name(heading: str, forms: list[str]) -> None:
+    """The tables of fields and options use the names in the dialog."""
     english = ROOT / f"custom_components/{DOMAIN}/translations/en.json"
     texts: dict[str, Any] = json.loads(english.read_text("utf-8"))
     fields = [reduce(getitem, [*form.split("."), "data"], texts) for form in forms]
@@ -117,8 +115,8 @@ def test_every_field_of_a_form_goes_by_its_name_in_the_dialog(
     }
 
 
-def test_oldest_home_assistant_is_the_one_that_is_enforced() -> None:
-    """The badge and the text name the version below which nothing is installed."""
+def test_oldest_home_assistant_is_enforced() -> None:
+    """The badge and the text have the minimum version that is enforced."""
     oldest = json.loads((ROOT / "hacs.json").read_text("utf-8"))["homeassistant"]
     named = re.findall(r"(20\d\d\.\d+)(?:%20| )or(?:%20| )newer", README)
 
@@ -127,7 +125,7 @@ def test_oldest_home_assistant_is_the_one_that_is_enforced() -> None:
 
 
 def test_marketplace_comes_before_hacs_and_the_folder() -> None:
-    """Readers meet first what most of them need."""
+    """The option that most readers need comes first."""
     install = README.partition("\n## Install\n")[2].partition("\n## ")[0]
 
     assert re.findall(r"^### (.+)$", install, re.MULTILINE) == [
@@ -137,9 +135,9 @@ def test_marketplace_comes_before_hacs_and_the_folder() -> None:
     ]
 
 
-def test_every_button_leads_to_this_integration() -> None:
-    """A button's picture is its link's, and the link has what Home Assistant asks of it."""
-    # Without the category, the Marketplace shows what it knows and adds nothing.
+def test_every_button_opens_this_integration() -> None:
+    """A button's image matches its link, and the link has the required parameters."""
+    # Without the category, the Marketplace opens without adding anything.
     repository = {
         "owner": "outlook-smtp",
         "repository": "home-assistant-outlook-smtp",
@@ -158,16 +156,16 @@ def test_every_button_leads_to_this_integration() -> None:
 
 
 @pytest.mark.parametrize("document", TEXTS)
-def test_repairs_are_looked_for_where_they_are(document: str) -> None:
-    """They are a page of Settings > System, not of Settings."""
+def test_repairs_are_found_under_system(document: str) -> None:
+    """They are a page under Settings > System, not Settings."""
     text = (ROOT / document).read_text("utf-8")
 
     assert re.findall(r"Settings\W+Repairs", text) == []
 
 
 @pytest.mark.parametrize("document", [text for text in TEXTS if text.endswith(".md")])
-def test_every_link_inside_the_repository_leads_somewhere(document: str) -> None:
-    """Pictures, pages and headings that are linked to exist."""
+def test_every_link_inside_the_repository_works(document: str) -> None:
+    """Linked images, pages and headings exist."""
     text = (ROOT / document).read_text("utf-8")
     targets = re.findall(r'(?:\]\(|src=")(?!https?:|cid:)([^)"]+)', text)
 
@@ -175,7 +173,7 @@ def test_every_link_inside_the_repository_leads_somewhere(document: str) -> None
 
 
 def is_there(document: Path, target: str) -> bool:
-    """Return whether there is what a document links to: a file or folder, or a heading."""
+    """Return whether a document's link target exists: a file, a folder or a heading."""
     name, _, anchor = target.partition("#")
     file = document.parent / name if name else document
     if not anchor:

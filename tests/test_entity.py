@@ -1,4 +1,4 @@
-"""The devices tell what an account is, and through which one a recipient gets mail."""
+"""The devices show what kind an account is, and which account a recipient belongs to."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ async def test_account_is_a_service_of_microsoft_or_another_server(
     manufacturer: str | None,
     model: str,
 ) -> None:
-    """Other servers are known by their name."""
+    """Other servers are shown with their name."""
     data = account_data | {CONF_ACCOUNT_KIND: kind}
     hass.config_entries.async_update_entry(entry, data=data)
     await settle(hass, entry)
@@ -44,10 +44,10 @@ async def test_account_is_a_service_of_microsoft_or_another_server(
     assert device.via_device_id is None
 
 
-async def test_recipient_is_reached_through_its_account(
+async def test_recipient_is_linked_to_its_account(
     account: MockConfigEntry, device_registry: dr.DeviceRegistry, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It has a device of its own, that of its subentry, and Home Assistant has no complaint."""
+    """It has its own device, in its subentry, and Home Assistant logs no warning."""
     (subentry_id,) = account.subentries
     owner, recipient = (
         device_registry.async_get_device_by_identifier((DOMAIN, identifier), account.entry_id)

@@ -1,4 +1,4 @@
-"""Errors: whatever goes wrong on the way, the caller reads why in plain words."""
+"""Errors: whatever goes wrong, the caller gets the reason in plain language."""
 
 from collections.abc import Callable
 import json
@@ -26,7 +26,7 @@ CHECK_ONLY = {Problem.PORT_BLOCKED_OTHER_OPEN}
 
 
 async def send(hass: HomeAssistant) -> dict[str, Any]:
-    """Send a mail to oneself, and return what became of it."""
+    """Send an email to oneself, and return the result."""
     response = await hass.services.async_call(
         DOMAIN,
         "send_message",
@@ -39,10 +39,10 @@ async def send(hass: HomeAssistant) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("no_pace")
-async def test_every_refusal_of_microsofts_is_quoted(
+async def test_every_refusal_of_microsoft_is_quoted(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """A refused message raises an error with a text of its own; any other trouble is waited out."""
+    """A refused message raises an error with its own text; any other problem is retried."""
     for row in CATALOGUE:
         fake_server.script = Script.for_row(row)
         if row.kind == "message":
@@ -72,7 +72,7 @@ async def test_every_refusal_of_microsofts_is_quoted(
 
 
 def next_connection(**script: Any) -> Callable[[FakeServer], None]:
-    """Return what makes the next connection go wrong."""
+    """Return a function that breaks the next connection."""
     return lambda fake_server: fake_server.script_next(Script(**script))
 
 
@@ -88,24 +88,24 @@ def next_connection(**script: Any) -> Callable[[FakeServer], None]:
         (lambda fake_server: fake_server.add_mailbox(ADDRESS, "new"), "invalid_credentials"),
     ],
 )
-async def test_trouble_on_the_way_is_named(
+async def test_network_problems_are_reported(
     hass: HomeAssistant,
     account: MockConfigEntry,
     fake_server: FakeServer,
     spoil: Callable[[FakeServer], Any],
     problem: str,
 ) -> None:
-    """The caller is told that the message waits, and why."""
+    """The caller learns that the message is queued, and why."""
     spoil(fake_server)
     response = await send(hass)
     assert (response["status"], response["problem"]) == ("queued", problem)
     assert fake_server.received == []
 
 
-async def test_a_new_message_is_tried_at_once_and_takes_the_waiting_along(
+async def test_new_message_is_tried_with_all_waiting_ones(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """When the server is back nothing has to be reloaded, and the order is kept."""
+    """When the server is back, nothing must be reloaded, and the order is kept."""
     fake_server.stop()
     first = await send(hass)
     assert (first["status"], first["problem"]) == ("queued", "connection_refused")
@@ -133,7 +133,7 @@ async def test_call_whose_data_is_a_list_is_refused(
 
 
 def test_every_problem_has_a_text_whose_placeholders_are_filled() -> None:
-    """There is none that a user would read as a key, or with a brace in it."""
+    """No text is shown as a key, or with an unfilled placeholder."""
     integration = Path(errors.__file__).parent
     texts = json.loads((integration / "translations" / "en.json").read_text("utf-8"))["exceptions"]
     problems = {problem.value for problem in Problem if problem not in CHECK_ONLY}
@@ -145,7 +145,7 @@ def test_every_problem_has_a_text_whose_placeholders_are_filled() -> None:
         assert "{" not in message
     for problem in MessageProblem:
         assert texts[problem]["message"].format(field="to", value="x").startswith("to: ")
-    # Each text exists because the code names it.
+    # Each text exists because the code uses it.
     code = "".join(path.read_text("utf-8") for path in integration.rglob("*.py"))
     for key in texts.keys() - problems - {problem.value for problem in MessageProblem}:
         assert f'"{key}"' in code

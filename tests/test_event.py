@@ -1,4 +1,4 @@
-"""The delivery event tells automations every turn of a message, and nothing that it says."""
+"""The event entity reports every change of a message's state, and never its content."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -36,12 +36,12 @@ type Turns = list[State]
 
 @pytest.fixture
 def turns(hass: HomeAssistant, account: MockConfigEntry) -> Turns:
-    """Return the states that the event of an account takes from now on."""
+    """Return the states of an account's event entity from now on."""
     states: Turns = []
 
     @callback
     def note(event: Event[EventStateChangedData]) -> None:
-        """Keep a state."""
+        """Store a state."""
         if event.data["entity_id"] == DELIVERY:
             assert event.data["new_state"]
             states.append(event.data["new_state"])
@@ -51,13 +51,13 @@ def turns(hass: HomeAssistant, account: MockConfigEntry) -> Turns:
 
 
 def told(turn: State) -> Mapping[str, Any]:
-    """Return what an event tells of a message."""
+    """Return the data of an event about a message."""
     names = ("event_type", "id", "message_id", "recipients", "problem", "text", "reply")
     return {name: turn.attributes[name] for name in names}
 
 
-async def test_sent_message(account: MockConfigEntry, turns: Turns) -> None:
-    """It is told with the server's words, and for whom it was taken."""
+async def test_sent_message_is_reported(account: MockConfigEntry, turns: Turns) -> None:
+    """It is reported with the server's reply and the accepted recipients."""
     receipt = await mailer_of(account).send(outgoing("Door", ANNA, BERT))
     (turn,) = turns
     assert told(turn) == {
@@ -72,10 +72,10 @@ async def test_sent_message(account: MockConfigEntry, turns: Turns) -> None:
     assert receipt.reply
 
 
-async def test_queued_message(
+async def test_queued_message_is_reported(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, turns: Turns
 ) -> None:
-    """It is told once that it has to wait and why, and then that it was sent."""
+    """The deferral is reported once, with its reason, and then the delivery."""
     fake_server.script = Script(replies={Step.GREETING: "451 4.7.500 Server busy"})
     (receipt,) = await defer(account)
     await act(hass, "flush_outbox")
@@ -99,10 +99,10 @@ async def test_queued_message(
     assert len(turns) == 2
 
 
-async def test_refused_message(
+async def test_refused_message_is_reported(
     account: MockConfigEntry, fake_server: FakeServer, turns: Turns
 ) -> None:
-    """Those who are refused are told apart from those who get it."""
+    """Refused recipients are distinguished from accepted ones."""
     reply = "550 5.1.1 Mailbox unavailable"
     fake_server.script_next(Script(refuse_recipients={BERT: reply}))
     receipt = await mailer_of(account).send(outgoing("Door", ANNA, BERT))
@@ -120,14 +120,14 @@ async def test_refused_message(
     }
 
 
-async def test_expired_message(
+async def test_expired_message_is_reported(
     hass: HomeAssistant,
     account: MockConfigEntry,
     fake_server: FakeServer,
     turns: Turns,
     freezer: FrozenDateTimeFactory,
 ) -> None:
-    """It is told when it is given up, with what stood in its way."""
+    """Its expiry is reported with its last fault."""
     fake_server.script = Script(replies={Step.GREETING: "451 4.7.500 Server busy"})
     (receipt,) = await defer(account)
     await pass_time(hass, freezer, hours=48, minutes=1)
@@ -143,10 +143,10 @@ async def test_expired_message(
     }
 
 
-async def test_failed_message(
+async def test_failed_message_is_reported(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, turns: Turns
 ) -> None:
-    """It is told when it cannot be sent at all, as when its file is damaged."""
+    """It is reported if it cannot be sent at all, for example with a damaged file."""
     fake_server.stop()
     (receipt,) = await defer(account)
     (file,) = waiting_files(hass, account)
@@ -164,10 +164,10 @@ async def test_failed_message(
     }
 
 
-async def test_message_that_the_server_is_not_asked_to_take(
+async def test_unsubmitted_message_is_reported_as_failed(
     account: MockConfigEntry, fake_server: FakeServer, turns: Turns
 ) -> None:
-    """Where no server has refused anything, the message has failed."""
+    """Without a refusal by a server, the message has failed."""
     fake_server.script_next(Script(replies={Step.EHLO_TLS: "250-Hello\n250 AUTH LOGIN"}))
     with pytest.raises(HomeAssistantError):
         await mailer_of(account).send(outgoing("Door", "älice@example.com"))
@@ -177,10 +177,10 @@ async def test_message_that_the_server_is_not_asked_to_take(
     assert told(turn)["reply"] == ""
 
 
-async def test_event_says_nothing_of_what_the_message_says(
+async def test_event_has_no_content(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, turns: Turns
 ) -> None:
-    """Neither title nor text is in it; a change of the mere numbers is no event."""
+    """It has neither the title nor the text; changed numbers alone are no event."""
     secret = outgoing("Top secret", text="The word is sesame")
     await mailer_of(account).send(secret)
     fake_server.script = Script(replies={Step.FINAL: "554 5.6.0 Not like this"})
@@ -196,7 +196,7 @@ async def test_event_says_nothing_of_what_the_message_says(
 
 
 @pytest.mark.usefixtures("account")
-async def test_every_turn_and_problem_has_a_text(hass: HomeAssistant) -> None:
+async def test_every_event_and_problem_has_a_text(hass: HomeAssistant) -> None:
     """The event is readable in the logbook and on a dashboard."""
     texts = await async_get_translations(hass, "en", "entity", [DOMAIN])
     prefix = f"component.{DOMAIN}.entity.event.delivery.state_attributes"

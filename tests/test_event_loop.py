@@ -1,4 +1,4 @@
-"""Nothing blocks the event loop: what takes the disk or a processor for long has its own thread."""
+"""Nothing blocks the event loop: slow disk and processor work runs in threads."""
 
 import asyncio
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from .fake_microsoft import FakeServer
 from .helpers import ANNA, act
 
 INTEGRATION = str(Path("custom_components", "outlook_smtp"))
-# The functions in C that all others come to in the end, by module and name.
+# The C functions that all others use in the end, by module and name.
 BLOCKING = re.compile(
     r"posix\.(open|[fl]?stat|f(data)?sync|replace|rename|unlink|mkdir|rmdir|scandir|listdir)"
     r"|_io\.(open|open_code|(FileIO|Buffered\w+|TextIOWrapper)\.read\w*)"
@@ -26,7 +26,7 @@ BLOCKING = re.compile(
 
 
 def callers(frame: FrameType | None) -> Iterator[str]:
-    """Yield the files of the functions under way, the innermost first."""
+    """Yield the files of the functions on the stack, innermost first."""
     while frame:
         yield frame.f_code.co_filename
         frame = frame.f_back
@@ -34,7 +34,7 @@ def callers(frame: FrameType | None) -> Iterator[str]:
 
 @contextmanager
 def watched() -> Iterator[list[str]]:
-    """Lend a list of the blocking calls that the integration makes in this thread, the loop's."""
+    """Yield a list of the integration's blocking calls in this thread, which runs the loop."""
     found: list[str] = []
 
     def note(frame: FrameType, event: str, called: Any) -> None:
@@ -56,7 +56,7 @@ def watched() -> Iterator[list[str]]:
 async def test_nothing_blocks_the_loop(
     hass: HomeAssistant, entry: MockConfigEntry, fake_server: FakeServer, tmp_path: Path
 ) -> None:
-    """Set-up, a mail with a file and the end leave files, TLS contexts and names to threads."""
+    """Set-up, an email with a file and shutdown use threads for files, TLS contexts and names."""
     asyncio.get_running_loop().set_debug(False)  # It reads source files itself.
     hass.config.allowlist_external_dirs = {str(tmp_path)}
     (tmp_path / "picture.jpg").write_bytes(b"picture" * 100_000)

@@ -1,4 +1,4 @@
-"""The connection sensor tells the truth about the account, and does not cry wolf."""
+"""The connection sensor reflects the state of the account, without false alarms."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -35,7 +35,7 @@ type Pass = Callable[..., Awaitable[None]]
 
 @pytest.fixture
 def pass_time(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> Pass:
-    """Return what lets time pass, and waits for what happens then."""
+    """Return a function that lets time pass, and waits for what happens then."""
 
     async def async_pass(**duration: float) -> None:
         freezer.tick(timedelta(**duration))
@@ -53,7 +53,7 @@ def connection(hass: HomeAssistant) -> State:
 
 
 async def send(hass: HomeAssistant) -> None:
-    """Send a mail to oneself."""
+    """Send an email to oneself."""
     await hass.services.async_call(
         "notify",
         "send_message",
@@ -65,7 +65,7 @@ async def send(hass: HomeAssistant) -> None:
 async def test_sensor_is_on_after_the_first_check(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """A working account shows as connected, with nothing in the way."""
+    """A working account shows as connected, without a problem."""
     state = connection(hass)
     assert state.state == STATE_ON
     assert state.attributes["problem"] is None
@@ -82,7 +82,7 @@ async def test_refusal_turns_the_sensor_off_at_once_and_recovery_on(
     pass_time: Pass,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The sensor names the problem and the server's words; the log has one line each way."""
+    """The sensor shows the problem and the server's reply; the log has one line each way."""
     row = next(row for row in CATALOGUE if row.name == "tenant_disabled")
     healthy = connection(hass)
     fake_server.mailboxes[ADDRESS].script = Script.for_row(row)
@@ -114,7 +114,7 @@ async def test_refusal_turns_the_sensor_off_at_once_and_recovery_on(
 async def test_stopped_server_turns_the_sensor_off_and_a_started_one_on(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, pass_time: Pass
 ) -> None:
-    """A server that is away has to be away for a minute; it is looked for every five."""
+    """A server must be down for a minute; it is checked every five."""
     fake_server.stop()
     await pass_time(minutes=31)
     assert connection(hass).state == STATE_ON
@@ -126,7 +126,7 @@ async def test_stopped_server_turns_the_sensor_off_and_a_started_one_on(
     assert connection(hass).state == STATE_ON
 
 
-async def test_one_passing_fault_does_not_show(
+async def test_temporary_fault_does_not_show(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, pass_time: Pass
 ) -> None:
     """A fault that is gone a minute later never reaches the sensor."""
@@ -145,10 +145,10 @@ async def test_one_passing_fault_does_not_show(
     assert states == {STATE_ON}
 
 
-async def test_passing_faults_of_many_sends_within_a_minute_count_once(
+async def test_temporary_faults_within_a_minute_count_once(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, pass_time: Pass
 ) -> None:
-    """A burst of failed mails is no repetition; the check after a minute is."""
+    """A burst of failed emails is no repetition; the check after a minute is."""
     fake_server.script = BUSY
     for _ in range(3):
         await send(hass)
@@ -159,10 +159,10 @@ async def test_passing_faults_of_many_sends_within_a_minute_count_once(
     assert connection(hass).attributes["problem"] == "server_busy"
 
 
-async def test_submission_feeds_the_sensor_and_puts_off_the_check(
+async def test_submission_updates_the_sensor_and_postpones_the_check(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, pass_time: Pass
 ) -> None:
-    """A mail that goes out is as good as a check."""
+    """A sent email counts as a check."""
     fake_server.stop()
     await pass_time(minutes=31)
     await pass_time(seconds=61)
@@ -177,10 +177,10 @@ async def test_submission_feeds_the_sensor_and_puts_off_the_check(
     assert fake_server.connections == connections + 1
 
 
-async def test_refused_credentials_ask_to_sign_in_again(
+async def test_refused_credentials_start_reauthentication(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, pass_time: Pass
 ) -> None:
-    """A changed password opens one re-authentication, however often it is refused."""
+    """A changed password starts one reauthentication, however often it is refused."""
     fake_server.mailboxes[ADDRESS].password = "changed"
     await send(hass)
     await pass_time(minutes=31)
@@ -190,10 +190,10 @@ async def test_refused_credentials_ask_to_sign_in_again(
     assert connection(hass).attributes["problem"] == "invalid_credentials"
 
 
-async def test_recovery_ends_the_call_to_sign_in_again(
+async def test_recovery_ends_reauthentication(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, pass_time: Pass
 ) -> None:
-    """A check that passes lets the mail go; nobody is asked for what is no longer needed."""
+    """A successful check lets the email go; the reauthentication is no longer needed and ends."""
     fake_server.mailboxes[ADDRESS].password = "changed"
     await send(hass)
     await hass.async_block_till_done()
@@ -205,20 +205,20 @@ async def test_recovery_ends_the_call_to_sign_in_again(
     assert not hass.config_entries.flow.async_progress_by_handler(DOMAIN)
 
 
-async def test_refused_message_says_nothing_about_the_connection(
+async def test_refused_message_does_not_affect_the_sensor(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """The server that refuses one message is well and reachable."""
+    """The server that refuses one message works and is reachable."""
     fake_server.mailboxes[ADDRESS].script = Script(replies={Step.FINAL: "554 5.6.0 Not like this"})
     with pytest.raises(HomeAssistantError, match="Not like this"):
         await send(hass)
     assert connection(hass).state == STATE_ON
 
 
-async def test_recipient_who_is_deferred_says_nothing_about_the_connection(
+async def test_deferred_recipient_does_not_affect_the_sensor(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, pass_time: Pass
 ) -> None:
-    """However often it happens: the server takes mail for others."""
+    """However often it happens: the server accepts mail for others."""
     fake_server.mailboxes[ADDRESS].script = Script(
         refuse_recipients={ADDRESS: "450 4.2.1 The mailbox is busy"}
     )
@@ -233,10 +233,10 @@ async def test_recipient_who_is_deferred_says_nothing_about_the_connection(
     assert fake_server.received == []
 
 
-async def test_recipient_who_is_deferred_does_not_prove_that_mail_works(
+async def test_deferred_recipient_does_not_turn_the_sensor_on(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, pass_time: Pass
 ) -> None:
-    """After a server was busy only a mail that is accepted turns the sensor on."""
+    """After a server was busy, only an accepted email turns the sensor on."""
     fake_server.mailboxes[ADDRESS].script = Script(replies={Step.MAIL: "451 4.7.500 Server busy"})
     await send(hass)
     await pass_time(seconds=62)
@@ -260,7 +260,7 @@ async def test_recipient_who_is_deferred_does_not_prove_that_mail_works(
         ({Step.MAIL: "451 4.7.500 Server busy"}, "server_busy", {"seconds": 62}),
     ],
 )
-async def test_account_that_may_only_sign_in_stays_off(
+async def test_account_that_can_only_sign_in_stays_off(
     hass: HomeAssistant,
     account: MockConfigEntry,
     fake_server: FakeServer,
@@ -270,7 +270,7 @@ async def test_account_that_may_only_sign_in_stays_off(
     problem: str,
     held: dict[str, float],
 ) -> None:
-    """While mail waits a check proves nothing; the next try of a message does."""
+    """While mail waits, a check proves nothing; the next attempt of a message does."""
     fake_server.mailboxes[ADDRESS].script = Script(replies=replies)
     await send(hass)
     await pass_time(seconds=62)
@@ -288,10 +288,10 @@ async def test_account_that_may_only_sign_in_stays_off(
     assert len(fake_server.received) == 1
 
 
-async def test_a_quota_shows_again_when_the_sign_in_is_mended(
+async def test_quota_shows_again_after_the_sign_in_is_fixed(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, pass_time: Pass
 ) -> None:
-    """A changed password in between does not make the account look well."""
+    """A password change in between does not make the account look healthy."""
     fake_server.mailboxes[ADDRESS].script = Script(replies={Step.RCPT: "550 5.1.90 Daily limit"})
     await send(hass)
     assert connection(hass).attributes["problem"] == "daily_limit"
@@ -304,10 +304,10 @@ async def test_a_quota_shows_again_when_the_sign_in_is_mended(
     assert connection(hass).state == STATE_OFF
 
 
-async def test_account_whose_mail_was_given_up_is_escalated_by_checks_again(
+async def test_checks_count_again_after_mail_has_expired(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, pass_time: Pass
 ) -> None:
-    """When nothing waits any more and the hold is over, signing in is proof enough."""
+    """When nothing waits anymore and the hold is over, a successful sign-in is enough."""
     fake_server.mailboxes[ADDRESS].script = Script(
         replies={Step.FINAL: "554 5.2.0 Actual verdict is Suspend"}
     )
@@ -321,10 +321,10 @@ async def test_account_whose_mail_was_given_up_is_escalated_by_checks_again(
     assert connection(hass).state == STATE_ON
 
 
-async def test_account_starts_without_its_server(
+async def test_account_is_set_up_without_its_server(
     hass: HomeAssistant, entry: MockConfigEntry, fake_server: FakeServer, pass_time: Pass
 ) -> None:
-    """With the server dead the notifiers exist, mail is kept, and health follows."""
+    """With the server down, the notify entities exist, mail is kept, and health follows."""
     fake_server.stop()
     assert await hass.config_entries.async_setup(entry.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
@@ -342,7 +342,7 @@ async def test_account_starts_without_its_server(
 async def test_held_mail_does_not_depend_on_polling(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, pass_time: Pass
 ) -> None:
-    """Whoever switches polling off still gets what waits sent when the account is well again."""
+    """With polling disabled, waiting mail is still sent when the account works again."""
     hass.config_entries.async_update_entry(account, pref_disable_polling=True)
     await hass.async_block_till_done(wait_background_tasks=True)
     row = next(row for row in CATALOGUE if row.name == "tenant_disabled")
@@ -356,14 +356,14 @@ async def test_held_mail_does_not_depend_on_polling(
     assert fake_server.connections == connections
 
 
-async def test_checks_go_on_without_the_sensor(
+async def test_checks_continue_without_the_sensor(
     hass: HomeAssistant,
     account: MockConfigEntry,
     fake_server: FakeServer,
     pass_time: Pass,
     entity_registry: er.EntityRegistry,
 ) -> None:
-    """A sensor that was disabled does not let the sign-in lapse."""
+    """A disabled sensor does not let the sign-in lapse."""
     entity_registry.async_update_entity(SENSOR, disabled_by=er.RegistryEntryDisabler.USER)
     await hass.async_block_till_done(wait_background_tasks=True)
     assert hass.states.get(SENSOR) is None
@@ -375,7 +375,7 @@ async def test_checks_go_on_without_the_sensor(
 async def test_unloading_ends_all_checks(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, pass_time: Pass
 ) -> None:
-    """A planned second look does not outlive its account."""
+    """A scheduled second check does not outlive its account."""
     fake_server.script = BUSY
     await pass_time(minutes=31)
     assert await hass.config_entries.async_unload(account.entry_id)

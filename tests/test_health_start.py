@@ -1,4 +1,4 @@
-"""What a start meets while clock and network are not ready is no fault of the account."""
+"""Faults at startup, while clock and network are not ready, are not the account's."""
 
 from collections.abc import Callable
 import time
@@ -35,14 +35,14 @@ PORTAL: dict[str, Break] = {
 
 
 def repair_server(server: FakeServer) -> None:
-    """Let the server be itself again."""
+    """Let the server behave normally again."""
     server.script = Script()
     server.show(Certificate.VALID)
 
 
 @pytest.fixture
 def states(hass: HomeAssistant) -> list[str]:
-    """Return the states that the connection sensor goes through."""
+    """Return the states of the connection sensor from now on."""
     seen: list[str] = []
 
     @callback
@@ -57,7 +57,7 @@ def states(hass: HomeAssistant) -> list[str]:
 
 @pytest.fixture
 def jump(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Return what sets the clock by so many seconds."""
+    """Return a function that moves the clock by a number of seconds."""
     offset = 0.0
     shown = SimpleNamespace(time=lambda: time.time() + offset, monotonic=time.monotonic)
     monkeypatch.setattr(clock, "time", shown)
@@ -70,7 +70,7 @@ def jump(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 
 
 @pytest.mark.parametrize("seconds", [2 * DAY, -2 * DAY, 2.0])
-async def test_mail_goes_out_in_the_second_after_the_clock_is_set(
+async def test_mail_is_sent_a_second_after_the_clock_is_set(
     hass: HomeAssistant,
     entry: MockConfigEntry,
     fake_server: FakeServer,
@@ -80,7 +80,7 @@ async def test_mail_goes_out_in_the_second_after_the_clock_is_set(
     jump: Callable[[float], None],
     seconds: float,
 ) -> None:
-    """Nothing is held or raised, and the sensor goes from unknown to on."""
+    """Nothing is held or raised, and the sensor changes from unknown to on."""
     fake_server.show(Certificate.NOT_YET_VALID)
     await settle(hass, entry)
     [receipt] = await defer(entry)
@@ -89,7 +89,7 @@ async def test_mail_goes_out_in_the_second_after_the_clock_is_set(
     fake_server.show(Certificate.VALID)
     connections = fake_server.connections
     await pass_time(hass, freezer, seconds=1.1)
-    assert fake_server.connections == connections  # Nobody looks before there is a reason to.
+    assert fake_server.connections == connections  # No check runs without a reason.
     jump(seconds)
     await pass_time(hass, freezer, seconds=1.1)
     await until(lambda: len(fake_server.received) == 1)
@@ -97,13 +97,13 @@ async def test_mail_goes_out_in_the_second_after_the_clock_is_set(
     assert raised(hass) == []
 
 
-async def test_clock_that_is_set_unseen_is_noticed_within_seconds(
+async def test_unannounced_clock_change_is_noticed_within_seconds(
     hass: HomeAssistant,
     entry: MockConfigEntry,
     fake_server: FakeServer,
     freezer: FrozenDateTimeFactory,
 ) -> None:
-    """The account is looked at every five seconds, mail or not."""
+    """The account is checked every five seconds, with or without mail."""
     fake_server.show(Certificate.NOT_YET_VALID)
     await settle(hass, entry)
     for looks in range(1, 4):
@@ -114,14 +114,14 @@ async def test_clock_that_is_set_unseen_is_noticed_within_seconds(
     assert state_of(hass, SENSOR).state == STATE_ON
 
 
-async def test_clock_that_stays_wrong_is_raised_after_a_minute_and_cleared_when_it_is_set(
+async def test_wrong_clock_raises_an_issue_after_a_minute(
     hass: HomeAssistant,
     entry: MockConfigEntry,
     fake_server: FakeServer,
     freezer: FrozenDateTimeFactory,
     jump: Callable[[float], None],
 ) -> None:
-    """The repair names the clock; then the sensor waits for nothing but the clock."""
+    """The repair issue names the clock; then the sensor only waits for the clock."""
     fake_server.show(Certificate.NOT_YET_VALID)
     await settle(hass, entry)
     for _ in range(11):
@@ -147,7 +147,7 @@ async def test_clock_in_the_future_is_noticed_when_it_is_set(
     freezer: FrozenDateTimeFactory,
     jump: Callable[[float], None],
 ) -> None:
-    """An expired certificate may be the clock's fault as well: held mail does not wait for it."""
+    """An expired certificate may be the clock's fault, too: held mail does not wait for it."""
     await pass_time(hass, freezer, seconds=61)
     fake_server.show(Certificate.EXPIRED)
     await defer(account)
@@ -158,14 +158,14 @@ async def test_clock_in_the_future_is_noticed_when_it_is_set(
     await until(lambda: len(fake_server.received) == 1)
 
 
-async def test_unloading_ends_the_watch_over_the_clock(
+async def test_unloading_stops_the_clock_watch(
     hass: HomeAssistant,
     entry: MockConfigEntry,
     fake_server: FakeServer,
     freezer: FrozenDateTimeFactory,
     jump: Callable[[float], None],
 ) -> None:
-    """An account that is gone looks at nothing."""
+    """An unloaded account checks nothing."""
     fake_server.show(Certificate.NOT_YET_VALID)
     await settle(hass, entry)
     assert await hass.config_entries.async_unload(entry.entry_id)
@@ -176,7 +176,7 @@ async def test_unloading_ends_the_watch_over_the_clock(
 
 
 @pytest.mark.parametrize("problem", PORTAL)
-async def test_portal_of_the_first_minute_gets_a_second_look(
+async def test_portal_in_the_first_minute_is_checked_again(
     hass: HomeAssistant,
     entry: MockConfigEntry,
     fake_server: FakeServer,
@@ -185,7 +185,7 @@ async def test_portal_of_the_first_minute_gets_a_second_look(
     states: list[str],
     problem: str,
 ) -> None:
-    """What is over five seconds later never shows, and mail does not wait for more than that."""
+    """A fault that is over five seconds later never shows, and mail waits no longer than that."""
     PORTAL[problem](fake_server)
     await settle(hass, entry)
     [receipt] = await defer(entry)
@@ -199,14 +199,14 @@ async def test_portal_of_the_first_minute_gets_a_second_look(
 
 
 @pytest.mark.parametrize("problem", PORTAL)
-async def test_portal_that_stays_counts_at_the_second_look(
+async def test_lasting_portal_counts_at_the_second_check(
     hass: HomeAssistant,
     entry: MockConfigEntry,
     fake_server: FakeServer,
     freezer: FrozenDateTimeFactory,
     problem: str,
 ) -> None:
-    """Five seconds after the first it is a matter for a person, and all mail is held."""
+    """Five seconds after the first check, a person is needed, and all mail is held."""
     PORTAL[problem](fake_server)
     await settle(hass, entry)
     assert state_of(hass, SENSOR).state == STATE_UNKNOWN
@@ -223,7 +223,7 @@ async def test_portal_after_the_first_minute_counts_at_once(
     fake_server: FakeServer,
     freezer: FrozenDateTimeFactory,
 ) -> None:
-    """Then it is the server that was changed."""
+    """Then the server itself was changed."""
     await pass_time(hass, freezer, seconds=61)
     PORTAL["not_smtp"](fake_server)
     await account.runtime_data.coordinator.async_refresh()

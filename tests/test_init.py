@@ -1,4 +1,4 @@
-"""An account comes to life without waiting for the network, and goes to rest without a trace."""
+"""An account is set up without waiting for the network, and unloaded without a trace."""
 
 from collections.abc import Iterator
 
@@ -21,7 +21,7 @@ def any_server(
     entry: MockConfigEntry,
     fake_server: FakeServer,
 ) -> Iterator[None]:
-    """Let the server answer, refuse, accept connections without a word, or not even do that."""
+    """Let the server respond, refuse, accept connections silently, or not even do that."""
     if request.param == "dead":
         fake_server.stop()
     if request.param == "silent":
@@ -37,8 +37,8 @@ def any_server(
 async def test_set_up_does_not_wait_for_the_server(
     hass: HomeAssistant, entry: MockConfigEntry, freezer: FrozenDateTimeFactory
 ) -> None:
-    """Entities and actions are there before the server has answered, whatever it does."""
-    # Time stands still, so whoever waits for an answer that never comes waits for ever.
+    """Entities and actions exist before the server has responded, whatever it does."""
+    # Time stands still, so waiting for a reply that never comes would take forever.
     assert await hass.config_entries.async_setup(entry.entry_id)
     assert not entry.runtime_data.coordinator.attempts
     assert {
@@ -58,10 +58,10 @@ async def test_set_up_does_not_wait_for_the_server(
     assert await hass.config_entries.async_unload(entry.entry_id)
 
 
-async def test_unloading_in_the_middle_of_a_check_leaves_nothing_open(
+async def test_unloading_during_a_check_leaves_nothing_open(
     hass: HomeAssistant, entry: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """The connection of a check that hangs is closed with the account."""
+    """The connection of a stalled check is closed with the account."""
     fake_server.script = Script(silent=True)
     assert await hass.config_entries.async_setup(entry.entry_id)
     await until(lambda: fake_server.open_connections == 1)
@@ -71,13 +71,13 @@ async def test_unloading_in_the_middle_of_a_check_leaves_nothing_open(
     await until(lambda: fake_server.open_connections == 0)
 
 
-async def test_changed_entry_is_loaded_anew_with_the_same_entities(
+async def test_changed_entry_is_reloaded_with_the_same_entities(
     hass: HomeAssistant,
     account: MockConfigEntry,
     entity_registry: er.EntityRegistry,
     device_registry: dr.DeviceRegistry,
 ) -> None:
-    """Options and recipients take effect at once; what is gone leaves the registries."""
+    """Options and recipients take effect at once; removed ones leave the registries."""
     before = set(entity_registry.entities)
     mailer = account.runtime_data.mailer
     hass.config_entries.async_update_entry(account, options={"sender_name": "House"})

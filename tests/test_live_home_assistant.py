@@ -1,4 +1,4 @@
-"""The log of any Home Assistant can be read for complaints, whatever its release."""
+"""The log of any Home Assistant release can be searched for errors."""
 
 import pytest
 
@@ -27,6 +27,6 @@ def test_complaints_are_found_with_and_without_an_offset(time: str) -> None:
 
 
 def test_log_that_cannot_be_read_is_not_a_clean_one() -> None:
-    """A log in an unknown form is an error."""
+    """A log in an unknown format is an error."""
     with pytest.raises(ValueError, match="It begins with: Nov 28 ERROR"):
         complaints(f"Nov 28 {OURS}")

@@ -1,4 +1,4 @@
-"""The log has one line when something breaks, one when it heals, and one for each mail lost."""
+"""The log has one line when something breaks, one when it recovers, and one per lost email."""
 
 from collections.abc import Iterator
 import logging
@@ -31,7 +31,7 @@ LIMIT = "550 5.1.90 Your message can't be sent because you've reached your daily
 
 @pytest.fixture
 def lines(account: MockConfigEntry, caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
-    """Collect what our own loggers say from level info on."""
+    """Collect the log records of our own loggers from level info on."""
     said: list[str] = []
 
     class Ear(logging.Handler):
@@ -46,10 +46,10 @@ def lines(account: MockConfigEntry, caplog: pytest.LogCaptureFixture) -> Iterato
     ours.removeHandler(ear)
 
 
-async def test_one_line_when_sending_breaks_and_one_when_it_heals(
+async def test_one_line_when_sending_breaks_and_one_when_it_recovers(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, lines: list[str]
 ) -> None:
-    """However many mails meet the trouble, it is told once; so is its end."""
+    """However many emails are affected, it is logged once; so is its end."""
     fake_server.script = Script(replies={Step.FINAL: LIMIT})
     await defer(account, outgoing("One"), outgoing("Two"))
     await act(hass, "flush_outbox")
@@ -65,7 +65,7 @@ async def test_one_line_when_sending_breaks_and_one_when_it_heals(
 async def test_one_line_when_checks_fail(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, lines: list[str]
 ) -> None:
-    """Checks that fail again and again are no news."""
+    """Repeated failures of checks are not logged again."""
     reply = "535 5.7.139 Authentication unsuccessful"
     fake_server.mailboxes[ADDRESS].script = Script(replies={Step.AUTH: reply})
     for _ in range(3):
@@ -79,44 +79,42 @@ async def test_one_line_when_checks_fail(
     ]
 
 
-async def test_a_refused_message_is_one_line(
+async def test_refused_message_is_one_line(
     account: MockConfigEntry, fake_server: FakeServer, lines: list[str]
 ) -> None:
-    """It names the message and quotes the server, whether some get it or nobody does."""
+    """It names the message and quotes the server, whether some recipients or none were accepted."""
     fake_server.script = Script(refuse_recipients={BERT: "550 5.1.1 User unknown"})
     await mailer_of(account).send(outgoing("Door", ANNA, BERT))
     reason = "recipient_refused (550 5.1.1 User unknown)"
     (kept,) = mailer_of(account).queue.failed
-    assert lines == [
-        f"WARNING The message {kept.failure.spooled.id} of {ADDRESS} has failed: {reason}"
-    ]
+    assert lines == [f"WARNING Message {kept.failure.spooled.id} of {ADDRESS} has failed: {reason}"]
     with pytest.raises(HomeAssistantError):
         await mailer_of(account).send(outgoing("Door", BERT))
     assert len(lines) == 2
     assert lines[1].endswith(f"has failed: {reason}")
 
 
-async def test_an_expired_message_is_one_line(
+async def test_expired_message_is_one_line(
     hass: HomeAssistant,
     account: MockConfigEntry,
     fake_server: FakeServer,
     lines: list[str],
     freezer: FrozenDateTimeFactory,
 ) -> None:
-    """It says what stood in the way until the end."""
+    """It has the last fault."""
     fake_server.script = Script(replies={Step.GREETING: "451 4.7.500 Server busy"})
     (receipt,) = await defer(account)
     await pass_time(hass, freezer, hours=48, minutes=1)
     await until(lambda: receipt.id in "".join(lines))
     told = [line for line in lines if receipt.id in line]
     reason = "server_busy (451 4.7.500 Server busy)"
-    assert told == [f"WARNING The message {receipt.id} of {ADDRESS} has expired: {reason}"]
+    assert told == [f"WARNING Message {receipt.id} of {ADDRESS} has expired: {reason}"]
 
 
-async def test_a_lost_message_is_one_line(
+async def test_lost_message_is_one_line(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, lines: list[str]
 ) -> None:
-    """What the outbox itself has said is not said again."""
+    """What the outbox itself has logged is not logged again."""
     fake_server.stop()
     (receipt,) = await defer(account)
     (file,) = waiting_files(hass, account)
@@ -126,7 +124,7 @@ async def test_a_lost_message_is_one_line(
     assert [line.partition(" ")[0] for line in lines if receipt.id in line] == ["ERROR"]
 
 
-async def test_a_renamed_account_has_its_new_name(
+async def test_renamed_account_has_its_new_name(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, lines: list[str]
 ) -> None:
     """From the moment that it is renamed."""
@@ -139,8 +137,8 @@ async def test_a_renamed_account_has_its_new_name(
     assert " of Alarms has failed: " in line
 
 
-def test_a_message_that_expired_without_a_try(caplog: pytest.LogCaptureFixture) -> None:
-    """Where nothing is known of the reason, that is said; numbers that change are no news."""
+def test_message_that_expired_untried_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    """An unknown reason is logged as such; changing numbers are not logged."""
     entry = MockConfigEntry(title=ADDRESS)
     outboxes._warn_of_failure(entry, None)
     assert not caplog.messages
@@ -148,4 +146,4 @@ def test_a_message_that_expired_without_a_try(caplog: pytest.LogCaptureFixture) 
         entry, Delivery(event=Event.EXPIRED, id="3f2a", message_id="<1@x>", recipients=(ANNA,))
     )
     (line,) = caplog.messages
-    assert line == f"The message 3f2a of {ADDRESS} has expired: it could not be tried"
+    assert line == f"Message 3f2a of {ADDRESS} has expired: it could not be tried"

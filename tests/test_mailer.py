@@ -1,4 +1,4 @@
-"""The mailer: one connection at a time, whatever callers do, and nobody waits in vain."""
+"""The mailer: one connection at a time, whatever callers do, and every caller gets a result."""
 
 import asyncio
 import threading
@@ -28,14 +28,12 @@ MESSAGE = OutgoingMessage(to=(Mailbox("anna@example.com"),), title="Door", text=
 
 @pytest.fixture
 def mailer(account: MockConfigEntry) -> Mailer:
-    """Return the mailer of an account that is set up."""
+    """Return the mailer of a loaded account."""
     found: Mailer = account.runtime_data.mailer
     return found
 
 
-async def test_messages_take_turns_at_one_connection(
-    mailer: Mailer, fake_server: FakeServer
-) -> None:
+async def test_messages_share_one_connection(mailer: Mailer, fake_server: FakeServer) -> None:
     """Messages sent at once all arrive, and the server never sees two connections."""
     fake_server.script = Script(limit_connections=1)
     connections = fake_server.connections
@@ -52,10 +50,10 @@ async def test_messages_take_turns_at_one_connection(
     assert len(sent) == 4
 
 
-async def test_what_a_caller_hands_in_is_sent_though_the_caller_is_cancelled(
+async def test_message_of_a_canceled_caller_is_sent(
     mailer: Mailer, fake_server: FakeServer
 ) -> None:
-    """An automation that starts over in the middle of a send takes nothing back."""
+    """An automation that restarts in the middle of a send cancels nothing."""
     tasks = [asyncio.create_task(mailer.send(MESSAGE)) for _ in range(3)]
     await asyncio.sleep(0)
     for task in tasks:
@@ -66,21 +64,21 @@ async def test_what_a_caller_hands_in_is_sent_though_the_caller_is_cancelled(
     await until(lambda: not mailer.queue.waiting)
 
 
-async def test_messages_go_in_the_order_of_the_calls(
+async def test_messages_are_sent_in_the_order_of_the_calls(
     mailer: Mailer, fake_server: FakeServer
 ) -> None:
-    """A large one is not overtaken by the small one that was sent a moment later."""
+    """A large one is not overtaken by a small one that was sent a moment later."""
     large = OutgoingMessage(to=MESSAGE.to, title="1", text="x" * 5_000_000)
     small = OutgoingMessage(to=MESSAGE.to, title="2", text="x")
     await asyncio.gather(mailer.send(large), mailer.send(small))
     assert [mail.message["Subject"] for mail in fake_server.received] == ["1", "2"]
 
 
-async def test_nobody_waits_for_longer_than_ten_seconds(
+async def test_caller_waits_at_most_ten_seconds(
     hass: HomeAssistant, mailer: Mailer, fake_server: FakeServer, freezer: FrozenDateTimeFactory
 ) -> None:
-    """Of a server that says nothing the caller hears no more than that the message is safe."""
-    # The frozen clock is another one: what was planned for later happens now.
+    """With a silent server, the caller only learns that the message is safe."""
+    # The frozen clock is a different one: what was scheduled for later happens now.
     await hass.async_block_till_done(wait_background_tasks=True)
     fake_server.script_next(Script(stall=Step.GREETING))
     task = asyncio.create_task(mailer.send(MESSAGE))
@@ -99,10 +97,10 @@ async def test_nobody_waits_for_longer_than_ten_seconds(
     await until(lambda: len(fake_server.received) == 1)
 
 
-async def test_whoever_is_refused_and_whoever_waits_are_told_apart(
+async def test_refused_and_deferred_recipients_are_distinguished(
     mailer: Mailer, fake_server: FakeServer
 ) -> None:
-    """One gets the message, one never will, and one may later."""
+    """One recipient gets the message, one is refused, and one is deferred."""
     anna, bert, carl = "anna@example.com", "bert@example.com", "carl@example.com"
     fake_server.script = Script(
         refuse_recipients={bert: "550 5.1.1 User unknown", carl: "450 4.2.0 Greylisted"}
@@ -124,10 +122,10 @@ async def test_whoever_is_refused_and_whoever_waits_are_told_apart(
     assert (response["waiting"], response["problem"]) == ([carl], "try_again_later")
 
 
-async def test_a_message_that_is_cancelled_while_its_caller_waits_is_an_error(
+async def test_message_canceled_while_its_caller_waits_is_an_error(
     mailer: Mailer, fake_server: FakeServer
 ) -> None:
-    """Nobody takes it for sent."""
+    """The caller does not assume that it was sent."""
     fake_server.script_next(Script(stall=Step.GREETING))
     first = asyncio.create_task(mailer.send(MESSAGE))
     second = asyncio.create_task(mailer.send(MESSAGE))
@@ -140,10 +138,10 @@ async def test_a_message_that_is_cancelled_while_its_caller_waits_is_an_error(
     assert (await first).status == "queued"
 
 
-async def test_full_outbox_and_full_disk_refuse_loudly(
+async def test_full_outbox_and_full_disk_are_errors(
     mailer: Mailer, fake_server: FakeServer
 ) -> None:
-    """The error says how much waits, or what the disk said, and nothing is kept."""
+    """The error says how much waits, or quotes the disk's error, and nothing is kept."""
     fake_server.stop()
     mailer.queue.limits = Limits(1, 1_000_000)
     await mailer.send(MESSAGE)
@@ -161,14 +159,14 @@ async def test_full_outbox_and_full_disk_refuse_loudly(
     assert len(list((mailer.queue.spool.folder / "waiting").iterdir())) == 1
 
 
-async def test_composing_keeps_off_the_event_loop(
+async def test_composing_does_not_block_the_event_loop(
     mailer: Mailer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A message of many megabytes does not stop Home Assistant while it is built."""
+    """A message of many megabytes does not block Home Assistant while it is built."""
     threads: list[int] = []
 
     def watched(outgoing: OutgoingMessage, sender: Mailbox, **kwargs: object) -> Composed:
-        """Note the thread, then compose."""
+        """Record the thread, then compose."""
         threads.append(threading.get_ident())
         return compose(outgoing, sender, **kwargs)  # type: ignore[arg-type]
 
@@ -181,7 +179,7 @@ async def test_composing_keeps_off_the_event_loop(
 async def test_size_limit_is_the_servers(
     hass: HomeAssistant, mailer: Mailer, fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is Microsoft's until the server says another, and the server itself has the last word."""
+    """It is Microsoft's until the server announces another, and the server decides."""
     assert mailer.size_limit == fake_server.size
     outgoing = OutgoingMessage(to=MESSAGE.to, title="Log", text="x" * 20_000)
     with monkeypatch.context() as patch:
@@ -200,14 +198,14 @@ async def test_size_limit_is_the_servers(
     assert fake_server.connections == connections + 1
 
 
-async def test_listeners_hear_of_every_meeting_with_the_server(
+async def test_listeners_receive_every_contact_with_the_server(
     mailer: Mailer, fake_server: FakeServer
 ) -> None:
-    """They hear how it went and how long it took, without the wait for one's turn."""
+    """They get its result and its duration, without the time spent waiting for a turn."""
     heard: list[Attempt] = []
     unsubscribe = mailer.worker.subscribe(heard.append)
     await mailer.send(MESSAGE)
-    # The session that is kept, and the one that takes its place.
+    # The session that is kept, and the one that replaces it.
     fake_server.script = Script(drop=Step.MAIL, times=2)
     assert (await mailer.send(MESSAGE)).status == "queued"
     unsubscribe()
@@ -219,10 +217,10 @@ async def test_listeners_hear_of_every_meeting_with_the_server(
     assert 0 < good.latency < 5
 
 
-async def test_account_fills_in_what_a_message_leaves_open(
+async def test_account_provides_missing_fields(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """Its sender name and Reply-To stand where the message has none of its own."""
+    """Its sender name and Reply-To are used if the message has none."""
     hass.config_entries.async_update_entry(
         account, options={"sender_name": "House", "reply_to": "desk@example.com"}
     )
@@ -244,10 +242,10 @@ async def test_account_fills_in_what_a_message_leaves_open(
     ]
 
 
-async def test_nothing_of_a_message_is_logged(
+async def test_content_of_a_message_is_not_logged(
     mailer: Mailer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Neither content nor title nor password is, even where everything is logged."""
+    """Neither content, title nor password is logged, at any level."""
     caplog.set_level("DEBUG")
     receipt = await mailer.send(
         OutgoingMessage(to=MESSAGE.to, title="Top secret", text="The word is sesame")

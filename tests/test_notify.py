@@ -29,14 +29,14 @@ async def notify(hass: HomeAssistant, entity_id: str, **data: str) -> None:
         ("notify.family", (ANNA, BERT), f"{ANNA}, Bert <{BERT}>"),
     ],
 )
-async def test_entity_sends_one_mail_to_its_recipients(
+async def test_entity_sends_one_email_to_its_recipients(
     hass: HomeAssistant,
     fake_server: FakeServer,
     entity_id: str,
     recipients: tuple[str, ...],
     to: str,
 ) -> None:
-    """The account's entity writes to itself; the state shows when that was."""
+    """The account's entity emails the account itself; the state shows when that was."""
     await notify(hass, entity_id, message="Wasser läuft aus")
     await notify(hass, entity_id, message="Wasser läuft aus", title="Tür 🚪")
     for received, title in zip(fake_server.received, (ATTR_TITLE_DEFAULT, "Tür 🚪"), strict=True):
@@ -52,7 +52,7 @@ async def test_entity_sends_one_mail_to_its_recipients(
 async def test_entity_names_a_refused_recipient(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """The others get the mail, so that the entity shows it; of a mail for nobody it shows none."""
+    """The others get the email, so the entity shows it; if no one gets it, it does not."""
     fake_server.script = Script(refuse_recipients=dict.fromkeys((ANNA, BERT), UNKNOWN_USER))
     with pytest.raises(HomeAssistantError, match=rf"nobody got the mail: {ANNA} \(550 5\.1\.1"):
         await notify(hass, "notify.family", message="Hello")
@@ -64,10 +64,10 @@ async def test_entity_names_a_refused_recipient(
     assert not hass.states.is_state("notify.family", "unknown")
 
 
-async def test_title_of_two_lines_is_written_on_one(
+async def test_title_of_two_lines_becomes_one(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """Nothing in a title starts a header."""
+    """A title cannot start a header."""
     await notify(hass, "notify.family", message="Hello", title="Hi\r\nBcc: x@y.example")
     [mail] = fake_server.received
     assert mail.message["Subject"] == "Hi Bcc: x@y.example"

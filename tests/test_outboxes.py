@@ -1,4 +1,4 @@
-"""An outbox outlives reloads, restarts and changed options, and goes only with its account."""
+"""An outbox outlives reloads, restarts and changed options, and is deleted with its account."""
 
 import asyncio
 from collections.abc import Iterator
@@ -51,14 +51,14 @@ def other_fake_server(fake_server: FakeServer) -> Iterator[FakeServer]:
 
 
 async def defer_three(entry: MockConfigEntry, fake_server: FakeServer) -> None:
-    """Let three messages wait for a server that is away, and bring it back."""
+    """Let three messages wait for an unreachable server, and bring it back."""
     fake_server.stop()
     await defer(entry, *map(outgoing, THREE))
     fake_server.start()
 
 
 def notices(hass: HomeAssistant) -> list[Notification]:
-    """Return the notifications that are shown."""
+    """Return the visible notifications."""
     return list(async_get_persistent_notifications(hass).values())
 
 
@@ -70,10 +70,10 @@ async def disable(hass: HomeAssistant, entry: MockConfigEntry) -> None:
 # What goes on
 
 
-async def test_folder_is_where_backups_find_it_and_nobody_else_reads_it(
+async def test_folder_is_backed_up_and_private(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """It is among Home Assistant's own files, and its owner's alone."""
+    """It is among Home Assistant's own files, and readable by its owner only."""
     fake_server.stop()
     await defer(account)
     folder = folder_of(hass, account)
@@ -85,7 +85,7 @@ async def test_folder_is_where_backups_find_it_and_nobody_else_reads_it(
 async def test_reload_loses_nothing(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """What waits goes out in order, through the same outbox."""
+    """Waiting messages are sent in order, through the same outbox."""
     queue = mailer_of(account).queue
     await defer_three(account, fake_server)
     assert await hass.config_entries.async_reload(account.entry_id)
@@ -94,10 +94,10 @@ async def test_reload_loses_nothing(
     assert titles(fake_server) == list(THREE)
 
 
-async def test_reload_in_the_middle_of_a_submission_loses_nothing(
+async def test_reload_during_a_submission_loses_nothing(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """A message that the server had not taken is taken to it again."""
+    """A message that the server had not accepted is sent again."""
     fake_server.script_next(Script(stall=Step.MAIL))
     connections = fake_server.connections
     sending = asyncio.create_task(mailer_of(account).send(outgoing()))
@@ -106,14 +106,14 @@ async def test_reload_in_the_middle_of_a_submission_loses_nothing(
     await until(lambda: account.state is not ConfigEntryState.LOADED)
     fake_server.hang_up()
     assert await reloading
-    assert (await sending).status == "sent"  # The new delivery worker answers the call.
+    assert (await sending).status == "sent"  # The new delivery worker completes the call.
     assert titles(fake_server) == ["Door"]
 
 
 async def test_call_that_outlasts_a_reload_is_served_by_the_new_worker(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """Who began before the reload gets a receipt all the same."""
+    """A call from before the reload still gets a receipt."""
     mailer = mailer_of(account)
     assert await hass.config_entries.async_reload(account.entry_id)
     assert mailer_of(account) is not mailer
@@ -124,7 +124,7 @@ async def test_call_that_outlasts_a_reload_is_served_by_the_new_worker(
 async def test_call_that_outlasts_its_account_is_safe_or_an_error(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """Into the outbox of an unloaded account a message goes, into that of a removed one none."""
+    """The outbox of an unloaded account accepts a message, that of a removed one does not."""
     mailer = mailer_of(account)
     assert await hass.config_entries.async_unload(account.entry_id)
     assert (await mailer.send(outgoing())).status == "queued"
@@ -140,7 +140,7 @@ async def test_call_that_outlasts_its_account_is_safe_or_an_error(
 async def test_disabled_account_keeps_its_mail(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """It waits on disk for the account to be enabled again."""
+    """It waits on disk until the account is enabled again."""
     await defer_three(account, fake_server)
     await disable(hass, account)
     assert len(waiting_files(hass, account)) == 3
@@ -150,13 +150,13 @@ async def test_disabled_account_keeps_its_mail(
     assert titles(fake_server) == list(THREE)
 
 
-async def test_changed_settings_hold_for_what_waits(
+async def test_changed_settings_apply_to_waiting_mail(
     hass: HomeAssistant,
     account: MockConfigEntry,
     fake_server: FakeServer,
     other_fake_server: FakeServer,
 ) -> None:
-    """A new limit is in force at once, and the mail goes out through a new server."""
+    """A new limit applies at once, and the mail is sent through a new server."""
     fake_server.stop()
     await defer(account, *map(outgoing, THREE))
     hass.config_entries.async_update_entry(account, options={"max_messages": 3, "max_size": 7})
@@ -175,7 +175,7 @@ async def test_changed_settings_hold_for_what_waits(
 async def test_restart_loses_nothing(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """What is on disk goes out at the next start, in order and as the same message."""
+    """Messages on disk are sent at the next start, in order and unchanged."""
     fake_server.stop()
     receipts = await defer(account, *map(outgoing, THREE))
     await shut_down(hass, account)
@@ -187,13 +187,13 @@ async def test_restart_loses_nothing(
     assert waiting_files(hass, account) == []
 
 
-async def test_quota_holds_beyond_a_restart(
+async def test_quota_survives_a_restart(
     hass: HomeAssistant,
     freezer: FrozenDateTimeFactory,
     account: MockConfigEntry,
     fake_server: FakeServer,
 ) -> None:
-    """The sensor says so from the first second, and the mail goes out when the day is over."""
+    """The sensor shows it from the first second, and the mail is sent when the day is over."""
     fake_server.mailboxes[ADDRESS].script = OVER_LIMIT
     await defer(account)
     await shut_down(hass, account)
@@ -228,7 +228,7 @@ async def test_accounts_do_not_wait_for_one_another(
     account_data: dict[str, Any],
     trouble: Script,
 ) -> None:
-    """While one server is away or silent, the other account delivers."""
+    """While one server is down or silent, the other account delivers."""
     other = add_account(hass, other_fake_server, account_data, "you@outlook.com")
     await settle(hass, other)
     fake_server.script_next(trouble)
@@ -246,13 +246,13 @@ async def test_accounts_do_not_wait_for_one_another(
 # What is wrong with the folder
 
 
-async def test_files_that_are_no_messages_are_quarantined(
+async def test_foreign_files_are_quarantined(
     hass: HomeAssistant,
     account: MockConfigEntry,
     fake_server: FakeServer,
     issue_registry: ir.IssueRegistry,
 ) -> None:
-    """Repairs names them and where they are; what is whole goes out."""
+    """Repairs lists them and their location; valid messages are sent."""
     await defer_three(account, fake_server)
     await shut_down(hass, account)
     _, damaged, _ = waiting_files(hass, account)
@@ -280,7 +280,7 @@ async def test_folder_that_cannot_be_opened_is_tried_again(
     fake_server: FakeServer,
     freezer: FrozenDateTimeFactory,
 ) -> None:
-    """The account says what is wrong, and comes to life when that is mended."""
+    """The account reports the problem, and recovers once that is fixed."""
     folder = folder_of(hass, entry)
     folder.write_text("In the way")
     assert not await hass.config_entries.async_setup(entry.entry_id)
@@ -313,7 +313,7 @@ async def test_account_whose_folder_cannot_be_opened_can_be_removed(
 
 
 @pytest.mark.parametrize("loaded", ["loaded", "disabled", "never loaded"])
-async def test_removed_account_tells_of_the_mail_that_went_with_it(
+async def test_removed_account_reports_its_deleted_mail(
     hass: HomeAssistant,
     *,
     account: MockConfigEntry,
@@ -322,7 +322,7 @@ async def test_removed_account_tells_of_the_mail_that_went_with_it(
     caplog: pytest.LogCaptureFixture,
     loaded: str,
 ) -> None:
-    """Log and notification say how much is lost; until then nothing is deleted."""
+    """Log and notification say how much is lost; until then, nothing is deleted."""
     fake_server.script_next(Script(replies={Step.FINAL: "554 5.6.0 Not like this"}))
     with pytest.raises(HomeAssistantError, match="Not like this"):
         await mailer_of(account).send(outgoing())
@@ -349,7 +349,7 @@ async def test_removed_account_tells_of_the_mail_that_went_with_it(
 async def test_notice_is_in_the_language_of_home_assistant(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """What is in the title of the account is shown as it is."""
+    """The account's title is shown literally."""
     hass.config.language = "de"
     hass.config_entries.async_update_entry(account, title="Mail *of* ours")
     await hass.async_block_till_done(wait_background_tasks=True)
@@ -361,7 +361,7 @@ async def test_notice_is_in_the_language_of_home_assistant(
     assert r"Das Konto Mail \*of\* ours wurde entfernt" in notice["message"]
 
 
-async def test_account_without_mail_goes_without_a_word(
+async def test_account_without_mail_is_removed_silently(
     hass: HomeAssistant,
     account: MockConfigEntry,
     issue_registry: ir.IssueRegistry,
@@ -383,7 +383,7 @@ async def test_ages_of_messages_are_kept_every_hour(
     fake_server: FakeServer,
     freezer: FrozenDateTimeFactory,
 ) -> None:
-    """A process that is killed forgets one hour at most."""
+    """A killed process loses one hour at most."""
     fake_server.stop()
     await defer(account)
     ages = folder_of(hass, account) / "ages.json"

@@ -1,4 +1,4 @@
-"""The zip of a release: what git tracks, the version of the tag, and the same bytes each time."""
+"""The zip of a release: tracked files, the version of the tag, and reproducible bytes."""
 
 import json
 import os
@@ -35,7 +35,7 @@ MANIFEST: Final = {"domain": "a", "name": "Ä", "codeowners": ["@b"], "version":
 
 @pytest.fixture(name="integration")
 def integration_fixture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the folder of an integration in a repository of its own, with a changelog."""
+    """Return the folder of an integration in its own repository, with a changelog."""
     folder = tmp_path / "repository" / "custom_components" / "a"
     (folder / "room").mkdir(parents=True)
     (folder / "manifest.json").write_text(json.dumps(MANIFEST), "utf-8")
@@ -69,7 +69,7 @@ def contents(archive: Path) -> dict[str, bytes]:
 
 
 def test_zip_holds_the_integration(tmp_path: Path) -> None:
-    """All of its files are at the top of the zip, as they are here."""
+    """All of its files are at the top of the zip, unchanged."""
     packed = contents(build_zip(tmp_path / "new" / "outlook_smtp.zip"))
     tracked = run("git", "ls-files", folder=INTEGRATION).stdout.split()
 
@@ -77,10 +77,10 @@ def test_zip_holds_the_integration(tmp_path: Path) -> None:
     assert {"manifest.json", "__init__.py", "translations/de.json"} <= packed.keys()
 
 
-def test_what_git_does_not_track_is_left_out(
+def test_untracked_files_are_left_out(
     integration: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A file that was forgotten is named; one that is ignored, or deleted, is not."""
+    """A forgotten file is named; an ignored or deleted one is not."""
     (integration / ".gitignore").write_text("__pycache__/\n.gitignore\n")
     (integration / "__pycache__").mkdir()
     (integration / "__pycache__" / "a.pyc").touch()
@@ -93,10 +93,8 @@ def test_what_git_does_not_track_is_left_out(
     )
 
 
-def test_zip_states_the_version_and_the_manifest_here_does_not(
-    integration: Path, tmp_path: Path
-) -> None:
-    """Only the copy in the zip has it, with all else in its order."""
+def test_version_is_only_in_the_zip(integration: Path, tmp_path: Path) -> None:
+    """Only the copy in the zip has it, with everything else in order."""
     packed = contents(build_zip(tmp_path / "a.zip", "1.2.3b1"))["manifest.json"]
 
     assert json.loads(packed) == {**MANIFEST, "version": "1.2.3b1"}
@@ -106,7 +104,7 @@ def test_zip_states_the_version_and_the_manifest_here_does_not(
 
 
 def test_same_files_make_the_same_zip(integration: Path, tmp_path: Path) -> None:
-    """Neither their times and permissions nor the name of the zip are in it."""
+    """Neither their times and permissions nor the name of the zip matter."""
     first = build_zip(tmp_path / "a.zip", "1.2.3").read_bytes()
     os.utime(integration / "room" / "__init__.py", (0, 0))
     (integration / "room" / "__init__.py").chmod(0o700)
@@ -117,8 +115,8 @@ def test_same_files_make_the_same_zip(integration: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     "version", ["v1.2.3", "1.2", "1.2.3.4", "01.2.3", "1.2.3-beta", "1.2.3b", "1.2.3\n", ""]
 )  # fmt: skip
-def test_what_is_no_version_is_refused(tmp_path: Path, version: str) -> None:
-    """The sentence shows it, and the form of one."""
+def test_invalid_version_is_rejected(tmp_path: Path, version: str) -> None:
+    """The sentence quotes it, and shows the right format."""
     result = package(version, "--output", tmp_path / "a.zip")
 
     assert result.returncode == 1
@@ -137,8 +135,8 @@ def test_what_is_no_version_is_refused(tmp_path: Path, version: str) -> None:
         ("1.10.0", "CHANGELOG.md says nothing below its heading for 1.10.0."),
     ],
 )
-def test_version_without_notes_is_refused(tmp_path: Path, version: str, sentence: str) -> None:
-    """A version that CHANGELOG.md does not name, or says nothing about, makes no zip."""
+def test_version_without_notes_is_rejected(tmp_path: Path, version: str, sentence: str) -> None:
+    """A version that is missing in CHANGELOG.md, or has no notes, makes no zip."""
     with pytest.raises(_package.PackageError) as caught:
         build_zip(tmp_path / "a.zip", version)
 
@@ -154,15 +152,15 @@ def test_notes_are_the_section_of_the_version() -> None:
 
 
 def test_script_needs_neither_a_version_nor_the_project_folder(tmp_path: Path) -> None:
-    """From anywhere, with whichever Python 3 is there, it writes the zip and prints where."""
+    """It writes the zip from any folder, with any Python 3, and prints its path."""
     result = package("--output", "here.zip", folder=tmp_path)
 
     assert (result.returncode, result.stdout) == (0, "here.zip\n")
     assert contents(tmp_path / "here.zip") == contents(build_zip(tmp_path / "b.zip"))
 
 
-def test_trouble_ends_in_a_sentence(tmp_path: Path) -> None:
-    """A folder that cannot be written to, and a copy without git, are no traceback."""
+def test_errors_are_readable(tmp_path: Path) -> None:
+    """An unwritable folder, and a copy without git, cause no traceback."""
     (tmp_path / "file").touch()
     blocked = package("--output", tmp_path / "file" / "a.zip")
     copy = tmp_path / "scripts" / "_package.py"

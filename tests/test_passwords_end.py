@@ -1,4 +1,4 @@
-"""Work accounts lose passwords at the end of December 2026, and are told so in time."""
+"""Work accounts lose passwords at the end of December 2026, and are warned in time."""
 
 from typing import Any, Final
 
@@ -30,7 +30,7 @@ ENDED: Final = "550 5.7.30 Basic authentication is not supported for Client Subm
 
 @pytest.fixture
 def office(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let nothing look for the real server."""
+    """Prevent connections to the real server."""
 
     async def check(*_: Any) -> None:
         raise OSError("not in a test")
@@ -39,7 +39,7 @@ def office(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def set_up(hass: HomeAssistant, entry: MockConfigEntry, host: str) -> None:
-    """Set a work account up that has its server at a host."""
+    """Set up a work account with a host as its server."""
     data = {**entry.data, CONF_ACCOUNT_KIND: "work", CONF_HOST: host}
     hass.config_entries.async_update_entry(entry, data=data)
     await settle(hass, entry)
@@ -47,14 +47,14 @@ async def set_up(hass: HomeAssistant, entry: MockConfigEntry, host: str) -> None
 
 @pytest.mark.usefixtures("office")
 @pytest.mark.parametrize("host", [OFFICE, "SMTP.Office365.com."])
-async def test_a_work_account_with_a_password_is_told_when_that_ends(
+async def test_work_account_with_a_password_gets_an_issue(
     hass: HomeAssistant,
     entry: MockConfigEntry,
     identity: Identity,
     hass_client: ClientSessionGenerator,
     host: str,
 ) -> None:
-    """It names the date, leads to the sign-in in place, and is over when that is done."""
+    """The issue has the date, leads to the sign-in in place, and ends when that is done."""
     await set_up(hass, entry, host)
     issue = find_issue(hass, KEY, entry)
     assert issue
@@ -80,10 +80,10 @@ async def test_a_work_account_with_a_password_is_told_when_that_ends(
 
 
 @pytest.mark.usefixtures("office")
-async def test_who_has_dismissed_it_is_not_told_again(
+async def test_dismissed_issue_is_not_raised_again(
     hass: HomeAssistant, entry: MockConfigEntry
 ) -> None:
-    """A reload brings no new notice; the removed account leaves none behind."""
+    """A reload raises no new issue; the removed account leaves none behind."""
     await set_up(hass, entry, OFFICE)
     ir.async_ignore_issue(hass, DOMAIN, issue_id_of(KEY, entry.entry_id), ignore=True)
     assert await hass.config_entries.async_reload(entry.entry_id)
@@ -96,7 +96,7 @@ async def test_who_has_dismissed_it_is_not_told_again(
 
 
 @pytest.mark.usefixtures("office")
-async def test_accounts_that_lose_nothing_are_not_told(
+async def test_other_accounts_get_no_issue(
     hass: HomeAssistant, entry: MockConfigEntry, signed_in: MockConfigEntry
 ) -> None:
     """Those that have signed in, and other servers."""
@@ -104,22 +104,20 @@ async def test_accounts_that_lose_nothing_are_not_told(
     assert raised(hass) == []
 
 
-async def test_another_server_is_no_matter_of_it(
-    hass: HomeAssistant, account: MockConfigEntry
-) -> None:
+async def test_other_server_gets_no_issue(hass: HomeAssistant, account: MockConfigEntry) -> None:
     """Its passwords stay."""
     assert raised(hass) == []
 
 
 @pytest.mark.parametrize("step", [Step.AUTH, Step.MAIL, Step.DATA, Step.FINAL])
-async def test_the_day_that_it_ends_is_understood_wherever_the_server_says_so(
+async def test_end_of_passwords_is_recognized(
     hass: HomeAssistant,
     account: MockConfigEntry,
     fake_server: FakeServer,
     freezer: FrozenDateTimeFactory,
     step: Step,
 ) -> None:
-    """The mail waits, one repair and one dialog lead to the sign-in, and nothing is tried again."""
+    """The mail waits, one repair and one dialog lead to the sign-in, and nothing is retried."""
     fake_server.mailboxes[ADDRESS].script = Script(replies={step: ENDED})
     await defer(account)
     await hass.async_block_till_done()

@@ -1,4 +1,4 @@
-"""The quality scale: every rule is done or rightly exempt, and what is done can be pointed at."""
+"""The quality scale: every rule is done or rightly exempt, with evidence."""
 
 import ast
 from pathlib import Path
@@ -18,30 +18,30 @@ ROW: Final = re.compile(
 )
 DONE, EXEMPT = (DOCS / "quality.md").read_text("utf-8").split("\n## Exempt\n")
 WHERE: Final = {rule: where for rule, _, where in ROW.findall(DONE)}
-# Of Home Assistant's developer pages and of its own smtp integration, in the autumn of 2026.
+# Those of Home Assistant's developer pages and its own smtp integration, in the fall of 2026.
 COUNT: Final = 54
 
 
 def names(path: Path) -> set[str]:
-    """Return the names that the code of a module uses."""
+    """Return the names that a module's code uses."""
     nodes = ast.walk(ast.parse(path.read_text("utf-8")))
     return {node.id for node in nodes if isinstance(node, ast.Name)}
 
 
 def headings(path: Path) -> set[str]:
-    """Return what the headings of a page are linked by."""
+    """Return the anchors of a page's headings."""
     found = re.findall(r"^#+ (.+)$", path.read_text("utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", text).lower().replace(" ", "-") for text in found}
 
 
 def test_every_config_entry_of_ours_is_typed() -> None:
-    """Only entries of the built-in integration, and of any, are without our runtime data."""
+    """Only entries of the built-in integration, and arbitrary ones, lack our runtime data."""
     bare = {path.stem for path in INTEGRATION.rglob("*.py") if "ConfigEntry" in names(path)}
     assert bare == {"coordinator", "repairs", "smtp_import"}
 
 
 def test_every_rule_is_done_or_exempt_for_a_reason() -> None:
-    """None is left to do, and a comment is a sentence."""
+    """No rule is left to do, and a comment is a sentence."""
     assert len(RULES) == COUNT
     for rule, status in RULES.items():
         if status != "done":
@@ -49,8 +49,8 @@ def test_every_rule_is_done_or_exempt_for_a_reason() -> None:
             assert status["comment"].endswith("."), rule
 
 
-def test_what_is_done_is_in_the_table() -> None:
-    """Each rule links its own page; what is exempt has the same reason in both places."""
+def test_done_rules_are_in_the_table() -> None:
+    """Each rule links its own page; an exemption has the same reason in both places."""
     links = ROW.findall(DONE + EXEMPT)
     assert [rule for rule, _, _ in links] == [page for _, page, _ in links]
     exempt = {
@@ -63,8 +63,8 @@ def test_what_is_done_is_in_the_table() -> None:
 
 
 @pytest.mark.parametrize(("rule", "where"), WHERE.items(), ids=WHERE)
-def test_what_is_done_can_be_pointed_at(rule: str, where: str) -> None:
-    """Each place that the table names exists, and has what it is said to have."""
+def test_done_rules_have_evidence(rule: str, where: str) -> None:
+    """Each place in the table exists, and has what the table says."""
     places = re.findall(r"\]\((?!https:)([^)#]+)(?:#([^)]+))?\)", where)
     assert places, rule
     for place, heading in places:

@@ -1,4 +1,4 @@
-"""The README's examples work as they stand."""
+"""The README's examples work as they are."""
 
 import asyncio
 from datetime import timedelta
@@ -42,32 +42,34 @@ class FrontDoor(Camera):
 
 
 async def mail_of(hass: HomeAssistant, fake_server: FakeServer, words: str) -> Received:
-    """Run the example that holds these words, and return the one mail that comes of it."""
+    """Run the example that contains a text, and return the one email that results."""
     await run(hass, example(words))
     [mail] = fake_server.received
     return mail
 
 
 def config(words: str) -> dict[str, Any]:
-    """Return the one example with these words, which goes into configuration.yaml."""
+    """Return the one example for configuration.yaml that contains a text."""
     parsed = parse_yaml(example(words))
     assert isinstance(parsed, dict)
     return parsed
 
 
 def attached(mail: Received) -> dict[str | None, Any]:
-    """Return the contents of a mail's files by their names."""
+    """Return the contents of an email's files by name."""
     parts = [part for part in mail.message.walk() if part.get_filename()]
     return {part.get_filename(): part.get_payload(decode=True) for part in parts}
 
 
 def test_every_example_has_a_test() -> None:
-    """No example is added that nothing tries."""
+    """No example is added without a test."""
     assert len(EXAMPLES) == 9
 
 
 @pytest.mark.usefixtures("account")
-async def test_usual_action(hass: HomeAssistant, fake_server: FakeServer) -> None:
+async def test_usual_action_reaches_the_recipient(
+    hass: HomeAssistant, fake_server: FakeServer
+) -> None:
     """The first example reaches all addresses of the recipient."""
     mail = await mail_of(hass, fake_server, "notify.send_message")
 
@@ -77,8 +79,8 @@ async def test_usual_action(hass: HomeAssistant, fake_server: FakeServer) -> Non
 
 
 @pytest.mark.usefixtures("account")
-async def test_picture_of_a_camera(hass: HomeAssistant, fake_server: FakeServer) -> None:
-    """The picture stands where the HTML wants it."""
+async def test_camera_picture_is_in_the_html(hass: HomeAssistant, fake_server: FakeServer) -> None:
+    """The picture is where the HTML puts it."""
     for domain in ("camera", "media_source"):
         assert await async_setup_component(hass, domain, {})
     await hass.data[CAMERAS].async_add_entities([FrontDoor()])
@@ -91,10 +93,10 @@ async def test_picture_of_a_camera(hass: HomeAssistant, fake_server: FakeServer)
 
 
 @pytest.mark.usefixtures("account")
-async def test_everything_a_mail_can_have(
+async def test_all_fields_work(
     hass: HomeAssistant, fake_server: FakeServer, tmp_path: Path
 ) -> None:
-    """Copies, a file, headers and the response are as the example says."""
+    """Copies, a file, headers and the response are as in the example."""
     hass.config.allowlist_external_dirs = {str(tmp_path)}
     (tmp_path / "report.pdf").write_bytes(b"%PDF")
     text = example("response_variable").replace("/media/", f"{tmp_path}/")
@@ -114,7 +116,7 @@ async def test_everything_a_mail_can_have(
 
 
 @pytest.mark.usefixtures("account")
-async def test_markdown(hass: HomeAssistant, fake_server: FakeServer) -> None:
+async def test_markdown_is_rendered(hass: HomeAssistant, fake_server: FakeServer) -> None:
     """The table becomes a table, and the text stays readable."""
     hass.states.async_set("sensor.bedroom_temperature", "18.5")
     hass.states.async_set("sensor.bathroom_temperature", "21")
@@ -132,8 +134,10 @@ async def test_markdown(hass: HomeAssistant, fake_server: FakeServer) -> None:
 
 
 @pytest.mark.usefixtures("account")
-async def test_old_action(hass: HomeAssistant, fake_server: FakeServer, tmp_path: Path) -> None:
-    """The notifier of old reaches its target, with the picture."""
+async def test_legacy_action_works(
+    hass: HomeAssistant, fake_server: FakeServer, tmp_path: Path
+) -> None:
+    """The legacy notifier reaches its target, with the picture."""
     hass.config.allowlist_external_dirs = {str(tmp_path)}
     (tmp_path / "basement.jpg").write_bytes(PICTURE)
     await run(hass, example("images:").replace("/media/", f"{tmp_path}/"))
@@ -144,8 +148,8 @@ async def test_old_action(hass: HomeAssistant, fake_server: FakeServer, tmp_path
 
 
 @pytest.mark.usefixtures("account")
-async def test_alert(hass: HomeAssistant, fake_server: FakeServer) -> None:
-    """The alert sends mail when it goes off."""
+async def test_alert_sends_email(hass: HomeAssistant, fake_server: FakeServer) -> None:
+    """The alert sends an email when it triggers."""
     assert await async_setup_component(hass, "alert", config("alert:"))
     hass.states.async_set("binary_sensor.basement_leak", "on")
     [mail] = await fake_server.async_wait_for_mail()
@@ -157,8 +161,8 @@ async def test_alert(hass: HomeAssistant, fake_server: FakeServer) -> None:
 
 
 @pytest.mark.usefixtures("account")
-async def test_automation_on_the_sensor(hass: HomeAssistant) -> None:
-    """The automation is valid and waits for the sensor that there is."""
+async def test_automation_on_the_sensor_is_valid(hass: HomeAssistant) -> None:
+    """The automation is valid and waits for an existing sensor."""
     words = "Tell me when mail does not work"
     assert await async_setup_component(hass, "automation", config(words))
     assert hass.states.is_state("automation.tell_me_when_mail_does_not_work", "on")
@@ -173,10 +177,10 @@ async def test_automation_on_the_sensor(hass: HomeAssistant) -> None:
 
 
 @pytest.mark.usefixtures("account")
-async def test_phone_is_told_of_mail_that_waits_or_is_refused(
+async def test_phone_is_notified_of_waiting_and_refused_mail(
     hass: HomeAssistant, fake_server: FakeServer, freezer: FrozenDateTimeFactory
 ) -> None:
-    """It says how many wait and why, and whom the server refused in which words."""
+    """It says how many wait and why, and which recipients the server refused and how."""
     calls = async_mock_service(hass, "notify", "mobile_app_phone")
     assert await async_setup_component(hass, "automation", config("Tell me when mail waits"))
     fake_server.script = Script(replies={Step.FINAL: "554 5.6.0 Not like this"})
@@ -188,7 +192,7 @@ async def test_phone_is_told_of_mail_that_waits_or_is_refused(
 
     row = next(row for row in CATALOGUE if row.name == "tenant_disabled")
     fake_server.script = Script.for_row(row)
-    await asyncio.to_thread(fake_server.hang_up)  # Now it has to sign in anew.
+    await asyncio.to_thread(fake_server.hang_up)  # Now it must sign in again.
     await run(hass, example("notify.send_message"))
     freezer.tick(timedelta(minutes=16))
     async_fire_time_changed(hass)

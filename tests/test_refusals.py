@@ -1,4 +1,4 @@
-"""An account does not sign in again with what was refused until somebody has acted."""
+"""An account does not sign in again with refused credentials until a user has acted."""
 
 from typing import Final
 
@@ -24,14 +24,14 @@ NEW: Final = "new-password"
 
 
 async def check_now(hass: HomeAssistant) -> None:
-    """Press the button, and meet an error."""
+    """Press the button, and expect an error."""
     entity = {"entity_id": "button.me_outlook_com_check_now"}
     with pytest.raises(HomeAssistantError):
         await hass.services.async_call("button", "press", entity, blocking=True)
 
 
 async def live_for_two_days(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> None:
-    """Let every check come that would come by itself, and one that an automation asks for."""
+    """Run every automatic check of two days, and one that an automation requests."""
     for _ in range(96):
         await pass_time(hass, freezer, minutes=31)
     assert await async_setup_component(hass, "homeassistant", {})
@@ -42,7 +42,7 @@ async def live_for_two_days(hass: HomeAssistant, freezer: FrozenDateTimeFactory)
 
 
 def reauth_steps(hass: HomeAssistant) -> list[tuple[str, str]]:
-    """Return which dialogs are open, and at which step."""
+    """Return the open reauthentication dialogs and their steps."""
     flows = hass.config_entries.flow.async_progress_by_handler(DOMAIN)
     return [(flow["context"]["source"], flow["step_id"]) for flow in flows]
 
@@ -55,7 +55,7 @@ def reauth_steps(hass: HomeAssistant) -> list[tuple[str, str]]:
         ("basic_auth_disabled", "passwords_refused"),
     ],
 )
-async def test_refused_credentials_are_tried_only_when_somebody_asks(
+async def test_refused_credentials_are_only_tried_on_request(
     hass: HomeAssistant,
     account: MockConfigEntry,
     fake_server: FakeServer,
@@ -64,7 +64,7 @@ async def test_refused_credentials_are_tried_only_when_somebody_asks(
     row: str,
     step: str,
 ) -> None:
-    """Two days, new mail and a reload bring no sign-in; each request brings one."""
+    """Two days, new mail and a reload cause no sign-in; each request causes one."""
     assert await hass.config_entries.async_reload(account.entry_id)
     fake_server.mailboxes[ADDRESS].script = script_of(row)
     await account.runtime_data.coordinator.async_refresh()
@@ -87,13 +87,13 @@ async def test_refused_credentials_are_tried_only_when_somebody_asks(
     assert reauth_steps(hass) == [(SOURCE_REAUTH, step)]
 
 
-async def test_a_restart_tries_nothing_that_was_refused_before(
+async def test_restart_does_not_try_refused_credentials(
     hass: HomeAssistant,
     account: MockConfigEntry,
     fake_server: FakeServer,
     freezer: FrozenDateTimeFactory,
 ) -> None:
-    """The sensor is off from the first second, and the person is asked to sign in again."""
+    """The sensor is off from the first second, and the reauthentication is open."""
     fake_server.mailboxes[ADDRESS].password = NEW
     await defer(account)
     tries = fake_server.connections
@@ -113,7 +113,7 @@ async def test_a_restart_tries_nothing_that_was_refused_before(
 async def test_new_credentials_are_tried_at_once(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """Once the account is changed what waits goes out, and no restart knows of the refusal."""
+    """Once the account is changed, waiting mail is sent, and a restart has no refusal."""
     fake_server.mailboxes[ADDRESS].password = NEW
     await defer(account)
     data = {**account.data, CONF_PASSWORD: NEW}
@@ -125,10 +125,10 @@ async def test_new_credentials_are_tried_at_once(
     assert state_of(hass, CONNECTION).state == "on"
 
 
-async def test_an_option_that_is_changed_is_no_new_sign_in(
+async def test_changed_option_is_no_new_sign_in(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """The account starts over with it, and its password is as refused as before."""
+    """The account reloads with it, and its password is still refused."""
     fake_server.mailboxes[ADDRESS].password = NEW
     await defer(account)
     tries = fake_server.connections
@@ -138,13 +138,13 @@ async def test_an_option_that_is_changed_is_no_new_sign_in(
     assert account.runtime_data.coordinator.data.problem == "invalid_credentials"
 
 
-async def test_a_sign_in_that_microsoft_has_ended_is_not_asked_for_again(
+async def test_revoked_sign_in_is_not_requested_again(
     hass: HomeAssistant,
     signed_in_account: MockConfigEntry,
     identity: Identity,
     freezer: FrozenDateTimeFactory,
 ) -> None:
-    """Neither its sign-in nor the server hears of the account until the person has acted."""
+    """Neither Microsoft nor the server is contacted until the user has acted."""
     fake_server = identity.fake_server
     identity.revoke(ADDRESS)
     await signed_in_account.runtime_data.coordinator.async_refresh()
@@ -156,13 +156,13 @@ async def test_a_sign_in_that_microsoft_has_ended_is_not_asked_for_again(
     assert reauth_steps(hass) == [(SOURCE_REAUTH, "reauth_sign_in")]
 
 
-async def test_a_locked_account_is_tried_after_hours_and_then_goes_on(
+async def test_locked_account_is_tried_after_hours_and_recovers(
     hass: HomeAssistant,
     account: MockConfigEntry,
     fake_server: FakeServer,
     freezer: FrozenDateTimeFactory,
 ) -> None:
-    """Four hours, then eight; the one that finds it unlocked sends what waits."""
+    """Four hours, then eight; the attempt that finds it unlocked sends waiting mail."""
     fake_server.mailboxes[ADDRESS].script = script_of("account_locked")
     await defer(account)
     for hours in LOCK_HOURS[:2]:
@@ -180,13 +180,13 @@ async def test_a_locked_account_is_tried_after_hours_and_then_goes_on(
     assert find_issue(hass, "account_locked", account) is None
 
 
-async def test_what_keeps_a_try_from_the_server_does_not_hide_the_refusal(
+async def test_network_fault_does_not_hide_the_refusal(
     hass: HomeAssistant,
     account: MockConfigEntry,
     fake_server: FakeServer,
     freezer: FrozenDateTimeFactory,
 ) -> None:
-    """The person who asks is told of the network; what the account needs stays as it was."""
+    """The user learns about the network; what the account needs stays the same."""
     fake_server.mailboxes[ADDRESS].script = script_of("basic_auth_disabled")
     await account.runtime_data.coordinator.async_refresh()
     fake_server.stop()

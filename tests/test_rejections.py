@@ -1,4 +1,4 @@
-"""An email that is refused before it is in the outbox leaves a trace, whatever its caller reads."""
+"""An email that is rejected before the outbox leaves a trace, even if its caller ignores errors."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -28,10 +28,10 @@ DELIVERY, OUTBOX = "event.me_outlook_com_delivery", "sensor.me_outlook_com_outbo
 
 
 class Traces:
-    """What is left of refused emails: turns of the event, and warnings."""
+    """The traces of rejected emails: events and warnings."""
 
     def __init__(self, hass: HomeAssistant, caplog: pytest.LogCaptureFixture) -> None:
-        """Follow the event of an account."""
+        """Subscribe to the events of an account."""
         self._hass = hass
         self._caplog = caplog
         self.turns: list[State] = []
@@ -39,13 +39,13 @@ class Traces:
 
     @callback
     def _note(self, event: Event[EventStateChangedData]) -> None:
-        """Keep a turn."""
+        """Store an event."""
         if event.data["entity_id"] == DELIVERY and event.data["new_state"]:
             self.turns.append(event.data["new_state"])
 
     @property
     def warnings(self) -> list[str]:
-        """Return what the integration has warned of."""
+        """Return the integration's warnings."""
         return [
             record.getMessage()
             for record in self._caplog.records
@@ -53,12 +53,12 @@ class Traces:
         ]
 
     def only(self) -> Mapping[str, Any]:
-        """Return the attributes of the one turn, which is also the one warning and is counted."""
+        """Return the attributes of the one event, which is also the one warning and is counted."""
         [turn] = self.turns
         [warning] = self.warnings
         assert turn.attributes["event_type"] == "failed"
         assert warning == (
-            "An email of me@outlook.com was refused before it was in the outbox: "
+            "An email from me@outlook.com was rejected before it reached the outbox: "
             f"{turn.attributes['text']}"
         )
         assert state_of(self._hass, OUTBOX).attributes["failed"] == 1
@@ -69,13 +69,13 @@ class Traces:
 def traces(
     hass: HomeAssistant, account: MockConfigEntry, caplog: pytest.LogCaptureFixture
 ) -> Traces:
-    """Return what is left of the emails that are refused from now on."""
+    """Return the traces of emails that are rejected from now on."""
     caplog.clear()
     return Traces(hass, caplog)
 
 
 async def call(hass: HomeAssistant, action: str, **data: Any) -> str:
-    """Call an action that fails, and return the key of its error."""
+    """Call an action that fails, and return its error key."""
     domain, _, name = action.partition(".")
     with pytest.raises(HomeAssistantError) as caught:
         await hass.services.async_call(domain, name, {"message": "Hi"} | data, blocking=True)
@@ -111,7 +111,7 @@ async def test_bad_input_leaves_a_trace(
     data: dict[str, Any],
     expected: tuple[str, list[str]],
 ) -> None:
-    """The event tells the problem and the text, once; so does the log; and it is counted."""
+    """The event has the problem and the text, once; so does the log; and it is counted."""
     assert await call(hass, action, **data) == expected[0]
     trace = traces.only()
     assert (trace["problem"], trace["recipients"]) == expected
@@ -122,10 +122,10 @@ async def test_bad_input_leaves_a_trace(
 @pytest.mark.parametrize(
     "action", ["notify.send_message", "notify.me_outlook_com", "outlook_smtp.send_message"]
 )
-async def test_what_finds_no_room_leaves_a_trace(
+async def test_message_without_room_leaves_a_trace(
     hass: HomeAssistant, fake_server: FakeServer, traces: Traces, action: str, problem: str
 ) -> None:
-    """A full outbox, a full disk and a message that is too large are told of for every caller."""
+    """A full outbox, a full disk and an oversized message are reported for every caller."""
     [account] = hass.config_entries.async_loaded_entries(DOMAIN)
     data = {} if action == "notify.me_outlook_com" else {"entity_id": "notify.family"}
     message, largest_file = "Hi", 100_000_000
@@ -142,10 +142,10 @@ async def test_what_finds_no_room_leaves_a_trace(
     assert (trace["problem"], trace["recipients"]) == (problem, [ANNA, BERT])
 
 
-async def test_alert_that_reads_no_errors_leaves_a_trace(
+async def test_error_ignored_by_an_alert_leaves_a_trace(
     hass: HomeAssistant, traces: Traces
 ) -> None:
-    """What an alert or a group swallows can still be noticed by an automation."""
+    """An automation can still notice what an alert or a group swallows."""
     alert = {"name": "Door", "entity_id": "cover.door", "state": "open", "repeat": 30} | {
         "notifiers": ["me_outlook_com"],
         "data": {"images": "/etc/passwd"},
@@ -158,20 +158,20 @@ async def test_alert_that_reads_no_errors_leaves_a_trace(
     assert traces.only()["problem"] == "path_not_allowed"
 
 
-async def test_library_that_fails_leaves_a_trace(
+async def test_failing_library_leaves_a_trace(
     hass: HomeAssistant, traces: Traces, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its exception reaches nobody raw."""
+    """Its raw exception reaches no one."""
 
     def fail(*_: object, **__: object) -> None:
-        """Fail as a library may for some content."""
+        """Fail like a library with some content."""
         raise ValueError("Unicode strings with encoding declaration are not supported")
 
     monkeypatch.setattr(mailer, "compose", fail)
     assert await call(hass, "outlook_smtp.send_message", to=ANNA) == "unforeseen"
     error, warning = traces.warnings
     assert error == "An email could not be built: ValueError"
-    assert "was refused before it was in the outbox: Something unexpected went wrong." in warning
+    assert "was rejected before it reached the outbox: Something unexpected went wrong." in warning
     [turn] = traces.turns
     assert turn.attributes["problem"] == "unforeseen"
 
@@ -179,9 +179,9 @@ async def test_library_that_fails_leaves_a_trace(
 async def test_text_is_in_the_language_of_home_assistant(
     hass: HomeAssistant, traces: Traces
 ) -> None:
-    """The event is for people, and the log for those whom they ask."""
+    """The event is for users, and the log for those who help them."""
     await hass.config.async_update(language="de")
-    # As the start of Home Assistant does.
+    # As at Home Assistant's start.
     await async_get_translations(hass, "de", "exceptions", [DOMAIN])
     await call(hass, "outlook_smtp.send_message", to="anna")
     [turn] = traces.turns
@@ -189,8 +189,8 @@ async def test_text_is_in_the_language_of_home_assistant(
     assert '"anna" has no @' in traces.warnings[0]
 
 
-async def test_account_that_is_not_found_is_in_the_log(hass: HomeAssistant, traces: Traces) -> None:
-    """There is no event then that could tell it."""
+async def test_unknown_account_is_logged(hass: HomeAssistant, traces: Traces) -> None:
+    """No event entity exists that could report it."""
     key = await call(hass, "outlook_smtp.send_message", to=ANNA, config_entry_id="01ABC")
     assert key == "unknown_account"
     assert traces.turns == []
@@ -201,20 +201,20 @@ async def test_account_that_is_not_found_is_in_the_log(hass: HomeAssistant, trac
 @pytest.mark.parametrize(
     "data", [{"to": ANNA, "bcc": "secret@"}, {"to": ANNA, "cc": "b@", "bcc": "secret@x.example"}]
 )
-async def test_trace_names_no_blind_copy(
+async def test_trace_has_no_blind_copies(
     hass: HomeAssistant, traces: Traces, data: dict[str, Any]
 ) -> None:
-    """Neither one that is wrong, nor one beside another mistake."""
+    """Neither an invalid one, nor one next to another error."""
     await call(hass, "outlook_smtp.send_message", **data)
     trace = traces.only()
     assert trace["problem"] == "nothing_after_at"
     assert "secret" not in f"{trace}{traces.warnings}"
 
 
-async def test_turns_name_no_blind_copies(
+async def test_events_have_no_blind_copies(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, traces: Traces
 ) -> None:
-    """They are counted and delivered, and neither event nor log names them, a reply included."""
+    """They are counted and delivered, and neither event nor log has them, nor does a reply."""
     fields = {"message": "Hi", "to": [ANNA, "both@x.example"], "bcc": ["BOTH@x.example", BERT]}
     fake_server.script = Script(refuse_recipients={BERT: f"550 5.1.1 <{BERT}> unknown"})
     await hass.services.async_call(
@@ -237,7 +237,7 @@ async def test_turns_name_no_blind_copies(
 async def test_blind_copies_are_still_hidden_after_a_restart(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, traces: Traces
 ) -> None:
-    """What is kept on disk knows which recipients are."""
+    """The file on disk marks these recipients."""
     fake_server.stop()
     await defer(account, replace(outgoing("Door", ANNA), bcc=parse_mailboxes(BERT, "bcc")))
     await shut_down(hass, account)

@@ -1,4 +1,4 @@
-"""The release workflow: nothing is public without its file, and what is public stays as it is."""
+"""The release workflow: nothing is public without its file, and published files never change."""
 
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ def publish(repository: Repository, folder: Path, tag: str, content: str = "zip"
 
 
 def public_without_file(repository: Repository) -> list[Any]:
-    """Return what anybody could have seen of releases that lack their file, at any time."""
+    """Return the releases that were ever public without their file."""
     seen = [release for releases in repository["seen"] for release in releases.values()]
     assert seen
     return [release for release in seen if not release["draft"] and not release["assets"]]
@@ -49,7 +49,7 @@ def test_release_is_public_once_it_has_its_file(repository: Repository, tmp_path
 
 @pytest.mark.parametrize("tag", ["v2.0.0b12", "v2.0.0rc1"])
 def test_preview_is_never_the_latest(repository: Repository, tmp_path: Path, tag: str) -> None:
-    """A beta or a candidate is a pre-release: nobody gets it without asking."""
+    """A beta or a candidate is a pre-release, which users must choose."""
     repository.change(tags=[tag])
     publish(repository, tmp_path, tag)
 
@@ -74,7 +74,7 @@ def test_second_run_continues_where_the_first_one_stopped(
 
 
 def test_published_release_is_never_changed(repository: Repository, tmp_path: Path) -> None:
-    """The same file again is no error and changes nothing; another one is refused."""
+    """The same file again is no error and changes nothing; another one is rejected."""
     publish(repository, tmp_path, "v1.2.3")
     before = repository["releases"]
 
@@ -85,10 +85,8 @@ def test_published_release_is_never_changed(repository: Repository, tmp_path: Pa
     assert repository["releases"] == before
 
 
-def test_release_that_was_published_by_hand_is_refused(
-    repository: Repository, tmp_path: Path
-) -> None:
-    """Without its file it is the case that the workflow exists to avoid, and it says so."""
+def test_manually_published_release_is_rejected(repository: Repository, tmp_path: Path) -> None:
+    """Without its file, it is what the workflow exists to avoid, as the error says."""
     by_hand = {"v1.2.3": {"draft": False, "notes": "Mine.", "assets": {}}}
     repository.change(releases=by_hand)
 
@@ -98,14 +96,14 @@ def test_release_that_was_published_by_hand_is_refused(
     assert repository["releases"] == by_hand
 
 
-def test_tag_that_is_not_there_makes_no_release(repository: Repository, tmp_path: Path) -> None:
-    """GitHub would make the tag, on whichever commit is the newest: it is asked not to."""
+def test_missing_tag_makes_no_release(repository: Repository, tmp_path: Path) -> None:
+    """GitHub would create the tag on the newest commit: it is asked not to."""
     assert publish(repository, tmp_path, "v9.9.9") == "✗ gh release create failed."
     assert repository["releases"] == {}
 
 
-def test_workflow_publishes_only_what_passed() -> None:
-    """Tags alone start it; the one job that may write waits for the zip and all checks."""
+def test_workflow_only_publishes_tested_commits() -> None:
+    """Only tags start it; the one job with write permission waits for the zip and all checks."""
     text = (FOLDER / "workflows" / "release.yml").read_text("utf-8")
     jobs = read_yaml("workflows/release.yml")["jobs"]
     writers = {name for name, job in jobs.items() if "write" in job["permissions"].values()}

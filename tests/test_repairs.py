@@ -1,4 +1,4 @@
-"""Repairs tells what keeps an account from sending, what to do, and looks whether it helped."""
+"""Repairs shows what keeps an account from sending and what to do, and checks the result."""
 
 from typing import Final
 
@@ -31,7 +31,7 @@ from .helpers import defer, mailer_of, outgoing, pass_time, state_of, titles
 from .repair_helpers import ISSUES, Repair, find_issue, raised, script_of
 
 CONNECTION: Final = "binary_sensor.me_outlook_com_connection"
-# The row of the server's replies that each issue comes of.
+# The row of the server's replies that raises each issue.
 AT_SIGN_IN: Final = {
     "account_locked": "account_locked",
     "basic_auth_disabled": "basic_auth_disabled",
@@ -60,7 +60,7 @@ def repair(hass: HomeAssistant, hass_client: ClientSessionGenerator) -> Repair:
 async def refuse(
     hass: HomeAssistant, fake_server: FakeServer, entry: MockConfigEntry, key: str
 ) -> str:
-    """Let the server refuse what raises an issue, and return its words."""
+    """Let the server refuse what raises an issue, and return its reply."""
     mailbox = fake_server.mailboxes[ADDRESS]
     if key in AT_SIGN_IN:
         mailbox.script = script_of(AT_SIGN_IN[key])
@@ -74,11 +74,11 @@ async def refuse(
     return reply
 
 
-# Raised, and gone by itself
+# Raised, and cleared automatically
 
 
 @pytest.mark.parametrize("key", HEALTH_ISSUES)
-async def test_issue_is_raised_and_goes_away_by_itself(
+async def test_issue_is_raised_and_cleared_automatically(
     hass: HomeAssistant,
     account: MockConfigEntry,
     fake_server: FakeServer,
@@ -94,7 +94,7 @@ async def test_issue_is_raised_and_goes_away_by_itself(
     assert issue.is_fixable
     assert issue.severity is ir.IssueSeverity.ERROR
     fake_server.mailboxes[ADDRESS].script = Script()
-    if key in WITH_SIGN_IN:  # Nothing signs in with what was refused unless somebody asks.
+    if key in WITH_SIGN_IN:  # Nothing signs in with refused credentials unless a user requests it.
         await account.runtime_data.coordinator.async_check_now()
     else:
         await pass_time(hass, freezer, hours=4 if key == "account_locked" else 1, seconds=1)
@@ -102,25 +102,25 @@ async def test_issue_is_raised_and_goes_away_by_itself(
     assert raised(hass) == []
 
 
-async def test_another_problem_takes_the_place_of_the_first(
+async def test_another_problem_replaces_the_first(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """What is known of the account is one thing at a time."""
+    """An account has one problem at a time."""
     await refuse(hass, fake_server, account, "smtp_disabled_tenant")
     await refuse(hass, fake_server, account, "conditional_access")
     assert raised(hass) == ["conditional_access"]
     fake_server.mailboxes[ADDRESS].script = script_of("credentials_incorrect")
     await account.runtime_data.coordinator.async_refresh()
-    assert raised(hass) == []  # Home Assistant itself asks to sign in again.
+    assert raised(hass) == []  # Home Assistant itself starts a reauthentication.
 
 
-async def test_passing_fault_raises_and_clears_nothing(
+async def test_temporary_fault_raises_and_clears_nothing(
     hass: HomeAssistant,
     account: MockConfigEntry,
     fake_server: FakeServer,
     freezer: FrozenDateTimeFactory,
 ) -> None:
-    """A server that is away is no matter for a person, and proves nothing."""
+    """An unreachable server needs no person, and proves nothing."""
     fake_server.stop()
     await pass_time(hass, freezer, minutes=31)
     await pass_time(hass, freezer, seconds=61)
@@ -137,17 +137,17 @@ async def test_passing_fault_raises_and_clears_nothing(
 async def test_quota_raises_nothing(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """It ends by itself."""
+    """It ends automatically."""
     fake_server.mailboxes[ADDRESS].script = script_of("daily_limit")
     await defer(account)
     assert state_of(hass, CONNECTION).state == "off"
     assert raised(hass) == []
 
 
-async def test_issue_outlives_a_reload_and_goes_with_the_account(
+async def test_issue_survives_a_reload_and_is_removed_with_the_account(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """It is not there twice, and not left behind."""
+    """It is neither duplicated nor left behind."""
     await refuse(hass, fake_server, account, "suspended")
     assert await hass.config_entries.async_reload(account.entry_id)
     assert raised(hass) == ["suspended"]
@@ -160,7 +160,7 @@ async def test_issue_outlives_a_reload_and_goes_with_the_account(
 async def test_disabled_account_has_no_issues(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """Nobody wants to hear of it; when it is enabled again, it is checked anew."""
+    """A disabled account is not checked; when it is enabled again, it is."""
     await refuse(hass, fake_server, account, "smtp_disabled_tenant")
     await hass.config_entries.async_set_disabled_by(account.entry_id, ConfigEntryDisabler.USER)
     assert raised(hass) == []
@@ -173,10 +173,10 @@ async def test_disabled_account_has_no_issues(
 
 
 @pytest.mark.parametrize("key", HEALTH_ISSUES)
-async def test_dialog_tells_checks_and_ends(
+async def test_dialog_explains_checks_and_ends(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, repair: Repair, key: str
 ) -> None:
-    """It says what, when and in which words; it stays while it is so, and ends when it is over."""
+    """It has the problem, the time and the reply; it stays until the problem is over."""
     reply = await refuse(hass, fake_server, account, key)
     since = dt_util.as_local(account.runtime_data.coordinator.data.since)
     await repair.open(key, account)
@@ -204,10 +204,10 @@ async def test_dialog_tells_checks_and_ends(
     assert titles(fake_server) == (["Door"] if key in WHILE_SUBMITTING else [])
 
 
-async def test_dialog_quotes_what_stands_in_the_way_now(
+async def test_dialog_quotes_the_current_problem(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, repair: Repair
 ) -> None:
-    """A server that is away now is not blamed on the account."""
+    """A server that is unreachable now is not blamed on the account."""
     await refuse(hass, fake_server, account, "suspended")
     await repair.open("suspended", account)
     fake_server.stop()
@@ -216,14 +216,14 @@ async def test_dialog_quotes_what_stands_in_the_way_now(
     assert raised(hass) == ["suspended"]
 
 
-async def test_dialog_does_not_wait_for_ever(
+async def test_dialog_does_not_wait_forever(
     hass: HomeAssistant,
     account: MockConfigEntry,
     fake_server: FakeServer,
     repair: Repair,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """While the fate of the message is open, the problem is."""
+    """While the fate of the message is open, the problem is, too."""
     await refuse(hass, fake_server, account, "suspended")
     await repair.open("suspended", account)
     monkeypatch.setattr(account_repair, "PATIENCE", 0.0)
@@ -235,14 +235,14 @@ async def test_dialog_does_not_wait_for_ever(
     fake_server.hang_up()
 
 
-async def test_message_that_comes_meanwhile_is_no_answer(
+async def test_new_message_does_not_end_the_dialog(
     hass: HomeAssistant,
     account: MockConfigEntry,
     fake_server: FakeServer,
     repair: Repair,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The dialog waits for what becomes of one."""
+    """The dialog waits for the fate of one."""
     await refuse(hass, fake_server, account, "suspended")
     await repair.open("suspended", account)
     fake_server.mailboxes[ADDRESS].script = Script(stall=Step.MAIL)
@@ -262,7 +262,7 @@ async def test_message_that_comes_meanwhile_is_no_answer(
 async def test_refused_message_shows_nothing_about_the_account(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, repair: Repair
 ) -> None:
-    """The one that waited may be refused for itself; then the next one has to show it."""
+    """The waiting message may be refused for its own sake; then the next one must show it."""
     await refuse(hass, fake_server, account, "suspended")
     await repair.open("suspended", account)
     fake_server.mailboxes[ADDRESS].script = script_of("other_5xx")
@@ -275,7 +275,7 @@ async def test_refused_message_shows_nothing_about_the_account(
 async def test_dialog_leads_to_the_sign_in(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, repair: Repair, key: str
 ) -> None:
-    """There is one dialog to sign in again, and it begins with Microsoft's sign-in."""
+    """There is one reauthentication dialog, and it begins with Microsoft's sign-in."""
     await refuse(hass, fake_server, account, key)
     for _ in range(2):
         await repair.open(key, account)
@@ -291,7 +291,7 @@ async def test_dialog_leads_to_the_sign_in(
 
 @pytest.mark.parametrize("key", ["suspended", "security_defaults"])
 @pytest.mark.parametrize("what", ["unload", "remove"])
-async def test_dialog_of_an_account_that_went_away_ends(
+async def test_dialog_of_a_removed_account_ends(
     hass: HomeAssistant,
     *,
     account: MockConfigEntry,
@@ -300,7 +300,7 @@ async def test_dialog_of_an_account_that_went_away_ends(
     what: str,
     key: str,
 ) -> None:
-    """It says so, and breaks nothing."""
+    """It says so, without an error."""
     await refuse(hass, fake_server, account, key)
     await repair.open(key, account)
     if what == "unload":
@@ -318,7 +318,7 @@ async def test_dialog_of_an_account_that_went_away_ends(
 
 
 def test_every_issue_has_texts() -> None:
-    """The code and the texts know the same issues; there is a reply that raises each."""
+    """Code and texts have the same issues, and a reply raises each."""
     fixable = {key for key, texts in ISSUES.items() if "fix_flow" in texts}
     assert set(ISSUES) == {*ACCOUNT_ISSUES, BUILT_IN_SMTP}
     assert set(ISSUES) - fixable == {OUTBOX_NOT_WRITABLE}
@@ -326,7 +326,7 @@ def test_every_issue_has_texts() -> None:
     assert set(AT_SIGN_IN) | set(WHILE_SUBMITTING) == set(HEALTH_ISSUES)
 
 
-def test_no_text_holds_markup() -> None:
+def test_no_text_has_markup() -> None:
     """Home Assistant would not show it."""
     assert "<" not in str(ISSUES)
 
@@ -340,6 +340,6 @@ def test_no_text_holds_markup() -> None:
         ("back\\slash ~~gone~~", r"back\\slash \~\~gone\~\~"),
     ],
 )
-def test_words_of_foreign_files_are_shown_as_they_are(text: str, shown: str) -> None:
-    """They start neither links nor anything else."""
+def test_text_of_foreign_files_is_shown_literally(text: str, shown: str) -> None:
+    """They create neither links nor anything else."""
     assert quote(text) == shown

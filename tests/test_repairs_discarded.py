@@ -1,4 +1,4 @@
-"""A failed message that is deleted before its week is over is told of: which, and why."""
+"""A failed message that is deleted before its week is over is reported with the reason."""
 
 import logging
 import re
@@ -20,14 +20,14 @@ REFUSING = Script(replies={Step.FINAL: "554 5.6.0 Not like this"})
 DELIVERY = "event.me_outlook_com_delivery"
 
 
-async def test_failed_messages_that_made_room_for_others_are_told(
+async def test_failed_messages_deleted_early_are_reported(
     hass: HomeAssistant,
     account: MockConfigEntry,
     fake_server: FakeServer,
     hass_client: ClientSessionGenerator,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """By the event, the log, list_outbox and a repair, until a person has seen it."""
+    """By the event, the log, list_outbox and a repair issue, until a person has seen it."""
     hass.config_entries.async_update_entry(account, options={"max_messages": 2, "max_size": 1})
     await hass.async_block_till_done(wait_background_tasks=True)
     fake_server.mailboxes[ADDRESS].script = REFUSING
@@ -61,17 +61,17 @@ async def test_failed_messages_that_made_room_for_others_are_told(
     assert "discarded" not in await ask(hass, "list_outbox")
 
 
-async def test_event_tells_what_was_deleted_early(
+async def test_event_reports_early_deletions(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """After the one of the message that needed the room, or before: each is an event of its own."""
+    """After the event of the message that needed the room, or before: each has its own event."""
     hass.config_entries.async_update_entry(account, options={"max_messages": 1, "max_size": 1})
     await hass.async_block_till_done(wait_background_tasks=True)
     turns: list[tuple[str, list[str]]] = []
 
     @callback
     def note(event: Event[EventStateChangedData]) -> None:
-        """Keep what is told of a message."""
+        """Store the events of a message."""
         if (new := event.data["new_state"]) and new.entity_id == DELIVERY:
             turns.append((new.attributes["event_type"], new.attributes["recipients"]))
 

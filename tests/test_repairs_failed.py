@@ -1,4 +1,4 @@
-"""Repairs shows what could not be sent, to send it again or to delete it."""
+"""Repairs shows what could not be sent, to retry or to delete it."""
 
 import asyncio
 import errno
@@ -41,10 +41,10 @@ async def fail(entry: MockConfigEntry, fake_server: FakeServer, *names: str) -> 
     fake_server.mailboxes[ADDRESS].script = Script()
 
 
-async def test_failed_messages_are_shown_and_sent_again(
+async def test_failed_messages_are_shown_and_retried(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, repair: Repair
 ) -> None:
-    """Each with its title, recipients, time and the server's words."""
+    """Each with its title, recipients, time and the server's reply."""
     await fail(account, fake_server, "Door", "[Click](http://evil)")
     assert raised(hass) == ["messages_failed"]
     issue = find_issue(hass, "messages_failed", account)
@@ -63,10 +63,10 @@ async def test_failed_messages_are_shown_and_sent_again(
     assert raised(hass) == []
 
 
-async def test_failed_messages_are_dropped(
+async def test_failed_messages_are_deleted(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, repair: Repair
 ) -> None:
-    """What has failed since they were shown is kept, and shown."""
+    """What has failed since is kept, and shown."""
     await fail(account, fake_server, "First")
     await repair.open("messages_failed", account)
     await fail(account, fake_server, "Second")
@@ -88,7 +88,7 @@ async def test_many_failed_messages_are_counted(
     repair: Repair,
     freezer: FrozenDateTimeFactory,
 ) -> None:
-    """The latest ten are shown, and how many more there are; what is chosen is for all."""
+    """The latest ten are shown, with the number of others; the choice applies to all."""
     for number in range(12):
         freezer.tick(60 / PER_MINUTE + 1)  # The rate limit lets the next one out at once.
         await fail(account, fake_server, f"No. {number}")
@@ -103,10 +103,10 @@ async def test_many_failed_messages_are_counted(
     assert repair.result["type"] == "create_entry"
 
 
-async def test_long_titles_and_lists_are_cut(
+async def test_long_titles_and_lists_are_shortened(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, repair: Repair
 ) -> None:
-    """A message takes a line and no page."""
+    """A message takes one line, not a page."""
     fake_server.mailboxes[ADDRESS].script = REFUSING
     recipients = [f"r{number}@example.com" for number in range(9)]
     with pytest.raises(HomeAssistantError):
@@ -121,7 +121,7 @@ async def test_issue_follows_the_actions_and_time(
     fake_server: FakeServer,
     freezer: FrozenDateTimeFactory,
 ) -> None:
-    """It counts what is left, and goes when that is sent, cancelled or a week old."""
+    """It counts what is left, and ends when that is sent, canceled or a week old."""
     await fail(account, fake_server, "First", "Second", "Third")
     queue = mailer_of(account).queue
     await act(hass, "cancel_message", id=queue.failed[0].failure.spooled.id)
@@ -137,13 +137,13 @@ async def test_issue_follows_the_actions_and_time(
     await until(lambda: raised(hass) == [])
 
 
-async def test_message_that_expired_is_shown_with_what_is_known(
+async def test_untried_expired_message_is_shown(
     hass: HomeAssistant,
     account: MockConfigEntry,
     fake_server: FakeServer,
     freezer: FrozenDateTimeFactory,
 ) -> None:
-    """Nothing was said of one that was never tried."""
+    """A message that was never tried has no reply."""
     mailer = mailer_of(account)
     await hass.config_entries.async_unload(account.entry_id)
     await mailer.send(outgoing("Old"))
@@ -158,7 +158,7 @@ async def test_message_that_expired_is_shown_with_what_is_known(
 async def test_message_that_fails_again_is_shown_again(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, repair: Repair
 ) -> None:
-    """Sending again is no way to lose one."""
+    """Retrying never loses one."""
     await fail(account, fake_server, "Door")
     await repair.open("messages_failed", account)
     fake_server.mailboxes[ADDRESS].script = REFUSING
@@ -167,14 +167,14 @@ async def test_message_that_fails_again_is_shown_again(
     assert titles(fake_server) == []
 
 
-async def test_messages_that_are_gone_meanwhile_are_passed_by(
+async def test_messages_gone_meanwhile_are_skipped(
     hass: HomeAssistant,
     account: MockConfigEntry,
     fake_server: FakeServer,
     repair: Repair,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Somebody else may have settled them while the dialog was open."""
+    """Someone else may have settled them while the dialog was open."""
     await fail(account, fake_server, "First", "Second")
     queue = mailer_of(account).queue
     ids = [item.failure.spooled.id for item in queue.failed]
@@ -200,7 +200,7 @@ async def test_messages_that_are_gone_meanwhile_are_passed_by(
 async def test_full_outbox_keeps_failed_messages_where_they_are(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, repair: Repair
 ) -> None:
-    """The dialog says why they cannot be sent again."""
+    """The dialog says why they cannot be retried."""
     await fail(account, fake_server, "Door")
     await crowd(hass, account, fake_server)
     await repair.open("messages_failed", account)
@@ -211,7 +211,7 @@ async def test_full_outbox_keeps_failed_messages_where_they_are(
 
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left"), OSError("Broken")])
-async def test_disk_that_fails_is_named(
+async def test_disk_error_is_shown(
     hass: HomeAssistant,
     *,
     account: MockConfigEntry,
@@ -234,10 +234,10 @@ async def test_disk_that_fails_is_named(
     assert len(mailer_of(account).queue.failed) == 1
 
 
-async def test_restart_raises_what_is_still_so(
+async def test_restart_raises_current_issues(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """Failed messages are on disk, and so is the word of them."""
+    """Failed messages are on disk, and so is their issue."""
     await fail(account, fake_server, "Door")
     issue = find_issue(hass, "messages_failed", account)
     assert issue
@@ -246,10 +246,10 @@ async def test_restart_raises_what_is_still_so(
     assert raised(hass) == ["messages_failed"]
 
 
-async def test_dialog_of_an_account_that_went_away_ends(
+async def test_dialog_of_a_removed_account_ends(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, repair: Repair
 ) -> None:
-    """It says so, and breaks nothing."""
+    """It says so, without an error."""
     await fail(account, fake_server, "Door")
     await repair.open("messages_failed", account)
     await hass.config_entries.async_unload(account.entry_id)

@@ -1,4 +1,4 @@
-"""Repairs tells of an outbox without room or with files that cannot be read, and of the remedy."""
+"""Repairs shows an outbox that is full or has unreadable files, and the remedy."""
 
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
@@ -31,17 +31,17 @@ def repair(hass: HomeAssistant, hass_client: ClientSessionGenerator) -> Repair:
 
 
 async def fill_up(hass: HomeAssistant, entry: MockConfigEntry, fake_server: FakeServer) -> None:
-    """Let two messages wait for a server that is away, and a third find no room."""
+    """Let two messages wait for an unreachable server, and a third one find no room."""
     await crowd(hass, entry, fake_server)
     assert raised(hass) == []
     with pytest.raises(HomeAssistantError, match="outbox is full"):
         await mailer_of(entry).send(outgoing("Third"))
 
 
-async def test_full_outbox_is_told_until_there_is_room(
+async def test_full_outbox_is_an_issue_until_there_is_room(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, repair: Repair
 ) -> None:
-    """The dialog has the numbers, tries, and ends when mail goes out."""
+    """The dialog has the numbers, retries, and ends when mail is sent."""
     await fill_up(hass, account, fake_server)
     assert raised(hass) == ["outbox_full"]
     since = placeholders(find_issue(hass, "outbox_full", account))["since"]
@@ -64,7 +64,7 @@ async def test_full_outbox_is_told_until_there_is_room(
 async def test_hold_of_a_full_outbox_is_quoted(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, repair: Repair
 ) -> None:
-    """What the server said last is what stands in the way."""
+    """The server's last reply is the reason."""
     options = {"max_messages": 1, "max_size": 1}
     hass.config_entries.async_update_entry(account, options=options)
     await hass.async_block_till_done(wait_background_tasks=True)
@@ -80,10 +80,10 @@ async def test_hold_of_a_full_outbox_is_quoted(
     assert "554 5.2.2 mailbox full" in repair.text
 
 
-async def test_issue_goes_with_the_first_that_leaves(
+async def test_issue_ends_with_the_first_freed_place(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """Cancelling one makes room; a larger limit does too."""
+    """Canceling a message makes room; so does a higher limit."""
     await fill_up(hass, account, fake_server)
     queue = mailer_of(account).queue
     await queue.cancel(queue.waiting[0].spooled.id)
@@ -97,10 +97,10 @@ async def test_issue_goes_with_the_first_that_leaves(
     assert raised(hass) == []
 
 
-async def test_message_that_would_never_fit_is_no_full_outbox(
+async def test_oversized_message_raises_no_issue(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """Its sender gets an error; there is nothing to mend."""
+    """Its sender gets an error; there is nothing to fix."""
     hass.config_entries.async_update_entry(account, options={"max_messages": 2, "max_size": 1})
     await hass.async_block_till_done(wait_background_tasks=True)
     with pytest.raises(HomeAssistantError, match="outbox is full"):
@@ -122,10 +122,10 @@ async def test_dialog_leads_to_the_options(
     assert raised(hass) == ["outbox_full"]
 
 
-async def test_dialog_of_an_account_that_went_away_ends(
+async def test_dialog_of_a_removed_account_ends(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, repair: Repair
 ) -> None:
-    """It says so, and breaks nothing."""
+    """It says so, without an error."""
     await fill_up(hass, account, fake_server)
     await repair.open("outbox_full", account)
     await hass.config_entries.async_unload(account.entry_id)
@@ -133,10 +133,10 @@ async def test_dialog_of_an_account_that_went_away_ends(
     assert repair.result["reason"] == "account_not_loaded"
 
 
-async def test_files_that_were_quarantined_are_shown_until_a_person_has_seen_to_them(
+async def test_quarantined_files_are_shown_until_confirmed(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, repair: Repair
 ) -> None:
-    """Submitting deletes nothing, and what is damaged later is told anew."""
+    """Submitting deletes nothing, and later damage is reported again."""
     await shut_down(hass, account)
     (folder_of(hass, account) / "waiting" / "*notes*.txt").write_text("Not a message")
     await settle(hass, account)
@@ -165,7 +165,7 @@ async def test_files_that_were_quarantined_are_shown_until_a_person_has_seen_to_
     assert placeholders(find_issue(hass, "set_aside", account))["files"] == file.name
 
 
-async def test_the_latest_ten_files_are_named(
+async def test_latest_ten_files_are_listed(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
     """However many there are, the text stays short."""

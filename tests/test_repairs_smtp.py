@@ -1,4 +1,4 @@
-"""What the built-in integration knows of a mailbox is copied; nothing is changed there."""
+"""The built-in integration's data for a mailbox is copied; nothing is changed there."""
 
 from typing import Any
 
@@ -27,14 +27,14 @@ def repair(hass: HomeAssistant, hass_client: ClientSessionGenerator) -> Repair:
 
 
 def recipients(entry: MockConfigEntry) -> dict[str, list[str]]:
-    """Return the recipients of an account of ours."""
+    """Return the recipients of this integration's account."""
     return {each.title: each.data["recipients"] for each in entry.subentries.values()}
 
 
 async def test_recipients_and_names_are_copied(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, repair: Repair
 ) -> None:
-    """They become notifiers; the built-in entry stays as it is, and the issue is over."""
+    """They become notify entities; the built-in entry stays unchanged, and the issue is over."""
     smtp = built_in(
         CARL,
         DORA,
@@ -74,7 +74,7 @@ async def test_recipients_and_names_are_copied(
 async def test_names_that_are_taken_or_missing_are_completed(
     hass: HomeAssistant, account: MockConfigEntry, repair: Repair
 ) -> None:
-    """No two recipients of an account go by one name, and what is set here stays."""
+    """No two recipients of an account have the same name, and existing settings stay."""
     hass.config_entries.async_update_entry(account, options={"sender_name": "Mine"})
     await hass.async_block_till_done(wait_background_tasks=True)
     smtp = built_in(
@@ -95,10 +95,10 @@ async def test_names_that_are_taken_or_missing_are_completed(
     assert account.options == {"sender_name": "Mine"}
 
 
-async def test_account_that_is_not_loaded_gets_them_too(
+async def test_unloaded_account_gets_the_recipients(
     hass: HomeAssistant, account: MockConfigEntry, repair: Repair
 ) -> None:
-    """It stays as it is, and has them when it is loaded."""
+    """It stays unloaded, and has them when it is loaded."""
     smtp = built_in(CARL, sender_name=" \n")
     await add_built_in(hass, smtp)
     assert await hass.config_entries.async_unload(account.entry_id)
@@ -110,7 +110,7 @@ async def test_account_that_is_not_loaded_gets_them_too(
     assert account.options == {}
 
 
-async def test_account_that_does_not_rest_is_left_alone(
+async def test_account_that_cannot_be_unloaded_is_unchanged(
     hass: HomeAssistant,
     account: MockConfigEntry,
     repair: Repair,
@@ -132,7 +132,7 @@ async def test_account_that_does_not_rest_is_left_alone(
     assert "Carl" not in recipients(account)
 
 
-async def test_account_that_is_brought_back_by_somebody_else_is_left_to_them(
+async def test_account_reloaded_by_someone_else_is_not_set_up_twice(
     hass: HomeAssistant,
     account: MockConfigEntry,
     repair: Repair,
@@ -167,7 +167,7 @@ async def test_dialog_leads_to_a_new_account(
     account_data: dict[str, Any],
     repair: Repair,
 ) -> None:
-    """Once that is there, the recipients are offered."""
+    """Once it exists, copying the recipients is offered."""
     smtp = built_in(CARL, username="You@Outlook.com")
     await add_built_in(hass, smtp)
     await repair.open(BUILT_IN_SMTP, smtp)
@@ -187,10 +187,10 @@ async def test_dialog_leads_to_a_new_account(
     assert "Carl" in repair.text
 
 
-async def test_user_name_that_is_no_address_gives_way_to_the_sender(
+async def test_sender_replaces_a_user_name_that_is_no_address(
     hass: HomeAssistant, account: MockConfigEntry, repair: Repair
 ) -> None:
-    """The mailbox is then where mail comes from."""
+    """Then the mailbox is the sender's address."""
     smtp = built_in(CARL, username="DOMAIN\\me", sender=ADDRESS.upper())
     await add_built_in(hass, smtp)
     await repair.open(BUILT_IN_SMTP, smtp)
@@ -201,7 +201,7 @@ async def test_user_name_that_is_no_address_gives_way_to_the_sender(
 async def test_dialog_follows_what_happens_meanwhile(
     hass: HomeAssistant, account: MockConfigEntry, repair: Repair, what: str
 ) -> None:
-    """It ends without the old entry, and begins again without the new one."""
+    """It ends without the old entry, and starts again without the new one."""
     smtp = built_in(CARL)
     await add_built_in(hass, smtp)
     await repair.open(BUILT_IN_SMTP, smtp)

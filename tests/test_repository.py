@@ -1,4 +1,4 @@
-"""The facts that several files of the repository state are the same in all of them."""
+"""Facts in several files of the repository are consistent."""
 
 import json
 from pathlib import Path
@@ -28,7 +28,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def texts() -> dict[Path, str]:
-    """Read every file that users or their tools may take the repository's address from."""
+    """Read every file that contains the repository's URL."""
     suffixes = {".json", ".md", ".py", ".yaml", ".yml"}
     folders = (".github", "blueprints", "custom_components", "docs")
     inside = (path for folder in folders for path in (ROOT / folder).rglob("*"))
@@ -47,12 +47,12 @@ def manifest_fixture() -> dict[str, Any]:
 
 @pytest.fixture(name="hacs")
 def hacs_fixture() -> dict[str, Any]:
-    """Return what HACS is told about the repository."""
+    """Return the repository's metadata for HACS."""
     return read_json(ROOT / "hacs.json")
 
 
 def test_every_mention_of_the_repository_is_the_same(manifest: dict[str, Any]) -> None:
-    """Any address, badge or link of the repository names the one that exists."""
+    """Every URL, badge or link of the repository has the right one."""
     mention = re.compile(rf"(?P<host>\S*)(?<![\w-]){OWNER}(?:/|&repository=)(?P<name>[\w-]+)")
     mentions = [
         (path.relative_to(ROOT), match)
@@ -72,8 +72,8 @@ def test_every_mention_of_the_repository_is_the_same(manifest: dict[str, Any]) -
     assert manifest["issue_tracker"] == f"{REPOSITORY}/issues"
 
 
-def test_manifest_has_what_home_assistant_and_hacs_ask_for(manifest: dict[str, Any]) -> None:
-    """All keys are there, in hassfest's order, and say what the integration is."""
+def test_manifest_has_the_required_keys(manifest: dict[str, Any]) -> None:
+    """All keys are present, in hassfest's order, with the right values."""
     keys = list(manifest)
 
     assert keys[:2] == ["domain", "name"]
@@ -86,14 +86,16 @@ def test_manifest_has_what_home_assistant_and_hacs_ask_for(manifest: dict[str, A
 
 
 @pytest.mark.parametrize("environment", ["test", "demo"])
-def test_tests_use_what_the_manifest_requires(manifest: dict[str, Any], environment: str) -> None:
+def test_tests_use_the_requirements_of_the_manifest(
+    manifest: dict[str, Any], environment: str
+) -> None:
     """The tests run with the requirements that Home Assistant will install."""
     wanted = (ROOT / "requirements" / f"{environment}.in").read_text("utf-8").splitlines()
 
     assert set(manifest["requirements"]) <= set(wanted)
 
 
-def test_supported_releases_are_the_ones_that_are_tried(hacs: dict[str, Any]) -> None:
+def test_supported_releases_are_tested(hacs: dict[str, Any]) -> None:
     """The tests run on the oldest supported month of Home Assistant, the demo on a newer one."""
     pinned = re.compile(r"^homeassistant==([\d.]+) ", re.MULTILINE)
     [tested], [shown] = (
@@ -109,7 +111,7 @@ def test_supported_releases_are_the_ones_that_are_tried(hacs: dict[str, Any]) ->
 def test_release_zip_is_the_one_that_hacs_downloads(
     hacs: dict[str, Any], manifest: dict[str, Any]
 ) -> None:
-    """The release workflow uploads the file that HACS looks for."""
+    """The release workflow uploads the file that HACS downloads."""
     release = (ROOT / ".github" / "workflows" / "release.yml").read_text("utf-8")
 
     assert hacs["name"] == manifest["name"]
@@ -121,7 +123,7 @@ def test_release_zip_is_the_one_that_hacs_downloads(
 @pytest.mark.parametrize("theme", ["", "dark_"])
 @pytest.mark.parametrize("kind", ["icon", "logo"])
 def test_brand_images_have_the_right_size(kind: str, theme: str, suffix: str) -> None:
-    """Home Assistant finds each image under its name, icons square and logos as high as they."""
+    """Home Assistant finds each image under its name, icons square and logos of the same height."""
     image = (INTEGRATION / "brand" / f"{theme}{kind}{suffix}.png").read_bytes()
     width, height = struct.unpack(">II", image[16:24])
 
@@ -130,8 +132,8 @@ def test_brand_images_have_the_right_size(kind: str, theme: str, suffix: str) ->
     assert width == height if kind == "icon" else width > height
 
 
-def test_hacs_offers_releases_alone(hacs: dict[str, Any]) -> None:
-    """HACS knows each key (https://hacs.xyz/docs/publish/start), and does not offer the branch."""
+def test_hacs_only_offers_releases(hacs: dict[str, Any]) -> None:
+    """All keys are valid (https://hacs.xyz/docs/publish/start), and branches are not offered."""
     known = {"content_in_root", "country", "filename", "hacs", "hide_default_branch"}
     known |= {"homeassistant", "name", "persistent_directory", "zip_release"}
 
@@ -139,8 +141,8 @@ def test_hacs_offers_releases_alone(hacs: dict[str, Any]) -> None:
     assert hacs["hide_default_branch"] is True
 
 
-def test_parts_of_workflows_are_there() -> None:
-    """What a workflow uses of this repository exists, which actionlint does not check."""
+def test_parts_of_workflows_exist() -> None:
+    """Files that a workflow uses exist, which actionlint does not check."""
     used = {
         path: re.findall(r"uses: \$/(\S+)", path.read_text("utf-8"))
         for path in (FOLDER / "workflows").iterdir()
@@ -152,7 +154,7 @@ def test_parts_of_workflows_are_there() -> None:
 
 
 def test_code_owners_are_those_of_the_manifest(manifest: dict[str, Any]) -> None:
-    """GitHub requests reviews from the people that Home Assistant lists as owners."""
+    """GitHub requests reviews from the owners in the manifest."""
     lines = (FOLDER / "CODEOWNERS").read_text("utf-8").splitlines()
     rules = [line.split() for line in lines if line and not line.startswith("#")]
 
@@ -160,8 +162,8 @@ def test_code_owners_are_those_of_the_manifest(manifest: dict[str, Any]) -> None
 
 
 @pytest.mark.parametrize("form", ["bug", "feature"])
-def test_fields_of_an_issue_form_differ(form: str) -> None:
-    """GitHub shows no form in which two fields share an ID or a label, which no schema says."""
+def test_fields_of_an_issue_form_are_unique(form: str) -> None:
+    """GitHub rejects a form in which two fields share an ID or a label; no schema checks that."""
     fields = read_yaml(f"ISSUE_TEMPLATE/{form}.yml")["body"]
     labels = [field["attributes"].get("label") for field in fields]
     ids = [field.get("id") for field in fields]
@@ -170,7 +172,7 @@ def test_fields_of_an_issue_form_differ(form: str) -> None:
     assert len(set(ids)) == len(ids)
 
 
-def test_chooser_has_a_way_for_questions() -> None:
+def test_chooser_has_a_link_for_questions() -> None:
     """A question does not have to be filed as a bug."""
     links = read_yaml("ISSUE_TEMPLATE/config.yml")["contact_links"]
 
@@ -178,13 +180,13 @@ def test_chooser_has_a_way_for_questions() -> None:
 
 
 def pins(path: Path) -> dict[str, str]:
-    """Read a requirements file: each package with the version that it is pinned to, or none."""
+    """Parse a requirements file: each package with its pinned version, or none."""
     lines = re.findall(r"^([A-Za-z][\w.-]*)(?:==([^\s;]+))?", path.read_text("utf-8"), re.MULTILINE)
     return {name.lower(): version for name, version in lines}
 
 
 def test_every_requirement_is_updated() -> None:
-    """Dependabot reaches each package but those that are pinned, which move with the plugin."""
+    """Dependabot updates each package except the pinned ones, which are updated with the plugin."""
     (update,) = (
         update
         for update in read_yaml("dependabot.yml")["updates"]
@@ -198,7 +200,7 @@ def test_every_requirement_is_updated() -> None:
 
 
 def test_home_assistants_own_requirements_are_those_of_its_release() -> None:
-    """The versions in test.in are what the release that the plugin brings was made with."""
+    """The versions in test.in are those that the plugin's release was built with."""
     made_with = (ROOT / "requirements" / "test.txt").read_text("utf-8")
     if f"\nhomeassistant=={__version__} " not in made_with:
         pytest.skip("These tests run on another release than that of test.txt")

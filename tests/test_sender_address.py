@@ -1,4 +1,4 @@
-"""Mail is from the address that the account is meant to send as, whoever signs in."""
+"""Mail is from the configured sender address, whatever the sign-in name."""
 
 from typing import Any, Final
 
@@ -28,7 +28,7 @@ SHARED: Final = "alarms@contoso.com"
 
 
 def say_mailbox(identity: Identity, email: Any) -> None:
-    """Let the id token name a mailbox beside the name that signs in."""
+    """Let the ID token have a mailbox in addition to the sign-in name."""
     claims = {"preferred_username": ADDRESS, "email": email}
     identity.script.always[Endpoint.TOKEN] = Misstep(claims=claims)
 
@@ -47,7 +47,7 @@ async def open_password_dialog(hass: HomeAssistant) -> Dialog:
 async def test_mail_is_from_the_sender_address(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """In the header, in the envelope and in the Message-ID; its own notifier writes there."""
+    """In header, envelope and Message-ID; the account's own notify entity uses it, too."""
     fake_server.mailboxes[ADDRESS].aliases = (SHARED,)
     await submit(hass, account, {"sender_address": f" {SHARED} ", "sender_name": "Alarms"})
     assert account.options == DEFAULTS | {"sender_address": SHARED, "sender_name": "Alarms"}
@@ -65,10 +65,10 @@ async def test_mail_is_from_the_sender_address(
         assert mail.message["Message-ID"].endswith("@contoso.com>")
 
 
-async def test_a_refused_sender_is_told_where_to_change_it(
+async def test_refused_sender_error_names_the_option(
     hass: HomeAssistant, account: MockConfigEntry
 ) -> None:
-    """The first mail shows it; the text names the option and quotes the server."""
+    """The first email shows it; the text names the option and quotes the server."""
     await submit(hass, account, {"sender_address": SHARED})
     with pytest.raises(HomeAssistantError, match="Under Sender address in the account's options"):
         await mailer_of(account).send(outgoing())
@@ -85,10 +85,10 @@ async def test_a_refused_sender_is_told_where_to_change_it(
         ("a@example.com\nBcc: b@example.com", "line_break"),
     ],
 )
-async def test_what_is_no_bare_address_is_refused(
+async def test_sender_must_be_a_bare_address(
     hass: HomeAssistant, account: MockConfigEntry, value: str, error: str
 ) -> None:
-    """The name has an option of its own."""
+    """The name has its own option."""
     result = await submit(hass, account, {"sender_address": value})
     assert result["errors"] == {"sender_address": error}
 
@@ -96,7 +96,7 @@ async def test_what_is_no_bare_address_is_refused(
 # What Microsoft says of the mailbox
 
 
-async def test_the_mailbox_that_microsoft_names_becomes_the_sender(
+async def test_mailbox_of_the_id_token_becomes_the_sender(
     open_dialog: Open, identity: Identity, fake_server: FakeServer
 ) -> None:
     """A work account may sign in with a name that is not its address."""
@@ -112,10 +112,10 @@ async def test_the_mailbox_that_microsoft_names_becomes_the_sender(
 
 
 @pytest.mark.parametrize("email", [None, ADDRESS.upper(), "", "olga", "a@b, c@d", ["x@y.z"]])
-async def test_a_claim_that_is_no_other_address_sets_nothing(
+async def test_claim_without_another_address_sets_nothing(
     open_dialog: Open, identity: Identity, email: Any
 ) -> None:
-    """Mail is from the name that signs in."""
+    """Mail is from the sign-in name."""
     say_mailbox(identity, email)
     dialog = await open_dialog()
     await dialog.sign_in()
@@ -123,10 +123,10 @@ async def test_a_claim_that_is_no_other_address_sets_nothing(
 
 
 @pytest.mark.parametrize("before", [{}, {"sender_address": SHARED}])
-async def test_an_account_that_moves_to_the_sign_in_gets_its_sender(
+async def test_account_that_moves_to_the_sign_in_gets_its_sender(
     hass: HomeAssistant, account: MockConfigEntry, identity: Identity, before: dict[str, str]
 ) -> None:
-    """What was typed is kept, and what was cleared does not come back with the next sign-in."""
+    """An entered value is kept, and a cleared one does not come back with the next sign-in."""
     hass.config_entries.async_update_entry(account, options=before)
     await hass.async_block_till_done(wait_background_tasks=True)
     say_mailbox(identity, "olga@contoso.com")
@@ -149,7 +149,7 @@ async def test_an_account_that_moves_to_the_sign_in_gets_its_sender(
         ("nobody", {}, {}),
     ],
 )
-async def test_the_sender_of_the_built_in_integration_is_copied(
+async def test_sender_of_the_built_in_integration_is_copied(
     hass: HomeAssistant,
     account: MockConfigEntry,
     hass_client: ClientSessionGenerator,
@@ -158,7 +158,7 @@ async def test_the_sender_of_the_built_in_integration_is_copied(
     before: dict[str, str],
     options: dict[str, str],
 ) -> None:
-    """Where it is another address than the one that signs in, and none is set here."""
+    """If it differs from the sign-in name, and none is set here."""
     hass.config_entries.async_update_entry(account, options=before)
     await hass.async_block_till_done(wait_background_tasks=True)
     smtp = built_in(CARL, sender=sender)
@@ -175,10 +175,10 @@ async def test_the_sender_of_the_built_in_integration_is_copied(
 
 
 @pytest.mark.parametrize("username", ["apikey", r"CONTOSO\olga"])
-async def test_another_server_can_be_signed_in_to_with_a_user_name(
+async def test_other_server_can_have_a_user_name(
     hass: HomeAssistant, fake_server: FakeServer, storage: object, username: str
 ) -> None:
-    """It signs in with the name, sends from the address, and forgets the name at Microsoft."""
+    """It signs in with the name, sends from the address, and drops the name at Microsoft."""
     fake_server.mailboxes.clear()
     fake_server.add_mailbox(username, PASSWORD, (ADDRESS,))
     server = {"host": "127.0.0.1", "port": fake_server.port, "security": "starttls"}
@@ -207,10 +207,10 @@ async def test_another_server_can_be_signed_in_to_with_a_user_name(
     assert entry.runtime_data.coordinator.data.connected
 
 
-async def test_a_user_name_does_not_follow_to_microsoft(
+async def test_user_name_is_dropped_at_microsoft(
     hass: HomeAssistant, entry: MockConfigEntry
 ) -> None:
-    """There the address signs in, and the form does not ask for anything else."""
+    """There, the address signs in, and the form asks for nothing else."""
     data = {**entry.data, "account_kind": "other", "username": "apikey"}
     hass.config_entries.async_update_entry(entry, data=data)
     dialog = Dialog(hass, await entry.start_reconfigure_flow(hass))

@@ -51,14 +51,14 @@ REFUSED = Script(replies={Step.FINAL: "554 5.6.0 Not like this"})
 
 
 def stored_time(value: Any) -> dict[str, Any]:
-    """Return what Home Assistant stores of a sensor with a value."""
+    """Return what Home Assistant stores for a sensor with a value."""
     return {"native_value": value, "native_unit_of_measurement": None}
 
 
-async def test_outbox_counts_what_waits(
+async def test_outbox_counts_waiting_messages(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """It follows the messages, and says how much room they take."""
+    """It follows the messages, and shows their size."""
     assert state_of(hass, OUTBOX).state == "0"
     assert state_of(hass, OUTBOX).attributes["unit_of_measurement"] == "messages"
     fake_server.stop()
@@ -73,7 +73,7 @@ async def test_outbox_counts_what_waits(
     assert state_of(hass, OUTBOX).attributes["size"] == 0
 
 
-async def test_outbox_counts_what_failed(
+async def test_outbox_counts_failed_messages(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
     """A refused message does not wait, and is kept."""
@@ -87,13 +87,13 @@ async def test_outbox_counts_what_failed(
     assert state_of(hass, OUTBOX).attributes["failed"] == 0
 
 
-async def test_last_sent_is_the_time_of_the_last_acceptance(
+async def test_last_sent_is_the_time_of_the_last_accepted_email(
     hass: HomeAssistant,
     account: MockConfigEntry,
     fake_server: FakeServer,
     freezer: FrozenDateTimeFactory,
 ) -> None:
-    """A message that is refused or has to wait does not count, and a reload forgets nothing."""
+    """A refused or queued message does not count, and a reload keeps the value."""
     assert state_of(hass, LAST_SENT).state == STATE_UNKNOWN
     sent_at = dt_util.utcnow().replace(microsecond=0).isoformat()
     await mailer_of(account).send(outgoing())
@@ -121,7 +121,7 @@ async def test_last_sent_is_the_time_of_the_last_acceptance(
 async def test_last_sent_survives_a_restart(
     hass: HomeAssistant, entry: MockConfigEntry, value: Any, state: str
 ) -> None:
-    """The time from before the restart is shown; what is no time is not."""
+    """The time from before the restart is shown; an invalid value is not."""
     mock_restore_cache_with_extra_data(
         hass, [(State(LAST_SENT, EARLIER.isoformat()), stored_time(value))]
     )
@@ -132,7 +132,7 @@ async def test_last_sent_survives_a_restart(
 async def test_status_names_the_problem(
     hass: HomeAssistant, entry: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """It is unknown before the first answer, and then OK or the key of what is wrong."""
+    """It is unknown before the first result, and then OK or the key of the problem."""
     fake_server.stop()
     await settle(hass, entry)
     assert state_of(hass, STATUS).state == STATE_UNKNOWN
@@ -146,7 +146,7 @@ async def test_status_names_the_problem(
 
 @pytest.mark.usefixtures("account")
 async def test_every_status_has_a_text(hass: HomeAssistant) -> None:
-    """Whatever can be wrong has a key of its own, and words for it."""
+    """Every problem has its own key and text."""
     options = state_of(hass, STATUS).attributes["options"]
     assert options == ["ok", *(problem.value for problem in Problem)]
     texts = await async_get_translations(hass, "en", "entity", [DOMAIN])
@@ -162,7 +162,7 @@ async def test_recipients_of_a_day_are_counted(
     fake_server: FakeServer,
     freezer: FrozenDateTimeFactory,
 ) -> None:
-    """Only those who were accepted count, each for a day."""
+    """Only accepted recipients count, each for a day."""
     assert state_of(hass, SENT).state == "0"
     await mailer_of(account).send(outgoing("Door", ANNA, BERT))
     assert state_of(hass, SENT).state == "2"
@@ -180,7 +180,7 @@ async def test_recipients_of_a_day_are_counted(
 async def test_count_of_a_day_survives_a_restart(
     hass: HomeAssistant, entry: MockConfigEntry, freezer: FrozenDateTimeFactory
 ) -> None:
-    """What was counted before the restart or reload counts on, if it is not too old by now."""
+    """Earlier counts are kept across a restart or reload until they are too old."""
     grain = int(dt_util.utcnow().timestamp()) // GRAIN
     counts = {str(grain - 1): 7, str(grain - 200): 4}
     mock_restore_cache_with_extra_data(hass, [(State(SENT, "11"), {"counts": counts})])
@@ -193,10 +193,10 @@ async def test_count_of_a_day_survives_a_restart(
     assert state_of(hass, SENT).state == "0"
 
 
-async def test_a_kill_forgets_neither_the_count_nor_the_last_mail(
+async def test_kill_loses_neither_the_count_nor_the_time(
     hass: HomeAssistant, account: MockConfigEntry, storage: Path, freezer: FrozenDateTimeFactory
 ) -> None:
-    """Both are on disk right after the mail, whatever Home Assistant itself has kept by then."""
+    """Both are on disk right after the email, whatever Home Assistant itself has stored by then."""
     sent_at = dt_util.utcnow().replace(microsecond=0).isoformat()
     await mailer_of(account).send(outgoing("Door", ANNA, BERT))
     await hass.async_block_till_done()
@@ -217,10 +217,10 @@ async def test_a_kill_forgets_neither_the_count_nor_the_last_mail(
     assert not file.exists()
 
 
-async def test_a_burst_is_written_in_few_pieces(
+async def test_burst_is_written_in_few_steps(
     hass: HomeAssistant, account: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is sent while the file is written goes into it at once afterwards."""
+    """Emails sent while the file is written are included in the next write."""
     written: list[dict[str, Any]] = []
     is_over = threading.Event()
 
@@ -242,34 +242,34 @@ async def test_a_burst_is_written_in_few_pieces(
     assert state_of(hass, SENT).state == "100"
 
 
-async def test_a_disk_that_takes_nothing_is_told_in_the_log(
+async def test_unwritable_disk_is_logged(
     hass: HomeAssistant, account: MockConfigEntry, storage: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The numbers are right until the next start, and mail goes on."""
+    """The numbers are right until the next start, and mail continues."""
     (storage / f"{DOMAIN}.{account.entry_id}.sent").mkdir()
     await mailer_of(account).send(outgoing())
     await hass.async_block_till_done(wait_background_tasks=True)
     assert state_of(hass, SENT).state == "1"
-    assert "What was sent cannot be kept for a restart: Is a directory" in caplog.text
+    assert "The log of sent mail cannot be saved: Is a directory" in caplog.text
 
 
 @pytest.mark.parametrize(
     ("kind", "limit"), [("personal", 5_000), ("work", 10_000), ("other", None)]
 )
-async def test_daily_limit_is_that_of_the_kind_of_account(
+async def test_daily_limit_depends_on_the_kind_of_account(
     hass: HomeAssistant, entry: MockConfigEntry, kind: str, limit: int | None
 ) -> None:
-    """Microsoft's limits are shown beside the count; of others nothing is known."""
+    """Microsoft's limits are shown next to the count; those of other servers are unknown."""
     data = dict(entry.data) | {"account_kind": kind}
     hass.config_entries.async_update_entry(entry, data=data)
     await settle(hass, entry)
     assert state_of(hass, SENT).attributes.get("daily_limit") == limit
 
 
-async def test_response_time_is_there_for_those_who_want_it(
+async def test_response_time_can_be_enabled(
     hass: HomeAssistant, account: MockConfigEntry, entity_registry: er.EntityRegistry
 ) -> None:
-    """It is disabled unless somebody enables it, and then shows seconds."""
+    """It is disabled by default, and shows seconds once enabled."""
     registered = entity_registry.async_get(RESPONSE_TIME)
     assert registered
     assert registered.disabled_by is er.RegistryEntryDisabler.INTEGRATION
@@ -287,7 +287,7 @@ async def test_sensors_are_available_without_the_server(
     fake_server: FakeServer,
     freezer: FrozenDateTimeFactory,
 ) -> None:
-    """That the server is away is what they are there to say."""
+    """Reporting an unreachable server is their purpose."""
     fake_server.stop()
     await defer(account)
     await pass_time(hass, freezer, seconds=61)

@@ -1,4 +1,4 @@
-"""The sent log counts the recipients of a day, and comes back from what was stored of it."""
+"""The rolling counter counts the recipients of a day, and can be stored and restored."""
 
 from datetime import UTC, datetime, timedelta
 import json
@@ -8,11 +8,11 @@ import pytest
 
 from custom_components.outlook_smtp.sent_log import GRAIN, PERIOD, RollingCounter
 
-NOW = datetime(2026, 3, 1, 12, 9, 59, tzinfo=UTC)  # The last second of a grain.
+NOW = datetime(2026, 3, 1, 12, 9, 59, tzinfo=UTC)  # The last second of a time slot.
 
 
 def test_recipients_are_counted_for_a_day() -> None:
-    """They count for 24 hours at least, and for ten minutes more at most."""
+    """They count for at least 24 hours, and at most ten minutes more."""
     counter = RollingCounter()
     counter.add(NOW, 3)
     counter.add(NOW + timedelta(hours=12), 2)
@@ -22,8 +22,8 @@ def test_recipients_are_counted_for_a_day() -> None:
     assert counter.count(NOW + timedelta(days=2)) == 0
 
 
-def test_clock_that_was_far_ahead_is_not_counted_for_years() -> None:
-    """What it has counted in the future counts from the time at which it was set right."""
+def test_counts_in_the_future_do_not_last_for_years() -> None:
+    """What was counted in the future counts from the time the clock was corrected."""
     counter = RollingCounter()
     counter.add(NOW + timedelta(days=9_000), 3)
     assert counter.count(NOW) == 3
@@ -32,7 +32,7 @@ def test_clock_that_was_far_ahead_is_not_counted_for_years() -> None:
 
 
 def test_counter_does_not_grow_with_the_mail() -> None:
-    """What is counted within ten minutes is one number, and old numbers are forgotten."""
+    """Counts within ten minutes share a number, and old numbers are dropped."""
     counter = RollingCounter()
     for second in range(60):
         counter.add(NOW - timedelta(seconds=second), 1)
@@ -41,8 +41,8 @@ def test_counter_does_not_grow_with_the_mail() -> None:
     assert counter.as_dict() == {"counts": {}}
 
 
-def test_counter_comes_back_from_its_stored_form() -> None:
-    """It is stored as JSON, and counts on."""
+def test_counter_can_be_stored_and_restored() -> None:
+    """It is stored as JSON, and keeps counting."""
     counter = RollingCounter()
     counter.add(NOW, 3)
     stored = json.loads(json.dumps(counter.as_dict()))
@@ -55,6 +55,6 @@ def test_counter_comes_back_from_its_stored_form() -> None:
     "stored",
     [{}, {"counts": None}, {"counts": [1]}, {"counts": {"noon": 1}}, {"counts": {"1": None}}],
 )
-def test_what_is_not_a_counter_counts_as_nothing(stored: dict[str, Any]) -> None:
-    """What another version or a person has stored does no harm."""
+def test_invalid_data_is_ignored(stored: dict[str, Any]) -> None:
+    """Data from another version or edited by hand does no harm."""
     assert RollingCounter.from_dict(stored).count(NOW) == 0

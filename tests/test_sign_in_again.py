@@ -1,4 +1,4 @@
-"""An account signs in with Microsoft again, or for the first time: it stays the same account."""
+"""An account signs in with Microsoft again, or for the first time, and stays the same account."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -32,22 +32,22 @@ CHOICES = ["code", "browser", "change_password", "server"]
 
 
 class Repair(SignIn):
-    """A dialog about an account that there is."""
+    """A dialog about an existing account."""
 
     async def choose(self, step: str, menu: Iterable[str]) -> None:
-        """Choose what to do from a menu."""
+        """Choose from a menu."""
         assert self.result["type"] is FlowResultType.MENU
         assert self.result["menu_options"] == list(menu)
         await self.begin({"next_step_id": step})
 
     def assert_ended(self, end: str) -> None:
-        """The dialog ended well."""
+        """Check that the dialog succeeded."""
         assert self.result["type"] is FlowResultType.ABORT
         assert self.result["reason"] == end
 
 
 async def reauth(hass: HomeAssistant, identity: Identity, entry: MockConfigEntry) -> Repair:
-    """Open the dialog that signs a signed-in account in again, with a code."""
+    """Open the dialog that reauthenticates a signed-in account with a code."""
     dialog = Repair(hass, identity, await entry.start_reauth_flow(hass))
     assert dialog.placeholders["address"] == ADDRESS
     await dialog.choose("code", ["code", "browser"])
@@ -57,7 +57,7 @@ async def reauth(hass: HomeAssistant, identity: Identity, entry: MockConfigEntry
 async def reconfigure(
     hass: HomeAssistant, identity: Identity, entry: MockConfigEntry, step: str
 ) -> Repair:
-    """Open the dialog that changes an account, and choose what to change."""
+    """Open the reconfiguration dialog, and choose what to change."""
     dialog = Repair(hass, identity, await entry.start_reconfigure_flow(hass))
     assert dialog.placeholders["address"] == ADDRESS
     await dialog.choose(step, CHOICES)
@@ -65,7 +65,7 @@ async def reconfigure(
 
 
 async def opened(hass: HomeAssistant, identity: Identity) -> Repair:
-    """Return the dialog that has opened by itself."""
+    """Return the dialog that has opened automatically."""
     await hass.async_block_till_done(wait_background_tasks=True)
     [flow] = hass.config_entries.flow.async_progress_by_handler(DOMAIN)
     assert flow["context"]["source"] == SOURCE_REAUTH
@@ -74,12 +74,12 @@ async def opened(hass: HomeAssistant, identity: Identity) -> Repair:
 
 
 def tokens_in(storage: Path) -> list[str]:
-    """Return the names of the files that hold a token."""
+    """Return the names of the files that have a token."""
     return [path.name for path in storage.glob("*.token")]
 
 
 def belongings(hass: HomeAssistant, entry: ConfigEntry) -> object:
-    """Return what has to stay as it is: the account's entities, devices and recipients."""
+    """Return what must stay the same: the account's entities, devices and recipients."""
     return (
         er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id),
         [
@@ -91,10 +91,10 @@ def belongings(hass: HomeAssistant, entry: ConfigEntry) -> object:
     )
 
 
-async def test_an_ended_sign_in_asks_for_another(
+async def test_ended_sign_in_starts_reauthentication(
     hass: HomeAssistant, signed_in_account: MockConfigEntry, identity: Identity
 ) -> None:
-    """The dialog opens by itself, knows the app registration, and brings the account back."""
+    """The dialog opens automatically, knows the app registration, and restores the account."""
     account = signed_in_account
     before, data = belongings(hass, account), dict(account.data)
     identity.revoke(ADDRESS)
@@ -112,10 +112,10 @@ async def test_an_ended_sign_in_asks_for_another(
     assert belongings(hass, account) == before
 
 
-async def test_the_form_knows_the_tenant(
+async def test_form_knows_the_tenant(
     hass: HomeAssistant, signed_in_account: MockConfigEntry, identity: Identity
 ) -> None:
-    """Who signed in under another tenant does so again without typing it."""
+    """An account that signed in under another tenant does so again without entering it."""
     data = {**signed_in_account.data, CONF_TENANT: "consumers"}
     hass.config_entries.async_update_entry(signed_in_account, data=data)
     await hass.async_block_till_done(wait_background_tasks=True)
@@ -124,14 +124,14 @@ async def test_the_form_knows_the_tenant(
 
 
 @pytest.mark.parametrize("again", [True, False])
-async def test_another_mailbox_is_refused_by_name(
+async def test_another_mailbox_is_rejected_by_name(
     hass: HomeAssistant,
     signed_in_account: MockConfigEntry,
     identity: Identity,
     fake_server: FakeServer,
     again: bool,
 ) -> None:
-    """Both names are shown, nothing is kept of the stranger, and one may try again."""
+    """Both names are shown, nothing of the other account is kept, and the user can try again."""
     fake_server.add_mailbox(OTHER, PASSWORD)
     data, connections = dict(signed_in_account.data), fake_server.connections
     if again:
@@ -148,14 +148,14 @@ async def test_another_mailbox_is_refused_by_name(
     assert signed_in_account.data["email"] == ADDRESS
 
 
-async def test_a_password_account_moves_in_place_and_back(
+async def test_password_account_moves_in_place_and_back(
     hass: HomeAssistant,
     account: MockConfigEntry,
     identity: Identity,
     fake_server: FakeServer,
     storage: Path,
 ) -> None:
-    """Entities, device and recipients stay; of password and token there is always only one."""
+    """Entities, device and recipients stay; there is always only one of password and token."""
     before, password_data = belongings(hass, account), dict(account.data)
     dialog = await reconfigure(hass, identity, account, "code")
     assert dialog.filled_in == {}
@@ -186,14 +186,14 @@ async def test_a_password_account_moves_in_place_and_back(
 
 
 @pytest.mark.usefixtures("credentials", "current_request_with_host")
-async def test_an_account_moves_from_the_code_to_the_browser(
+async def test_account_moves_from_the_code_to_the_browser(
     hass: HomeAssistant,
     signed_in_account: MockConfigEntry,
     identity: Identity,
     fake_server: FakeServer,
     hass_client_no_auth: ClientSessionGenerator,
 ) -> None:
-    """A strict tenant's account signs in through the browser; another mailbox is refused there."""
+    """A strict tenant's account signs in through the browser; another mailbox is rejected there."""
     fake_server.add_mailbox(OTHER, PASSWORD)
     dialog = Browser(hass, identity, await signed_in_account.start_reauth_flow(hass))
     dialog.get = (await hass_client_no_auth()).get
@@ -207,13 +207,13 @@ async def test_an_account_moves_from_the_code_to_the_browser(
     assert signed_in_account.runtime_data.coordinator.data.connected
 
 
-async def test_the_server_of_a_signed_in_account_can_be_changed(
+async def test_server_of_a_signed_in_account_can_be_changed(
     hass: HomeAssistant,
     signed_in_account: MockConfigEntry,
     identity: Identity,
     fake_server: FakeServer,
 ) -> None:
-    """The check uses the account's own tokens: what it renews is not lost to the account."""
+    """The check uses the account's own tokens: a renewal is not lost to the account."""
     account, typed = signed_in_account, {"host": LOCAL, "security": "starttls"}
     with FakeServer() as server:
         server.mailboxes, server.access_tokens = fake_server.mailboxes, fake_server.access_tokens
@@ -232,13 +232,13 @@ async def test_the_server_of_a_signed_in_account_can_be_changed(
         assert identity.grant_types == ["refresh_token"] * 3
 
 
-async def test_a_port_that_was_chosen_outlives_a_new_sign_in(
+async def test_chosen_port_survives_a_new_sign_in(
     hass: HomeAssistant,
     signed_in_account: MockConfigEntry,
     identity: Identity,
     fake_server: FakeServer,
 ) -> None:
-    """Only another kind of account brings another server."""
+    """Only another kind of account changes the server."""
     with FakeServer() as server:
         server.mailboxes, server.access_tokens = fake_server.mailboxes, fake_server.access_tokens
         data = {**signed_in_account.data, "port": server.port}
@@ -258,14 +258,14 @@ async def test_a_port_that_was_chosen_outlives_a_new_sign_in(
 
 @pytest.mark.parametrize("by", ["check", "mail"])
 @pytest.mark.parametrize("row", ["basic_auth_disabled", "basic_auth_not_supported"])
-async def test_a_password_that_is_no_longer_taken_leads_to_the_sign_in(
+async def test_password_no_longer_accepted_leads_to_the_sign_in(
     hass: HomeAssistant,
     account: MockConfigEntry,
     identity: Identity,
     by: str,
     row: str,
 ) -> None:
-    """A dialog opens that quotes the server and leads to the sign-in, and to a password last."""
+    """A dialog opens that quotes the server, and leads to the sign-in first, a password last."""
     mailbox = identity.fake_server.mailboxes[ADDRESS]
     mailbox.script = Script.for_row(ROWS[row])
     if by == "check":
@@ -286,10 +286,10 @@ async def test_a_password_that_is_no_longer_taken_leads_to_the_sign_in(
     assert account.runtime_data.coordinator.data.connected
 
 
-async def test_a_signed_in_account_has_no_password_to_be_refused(
+async def test_signed_in_account_has_no_password_problem(
     hass: HomeAssistant, signed_in_account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """Where the same words meet a token, signing in again would change nothing."""
+    """If the same reply refuses a token, signing in again would change nothing."""
     fake_server.mailboxes[ADDRESS].script = Script.for_row(ROWS["basic_auth_disabled"])
     await signed_in_account.runtime_data.coordinator.async_refresh()
     assert signed_in_account.runtime_data.coordinator.data.problem == "basic_auth_disabled"

@@ -1,4 +1,4 @@
-"""A renewed token is on disk at once, for its account alone, and for as long as it counts."""
+"""A renewed token is on disk at once, for its account only, and for as long as it is valid."""
 
 import asyncio
 import logging
@@ -27,41 +27,41 @@ class Disk:
     """The file of an account's renewed token."""
 
     def __init__(self, path: Path) -> None:
-        """Know where it is."""
+        """Set its path."""
         self.path = path
 
     def read(self) -> str:
-        """Return what is on disk, if there is anything."""
+        """Return the content on disk, if any."""
         return self.path.read_text() if self.path.is_file() else ""
 
     def write(self, text: str) -> None:
-        """Put something else there."""
+        """Write other content."""
         self.path.write_text(text)
 
     @property
     def mode(self) -> int:
-        """Return who may read it."""
+        """Return its permissions."""
         return self.path.stat().st_mode & 0o777
 
     def fail(self) -> None:
-        """Let it be neither readable nor writable, whoever runs the tests."""
+        """Make it neither readable nor writable, whatever user runs the tests."""
         self.path.mkdir()
 
     def heal(self) -> None:
-        """Let it be in order again."""
+        """Make it work again."""
         self.path.rmdir()
 
 
 @pytest.fixture
 def disk(storage: Path, signed_in: MockConfigEntry) -> Disk:
-    """Return where the account's renewed token is kept."""
+    """Return the file of the account's renewed token."""
     return Disk(storage / f"outlook_smtp.{signed_in.entry_id}.token")
 
 
-async def test_a_crash_after_a_renewal_loses_nothing(
+async def test_crash_after_a_renewal_loses_nothing(
     hass: HomeAssistant, signed_in_account: Account, identity: Identity, disk: Disk
 ) -> None:
-    """What was on disk when the renewal was over is enough; nobody else may read it."""
+    """The file written by the renewal is sufficient, and private to its owner."""
     data = signed_in_account.data
     await renew(identity, signed_in_account)
     survived = disk.read()
@@ -77,10 +77,10 @@ async def test_a_crash_after_a_renewal_loses_nothing(
 
 
 @pytest.mark.parametrize("obtained_at", [1.0, 4e9])
-async def test_a_new_sign_in_wins(
+async def test_new_sign_in_takes_precedence(
     hass: HomeAssistant, signed_in_account: Account, identity: Identity, obtained_at: float
 ) -> None:
-    """What was renewed before it counts no more, even if the clock says that it is newer."""
+    """Earlier renewals do not count anymore, even if the clock says that they are newer."""
     await renew(identity, signed_in_account)
     token = (await new_token(hass, identity)).as_dict() | {"obtained_at": obtained_at}
     data = {**signed_in_account.data, CONF_TOKEN: token}
@@ -90,7 +90,7 @@ async def test_a_new_sign_in_wins(
     assert await tokens_of(signed_in_account).get() == token["access_token"]
 
 
-async def test_an_account_that_still_runs_with_its_password_has_the_new_tokens(
+async def test_account_still_using_its_password_has_the_new_tokens(
     hass: HomeAssistant, account: Account, identity: Identity
 ) -> None:
     """A check may come between the change of an account and its reload."""
@@ -108,10 +108,10 @@ async def test_an_account_that_still_runs_with_its_password_has_the_new_tokens(
     "content",
     ["", '{"sign_in": ', "[]", "{}", '{"sign_in": %s}', '{"sign_in": %s, "token": {}}', None],
 )
-async def test_a_damaged_file_does_not_stop_the_account(
+async def test_damaged_file_does_not_stop_the_account(
     hass: HomeAssistant, signed_in: Account, identity: Identity, disk: Disk, content: str | None
 ) -> None:
-    """The token of the last sign-in is used in its place."""
+    """The token of the last sign-in is used instead."""
     if content is None:
         disk.fail()
     else:
@@ -122,28 +122,28 @@ async def test_a_damaged_file_does_not_stop_the_account(
     assert await tokens_of(signed_in).get() == signed_in.data[CONF_TOKEN]["access_token"]
 
 
-async def test_a_disk_that_is_full_does_not_stop_the_mail(
+async def test_full_disk_does_not_stop_mail(
     hass: HomeAssistant,
     signed_in_account: Account,
     identity: Identity,
     disk: Disk,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The renewed token is used, and stored as soon as that works."""
+    """The renewed token is used, and stored as soon as possible."""
     disk.fail()
     await renew(identity, signed_in_account)
     warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
-    assert "could not be stored" in warnings[-1].getMessage()
+    assert "Could not store" in warnings[-1].getMessage()
     disk.heal()
     await send(hass)
     assert disk.read()
     assert identity.grant_types == [REFRESH]
 
 
-async def test_a_removed_account_leaves_no_token(
+async def test_removed_account_leaves_no_token(
     hass: HomeAssistant, signed_in_account: Account, identity: Identity, disk: Disk
 ) -> None:
-    """The file goes with the account."""
+    """The file is deleted with the account."""
     await renew(identity, signed_in_account)
     assert disk.read()
     await hass.config_entries.async_remove(signed_in_account.entry_id)
@@ -151,7 +151,7 @@ async def test_a_removed_account_leaves_no_token(
 
 
 @pytest.mark.parametrize("end", ["unload", "stop"])
-async def test_a_renewal_under_way_is_seen_to_its_end(
+async def test_renewal_in_progress_is_completed(
     hass: HomeAssistant,
     signed_in_account: Account,
     disk: Disk,
@@ -190,7 +190,7 @@ async def test_two_accounts_share_nothing(
     identity: Identity,
     storage: Path,
 ) -> None:
-    """Each has its own token and its own file, and the end of one is not felt by the other."""
+    """Each has its own token and file, and removing one does not affect the other."""
     address = "other@outlook.com"
     identity.fake_server.add_mailbox(address, "x")
     token = (await new_token(hass, identity, address)).as_dict()

@@ -1,4 +1,4 @@
-"""Nothing of a sign-in is ever written down or shown but the code that a person has to type."""
+"""Nothing of a sign-in is ever logged or shown except the code that the user must enter."""
 
 from base64 import b64encode
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ USELESS = (
 
 
 class Ear:
-    """Hears everything that is logged, shown or raised."""
+    """Collects everything that is logged, shown or raised."""
 
     def __init__(self, hass: HomeAssistant, caplog: pytest.LogCaptureFixture) -> None:
         """Listen to every logger and to every state."""
@@ -54,18 +54,18 @@ class Ear:
 
     @callback
     def _note(self, event: Event[Any]) -> None:
-        """Hear a state with its attributes."""
+        """Record a state with its attributes."""
         self._heard.append(str(event.as_dict()))
 
     def hear(self, *things: object) -> None:
-        """Hear what was shown."""
+        """Record what was shown."""
         for thing in things:
             self._heard += [str(thing), repr(thing)]
             if isinstance(thing, BaseException):
                 self._heard += traceback.format_exception(thing)
 
     def hear_dialog(self, dialog: SignIn) -> None:
-        """Hear what a dialog shows; the data of an entry is not shown."""
+        """Record what a dialog shows; the data of an entry is not shown."""
         shown = {
             key: value for key, value in dialog.result.items() if key not in ("data", "result")
         }
@@ -73,14 +73,14 @@ class Ear:
         self.hear(dialog.filled_in if shown.get("data_schema") else "")
 
     async def hear_outbox(self) -> None:
-        """Hear what is said of the messages that wait."""
+        """Record what is shown about waiting messages."""
         listed = await self._hass.services.async_call(
             DOMAIN, "list_outbox", blocking=True, return_response=True
         )
         self.hear(listed)
 
     def hear_account(self, entry: ConfigEntry) -> None:
-        """Hear what objects of an account say of themselves."""
+        """Record the reprs of an account's objects."""
         mailer = entry.runtime_data.mailer
         self.hear(
             entry, entry.runtime_data, entry.runtime_data.coordinator.data, mailer, mailer.account
@@ -88,7 +88,7 @@ class Ear:
         self.hear(mailer.account.credentials, mailer.account.credentials.tokens)
 
     def leaks(self, identity: Identity) -> Iterator[str]:
-        """Return the beginnings of the secrets that were heard of."""
+        """Return the beginnings of the secrets that were found."""
         heard = "\n".join(
             (self._caplog.text, *self._heard, *map(str, self._hass.states.async_all()))
         )
@@ -103,7 +103,7 @@ class Ear:
 
 @pytest.fixture
 def ear(hass: HomeAssistant, caplog: pytest.LogCaptureFixture) -> Iterator[Ear]:
-    """Let every logger say everything, but for the one that Home Assistant itself keeps quiet."""
+    """Enable all log levels, except for the logger that Home Assistant itself silences."""
     caplog.set_level(logging.DEBUG)
     quiet = {"aiohttp.access": logging.WARNING}
     names = [name for name in logging.root.manager.loggerDict if name not in quiet]
@@ -131,7 +131,7 @@ async def use(
         await send(hass)
         await ear.hear_outbox()
         ear.hear_account(entry)
-        # A refusal is remembered until the account starts over and somebody asks for a try.
+        # A refusal is remembered until the account is reloaded and a user requests an attempt.
         await hass.config_entries.async_reload(entry.entry_id)
         await hass.async_block_till_done(wait_background_tasks=True)
         await entry.runtime_data.coordinator.async_check_now()
@@ -147,7 +147,7 @@ async def use(
 
 
 @pytest.mark.usefixtures("no_pace")
-async def test_a_code_and_all_that_follows_stay_secret(
+async def test_sign_in_with_a_code_stays_secret(
     hass: HomeAssistant, open_code: Any, identity: Identity, fake_server: FakeServer, ear: Ear
 ) -> None:
     """From the first form to a revoked sign-in and the next one."""
@@ -182,10 +182,10 @@ async def test_a_code_and_all_that_follows_stay_secret(
 
 
 @pytest.mark.usefixtures("credentials", "current_request_with_host", "no_pace")
-async def test_the_browser_and_all_that_follows_stay_secret(
+async def test_sign_in_in_the_browser_stays_secret(
     hass: HomeAssistant, open_browser: Open, identity: Identity, fake_server: FakeServer, ear: Ear
 ) -> None:
-    """Authorization codes, verifiers and the client secret among them."""
+    """Authorization codes, verifiers and the client secret, too."""
     dialog: Browser = await open_browser()
     await dialog.come_back(await dialog.leave(), None)
     ear.hear_dialog(dialog)

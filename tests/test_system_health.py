@@ -1,4 +1,4 @@
-"""The system health page says whether the servers are there, and what waits."""
+"""The system health page shows whether the servers are reachable, and what waits."""
 
 from collections.abc import Coroutine
 from typing import Any
@@ -18,7 +18,7 @@ from .helpers import ANNA, add_account, defer, mailer_of, outgoing, settle
 
 
 async def page(hass: HomeAssistant) -> dict[str, Any]:
-    """Return what the page shows in the end."""
+    """Return the final content of the page."""
     assert await async_setup_component(hass, "system_health", {})
     await hass.async_block_till_done()
     info: dict[str, Any] = await get_system_health_info(hass, DOMAIN)
@@ -30,7 +30,7 @@ async def page(hass: HomeAssistant) -> dict[str, Any]:
 async def test_page_of_a_healthy_account(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """One account, nothing that waits, and a server whose port answers."""
+    """One account, nothing waiting, and a server whose port responds."""
     connections = fake_server.connections
     assert await page(hass) == {
         "accounts": 1,
@@ -41,10 +41,10 @@ async def test_page_of_a_healthy_account(
     assert fake_server.connections <= connections + 1
 
 
-async def test_page_counts_what_waits_and_what_failed(
+async def test_page_counts_waiting_and_failed_messages(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """The numbers are those of all accounts."""
+    """The numbers are totals of all accounts."""
     fake_server.script = Script(refuse_recipients={ANNA: "550 5.1.1 User unknown"})
     with pytest.raises(HomeAssistantError):
         await mailer_of(account).send(outgoing())
@@ -54,7 +54,7 @@ async def test_page_counts_what_waits_and_what_failed(
     assert (shown["waiting"], shown["failed"]) == (1, 1)
 
 
-async def test_accounts_on_one_server_are_tried_once(
+async def test_shared_server_is_checked_once(
     hass: HomeAssistant,
     account: MockConfigEntry,
     fake_server: FakeServer,
@@ -67,10 +67,10 @@ async def test_accounts_on_one_server_are_tried_once(
     assert len(shown) == 4
 
 
-async def test_a_server_that_is_not_there(
+async def test_unreachable_server_is_shown(
     hass: HomeAssistant, entry: MockConfigEntry, account_data: dict[str, Any]
 ) -> None:
-    """What is wrong is named, in the word that the sensors have for it."""
+    """The problem is shown with the same text as in the sensors."""
     port = closed_port()
     hass.config_entries.async_update_entry(entry, data=account_data | {"port": port})
     await settle(hass, entry)
@@ -78,13 +78,13 @@ async def test_a_server_that_is_not_there(
     assert shown[f"127.0.0.1:{port}"] == {"type": "failed", "error": "connection_refused"}
 
 
-async def test_sign_in_is_tried_where_an_account_needs_it(
+async def test_sign_in_is_checked_if_an_account_needs_it(
     hass: HomeAssistant,
     signed_in_account: MockConfigEntry,
     identity: Identity,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """An account that signed in with Microsoft has another line."""
+    """An account that signed in with Microsoft adds a line."""
     assert (await page(hass))["can_reach_sign_in"] == "ok"
     monkeypatch.setattr(token_store, "AUTHORITY", f"http://127.0.0.1:{closed_port()}")
     shown = await page(hass)

@@ -1,4 +1,4 @@
-"""Actions, their fields and repairs are described where Home Assistant looks for it."""
+"""Actions, their fields and repairs are described where Home Assistant expects it."""
 
 from typing import Any, Final
 
@@ -16,12 +16,12 @@ from custom_components.outlook_smtp.const import DOMAIN
 from .test_repository import INTEGRATION, read_json
 
 ACTIONS: Final = ("cancel_message", "flush_outbox", "list_outbox", "retry_failed", "send_message")
-# What a call names as its target is no field.
+# The target of a call is not a field.
 TARGETS: Final = {"area_id", "device_id", "entity_id", "exclude", "floor_id", "label_id"}
 
 
 def texts(part: str) -> dict[str, Any]:
-    """Return a part of what strings.json says."""
+    """Return a part of strings.json."""
     found: dict[str, Any] = read_json(INTEGRATION / "strings.json")[part]
     return found
 
@@ -33,7 +33,7 @@ async def _actions(hass: HomeAssistant) -> None:
 
 
 def test_every_action_is_described(hass: HomeAssistant) -> None:
-    """The code, the descriptions, the texts and the icons know the same actions."""
+    """The code, the descriptions, the texts and the icons have the same actions."""
     registered = sorted(hass.services.async_services_for_domain(DOMAIN))
     assert registered == list(ACTIONS)
     assert sorted(load_yaml_dict(str(INTEGRATION / "services.yaml"))) == registered
@@ -43,7 +43,7 @@ def test_every_action_is_described(hass: HomeAssistant) -> None:
 
 @pytest.mark.parametrize("action", ACTIONS)
 def test_every_field_is_described(hass: HomeAssistant, action: str) -> None:
-    """What the schema takes is what the dialog offers, with a name and a description."""
+    """The dialog offers every field of the schema, with a name and a description."""
     described = load_yaml_dict(str(INTEGRATION / "services.yaml"))[action]["fields"]
     schema = hass.services.async_services_for_domain(DOMAIN)[action].schema
     assert isinstance(schema, vol.Schema)
@@ -60,7 +60,7 @@ def test_every_field_is_described(hass: HomeAssistant, action: str) -> None:
 async def test_every_entity_has_an_icon(
     account: MockConfigEntry, entity_registry: er.EntityRegistry
 ) -> None:
-    """It is one of ours or that of the device class, and no icon is left over."""
+    """It is one of ours or that of the device class, and no icon is unused."""
     icons = read_json(INTEGRATION / "icons.json")["entity"]
     ours = {(domain, key) for domain, keys in icons.items() for key in keys}
     entities = er.async_entries_for_config_entry(entity_registry, account.entry_id)

@@ -1,4 +1,4 @@
-"""The tokens of a signed-in account are renewed in time, and in vain never twice."""
+"""The tokens of a signed-in account are renewed in time, and never unnecessarily."""
 
 import asyncio
 from typing import Any
@@ -42,7 +42,7 @@ type Account = MockConfigEntry
 
 @pytest.fixture
 def states(hass: HomeAssistant) -> set[str]:
-    """Return the states that the connection sensor takes from now on."""
+    """Return the states of the connection sensor from now on."""
     seen = set[str]()
 
     @callback
@@ -55,13 +55,13 @@ def states(hass: HomeAssistant) -> set[str]:
 
 
 def reauths(hass: HomeAssistant) -> list[str]:
-    """Return the dialogs that have opened by themselves."""
+    """Return the dialogs that have opened automatically."""
     flows = hass.config_entries.flow.async_progress_by_handler(DOMAIN)
     return [flow["context"]["source"] for flow in flows]
 
 
 def tokens_of(account: Account) -> AccountTokens:
-    """Return where an account's tokens come from."""
+    """Return the source of an account's tokens."""
     tokens: AccountTokens = account.runtime_data.account.credentials.tokens
     return tokens
 
@@ -73,24 +73,24 @@ async def renew(identity: Identity, account: Account) -> None:
     assert account.runtime_data.coordinator.data.connected
 
 
-async def test_a_mail_goes_out_with_a_token(
+async def test_email_is_sent_with_a_token(
     hass: HomeAssistant, signed_in_account: Account, identity: Identity, fake_server: FakeServer
 ) -> None:
-    """A token that is good is used as it is."""
+    """A valid token is used as it is."""
     await send(hass)
     assert len(await fake_server.async_wait_for_mail()) == 1
     assert "AUTH XOAUTH2" in str(fake_server.sessions[-1])
     assert not identity.requests
 
 
-async def test_a_token_is_renewed_before_it_expires_once_for_all(
+async def test_token_is_renewed_once_before_it_expires(
     hass: HomeAssistant,
     signed_in_account: Account,
     pass_time: Pass,
     identity: Identity,
     states: set[str],
 ) -> None:
-    """Many callers cause one request, the server never sees an old token, the sensor is calm."""
+    """Many callers cause one request, the server never gets an old token, the sensor is stable."""
     await pass_time(seconds=3290)
     assert identity.grant_types == []
     await pass_time(seconds=15)
@@ -107,14 +107,14 @@ async def test_a_token_is_renewed_before_it_expires_once_for_all(
     assert states == {STATE_ON}
 
 
-async def test_the_check_alone_keeps_the_sign_in_alive(
+async def test_check_keeps_the_sign_in_alive(
     hass: HomeAssistant,
     signed_in_account: Account,
     pass_time: Pass,
     identity: Identity,
     states: set[str],
 ) -> None:
-    """Who sends nothing for a year is still signed in: each renewal starts new 90 days."""
+    """Without any email for a year, the account stays signed in: each renewal lasts 90 days."""
     for _ in range(6):
         await pass_time(days=60)
     assert identity.grant_types == [REFRESH] * 6
@@ -135,14 +135,14 @@ async def test_the_check_alone_keeps_the_sign_in_alive(
     ids=["AUTH", "other words", "others still", "MAIL", "DATA"],
 )
 @pytest.mark.usefixtures("signed_in_account")
-async def test_a_refused_token_is_renewed_once_and_tried_once_more(
+async def test_refused_token_is_renewed_and_retried_once(
     hass: HomeAssistant,
     identity: Identity,
     fake_server: FakeServer,
     states: set[str],
     refused: Script,
 ) -> None:
-    """A first refusal is healed without a word, whatever the server's, and wherever."""
+    """A first refusal is corrected silently, whatever the server, and wherever."""
     connections = fake_server.connections
     fake_server.script_next(refused)
     await send(hass)
@@ -152,7 +152,7 @@ async def test_a_refused_token_is_renewed_once_and_tried_once_more(
     assert states <= {STATE_ON}
 
 
-async def test_a_token_that_stays_refused_asks_to_sign_in_again(
+async def test_repeatedly_refused_token_starts_reauthentication(
     hass: HomeAssistant, signed_in_account: Account, identity: Identity, fake_server: FakeServer
 ) -> None:
     """Two attempts and one renewal, then the mail waits, and there is one dialog for all."""
@@ -177,14 +177,14 @@ async def test_a_token_that_stays_refused_asks_to_sign_in_again(
     ],
     ids=lambda refusal: str(refusal.error),
 )
-async def test_an_ended_sign_in_is_never_asked_about_twice(
+async def test_ended_sign_in_is_requested_once(
     hass: HomeAssistant,
     signed_in_account: Account,
     pass_time: Pass,
     identity: Identity,
     refusal: wording.Refusal,
 ) -> None:
-    """Whatever is sent or checked later, Microsoft was asked once and the person is asked once."""
+    """Whatever is sent or checked later, Microsoft is asked once and the user is asked once."""
     identity.script.always[Endpoint.TOKEN] = Misstep(refusal=refusal)
     await pass_time(hours=2)
     for _ in range(3):
@@ -210,14 +210,14 @@ async def test_an_ended_sign_in_is_never_asked_about_twice(
     ],
     ids=["away", "503", "500", "reset", "malformed", "429"],
 )
-async def test_microsoft_out_of_reach_is_waited_out(
+async def test_unreachable_microsoft_is_temporary(
     hass: HomeAssistant,
     signed_in_account: Account,
     pass_time: Pass,
     identity: Identity,
     misstep: Misstep | None,
 ) -> None:
-    """Mail goes out while the token lasts, then it is a passing fault; nobody has to sign in."""
+    """Mail is sent while the token lasts, then it is a temporary fault without a dialog."""
     if misstep:
         identity.script.always[Endpoint.TOKEN] = misstep
     else:
@@ -248,7 +248,7 @@ async def test_microsoft_out_of_reach_is_waited_out(
         (script.NO_SEND_SCOPE, ("no_send_permission", [SOURCE_REAUTH])),
     ],
 )
-async def test_other_failures_are_named(
+async def test_other_failures_are_reported(
     hass: HomeAssistant,
     signed_in_account: Account,
     identity: Identity,
@@ -263,10 +263,10 @@ async def test_other_failures_are_named(
     assert (connection(hass).attributes["problem"], reauths(hass)) == outcome
 
 
-async def test_the_person_is_asked_when_the_refresh_token_went_stale(
+async def test_expired_refresh_token_starts_reauthentication(
     hass: HomeAssistant, signed_in: Account, identity: Identity, freezer: FrozenDateTimeFactory
 ) -> None:
-    """A Home Assistant that was off for a season asks to sign in once it is back."""
+    """A Home Assistant that was off for months asks to sign in once it is back."""
     freezer.tick(91 * 24 * 3600)
     assert await hass.config_entries.async_setup(signed_in.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)

@@ -1,4 +1,4 @@
-"""The translations: every language says everything, fills the same blanks, and is no English."""
+"""The translations: complete, with the same placeholders, and not in English."""
 
 from collections.abc import Iterator
 import json
@@ -38,21 +38,21 @@ def walk(node: dict[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
 
 
 def blanks(text: str) -> list[str]:
-    """Return what has to be the same in every language: blanks, links, code and paragraphs."""
+    """Return what must be the same in every language: placeholders, links, code and paragraphs."""
     return sorted(re.findall(r"\{\w+\}|https?://[^)\s]+|```|`[^`\n]+`|\n\n|\]\(", text))
 
 
 ENGLISH: Final = texts("en")
 
 
-def test_there_are_these_languages() -> None:
-    """None is missing and none is left untested."""
+def test_all_languages_exist() -> None:
+    """None is missing and none is untested."""
     assert sorted(path.stem for path in TRANSLATIONS.iterdir()) == sorted((*LANGUAGES, "en"))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_text_is_translated(language: str) -> None:
-    """Every key has a text of that language, with the same blanks, that the UI can show."""
+    """Every key has a text in that language, with the same placeholders, that the UI can show."""
     translated = texts(language)
     assert list(translated) == list(ENGLISH)
     for key, english in ENGLISH.items():
@@ -66,7 +66,7 @@ def test_every_text_is_translated(language: str) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_text_is_left_in_english(language: str) -> None:
-    """Only names and words that both languages share are the same."""
+    """Only names, and words shared with English, are the same."""
     left = [
         key
         for key, text in texts(language).items()

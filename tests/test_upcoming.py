@@ -1,4 +1,4 @@
-"""The weekly run on upcoming releases of Home Assistant: one issue, open as long as it fails."""
+"""The weekly run on upcoming Home Assistant releases: one issue, open while it fails."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +23,7 @@ def repository_fixture(tmp_path: Path) -> Repository:
 
 
 def finish(repository: Repository, run: int, **conclusions: str) -> str:
-    """Let a run of the workflow end, and its last job report it; the others succeed."""
+    """Let a run of the workflow end and be reported; jobs not given succeed."""
     results = {name.replace("_", " "): conclusion for name, conclusion in conclusions.items()}
     jobs: list[dict[str, Any]] = [{"name": "Report", "conclusion": "", "steps": []}]
     for number, name in enumerate(NAMES):
@@ -38,7 +38,7 @@ def finish(repository: Repository, run: int, **conclusions: str) -> str:
 
 
 def test_failure_opens_an_issue_that_names_the_step(repository: Repository) -> None:
-    """It says on which release and version what failed, where to look, and how to repeat it."""
+    """It has the release, the version, the failed steps, a link, and how to reproduce it."""
     repository.change(
         annotations={
             "5": [
@@ -72,7 +72,7 @@ def test_next_failure_updates_the_same_issue(repository: Repository) -> None:
 
 
 def test_passing_run_closes_the_issue(repository: Repository) -> None:
-    """A comment says which run it was; the next failure opens a new issue."""
+    """A comment names the run; the next failure opens a new issue."""
     finish(repository, 7, e2e_on_beta="failure")
 
     assert finish(repository, 8) == "All 9 jobs passed."
@@ -84,7 +84,7 @@ def test_passing_run_closes_the_issue(repository: Repository) -> None:
 
 
 def test_passing_run_says_nothing(repository: Repository) -> None:
-    """There is neither an issue nor a label when nothing has failed, and others stay open."""
+    """There is neither an issue nor a label if nothing has failed, and other issues stay open."""
     other = {"number": 1, "labels": ["bug"], "open": True, "body": "Another."}
     repository.change(issues=[other])
 
@@ -94,16 +94,16 @@ def test_passing_run_says_nothing(repository: Repository) -> None:
 
 
 @pytest.mark.parametrize("conclusion", ["cancelled", "skipped"])
-def test_what_did_not_pass_is_no_success(repository: Repository, conclusion: str) -> None:
-    """A job that never came to an end proves nothing, and does not close the issue."""
+def test_unfinished_job_is_no_success(repository: Repository, conclusion: str) -> None:
+    """A job that never finished proves nothing, and does not close the issue."""
     finish(repository, 7, e2e_on_beta="failure")
 
     assert finish(repository, 8, e2e_on_dev=conclusion) == "Updated issue 1."
     assert f"| {conclusion}" in repository["issues"][0]["body"]
 
 
-def test_pull_request_is_not_taken_for_the_issue(repository: Repository) -> None:
-    """GitHub lists pull requests among the issues: one with the label stays as it is."""
+def test_pull_request_is_not_the_issue(repository: Repository) -> None:
+    """GitHub lists pull requests among the issues: one with the label stays unchanged."""
     request = {"number": 1, "labels": [LABEL], "open": True, "body": "Fix.", "pull_request": {}}
     repository.change(issues=[request])
 
@@ -112,8 +112,8 @@ def test_pull_request_is_not_taken_for_the_issue(repository: Repository) -> None
     assert repository["issues"][0] == request
 
 
-def test_version_that_is_none_is_not_quoted(repository: Repository) -> None:
-    """What a job notes is written into an issue: only a version is."""
+def test_invalid_version_is_not_quoted(repository: Repository) -> None:
+    """A job's note is written into an issue: only a version is accepted."""
     repository.change(annotations={"5": [{"title": NOTICE, "message": "@everyone | 1"}]})
     finish(repository, 7, e2e_on_beta="failure")
 
@@ -121,7 +121,7 @@ def test_version_that_is_none_is_not_quoted(repository: Repository) -> None:
 
 
 def test_run_without_jobs_is_no_success(repository: Repository) -> None:
-    """Nothing is closed when the jobs are not found by their names, nor when GitHub fails."""
+    """Nothing is closed if the jobs are not found by name, or if GitHub fails."""
     finish(repository, 7, e2e_on_beta="failure")
     repository.change(runs={"8": {"jobs": [{"name": "Report"}], "url": RUN}})
 
@@ -131,8 +131,8 @@ def test_run_without_jobs_is_no_success(repository: Repository) -> None:
     assert repository["issues"][0]["open"]
 
 
-def test_workflow_tries_each_step_on_each_release() -> None:
-    """Its jobs are named as the report reads them, and the report alone may write."""
+def test_workflow_runs_each_step_on_each_release() -> None:
+    """Its jobs are named as the report expects, and only the report may write."""
     jobs = read_yaml("workflows/upcoming.yml")["jobs"]
     matrix = jobs["try"]["strategy"]["matrix"]
     names = [f"{step} on {release}" for release in matrix["release"] for step in matrix["step"]]

@@ -1,4 +1,4 @@
-"""Outlook.com SMTP: mail through a Microsoft account, and the word whether it works."""
+"""Outlook.com SMTP: mail through a Microsoft account, and a sensor that tells whether it works."""
 
 from functools import partial
 
@@ -46,7 +46,7 @@ PLATFORMS = [
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
-    """Register the actions, look for what can be moved here, and sweep what is left."""
+    """Register the actions, offer to copy SMTP entries, and delete leftover files."""
     async_setup_services(hass)
     async_setup_outbox_actions(hass)
     async_watch_smtp(hass)
@@ -55,7 +55,7 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
 
 
 async def async_setup_entry(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> bool:
-    """Bring an account to life without waiting for the network: all of it, or nothing."""
+    """Set up an account without waiting for the network: completely, or not at all."""
     try:
         await _async_bring_up(hass, entry)
     except OSError as error:
@@ -68,14 +68,14 @@ async def async_setup_entry(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) 
 
 
 async def async_unload_entry(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> bool:
-    """Put an account to rest; what waits stays in its outbox.
+    """Unload an account; waiting messages stay in its outbox.
 
-    One that cannot be put to rest goes on sending, and its entities with it.
+    If that fails, the account keeps sending, and its entities stay.
     """
     worker, queue = entry.runtime_data.worker, entry.runtime_data.queue
     is_unloaded = False
     try:
-        # First, so that what is settled in its last moments is still told to the entities.
+        # First, so that the entities still learn of messages settled at the last moment.
         await worker.stop(for_now=True)
         is_unloaded = await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
     finally:
@@ -87,8 +87,8 @@ async def async_unload_entry(hass: HomeAssistant, entry: OutlookSmtpConfigEntry)
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> None:
-    """Forget the sign-in, the outbox and the issues of an account that is removed."""
-    if hasattr(entry, "runtime_data"):  # It could not be unloaded.
+    """Delete the tokens, the outbox and the issues of a removed account."""
+    if hasattr(entry, "runtime_data"):  # Unloading failed.
         await entry.runtime_data.worker.stop(for_now=True)
         await entry.runtime_data.coordinator.async_shutdown()
         await entry.runtime_data.sent.async_settle()
@@ -99,8 +99,8 @@ async def async_remove_entry(hass: HomeAssistant, entry: OutlookSmtpConfigEntry)
 
 
 async def _async_bring_up(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> None:
-    """Set up all that an account consists of."""
-    # First, for a recipient may be added meanwhile.
+    """Set up all parts of an account."""
+    # First, because a recipient may be added during setup.
     entry.async_on_unload(entry.add_update_listener(_async_reload))
     if tokens := await async_load_tokens(hass, entry):
         entry.async_on_unload(tokens.settle)
@@ -108,14 +108,14 @@ async def _async_bring_up(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) ->
     data = entry.runtime_data = await _async_build(hass, entry, tokens)
     await data.sent.async_load()
     entry.async_on_unload(data.queue.subscribe(data.sent.async_on_turn))
-    # First, for the devices of its recipients name it.
+    # Before the platforms, because the recipients' devices refer to this one.
     dr.async_get(hass).async_get_or_create(config_entry_id=entry.entry_id, **account_device(entry))
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     await async_register_legacy_notify(hass, entry)
     entry.async_on_unload(
         hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, partial(_async_stop, data.worker))
     )
-    # Checks go on though the sensor may be disabled: they keep a sign-in from lapsing.
+    # Keep checking even if the sensor is disabled: checks keep the refresh token from expiring.
     entry.async_on_unload(data.coordinator.async_add_listener(lambda: None))
     await data.worker.start(signed_in_anew=async_is_signed_in_anew(hass, entry))
     data.coordinator.async_begin()
@@ -126,7 +126,7 @@ async def _async_bring_up(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) ->
 async def _async_build(
     hass: HomeAssistant, entry: OutlookSmtpConfigEntry, tokens: AccountTokens | None
 ) -> OutlookSmtpData:
-    """Build the parts of an account; nothing is sent yet."""
+    """Build the parts of an account, without sending anything yet."""
     options = entry.options
     queue = await async_open_outbox(hass, entry)
     account = await async_build_account(hass, entry.data, options, tokens)
@@ -154,7 +154,7 @@ async def _async_build(
 
 
 async def _async_take_down(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> None:
-    """Undo what a set-up that failed has done; Home Assistant calls what is due on unload."""
+    """Undo a failed setup; Home Assistant itself calls the unload callbacks."""
     if not hasattr(entry, "runtime_data"):
         return
     await entry.runtime_data.worker.stop()
@@ -162,13 +162,13 @@ async def _async_take_down(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -
 
 
 async def _async_restore_platforms(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> None:
-    """Set up again the platforms that were unloaded beside one that was not."""
+    """Set up the unloaded platforms again after another platform failed to unload."""
     missing = [platform for platform in PLATFORMS if platform not in _loaded_platforms(hass, entry)]
     await hass.config_entries.async_forward_entry_setups(entry, missing)
 
 
 def _loaded_platforms(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> list[Platform]:
-    """Return the platforms that an account has now."""
+    """Return the platforms of an account that are loaded."""
     return [
         Platform(platform.domain)
         for platform in async_get_platforms(hass, DOMAIN)
@@ -177,7 +177,7 @@ def _loaded_platforms(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> lis
 
 
 def _not_ready(error: OSError) -> ConfigEntryNotReady:
-    """Return why an account is set up later: its folder or a file cannot be used now."""
+    """Return the error for a setup to retry: the outbox folder or a file cannot be used now."""
     return ConfigEntryNotReady(
         translation_domain=DOMAIN,
         translation_key="outbox_is_link" if isinstance(error, LinkError) else "outbox_not_readable",
@@ -186,10 +186,10 @@ def _not_ready(error: OSError) -> ConfigEntryNotReady:
 
 
 async def _async_stop(worker: DeliveryWorker, _: Event) -> None:
-    """End with Home Assistant."""
+    """Stop the delivery worker when Home Assistant stops."""
     await worker.stop()
 
 
 async def _async_reload(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> None:
-    """Start over with what was changed: the account, its options or its recipients."""
+    """Reload the entry after a change to the account, its options or its recipients."""
     hass.config_entries.async_schedule_reload(entry.entry_id)

@@ -33,7 +33,7 @@ async def async_build_account(
         hass: Home Assistant.
         data: The entry's data.
         options: The entry's options.
-        tokens: Where its access tokens come from, if it signed in with Microsoft.
+        tokens: The source of its access tokens, if it signed in with Microsoft.
 
     """
     address = data[CONF_EMAIL]
@@ -51,9 +51,9 @@ async def async_build_account(
 
 
 def _create_tls_context() -> ssl.SSLContext:
-    """Return a context that verifies certificate and name and speaks TLS 1.2 or newer.
+    """Return a context that verifies certificate and host name and requires TLS 1.2 or newer.
 
-    As in browsers, a common name is no host name (RFC 9525, section 2).
+    As in browsers, the common name is not accepted as a host name (RFC 9525, section 2).
     """
     context = create_client_context()
     context.hostname_checks_common_name = False

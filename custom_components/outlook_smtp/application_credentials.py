@@ -1,4 +1,4 @@
-"""Signing in through the browser, with the application credentials of the user's own."""
+"""Browser sign-in with the user's own application credentials."""
 
 from typing import Any, override
 
@@ -20,12 +20,12 @@ from .token_store import build_application
 async def async_get_auth_implementation(
     hass: HomeAssistant, auth_domain: str, credential: ClientCredential
 ) -> AbstractOAuth2Implementation:
-    """Return what signs in with a user's application credentials."""
+    """Return the OAuth 2.0 implementation for a user's application credentials."""
     return MicrosoftImplementation(hass, auth_domain, credential)
 
 
 async def async_get_description_placeholders(hass: HomeAssistant) -> dict[str, str]:
-    """Return what the dialog that asks for application credentials may name."""
+    """Return the placeholders of the application credentials dialog."""
     return {
         "more_info_url": SIGN_IN_DOCS,
         "redirect_url": MY_AUTH_CALLBACK_PATH,
@@ -36,7 +36,7 @@ class MicrosoftImplementation(LocalOAuth2ImplementationWithPkce):
     """Microsoft's identity platform for one tenant, with PKCE (RFC 7636)."""
 
     def __init__(self, hass: HomeAssistant, auth_domain: str, credential: ClientCredential) -> None:
-        """Sign in with application credentials."""
+        """Set up the sign-in with application credentials."""
         self.tenant = DEFAULT_TENANT
         self._credential = credential
         super().__init__(
@@ -51,13 +51,13 @@ class MicrosoftImplementation(LocalOAuth2ImplementationWithPkce):
     @property
     @override
     def name(self) -> str:
-        """Return what the user calls the credentials."""
+        """Return the user's name for the credentials."""
         return self._credential.name or self._credential.client_id
 
     @property
     @override
     def extra_authorize_data(self) -> dict[str, Any]:
-        """Ask for the right to send, and which account is to sign in."""
+        """Request permission to send, and let the user pick an account."""
         return {
             "scope": " ".join(SCOPES),
             "prompt": "select_account",
@@ -66,13 +66,13 @@ class MicrosoftImplementation(LocalOAuth2ImplementationWithPkce):
 
     @override
     async def async_generate_authorize_url(self, flow_id: str) -> str:
-        """Return the address of the tenant's page."""
+        """Return the URL of the tenant's sign-in page."""
         self.authorize_url = self._application.endpoint("authorize")
         return await super().async_generate_authorize_url(flow_id)
 
     @override
     async def _token_request(self, data: dict[str, Any]) -> dict[str, Any]:
-        """Ask the tenant's token endpoint; unlike Home Assistant's way this tells what is wrong.
+        """Call the tenant's token endpoint; unlike Home Assistant's method, report what went wrong.
 
         Raises `AuthError`.
         """
@@ -80,5 +80,5 @@ class MicrosoftImplementation(LocalOAuth2ImplementationWithPkce):
 
     @property
     def _application(self) -> Application:
-        """Return the app registration of the tenant."""
+        """Return the app registration in the tenant."""
         return build_application(self.client_id, self.tenant, self.client_secret)

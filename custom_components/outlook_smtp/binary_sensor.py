@@ -14,7 +14,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from .coordinator import OutlookSmtpConfigEntry
 from .entity import HealthEntity
 
-PARALLEL_UPDATES = 0  # The coordinator and the outbox push what is shown.
+PARALLEL_UPDATES = 0  # The coordinator and the outbox push updates.
 
 CONNECTION: Final = BinarySensorEntityDescription(
     key="connection",
@@ -33,7 +33,7 @@ async def async_setup_entry(
 
 
 class ConnectionSensor(HealthEntity, BinarySensorEntity):
-    """On while the account can send, off while it cannot, unknown before the first answer."""
+    """On while the account can send, off while it cannot, unknown until the first result."""
 
     @property
     @override
@@ -44,7 +44,7 @@ class ConnectionSensor(HealthEntity, BinarySensorEntity):
     @property
     @override
     def extra_state_attributes(self) -> dict[str, Any]:
-        """Return what stands in the way, the server's words, and since when."""
+        """Return the problem, the server's reply, and since when."""
         health = self.coordinator.data
         return {
             "problem": health.problem,

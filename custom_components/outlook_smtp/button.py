@@ -1,4 +1,4 @@
-"""Buttons to try an account: a test mail, and a check of the connection."""
+"""Buttons to test an account: send a test email and check the connection."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ from .message.outgoing import OutgoingMessage
 from .outbox.receipt import Status
 from .texts import async_text
 
-PARALLEL_UPDATES = 0  # The outbox takes the server one thing at a time.
+PARALLEL_UPDATES = 0  # The outbox talks to the server sequentially.
 
 
 async def _async_send_test_mail(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> None:
-    """Send an email to the account itself, and say why if it is not sent now."""
+    """Send an email to the account itself; raise the reason if it is not sent now."""
     mailer = entry.runtime_data.mailer
     outgoing = OutgoingMessage(
         to=(Mailbox(mailer.sender.address),),
@@ -40,7 +40,7 @@ async def _async_send_test_mail(hass: HomeAssistant, entry: OutlookSmtpConfigEnt
 
 
 async def _async_check(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> None:
-    """Connect and sign in, and say what is wrong if that does not work."""
+    """Connect and sign in; raise the problem if that fails."""
     data = entry.runtime_data
     await data.coordinator.async_check_now()
     if fault := data.coordinator.last_fault:
@@ -49,7 +49,7 @@ async def _async_check(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> No
 
 @dataclass(frozen=True, kw_only=True)
 class AccountButtonDescription(ButtonEntityDescription):
-    """A button, and what it does with an account."""
+    """A button, and its action for an account."""
 
     press_fn: Callable[[HomeAssistant, OutlookSmtpConfigEntry], Awaitable[None]]
 
@@ -70,12 +70,12 @@ async def async_setup_entry(
 
 
 class AccountButton(OutlookSmtpEntity, ButtonEntity):
-    """Does with an account what its description says."""
+    """Runs the action of its description."""
 
     entity_description: AccountButtonDescription
     _attr_entity_category = EntityCategory.DIAGNOSTIC
 
     @override
     async def async_press(self) -> None:
-        """Do it, and raise what is wrong."""
+        """Run the action; raise an error if it fails."""
         await self.entity_description.press_fn(self.hass, self.entry)

@@ -1,4 +1,4 @@
-"""Notices when the clock of this machine is set."""
+"""Detect changes of the system clock."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
@@ -9,18 +9,18 @@ from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers.event import async_track_time_interval
 
 LOOK_EVERY: Final = timedelta(seconds=1)
-JUMP: Final = 2.0  # Seconds; a clock that is only adjusted does not gain as much for an hour.
+JUMP: Final = 2.0  # Seconds; gradual clock adjustment gains less than this in an hour.
 
 
 class ClockWatch:
-    """Compares the time of day with the clock that never jumps, until they part."""
+    """Compares the time of day with the monotonic clock until they diverge."""
 
     def __init__(self, hass: HomeAssistant, on_jump: Callable[[], Awaitable[None]]) -> None:
-        """Wait for `start`.
+        """Set up, without watching yet.
 
         Args:
             hass: Home Assistant.
-            on_jump: Is called once when the clock has jumped.
+            on_jump: Called once, when the clock has jumped.
 
         """
         self._hass = hass
@@ -30,7 +30,7 @@ class ClockWatch:
 
     @callback
     def start(self) -> None:
-        """Watch from now on, unless it does already."""
+        """Start watching, unless already started."""
         if self._cancel is None:
             self._offset = _offset()
             self._cancel = async_track_time_interval(
@@ -39,7 +39,7 @@ class ClockWatch:
 
     @callback
     def stop(self) -> None:
-        """Watch no longer."""
+        """Stop watching."""
         if self._cancel:
             self._cancel()
             self._cancel = None
@@ -52,5 +52,5 @@ class ClockWatch:
 
 
 def _offset() -> float:
-    """Return how far the clocks are apart."""
+    """Return the offset between the clocks."""
     return time.time() - time.monotonic()

@@ -1,4 +1,4 @@
-"""The dialog that adds an account, signs it in again, or changes it: its menus."""
+"""The config flow: add, reauthenticate or reconfigure an account."""
 
 from collections.abc import Mapping
 from typing import Any, override
@@ -25,7 +25,7 @@ from .foreign_text import shown
 
 
 class OutlookSmtpConfigFlow(PasswordFlow, SignInFlow, domain=DOMAIN):
-    """Asks how to sign in, and leads from what went wrong to where it can be mended."""
+    """Asks how to sign in, and leads from an error to the step that corrects it."""
 
     @classmethod
     @callback
@@ -33,14 +33,14 @@ class OutlookSmtpConfigFlow(PasswordFlow, SignInFlow, domain=DOMAIN):
     def async_get_supported_subentry_types(
         cls, config_entry: OutlookSmtpConfigEntry
     ) -> dict[str, type[ConfigSubentryFlow]]:
-        """Return what an account can have: recipients."""
+        """Return the subentry types of an account: recipients."""
         return {SUBENTRY_RECIPIENT: RecipientFlow}
 
     @staticmethod
     @callback
     @override
     def async_get_options_flow(config_entry: OutlookSmtpConfigEntry) -> OptionsFlow:
-        """Return the dialog of an account's options."""
+        """Return the options flow of an account."""
         return OutlookSmtpOptionsFlow()
 
     @override
@@ -49,7 +49,7 @@ class OutlookSmtpConfigFlow(PasswordFlow, SignInFlow, domain=DOMAIN):
         return self.async_show_menu(step_id="user", menu_options=["code", "browser", "password"])
 
     async def async_step_reauth(self, entry_data: Mapping[str, Any]) -> ConfigFlowResult:
-        """Begin to sign in again, in the way that has a chance."""
+        """Start reauthentication, preferring the method that can succeed."""
         self._data = dict(self._get_reauth_entry().data)
         if CONF_TOKEN in self._data:
             return await self.async_step_reauth_sign_in()
@@ -67,14 +67,14 @@ class OutlookSmtpConfigFlow(PasswordFlow, SignInFlow, domain=DOMAIN):
     async def async_step_reconfigure(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Ask what is to be changed."""
+        """Ask what to change."""
         self._data = dict(self._get_reconfigure_entry().data)
         return self._show_menu("reconfigure", ["code", "browser", "change_password", "server"])
 
     async def async_step_passwords_refused(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Lead an account whose password Microsoft no longer takes to the sign-in."""
+        """Lead an account whose password Microsoft no longer accepts to the sign-in."""
         return self._show_menu(
             "passwords_refused", ["code", "browser", PASSWORD_STEPS[self.source]]
         )
@@ -91,7 +91,7 @@ class OutlookSmtpConfigFlow(PasswordFlow, SignInFlow, domain=DOMAIN):
 
     @override
     def _step_to_mend(self, fault: Fault) -> str:
-        """Return the step in which who signs in can be mended after a fault."""
+        """Return the step that lets the user correct the credentials."""
         if CONF_TOKEN in self._data:
             sign_in = "browser" if CONF_IMPLEMENTATION in self._data else "code"
             return sign_in if fault.kind is Kind.CREDENTIALS else "retry"
@@ -100,7 +100,7 @@ class OutlookSmtpConfigFlow(PasswordFlow, SignInFlow, domain=DOMAIN):
         return PASSWORD_STEPS[self.source]
 
     def _show_menu(self, step_id: str, options: list[str]) -> ConfigFlowResult:
-        """Show a menu whose texts may name the account and what the server said."""
+        """Show a menu whose texts may quote the account and the server's reply."""
         return self.async_show_menu(
             step_id=step_id,
             menu_options=options,

@@ -1,4 +1,4 @@
-"""Names that more than one module of the integration uses."""
+"""Constants shared by several modules of the integration."""
 
 from typing import Final
 
@@ -17,8 +17,8 @@ CONF_SENDER_ADDRESS: Final = "sender_address"
 CONF_SENDER_NAME: Final = "sender_name"
 CONF_TENANT: Final = "tenant"
 
-# The client id of an app registration that comes with the integration: whoever publishes one
-# fills it in, and the dialog no longer asks for it.
+# The client ID of an app registration that ships with the integration. If a publisher sets it, the
+# dialog no longer asks for one.
 DEFAULT_CLIENT_ID: Final = ""
 
 SIGN_IN_DOCS: Final = (

@@ -1,4 +1,4 @@
-"""Watches over the health of an account."""
+"""Monitor the health of an account."""
 
 from collections import deque
 from dataclasses import dataclass, replace
@@ -38,7 +38,7 @@ type OutlookSmtpConfigEntry = ConfigEntry[OutlookSmtpData]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutlookSmtpData:
-    """The parts of an account that is loaded."""
+    """The parts of a loaded account."""
 
     account: Account
     route: Route
@@ -53,9 +53,9 @@ class OutlookSmtpData:
 class Health:
     """Whether an account can send.
 
-    `connected` is None before the first answer; `since` is when it last changed; `latency` is
-    how long the last attempt took, in seconds. `submitting` says that the problem was met when a
-    message was handed in.
+    `connected` is None before the first result; `since` is when it last changed; `latency` is
+    how long the last attempt took, in seconds. `submitting` says that the problem occurred while
+    submitting a message.
     """
 
     connected: bool | None = None
@@ -70,17 +70,17 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Suspicion:
-    """A passing fault that has not repeated yet: since when, and whether a mail has met it."""
+    """A temporary fault that has not repeated yet: since when, and whether it hit a message."""
 
     since: float
     submitting: bool
 
 
 class HealthCoordinator(DataUpdateCoordinator[Health]):
-    """Holds the health of one account: fed by every submission, and by checks when it is quiet.
+    """Tracks the health of one account from all submissions, and from checks in between.
 
-    A passing fault does not turn the health off: it has to repeat, a minute later. What may be
-    over at any moment is looked at again within seconds, and at once when the clock is set.
+    A temporary fault only counts if it is still there a minute later. A fault that may end at any
+    moment is checked again within seconds, and immediately when the clock is set.
     """
 
     config_entry: OutlookSmtpConfigEntry
@@ -106,7 +106,7 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
         self._worker = worker
         self._cancel_repeat: CALLBACK_TYPE | None = None
         self.last_fault: Fault | None = None  # Of the last check.
-        self.last_timings: dict[Stage, float] | None = None  # Of the last check that went well.
+        self.last_timings: dict[Stage, float] | None = None  # Of the last check that succeeded.
         self.attempts: deque[tuple[datetime, Attempt]] = deque(maxlen=MAX_ATTEMPTS)
         self._suspicion: Suspicion | None = None
         self._clock = ClockWatch(hass, self.async_refresh)
@@ -121,7 +121,7 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
         )
 
     async def async_check_now(self) -> None:
-        """Check because somebody asks for it, even if the sign-in was refused before."""
+        """Check at a user's request, even if the sign-in was refused before."""
         self._is_asked = True
         try:
             await self.async_refresh()
@@ -141,7 +141,7 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
         except SubmissionError as error:
             fault = error.fault
         except Exception:
-            _LOGGER.exception("Unforeseen trouble with the check of an account")
+            _LOGGER.exception("Unexpected error while checking an account")
             fault = Fault(Kind.TRANSIENT, Problem.UNFORESEEN)
         self.last_fault = fault
         if self._shutdown_requested:  # The account was unloaded meanwhile.
@@ -149,29 +149,29 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
         return self._health_after(Attempt(fault, self.hass.loop.time() - started))
 
     async def _async_check_held(self, _: datetime) -> None:
-        """Look whether mail that is held may go, though somebody has switched polling off."""
+        """Check whether a hold is over, even if polling is disabled."""
         if self.config_entry.pref_disable_polling and self._worker.hold:
             await self.async_refresh()
 
     @callback
     def _async_on_attempt(self, attempt: Attempt) -> None:
-        """Learn from a submission, which defers the next check by an interval."""
+        """Update the health after a submission, which restarts the check interval."""
         self.async_set_updated_data(self._health_after(attempt))
 
     @callback
     def async_begin(self) -> None:
-        """Begin with what held the account before a restart."""
+        """Start with the hold from before a restart, if any."""
         if hold := self._worker.hold:
             attempt = Attempt(hold.fault, 0.0, submitting=hold.submitting)
             health = self._unhealthy(hold.fault, attempt)
             self.async_set_updated_data(replace(health, latency=None))
 
     def _health_after(self, attempt: Attempt) -> Health:
-        """Keep an attempt, and return the health that it leaves behind."""
+        """Record an attempt, and return the health after it."""
         self.attempts.append((dt_util.utcnow(), attempt))
         hold = self._worker.hold
         if attempt.fault is None and hold and not self.data.submitting:
-            # Let in again, and still not allowed to send.
+            # Signed in again, but still not allowed to send.
             attempt = Attempt(hold.fault, attempt.latency, submitting=True)
         fault = attempt.fault
         self._watch_clock(fault)
@@ -194,9 +194,9 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
         return self._unhealthy(fault, attempt)
 
     def _proves_nothing(self, attempt: Attempt) -> bool:
-        """Return whether an attempt leaves open what is known of the account.
+        """Return whether an attempt says nothing new about the account.
 
-        What was met on the way to the server says nothing about a sign-in that was refused.
+        A connection problem says nothing about whether a refused sign-in would work now.
         """
         kind = attempt.fault.kind if attempt.fault else None
         if self._worker.refusal and not attempt.submitting:
@@ -207,21 +207,21 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
 
     @property
     def _waits_for_mail(self) -> bool:
-        """Return whether only a mail that is accepted proves that mail works again."""
+        """Return whether only an accepted message proves that sending works again."""
         return self.data.submitting and self._is_mail_tried
 
     @property
     def _suspects_mail(self) -> bool:
-        """Return whether a check cannot remove the suspicion that there is."""
+        """Return whether there is a suspicion that a check cannot clear."""
         return bool(self._suspicion and self._suspicion.submitting and self._is_mail_tried)
 
     @property
     def _is_mail_tried(self) -> bool:
-        """Return whether a message waits whose next try will tell more than a check."""
+        """Return whether a waiting message will tell more than a check when it is retried."""
         return bool(self._queue.waiting or self._worker.hold)
 
     def _healthy(self, attempt: Attempt) -> Health:
-        """Return the health of an account that was authenticated."""
+        """Return the health of an account that works."""
         self._async_forget_suspicion()
         self.update_interval = self.interval
         now = dt_util.utcnow()
@@ -245,7 +245,7 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
             fault.problem is Problem.BASIC_AUTH_DISABLED and CONF_PASSWORD in self.config_entry.data
         )
         if fault.kind is Kind.CREDENTIALS or passwords_refused:
-            # The dialog may open before this health is the coordinator's.
+            # The dialog may open before the coordinator has this health.
             told = {"problem": fault.problem, "reply": fault.reply}
             self.config_entry.async_start_reauth(self.hass, data=told)
         if self.data.connected is not False:
@@ -267,14 +267,14 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
         )
 
     def _watch_clock(self, fault: Fault | None) -> None:
-        """Check at once when the clock is set, if that may be all that is wrong."""
+        """Check immediately when the clock is set, if that may fix the problem."""
         if fault and fault.problem in CLOCK_PROBLEMS:
             self._clock.start()
         else:
             self._clock.stop()
 
     def _look_again(self, fault: Fault, left: float) -> None:
-        """Plan a look at a passing fault: when it would count, or within seconds."""
+        """Schedule another check of a temporary fault: when it would count, or within seconds."""
         if soon := is_soon_over(fault):
             self._cancel_look()
         if self._cancel_repeat is None:
@@ -288,12 +288,12 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
 
     @callback
     def _async_forget_suspicion(self) -> None:
-        """Drop the suspicion, and the planned second look."""
+        """Drop the suspicion, and cancel the scheduled second check."""
         self._suspicion = None
         self._cancel_look()
 
     def _cancel_look(self) -> None:
-        """Drop the planned look."""
+        """Cancel the scheduled check."""
         if self._cancel_repeat:
             self._cancel_repeat()
             self._cancel_repeat = None

@@ -1,4 +1,4 @@
-"""What a bug report needs to know of an account, without its secrets and addresses."""
+"""Diagnostics of an account for a bug report, without secrets and addresses."""
 
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -53,10 +53,10 @@ TO_REDACT: Final = {
     CONF_USERNAME,
 }
 
-MOST_LISTED: Final = 50  # Messages of each kind; the counts say how many there are.
+MOST_LISTED: Final = 50  # Messages of each kind; the counts give the full number.
 
-# Mail addresses, and the IP address under which a server sees the house. Each run of characters
-# is looked at once, from its start.
+# Email addresses, and the public IP address that a server sees. Each run of characters is
+# matched only once, from its start.
 _ADDRESS: Final = re.compile(
     r"""("[^"]*+"|(?<![^\s<>",:;()\[\]@])[^\s<>",:;()\[\]@]++)@"""
     r"""(\[[^\[\]]*+\]|[^\s<>"',:;()\[\]]++)"""
@@ -64,8 +64,8 @@ _ADDRESS: Final = re.compile(
     r"|(?<![\w:.])(?=[0-9a-f:]*::|([0-9a-f]{1,4}:){7})[0-9a-f:]{3,39}",
     re.IGNORECASE,
 )
-# What else Microsoft names people and organizations by: ids of applications and directories,
-# names in quotes, Exchange's own names of mailboxes, and domains that it gives to organizations.
+# Other identifiers of people and organizations at Microsoft: IDs of applications and directories,
+# names in quotes, Exchange's names of mailboxes, and the domains that Microsoft assigns.
 _NAME: Final = re.compile(
     r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"
     r"|(?<!\w)'[^']*'(?!\w)"
@@ -73,16 +73,16 @@ _NAME: Final = re.compile(
     r"|(?<![\w.-])[\w.-]+\.(onmicrosoft|mail\.protection\.outlook)\.com\b",
     re.IGNORECASE,
 )
-# What an account signs in with and sends from, beside the password and the token.
+# What identifies an account, in addition to the password and the token.
 _OWN: Final = (CONF_EMAIL, CONF_SENDER_ADDRESS, CONF_REPLY_TO, CONF_TENANT, CONF_USERNAME)
-# Domains of mailboxes that name nobody.
+# Mailbox domains that identify no one.
 _PUBLIC: Final = ("hotmail.com", "live.com", "msn.com", "outlook.com")
 
 
 async def async_get_config_entry_diagnostics(
     hass: HomeAssistant, entry: OutlookSmtpConfigEntry
 ) -> dict[str, Any]:
-    """Return the account's settings and health, and what is known of its server and outbox."""
+    """Return the account's settings and health, and the state of its server and outbox."""
     data = entry.runtime_data
     coordinator = data.coordinator
     timings = coordinator.last_timings
@@ -107,13 +107,13 @@ async def async_get_config_entry_diagnostics(
 
 
 def _health(health: Health, own_words: list[str]) -> dict[str, Any]:
-    """Return the health, with nothing in Microsoft's words that tells whose it is."""
+    """Return the health, with the server's reply redacted."""
     reply = _redacted(health.reply, own_words) if health.reply else None
     return asdict(health) | {"reply": reply}
 
 
 def _own_words(entry: OutlookSmtpConfigEntry) -> list[str]:
-    """Return what tells whose account it is: the names that it signs in with, and its domains."""
+    """Return the words that identify the account: the names it signs in with, and its domains."""
     known = {**entry.data, **entry.options}
     words = {known[key] for key in _OWN if known.get(key)} - {*TENANT_GROUPS}
     domains = {match[2] for match in _ADDRESS.finditer(" ".join(words)) if match[2]}
@@ -121,14 +121,14 @@ def _own_words(entry: OutlookSmtpConfigEntry) -> list[str]:
 
 
 def _redact_texts(value: Any) -> Any:
-    """Return what a server said of itself with each text redacted."""
+    """Return a server's description with each text redacted."""
     if isinstance(value, dict):
         return {key: _redact_texts(item) for key, item in value.items()}
     return _redacted(value) if isinstance(value, str) else value
 
 
 def _outcome(when: datetime, attempt: Attempt) -> dict[str, Any]:
-    """Return how a meeting with the server went, in keys and numbers alone."""
+    """Return the result of an attempt, as keys and numbers only."""
     fault = attempt.fault
     return {
         "when": when.isoformat(timespec="seconds"),
@@ -142,7 +142,7 @@ def _outcome(when: datetime, attempt: Attempt) -> dict[str, Any]:
 
 
 def _outbox(queue: Queue, worker: DeliveryWorker) -> dict[str, Any]:
-    """Return what waits and what has failed: sizes, ages and reasons, but no word of it."""
+    """Return the sizes, ages and reasons of waiting and failed messages, but no content."""
     now = time.monotonic()
     return {
         "count": len(queue.waiting),
@@ -160,7 +160,7 @@ def _outbox(queue: Queue, worker: DeliveryWorker) -> dict[str, Any]:
 
 
 def _hold(hold: Hold, now: float) -> dict[str, Any]:
-    """Return what holds the messages, and for how many more seconds."""
+    """Return why messages are held, and for how many more seconds."""
     return {
         "kind": hold.fault.kind,
         "problem": hold.fault.problem,
@@ -170,7 +170,7 @@ def _hold(hold: Hold, now: float) -> dict[str, Any]:
 
 
 def _waiting(queued: QueuedMessage, now: float, due: float) -> dict[str, Any]:
-    """Return how long a message waits, and for what."""
+    """Return how long a message has been waiting, and why."""
     return {
         "size": queued.entry.size,
         "recipients": len(queued.recipients),
@@ -182,7 +182,7 @@ def _waiting(queued: QueuedMessage, now: float, due: float) -> dict[str, Any]:
 
 
 def _failed(failed: FailedMessage, now: float) -> dict[str, Any]:
-    """Return why a message was kept as failed, and for how long."""
+    """Return why a message failed, and how long ago."""
     return {
         "size": failed.failure.spooled.entry.size,
         "age": round(now - failed.since),
@@ -192,7 +192,7 @@ def _failed(failed: FailedMessage, now: float) -> dict[str, Any]:
 
 
 def _redacted(text: str, own_words: Iterable[str] = ()) -> str:
-    """Return a text of the server's without addresses, names and words of the account's own."""
+    """Return a server's text without addresses, names and words that identify the account."""
     text = _NAME.sub("***", _ADDRESS.sub("***", text))
     for word in own_words:
         text = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", "***", text, flags=re.IGNORECASE)
@@ -200,10 +200,10 @@ def _redacted(text: str, own_words: Iterable[str] = ()) -> str:
 
 
 def _seconds(left: float) -> int | None:
-    """Return the seconds until something, none where nobody knows the end."""
+    """Return the seconds that are left, rounded, or None if there is no known end."""
     return max(round(left), 0) if isfinite(left) else None
 
 
 def _rounded(timings: dict[Stage, float]) -> dict[str, float]:
-    """Return the seconds that each stage took."""
+    """Return the seconds that each stage took, rounded."""
     return {str(stage): round(seconds, 3) for stage, seconds in timings.items()}

@@ -1,4 +1,4 @@
-"""What all entities of an account share, and the devices that they belong to."""
+"""The base classes of an account's entities, and their devices."""
 
 from typing import Final, override
 
@@ -20,7 +20,7 @@ _MODELS: Final[dict[AccountKind, str]] = {
 
 
 class OutlookSmtpEntity(Entity):
-    """An entity of the account's device, or of the device of one of its recipients."""
+    """An entity of an account's device, or of a recipient's device."""
 
     _attr_has_entity_name = True
 
@@ -30,7 +30,7 @@ class OutlookSmtpEntity(Entity):
         description: EntityDescription,
         subentry: ConfigSubentry | None = None,
     ) -> None:
-        """Belong to a device; the description's key names the entity, and its texts."""
+        """Assign the entity to a device; the description's key names the entity and its texts."""
         owner = _owner(entry, subentry) if subentry else entry.entry_id
         self.entry = entry
         self.entity_description = description
@@ -45,19 +45,19 @@ class HealthEntity(CoordinatorEntity[HealthCoordinator], OutlookSmtpEntity):
     """An entity that shows the health of an account."""
 
     def __init__(self, entry: OutlookSmtpConfigEntry, description: EntityDescription) -> None:
-        """Show the health that the coordinator holds."""
+        """Show the coordinator's health."""
         CoordinatorEntity.__init__(self, entry.runtime_data.coordinator)
         OutlookSmtpEntity.__init__(self, entry, description)
 
     @property
     @override
     def available(self) -> bool:
-        """Return True: that the server is away is what these entities are there to say."""
+        """Return True, because these entities report that the server is unreachable."""
         return True
 
 
 def account_device(entry: OutlookSmtpConfigEntry) -> DeviceInfo:
-    """Return the device of an account: Microsoft's, or that of another server."""
+    """Return the device of an account, at Microsoft or another server."""
     model = _MODELS.get(AccountKind(entry.data[CONF_ACCOUNT_KIND]))
     return DeviceInfo(
         entry_type=DeviceEntryType.SERVICE,
@@ -69,9 +69,9 @@ def account_device(entry: OutlookSmtpConfigEntry) -> DeviceInfo:
 
 
 def _recipient_device(entry: OutlookSmtpConfigEntry, subentry: ConfigSubentry) -> DeviceInfo:
-    """Return the device of a recipient, which is reached through that of the account.
+    """Return the device of a recipient, linked to the account's device.
 
-    It is one of its own, for a device belongs to one subentry.
+    Each recipient has its own, because a device belongs to a single subentry.
     """
     account = (DOMAIN, entry.entry_id)
     return DeviceInfo(
@@ -86,5 +86,5 @@ def _recipient_device(entry: OutlookSmtpConfigEntry, subentry: ConfigSubentry) -
 
 
 def _owner(entry: OutlookSmtpConfigEntry, subentry: ConfigSubentry) -> str:
-    """Return the identifier of a recipient, which is unique across all accounts."""
+    """Return the identifier of a recipient, unique across all accounts."""
     return f"{entry.entry_id}_{subentry.subentry_id}"

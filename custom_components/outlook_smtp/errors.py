@@ -1,4 +1,4 @@
-"""Maps what the rooms report to translated Home Assistant exceptions, in one place."""
+"""Map errors of all packages to translated Home Assistant exceptions, in one place."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,13 +24,13 @@ from .smtp.probe import right_host
 
 _LOGGER = logging.getLogger(__name__)
 
-# Fields whose values neither the log nor an event repeats.
+# Fields whose values appear neither in the log nor in an event.
 _PRIVATE: Final = frozenset({ATTR_BCC, ATTR_TITLE})
-_BLIND: Final = "Bcc"  # In the place of an address.
+_BLIND: Final = "Bcc"  # Replaces an address.
 
 
 def fault_placeholders(fault: Fault, address: str, server: Server) -> dict[str, str]:
-    """Return what the texts of all problems may name."""
+    """Return the placeholders for the texts of all problems."""
     return {
         "address": address,
         "host": server.host,
@@ -52,7 +52,7 @@ def fault_error(fault: Fault, address: str, server: Server) -> HomeAssistantErro
 def refusal_error(receipt: Receipt) -> HomeAssistantError:
     """Return the error that names each refused recipient with the server's reply.
 
-    It names no blind copies: Home Assistant logs the errors of automations.
+    It does not name recipients of blind copies, because Home Assistant logs automations' errors.
     """
     hidden, others = receipt.hidden, receipt.accepted + receipt.waiting
     return HomeAssistantError(
@@ -75,7 +75,7 @@ def raise_for_refused(receipt: Receipt) -> None:
 
 
 def input_error(key: str, field: str, value: str = "", **more: str) -> ServiceValidationError:
-    """Return the error that names a field, what was wrong with it and the remedy."""
+    """Return the error that names a field, what is wrong with it and the remedy."""
     placeholders = {"field": field, "value": value, **more}
     return ServiceValidationError(
         translation_domain=DOMAIN,
@@ -85,12 +85,12 @@ def input_error(key: str, field: str, value: str = "", **more: str) -> ServiceVa
 
 
 def public_text(hass: HomeAssistant, error: HomeAssistantError, language: str) -> str:
-    """Return the text of an error without what a message says and its blind copies.
+    """Return the text of an error without message content and blind copies.
 
     Args:
         hass: Home Assistant.
-        error: Of any integration.
-        language: In which it is returned, if it is one of ours.
+        error: An error of any integration.
+        language: The language of the text, if the error is one of ours.
 
     """
     texts = async_get_cached_translations(hass, language, "exceptions", DOMAIN)
@@ -105,9 +105,9 @@ def public_text(hass: HomeAssistant, error: HomeAssistantError, language: str) -
 
 @contextmanager
 def message_errors() -> Iterator[None]:
-    """Raise what is wrong with a message as a translated error of the action's field.
+    """Raise what is wrong with a message as a translated error that names the field.
 
-    What a library raises of its own is a translated error as well.
+    Exceptions from libraries are also raised as a translated error.
     """
     try:
         yield
@@ -124,13 +124,13 @@ def message_errors() -> Iterator[None]:
 
 
 def closed_error() -> HomeAssistantError:
-    """Return the error of a message whose account was removed before it was sent."""
+    """Return the error for a message whose account was removed before it was sent."""
     return HomeAssistantError(translation_domain=DOMAIN, translation_key="account_removed")
 
 
 @contextmanager
 def outbox_errors(queue: Queue) -> Iterator[None]:
-    """Raise why a message cannot be kept as a translated error."""
+    """Raise a translated error if the outbox cannot accept a message."""
     try:
         yield
     except OutboxClosedError as error:

@@ -1,4 +1,4 @@
-"""Tells automations what becomes of each message."""
+"""Report to automations what happens to each message."""
 
 from typing import Final, override
 
@@ -11,7 +11,7 @@ from .entity import OutlookSmtpEntity
 from .outbox.events import Delivery, Event
 from .outbox.receipt import missing_attachments
 
-PARALLEL_UPDATES = 0  # The outbox pushes what is shown.
+PARALLEL_UPDATES = 0  # The outbox pushes updates.
 
 DELIVERY: Final = EventEntityDescription(
     key="delivery", event_types=[event.value for event in Event]
@@ -28,18 +28,18 @@ async def async_setup_entry(
 
 
 class DeliveryEvent(OutlookSmtpEntity, EventEntity):
-    """Fires at every turn of a message: sent, queued, refused, expired or failed."""
+    """Fires when a message is sent, queued, refused, expired, failed or discarded."""
 
     @override
     async def async_added_to_hass(self) -> None:
-        """Listen to the outbox."""
+        """Subscribe to the outbox."""
         await super().async_added_to_hass()
         queue = self.entry.runtime_data.queue
         self.async_on_remove(queue.subscribe(self._async_on_turn))
 
     @callback
     def _async_on_turn(self, delivery: Delivery | None) -> None:
-        """Tell of a turn, without anything that the message says."""
+        """Trigger the event of a delivery, without message content."""
         if delivery is None:
             return
         self._trigger_event(

@@ -1,4 +1,4 @@
-"""Raises what an account needs a person for under Repairs, and clears it when it is over."""
+"""Raise repair issues for an account when a person must act, and clear them afterwards."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -19,7 +19,7 @@ from .outbox.events import Delivery
 from .outbox.spool import QUARANTINE
 from .outbox.spooled import Failure
 
-# Problems that have a text of their own, by which their issues go.
+# Problems with an issue text of their own.
 PROBLEMS: Final[tuple[Problem, ...]] = (
     Problem.ACCOUNT_LOCKED,
     Problem.BASIC_AUTH_DISABLED,
@@ -59,12 +59,12 @@ MOST_LISTED: Final = 10  # Messages or files.
 MOST_NAMED: Final = 5  # Recipients of each.
 MOST_TITLE: Final = 100  # Characters.
 
-# What messages say, and to whom: everybody may list issues, but only administrators open them.
+# The content and recipients of messages: every user may list issues, only administrators open them.
 _PRIVATE: Final = "messages"
 
 
 class AccountIssues:
-    """The issues of one account: they follow its health and its outbox."""
+    """The issues of one account, updated with its health and its outbox."""
 
     def __init__(self, hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> None:
         """Follow an account until it is unloaded."""
@@ -79,9 +79,9 @@ class AccountIssues:
 
     @callback
     def _async_on_health(self) -> None:
-        """Raise what keeps all email from being sent; a temporary fault changes nothing.
+        """Raise an issue if no email can be sent; a temporary fault changes nothing.
 
-        A clock that is still wrong when it has turned the health off is a matter for a person.
+        A clock that is still wrong once the health is off needs a person.
         """
         health = self._entry.runtime_data.coordinator.data
         self._raise_while(
@@ -101,7 +101,7 @@ class AccountIssues:
 
     @callback
     def _async_on_delivery(self, _: Delivery | None = None) -> None:
-        """Raise what a person should know of the outbox, while it is so."""
+        """Raise the issues of the outbox while they apply."""
         entry = self._entry
         queue = entry.runtime_data.queue
         warning = ir.IssueSeverity.WARNING
@@ -116,7 +116,7 @@ class AccountIssues:
         )
 
     def _describe_full(self) -> dict[str, str]:
-        """Return what is to be told of the full outbox, and since when it is full."""
+        """Return the placeholders of the issue of a full outbox, and since when it is full."""
         issue_id = issue_id_of(OUTBOX_FULL, self._entry.entry_id)
         known = ir.async_get(self._hass).async_get_issue(DOMAIN, issue_id)
         since = ((known and known.translation_placeholders) or {}).get("since")
@@ -124,7 +124,7 @@ class AccountIssues:
 
     @callback
     def _async_end(self) -> None:
-        """Leave the issues of an account that comes back, but not those of a disabled one."""
+        """Keep issues across a reload, but clear those of a disabled account."""
         if self._entry.disabled_by:
             async_clear_account(self._hass, self._entry)
 
@@ -135,7 +135,7 @@ class AccountIssues:
         describe: Callable[[], dict[str, str]],
         severity: ir.IssueSeverity = ir.IssueSeverity.ERROR,
     ) -> None:
-        """Raise an issue if what it is about is there, else clear it."""
+        """Raise an issue while there is something to report, else clear it."""
         if there:
             self._raise(key, describe(), severity)
         else:
@@ -147,38 +147,38 @@ class AccountIssues:
         placeholders: dict[str, str],
         severity: ir.IssueSeverity = ir.IssueSeverity.ERROR,
     ) -> None:
-        """Raise an issue, or bring it up to date."""
+        """Raise or update an issue."""
         placeholders.pop(_PRIVATE, None)
         ir.async_create_issue(
             self._hass,
             DOMAIN,
             issue_id_of(key, self._entry.entry_id),
             data={"key": key, "entry_id": self._entry.entry_id},
-            is_fixable=key != OUTBOX_NOT_WRITABLE,  # It is over when the disk is well.
+            is_fixable=key != OUTBOX_NOT_WRITABLE,  # Resolved as soon as the disk is writable.
             severity=severity,
             translation_key=key,
             translation_placeholders=shown(placeholders),
         )
 
     def _clear(self, key: str) -> None:
-        """Clear an issue, if it was raised."""
+        """Clear an issue if it was raised."""
         ir.async_delete_issue(self._hass, DOMAIN, issue_id_of(key, self._entry.entry_id))
 
 
 @callback
 def async_clear_account(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> None:
-    """Clear all issues of an account that is removed or disabled."""
+    """Clear all issues of a removed or disabled account."""
     for key in ACCOUNT_ISSUES:
         ir.async_delete_issue(hass, DOMAIN, issue_id_of(key, entry.entry_id))
 
 
 def issue_id_of(key: str, entry_id: str) -> str:
-    """Return the id of an issue of an entry."""
+    """Return the ID of an entry's issue."""
     return f"{key}_{entry_id}"
 
 
 def describe_account(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
-    """Return what the texts of all issues may name."""
+    """Return the placeholders of all issues."""
     return {
         "account": entry.title,
         "entry_id": entry.entry_id,
@@ -188,7 +188,7 @@ def describe_account(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
 
 
 def describe_health(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
-    """Return what the texts may tell of an account that cannot send, and since when."""
+    """Return the placeholders of an account that cannot send, including since when."""
     health = entry.runtime_data.coordinator.data
     account = entry.runtime_data.account
     fault = Fault(
@@ -204,12 +204,12 @@ def describe_health(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
 
 
 def describe_passwords_end(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
-    """Return what the texts may tell of an account whose password is soon refused."""
+    """Return the placeholders of an account whose password will soon be refused."""
     return describe_account(entry) | {"host": PASSWORDS_END_AT}
 
 
 def describe_outbox(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
-    """Return what the texts may tell of an outbox: how much waits, and what stands in the way."""
+    """Return the placeholders of an outbox: how much waits, and the problem."""
     queue = entry.runtime_data.queue
     answers = (item.fault.reply for item in queue.waiting if item.fault)
     answer = next(answers, entry.runtime_data.coordinator.data.reply) or "-"
@@ -225,7 +225,7 @@ def describe_outbox(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
 
 
 def describe_disk(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
-    """Return what the texts may tell of an outbox that cannot be written, and why."""
+    """Return the placeholders of an outbox that cannot be written, including the reason."""
     queue = entry.runtime_data.queue
     error = queue.disk.error
     return {
@@ -237,7 +237,7 @@ def describe_disk(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
 
 
 def describe_failed(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
-    """Return what the texts may tell of the messages that have failed, the latest first."""
+    """Return the placeholders of failed messages, latest first."""
     failed = entry.runtime_data.queue.failed
     latest = sorted(failed, key=lambda item: item.failure.failed_at, reverse=True)
     return {
@@ -249,7 +249,7 @@ def describe_failed(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
 
 
 def describe_discarded(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
-    """Return what the texts may tell of failed messages that were deleted early, latest first."""
+    """Return the placeholders of failed messages that were deleted early, latest first."""
     queue = entry.runtime_data.queue
     return {
         **describe_account(entry),
@@ -261,7 +261,7 @@ def describe_discarded(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
 
 
 def describe_quarantined(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
-    """Return what the texts may tell of the files that were quarantined, the latest first."""
+    """Return the placeholders of quarantined files, latest first."""
     queue = entry.runtime_data.queue
     latest = queue.quarantined[: -MOST_LISTED - 1 : -1]
     return {
@@ -273,17 +273,17 @@ def describe_quarantined(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
 
 
 def tell_time(kill_point: datetime) -> str:
-    """Return a time as people here read it off a clock."""
+    """Format a time in the local time zone."""
     return dt_util.as_local(kill_point).strftime("%Y-%m-%d %H:%M")
 
 
 def _list_messages(failures: Sequence[Failure]) -> Markdown:
-    """Return a line about each of the first messages."""
+    """Return a line for each of the first messages."""
     return Markdown("\n".join(map(_describe_message, failures[:MOST_LISTED])))
 
 
 def _describe_message(failure: Failure) -> str:
-    """Return a line about a message: its title, its recipients, when it failed, and why."""
+    """Return a line for a message: title, recipients, time and reason of the failure."""
     entry = failure.spooled.entry
     recipients = _name_some(entry.envelope.recipients)
     failed = tell_time(dt_util.utc_from_timestamp(failure.failed_at))
@@ -292,21 +292,21 @@ def _describe_message(failure: Failure) -> str:
 
 
 def _name_some(recipients: Sequence[str]) -> str:
-    """Return the first of the recipients, and how many more there are."""
+    """Return the first recipients and the number of others."""
     named = ", ".join(map(quote, recipients[:MOST_NAMED]))
     more = len(recipients) - MOST_NAMED
     return f"{named}, +{more}" if more > 0 else named
 
 
 def _is_losing_password(entry: OutlookSmtpConfigEntry, health: Health) -> bool:
-    """Return whether an account has a password that works, but not for long."""
+    """Return whether an account has a password that works now but will soon be refused."""
     is_there = entry.data[CONF_HOST].lower().rstrip(".") == PASSWORDS_END_AT
     is_refused = health.problem in (Problem.BASIC_AUTH_DISABLED, Problem.SECURITY_DEFAULTS)
     return is_there and CONF_PASSWORD in entry.data and not is_refused
 
 
 def _issue_of(health: Health) -> str | None:
-    """Return the issue that a health calls for."""
+    """Return the issue that matches a health."""
     if health.problem is Problem.CLOCK_WRONG:
         return SETUP_PROBLEM
     if health.kind not in (Kind.ACCOUNT, Kind.SETUP):

@@ -1,4 +1,4 @@
-"""Deletes what is left of accounts that are gone: files that a removal could not delete."""
+"""Delete files of removed accounts that could not be deleted at their removal."""
 
 import asyncio
 from collections.abc import Container
@@ -17,22 +17,22 @@ from .outbox.spool import WAITING
 
 _LOGGER = logging.getLogger(__name__)
 
-# The outbox of an account and its other files, and what a crash has left of writing one.
+# The outbox of an account and its other files, and temporary files left by a crash.
 _OURS: Final = re.compile(
     rf"\.?{re.escape(DOMAIN)}\.(?P<entry_id>[^.]+)\.(outbox|sent|token)(\.part)?"
 )
 
 
 async def async_sweep(hass: HomeAssistant) -> None:
-    """Delete the files of accounts that are no longer there."""
+    """Delete the files of accounts that no longer exist."""
     known = {entry.entry_id for entry in hass.config_entries.async_entries(DOMAIN)}
     folder = Path(hass.config.path(STORAGE_DIR))
     await asyncio.to_thread(_sweep, folder, known)
 
 
 def _sweep(folder: Path, known: Container[str]) -> None:
-    """Delete what is ours in a folder and belongs to none of the known accounts."""
-    with suppress(OSError):  # Nothing there is ours yet.
+    """Delete this integration's files in a folder that belong to no known account."""
+    with suppress(OSError):  # No files yet.
         for path in tuple(folder.iterdir()):
             name = _OURS.fullmatch(path.name)
             if name and name["entry_id"] not in known:
@@ -40,7 +40,7 @@ def _sweep(folder: Path, known: Container[str]) -> None:
 
 
 def _delete(path: Path) -> None:
-    """Delete a file, a link or a folder, and say how much mail goes with it."""
+    """Delete a file, a link or a folder, and log how many messages were lost."""
     waiting = len(list((path / WAITING).glob("*.msg")))
     try:
         if path.is_dir() and not path.is_symlink():

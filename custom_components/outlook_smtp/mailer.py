@@ -1,4 +1,4 @@
-"""The account's runtime object: every caller's message goes through `Mailer.send`."""
+"""Send messages: all callers go through `Mailer.send`."""
 
 import asyncio
 from collections.abc import Iterable, Iterator
@@ -39,13 +39,13 @@ from .smtp.account import Account
 
 _LOGGER = logging.getLogger(__name__)
 
-PATIENCE: Final = 10.0  # Seconds that a caller waits for the server at most.
+PATIENCE: Final = 10.0  # Seconds; the longest that a caller waits for the server.
 URGENT: Final = (Priority.HIGH, Priority.HIGHEST)
 PRODUCT: Final = f"Home Assistant {__version__}"
 
 
 class Mailer:
-    """Sends the messages of one account and tells everyone who wants to know how it went."""
+    """Sends the messages of one account and reports the results."""
 
     def __init__(
         self,
@@ -59,17 +59,17 @@ class Mailer:
         sender_name: str,
         reply_to: tuple[Mailbox, ...],
     ) -> None:
-        """Keep the account and what its messages say of the sender where they do not themselves.
+        """Keep the account and the sender defaults of its messages.
 
         Args:
             hass: Home Assistant.
-            account: Who sends.
-            route: The account's way to submit messages.
-            queue: Where messages wait.
-            worker: Submits them.
-            sender_address: Who mail is from, if not the address that signs in.
-            sender_name: What recipients see beside the address.
-            reply_to: Where answers go.
+            account: The account to send from.
+            route: How the account submits messages.
+            queue: The outbox, where messages wait.
+            worker: The delivery worker that submits them.
+            sender_address: The From address, if it is not the address that signs in.
+            sender_name: The name that recipients see next to the address.
+            reply_to: Where replies go.
 
         """
         self.account = account
@@ -83,14 +83,14 @@ class Mailer:
 
     @property
     def size_limit(self) -> int:
-        """Return the largest message that the server takes, in bytes."""
+        """Return the size of the largest message that the server accepts, in bytes."""
         return self._route.size_limit
 
     @contextmanager
     def noting_rejection(self, recipients: Iterable[Mailbox] = ()) -> Iterator[None]:
-        """Leave a trace of a message that is refused before it is in the outbox.
+        """Record a message that is rejected before it reaches the outbox.
 
-        An alert or a notify group reads no errors; the log and the delivery event do.
+        Alerts and notify groups ignore errors, so the log and the delivery event show them too.
         """
         try:
             yield
@@ -100,15 +100,15 @@ class Mailer:
 
     @callback
     def note_rejection(self, error: HomeAssistantError, recipients: Iterable[Mailbox] = ()) -> None:
-        """Log, count and announce why a message is not sent.
+        """Log, count and report why a message is not sent.
 
         Args:
-            error: What the caller gets.
-            recipients: Who would have got it, if that is known, without those of blind copies.
+            error: The error that the caller gets.
+            recipients: The intended recipients, if known, without those of blind copies.
 
         """
         _LOGGER.warning(
-            "An email of %s was refused before it was in the outbox: %s",
+            "An email from %s was rejected before it reached the outbox: %s",
             self.account.address,
             public_text(self._hass, error, "en"),
         )
@@ -121,17 +121,17 @@ class Mailer:
         self.queue.reject(delivery)
 
     async def send(self, outgoing: OutgoingMessage) -> Receipt:
-        """Put a message into the outbox, and return what the server says if it does so in time.
+        """Put a message into the outbox, wait for the server's reply, and return the receipt.
 
-        Once this returns the message is sent or safe on disk. A caller who is cancelled
-        meanwhile leaves a message that is sent all the same.
+        When this returns, the message is sent or safe on disk. If the caller is canceled
+        meanwhile, the message is still sent.
 
         Args:
-            outgoing: What to send to whom.
+            outgoing: The message and its recipients.
 
         Raises:
-            ServiceValidationError: If the message is larger than the server takes.
-            HomeAssistantError: If the server refused it for everybody, in its own words, or if
+            ServiceValidationError: If the message is larger than the server accepts.
+            HomeAssistantError: If the server refused it for all recipients, with its reply, or if
                 the outbox is full or cannot be written.
 
         """
@@ -143,13 +143,13 @@ class Mailer:
         raise self._refusal(receipt)
 
     async def _keep(self, outgoing: OutgoingMessage) -> QueuedMessage:
-        """Compose a message and put it into the outbox, in the order of the calls."""
+        """Compose a message and put it into the outbox, in call order."""
         async with self._order:
             with self.noting_rejection(outgoing.to + outgoing.cc):
                 return await self._check_in(outgoing)
 
     async def _check_in(self, outgoing: OutgoingMessage) -> QueuedMessage:
-        """Compose a message and put it into the outbox, unless one of them refuses it."""
+        """Compose a message, check its size and put it into the outbox."""
         with message_errors():
             entry, content = await self._hass.async_add_executor_job(self._compose, outgoing)
         if content.size > self.size_limit:
@@ -182,7 +182,7 @@ class Mailer:
         return entry, composed.content
 
     async def _wait(self, queued: QueuedMessage, deadline: float) -> Receipt:
-        """Wait for the first try of a message, or until a time."""
+        """Wait for the first attempt to send a message, at most until the deadline."""
         assert queued.receipt  # noqa: S101 - Only a message from before a restart has none.
         try:
             async with asyncio.timeout_at(deadline):
@@ -192,7 +192,7 @@ class Mailer:
             return await asyncio.shield(queued.receipt)
 
     def _refusal(self, receipt: Receipt) -> HomeAssistantError:
-        """Return the error that says why nobody gets a message."""
+        """Return the error that says why no recipient gets a message."""
         faults = set(receipt.refused.values())
         if not faults and self.queue.is_closed:
             return closed_error()

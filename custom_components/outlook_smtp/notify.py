@@ -39,14 +39,14 @@ async def async_setup_entry(
 
 
 class MailNotifyEntity(OutlookSmtpEntity, NotifyEntity):
-    """Sends a mail to a recipient, or to the account's own mailbox."""
+    """Sends an email to a recipient, or to the account's own mailbox."""
 
     _attr_supported_features = NotifyEntityFeature.TITLE
 
     def __init__(
         self, entry: OutlookSmtpConfigEntry, subentry: ConfigSubentry | None = None
     ) -> None:
-        """Stand for a recipient, or for the account itself."""
+        """Set up the entity of a recipient, or of the account itself."""
         super().__init__(entry, MAIL, subentry)
         self.mailboxes: tuple[Mailbox, ...] = (
             parse_mailboxes(subentry.data[CONF_RECIPIENTS], CONF_RECIPIENTS)
@@ -69,7 +69,7 @@ class MailNotifyEntity(OutlookSmtpEntity, NotifyEntity):
 
     @callback
     def async_record(self, receipt: Receipt) -> None:
-        """Show when the last email was sent, if the server accepted one of the recipients here."""
+        """Update the time of the last email, if the server accepted a recipient of this entity."""
         accepted = {address.lower() for address in receipt.accepted}
         if any(mailbox.envelope.lower() in accepted for mailbox in self.mailboxes):
             self._async_record_notification()

@@ -1,4 +1,4 @@
-"""The outbox of each account: opened once, and there whatever becomes of the account's entry."""
+"""The outbox of each account: opened once, and kept while the account's entry is reloaded."""
 
 import asyncio
 from collections.abc import Mapping
@@ -27,14 +27,14 @@ _LOGGER = logging.getLogger(__name__)
 
 SAVE_AGES: Final = timedelta(hours=1)
 
-# A call that began before a reload may end after it, and puts its message into the same queue.
+# A call that starts before a reload and ends after it must use the same queue.
 _OUTBOXES: Final[HassKey[dict[str, Queue]]] = HassKey(f"{DOMAIN}_queues")
 
 
 async def async_open_outbox(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> Queue:
     """Return the outbox of an account.
 
-    Raises `OSError` if its folder can be neither made nor read.
+    Raises `OSError` if its folder can neither be created nor read.
     """
     queues = hass.data.setdefault(_OUTBOXES, {})
     limits = _limits(entry.options)
@@ -47,7 +47,7 @@ async def async_open_outbox(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) 
         queues[entry.entry_id] = queue
 
     async def async_save(_: datetime) -> None:
-        """Keep for after a restart how long the messages have been there."""
+        """Save the messages' ages for after a restart."""
         await queue.save_ages()
 
     entry.async_on_unload(
@@ -57,10 +57,10 @@ async def async_open_outbox(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) 
 
 
 async def async_remove_outbox(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> None:
-    """Close and delete the outbox of an account that is removed; say so if mail was in it."""
+    """Close and delete the outbox of a removed account; notify the user if it held messages."""
     queue = hass.data.get(_OUTBOXES, {}).pop(entry.entry_id, None)
     try:
-        if queue is None:  # The entry was disabled, and is removed before it was ever set up.
+        if queue is None:  # The entry was disabled and never set up.
             queue = Queue(Spool(_folder(hass, entry)), _limits(entry.options))
             await queue.open()
         await queue.close()
@@ -73,9 +73,9 @@ async def async_remove_outbox(hass: HomeAssistant, entry: OutlookSmtpConfigEntry
 
 
 async def async_rest(entry: OutlookSmtpConfigEntry, queue: Queue) -> None:
-    """Answer who waits for an account that was unloaded, unless it is loaded again or removed.
+    """Answer callers that wait for an unloaded account, unless it is reloaded or removed.
 
-    Only a reload and a removal keep its lock after that, and each has an answer of its own.
+    Only a reload or a removal holds the lock longer, and each answers the callers itself.
     """
     async with entry.setup_lock:
         if queue.is_orphaned:
@@ -84,12 +84,12 @@ async def async_rest(entry: OutlookSmtpConfigEntry, queue: Queue) -> None:
 
 @callback
 def _warn_of_failure(entry: OutlookSmtpConfigEntry, delivery: Delivery | None) -> None:
-    """Say once that a message is not sent for good; what is lost was said already."""
+    """Log that a message failed for good; a damaged message was logged already."""
     if delivery is None or delivery.event in (Event.SENT, Event.QUEUED):
         return
     if delivery.event is Event.DISCARDED:
         _LOGGER.warning(
-            "The failed message %s of %s was deleted before a week was over: %s",
+            "Failed message %s of %s was deleted before its week was over: %s",
             delivery.id,
             entry.title,
             "newer failed messages needed the room",
@@ -98,9 +98,9 @@ def _warn_of_failure(entry: OutlookSmtpConfigEntry, delivery: Delivery | None) -
     fault, expired = delivery.fault, delivery.event is Event.EXPIRED
     if fault or expired:
         _LOGGER.warning(
-            "The message %s of %s has %s: %s",
+            "Message %s of %s has %s: %s",
             delivery.id,
-            entry.title,  # The queue outlives a change of it.
+            entry.title,  # Read now, because the queue outlives a change of title.
             "expired" if expired else "failed",
             f"{fault.problem} ({delivery.shown_reply or '-'})"
             if fault
@@ -111,7 +111,7 @@ def _warn_of_failure(entry: OutlookSmtpConfigEntry, delivery: Delivery | None) -
 async def _async_tell_of_removal(
     hass: HomeAssistant, entry: OutlookSmtpConfigEntry, waiting: int, failed: int
 ) -> None:
-    """Say how many messages were deleted with an account; there is nothing left to repair."""
+    """Report how many messages were deleted with an account; a repair issue would fix nothing."""
     _LOGGER.warning(
         "The outbox of %s was deleted with the account: %d waiting and %d failed messages",
         entry.title,
@@ -127,12 +127,12 @@ async def _async_tell_of_removal(
 
 
 def _folder(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> Path:
-    """Return the folder of an account's outbox, among what backups hold."""
+    """Return the folder of an account's outbox, which backups include."""
     return Path(hass.config.path(STORAGE_DIR, f"{DOMAIN}.{entry.entry_id}.outbox"))
 
 
 def _limits(options: Mapping[str, Any]) -> Limits:
-    """Return how much may wait."""
+    """Return the limits of an outbox from an account's options."""
     return Limits(
         messages=options.get(CONF_MAX_MESSAGES, DEFAULT_MAX_MESSAGES),
         size=options.get(CONF_MAX_SIZE, DEFAULT_MAX_SIZE) * 1_000_000,

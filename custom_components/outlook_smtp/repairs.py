@@ -1,4 +1,4 @@
-"""The dialogs under Repairs: each leads to what a person can do, and looks whether it helped."""
+"""The repair dialogs: each leads to a remedy and checks whether it helped."""
 
 from typing import Any, Final
 
@@ -37,25 +37,25 @@ from .issues import (
 
 
 class HealthRepair(AccountRepair):
-    """Tells what a person has to do about an account, then looks whether it was done."""
+    """Explains what to do about an account, then checks whether it was done."""
 
     async def async_step_init(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
-        """Tell what is wrong."""
+        """Explain the problem."""
         return self._show_check({})
 
     async def async_step_check(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
-        """Look whether mail works again."""
+        """Check whether mail works again."""
         await self._async_try()
         if self._coordinator.data.connected:
             return self.async_create_entry(data={})
         return self._show_check({"base": "still_there"})
 
     def _show_check(self, errors: dict[str, str]) -> RepairsFlowResult:
-        """Show what is wrong, and what the last look has met."""
+        """Explain the problem and the result of the last check."""
         return self._show_form("check", self._texts(), errors)
 
     def _texts(self) -> dict[str, str]:
-        """Return what the texts may tell, with the answer to the last look if there was one."""
+        """Return the placeholders, with the result of the last check if there was one."""
         texts = describe_health(self._entry)
         if fault := self._coordinator.last_fault:
             texts["answer"] = fault.reply or "-"
@@ -63,10 +63,10 @@ class HealthRepair(AccountRepair):
 
 
 class PasswordRepair(HealthRepair):
-    """Leads an account whose password is no longer taken to the sign-in."""
+    """Leads an account whose password is no longer accepted to the sign-in."""
 
     async def async_step_init(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
-        """Ask whether to sign in with Microsoft, or to look again."""
+        """Offer to sign in with Microsoft, or to check again."""
         return self.async_show_menu(
             step_id="init",
             menu_options=["sign_in", "check"],
@@ -74,7 +74,7 @@ class PasswordRepair(HealthRepair):
         )
 
     async def async_step_check(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
-        """Look whether mail works again; the sign-in stays on offer while it does not."""
+        """Check whether mail works again; the sign-in stays available if it does not."""
         await self._async_try()
         if self._coordinator.data.connected:
             return self.async_create_entry(data={})
@@ -83,7 +83,7 @@ class PasswordRepair(HealthRepair):
     async def async_step_still_refused(
         self, user_input: dict[str, str] | None = None
     ) -> RepairsFlowResult:
-        """Tell what the look has met, and offer the same choice again."""
+        """Show the result of the check, and offer the same choices again."""
         return self.async_show_menu(
             step_id="still_refused",
             menu_options=["sign_in", "check"],
@@ -93,7 +93,7 @@ class PasswordRepair(HealthRepair):
     async def async_step_sign_in(
         self, user_input: dict[str, str] | None = None
     ) -> RepairsFlowResult:
-        """Go on to the sign-in."""
+        """Continue with the sign-in."""
         told = {
             "problem": Problem.BASIC_AUTH_DISABLED,
             "reply": self._coordinator.data.reply or "-",
@@ -102,24 +102,24 @@ class PasswordRepair(HealthRepair):
 
 
 class PasswordsEndRepair(AccountRepair):
-    """Leads an account whose password still works to the sign-in before that ends."""
+    """Leads an account whose password still works to the sign-in before passwords end."""
 
     async def async_step_init(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
-        """Tell when it ends."""
+        """Say when passwords end."""
         return self._show_form("sign_in", describe_passwords_end(self._entry))
 
     async def async_step_sign_in(
         self, user_input: dict[str, str] | None = None
     ) -> RepairsFlowResult:
-        """Go on to the choice of how to sign in."""
+        """Continue with the choice of the sign-in method."""
         return await self._async_lead_to(SOURCE_RECONFIGURE)
 
 
 class SmtpRepair(AccountRepair):
-    """Moves what a built-in entry for one of Microsoft's servers knows to an account of ours."""
+    """Copies the data of a built-in entry for a Microsoft server to an account."""
 
     async def async_step_init(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
-        """Offer to copy, if there is an account for the mailbox, else to add one."""
+        """Offer to copy if there is an account for the mailbox, else to add one."""
         smtp = self._smtp
         step_id = "copy" if find_account(self.hass, mailbox_of(smtp)) else "add_account"
         return self._show_form(step_id, describe_smtp(self.hass, smtp))
@@ -127,7 +127,7 @@ class SmtpRepair(AccountRepair):
     async def async_step_add_account(
         self, user_input: dict[str, str] | None = None
     ) -> RepairsFlowResult:
-        """Go on to the dialog that adds an account."""
+        """Continue with the dialog that adds an account."""
         texts = describe_smtp(self.hass, self._smtp)
         flow = await self.hass.config_entries.flow.async_init(
             DOMAIN, context={"source": SOURCE_USER}
@@ -139,7 +139,7 @@ class SmtpRepair(AccountRepair):
         )
 
     async def async_step_copy(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
-        """Copy, and tell what to do with the old entry."""
+        """Copy the data, and explain what to do with the old entry."""
         smtp = self._smtp
         texts = describe_smtp(self.hass, smtp)
         account = find_account(self.hass, mailbox_of(smtp))
@@ -156,7 +156,7 @@ class SmtpRepair(AccountRepair):
 
     @property
     def _smtp(self) -> ConfigEntry[Any]:
-        """Return the built-in entry; the dialog ends if there is nothing to copy from it."""
+        """Return the built-in entry; abort if there is nothing to copy from it."""
         smtp = self.hass.config_entries.async_get_entry(self._entry_id)
         if smtp is None or not is_worth_moving(self.hass, smtp):
             raise AbortFlow("entry_gone")
@@ -178,6 +178,6 @@ _FLOWS: Final[dict[str, type[AccountRepair]]] = {
 async def async_create_fix_flow(
     hass: HomeAssistant, issue_id: str, data: dict[str, str | int | float | None] | None
 ) -> RepairsFlow:
-    """Return the dialog that an issue calls for."""
+    """Return the dialog for an issue."""
     known = data or {}
     return _FLOWS.get(str(known.get("key")), HealthRepair)(str(known.get("entry_id")))

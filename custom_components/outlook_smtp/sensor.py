@@ -1,4 +1,4 @@
-"""Shows what an account has sent, what waits, and what stands in the way."""
+"""Sensors for an account's status, its outbox and its sent mail."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ from .outbox.ages import KEEP_FAILED
 from .sent_log import RollingCounter, SentLog
 from .smtp.account import AccountKind
 
-PARALLEL_UPDATES = 0  # The coordinator and the outbox push what is shown.
+PARALLEL_UPDATES = 0  # The coordinator and the outbox push updates.
 
 STATUS_OK: Final = "ok"
 COUNTER_INTERVAL: Final = timedelta(minutes=10)
@@ -43,27 +43,27 @@ DAILY_LIMITS: Final[dict[AccountKind, int]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class AccountSensorDescription(SensorEntityDescription):
-    """A sensor: what it shows of an account, and what it adds as attributes."""
+    """A sensor: its value for an account, and its attributes."""
 
     value_fn: Callable[[OutlookSmtpConfigEntry], StateType | datetime]
     attributes_fn: Callable[[OutlookSmtpConfigEntry], dict[str, Any] | None] = lambda _: None
 
 
 def _status(entry: OutlookSmtpConfigEntry) -> str | None:
-    """Return that the account can send, or what is wrong."""
+    """Return “ok” if the account can send, else its problem."""
     health = entry.runtime_data.coordinator.data
     return STATUS_OK if health.connected else health.problem
 
 
 def _room(entry: OutlookSmtpConfigEntry) -> dict[str, Any]:
-    """Return the size of what waits, in megabytes, and how many messages failed in a week."""
+    """Return the size of the waiting messages, in megabytes, and the failures of a week."""
     queue, oldest = entry.runtime_data.queue, time.monotonic() - KEEP_FAILED
     rejected = sum(when > oldest for when in queue.rejected)
     return {"size": round(queue.size / 1e6, 1), "failed": len(queue.failed) + rejected}
 
 
 def _daily_limit(entry: OutlookSmtpConfigEntry) -> dict[str, Any] | None:
-    """Return the most that Microsoft lets an established account send to in a day."""
+    """Return how many recipients a day Microsoft allows an established account."""
     limit = DAILY_LIMITS.get(AccountKind(entry.data[CONF_ACCOUNT_KIND]))
     return {"daily_limit": limit} if limit else None
 
@@ -121,48 +121,48 @@ async def async_setup_entry(
 
 
 class AccountSensor(OutlookSmtpEntity, SensorEntity):
-    """Shows of an account what a description says."""
+    """Shows the value that its description computes."""
 
     entity_description: AccountSensorDescription
 
     @property
     @override
     def native_value(self) -> StateType | datetime:
-        """Return what the sensor shows."""
+        """Return the value of the sensor."""
         return self.entity_description.value_fn(self.entry)
 
     @property
     @override
     def extra_state_attributes(self) -> dict[str, Any] | None:
-        """Return what there is to know beside it."""
+        """Return the attributes of the sensor."""
         return self.entity_description.attributes_fn(self.entry)
 
     @callback
     def _async_show(self, _: object = None) -> None:
-        """Show what has changed."""
+        """Update the state."""
         self.async_write_ha_state()
 
 
 class HealthSensor(HealthEntity, AccountSensor):
-    """Shows a part of the account's health."""
+    """Shows one aspect of the account's health."""
 
 
 class OutboxSensor(AccountSensor):
-    """Counts the messages that wait."""
+    """Counts the waiting messages."""
 
     @override
     async def async_added_to_hass(self) -> None:
-        """Listen to the outbox."""
+        """Subscribe to the outbox."""
         await super().async_added_to_hass()
         self.async_on_remove(self.entry.runtime_data.queue.subscribe(self._async_show))
 
 
 class SentSensor(AccountSensor, RestoreSensor):
-    """Shows what was sent, as the account's log knows it."""
+    """Shows what the account has sent, from its log."""
 
     @override
     async def async_added_to_hass(self) -> None:
-        """Listen to the log, go on with what an earlier version has left, forget what grows old."""
+        """Subscribe to the log, migrate the data of an earlier version, and update regularly."""
         await super().async_added_to_hass()
         log = self.entry.runtime_data.sent
         if not log.was_kept and (stored := await self.async_get_last_extra_data()):
@@ -174,7 +174,7 @@ class SentSensor(AccountSensor, RestoreSensor):
 
 
 def _take_over(log: SentLog, stored: dict[str, Any]) -> None:
-    """Keep in the log what an earlier version has left to Home Assistant to keep."""
+    """Move the data that an earlier version stored with Home Assistant's states into the log."""
     data = SensorExtraStoredData.from_dict(stored)
     if data and isinstance(data.native_value, datetime):
         log.last_sent = data.native_value

@@ -1,4 +1,4 @@
-"""Counts recipients over the last 24 hours, and keeps what was sent in a file of its own."""
+"""Count the recipients of the last 24 hours, and save the counts in a file."""
 
 import asyncio
 from collections.abc import Mapping
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger(__name__)
 
 PERIOD: Final = timedelta(hours=24)
-GRAIN: Final = 600  # Seconds; what is counted within them grows old together.
+GRAIN: Final = 600  # Seconds; counts within the same grain expire together.
 
 
 class RollingCounter:
-    """How many recipients, by the time at which mail was sent to them."""
+    """The number of recipients, by the time at which messages were sent."""
 
     def __init__(self, counts: Mapping[int, int] | None = None) -> None:
-        """Start with what is known: recipients by the number of a grain since the epoch."""
+        """Start with known counts: recipients by the number of a grain since the epoch."""
         self._counts = dict(counts or {})
 
     def add(self, now: datetime, recipients: int) -> None:
@@ -39,10 +39,10 @@ class RollingCounter:
         self._counts[grain] = self._counts.get(grain, 0) + recipients
 
     def count(self, now: datetime) -> int:
-        """Return how many there were in the last 24 hours, and forget those before.
+        """Return the number of recipients in the last 24 hours, and forget older ones.
 
-        None is forgotten too early: some count for a grain longer. What a clock that was far
-        ahead has counted in the future counts from now on.
+        None is forgotten too early: some count up to a grain longer. Recipients counted far in the
+        future, because the clock was wrong, are moved to the present.
         """
         present = int(now.timestamp()) // GRAIN
         oldest = int((now - PERIOD).timestamp()) // GRAIN
@@ -56,12 +56,12 @@ class RollingCounter:
         return sum(counts.values())
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the form that is stored."""
+        """Return the counts as they are stored."""
         return {"counts": {str(grain): count for grain, count in self._counts.items()}}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Return what was stored; what is not of that form counts as nothing."""
+        """Return a counter from stored counts; invalid data gives an empty counter."""
         try:
             return cls({int(grain): int(count) for grain, count in values["counts"].items()})
         except AttributeError, KeyError, TypeError, ValueError:
@@ -69,15 +69,15 @@ class RollingCounter:
 
 
 class SentLog:
-    """What an account has sent, on disk as soon as it changes.
+    """What an account has sent, saved as soon as it changes.
 
-    Home Assistant itself keeps states every 15 minutes, which a power cut takes back. Whatever
-    changes while the file is written goes into it at once afterwards: a small file for each
-    message at most, and fewer in a burst.
+    Home Assistant itself saves states every 15 minutes, so a power cut would lose the latest.
+    Changes during a write are written right after it: at most one small write per message, and
+    fewer in a burst.
     """
 
     def __init__(self, hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> None:
-        """Start with nothing; `async_load` reads what is there."""
+        """Start empty; `async_load` reads the file."""
         self.counter = RollingCounter()
         self.last_sent: datetime | None = None
         self.was_kept = False
@@ -90,7 +90,7 @@ class SentLog:
         self._task: asyncio.Task[None] | None = None
 
     async def async_load(self) -> None:
-        """Read what was written, if there is anything."""
+        """Read the file, if there is one."""
         values = await asyncio.to_thread(read_json, self._path)
         self.was_kept = bool(values)
         self.counter = RollingCounter.from_dict(values)
@@ -98,13 +98,13 @@ class SentLog:
 
     @callback
     def async_subscribe(self, listener: CALLBACK_TYPE) -> CALLBACK_TYPE:
-        """Call a listener when a message was sent; return what ends that."""
+        """Call a listener when a message is sent; return a function that unsubscribes it."""
         self._listeners.add(listener)
         return partial(self._listeners.discard, listener)
 
     @callback
     def async_on_turn(self, delivery: Delivery | None) -> None:
-        """Note a message that was sent now."""
+        """Record a message that was sent just now."""
         if delivery is None or delivery.event is not Event.SENT:
             return
         self.last_sent = dt_util.utcnow()
@@ -115,7 +115,7 @@ class SentLog:
 
     @callback
     def async_save(self) -> None:
-        """Bring what is known to the disk."""
+        """Save the log to disk."""
         self._is_written = False
         if not self._is_writing:
             self._is_writing = True
@@ -124,29 +124,29 @@ class SentLog:
             )
 
     async def async_settle(self) -> None:
-        """Wait until what is being written is written."""
+        """Wait until a write in progress has finished."""
         await asyncio.gather(*filter(None, (self._task,)))
 
     async def _async_write(self) -> None:
-        """Write until nothing has changed meanwhile."""
+        """Write the file, and again as long as something has changed meanwhile."""
         while not self._is_written:
             self._is_written = True
-            self.counter.count(dt_util.utcnow())  # What is too old is not written again.
+            self.counter.count(dt_util.utcnow())  # Drops expired counts before writing.
             last_sent = self.last_sent and self.last_sent.isoformat()
             values = {**self.counter.as_dict(), "last_sent": last_sent}
             try:
                 await asyncio.to_thread(write_json, self._path, values)
             except OSError as error:
-                _LOGGER.error("What was sent cannot be kept for a restart: %s", error.strerror)
+                _LOGGER.error("The log of sent mail cannot be saved: %s", error.strerror)
         self._is_writing = False
 
 
 async def async_remove_log(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> None:
-    """Delete the file of an account that is removed."""
+    """Delete the file of a removed account."""
     with suppress(OSError):
         await asyncio.to_thread(unlink, _path(hass, entry))
 
 
 def _path(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> Path:
-    """Return the path of an account's file."""
+    """Return the path of an account's log file."""
     return Path(hass.config.path(STORAGE_DIR, f"{DOMAIN}.{entry.entry_id}.sent"))

@@ -1,4 +1,4 @@
-"""Tells on the system health page whether the mail servers and Microsoft's sign-in are there."""
+"""Report on the system health page whether the servers and Microsoft's sign-in are reachable."""
 
 from typing import Any, Final
 
@@ -14,17 +14,17 @@ from .smtp.account import Server
 from .smtp.connection import Watch, open_socket
 from .token_store import build_application
 
-PORT_TIMEOUT: Final = 5.0  # Seconds; what Home Assistant gives an address.
+PORT_TIMEOUT: Final = 5.0  # Seconds; the same as Home Assistant's for a URL.
 
 
 @callback
 def async_register(hass: HomeAssistant, register: system_health.SystemHealthRegistration) -> None:
-    """Register what the page asks for."""
+    """Register the information for the page."""
     register.async_register_info(async_system_health_info)
 
 
 async def async_system_health_info(hass: HomeAssistant) -> dict[str, Any]:
-    """Return what the page shows; what is a coroutine is shown once it is known."""
+    """Return the information for the page; coroutines are shown once they finish."""
     entries: list[OutlookSmtpConfigEntry] = hass.config_entries.async_loaded_entries(DOMAIN)
     accounts = [entry.runtime_data for entry in entries]
     info: dict[str, Any] = {
@@ -43,9 +43,9 @@ async def async_system_health_info(hass: HomeAssistant) -> dict[str, Any]:
 
 
 async def async_check_can_reach_port(server: Server) -> str | dict[str, str]:
-    """Return whether a server's port answers, as `async_check_can_reach_url` does for an address.
+    """Return whether a server's port is reachable, like `async_check_can_reach_url` for a URL.
 
-    A connection is all that is tried: no greeting, no encryption, no sign-in.
+    It only connects: no greeting, no encryption, no sign-in.
     """
     try:
         (await open_socket(server, PORT_TIMEOUT, Watch())).close()

@@ -1,4 +1,4 @@
-"""Texts that Home Assistant shows no other way, in its language."""
+"""Translated texts that Home Assistant shows in no other way."""
 
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.translation import async_get_translations
@@ -7,12 +7,12 @@ from .const import DOMAIN
 
 
 async def async_text(hass: HomeAssistant, key: str, **placeholders: str) -> str:
-    """Return a text in the language of Home Assistant, or else in English.
+    """Return a text in Home Assistant's language, or else in English.
 
     Args:
         hass: Home Assistant.
-        key: Of the text, among the `common` ones.
-        placeholders: What the text may name.
+        key: The key of the text, among the `common` ones.
+        placeholders: The placeholders of the text.
 
     """
     texts = await async_get_translations(hass, hass.config.language, "common", [DOMAIN])

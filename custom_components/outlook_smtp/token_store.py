@@ -1,4 +1,4 @@
-"""Ties the tokens of a Microsoft sign-in to Home Assistant: who renews and who keeps them."""
+"""Connect the tokens of a Microsoft sign-in to Home Assistant: renewal and storage."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
@@ -44,19 +44,19 @@ _KINDS: Final[dict[Problem, Kind]] = {
 
 
 class AccountTokens:
-    """Gives the sessions of an account its access tokens, and speaks of failures as they do."""
+    """Provides an account's sessions with access tokens, and maps AuthError to SubmissionError."""
 
     def __init__(self, manager: TokenManager) -> None:
-        """Ask the token manager for them."""
+        """Use a token manager."""
         self._manager = manager
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Return what no text of a server is shown with."""
+        """Return secrets to redact from the server's replies."""
         return self._manager.secrets
 
     async def get(self) -> str:
-        """Return an access token that is good for some minutes, or raise `SubmissionError`."""
+        """Return an access token that stays valid for some minutes, or raise `SubmissionError`."""
         return await self._told(self._manager.access_token())
 
     async def replace(self, refused: str) -> None:
@@ -64,12 +64,12 @@ class AccountTokens:
         await self._told(self._manager.replace(refused))
 
     async def settle(self, _: Event | None = None) -> None:
-        """Wait until a renewal under way has stored its token."""
+        """Wait until a renewal in progress has stored its token."""
         await self._manager.settle()
 
     @staticmethod
     async def _told(token: Awaitable[str]) -> str:
-        """Wait for a token, and tell a failure as a fault of the account."""
+        """Wait for a token, and raise a failure as a fault of the account."""
         try:
             return await token
         except AuthError as error:
@@ -78,7 +78,7 @@ class AccountTokens:
 
 
 def read_auth_error(error: AuthError) -> Fault:
-    """Turn what Microsoft's identity platform said into a fault of the account."""
+    """Map an error of Microsoft's identity platform to a fault of the account."""
     text = " ".join(filter(None, (error.code, error.description)))
     kind = _KINDS.get(error.problem, Kind.CREDENTIALS)
     return Fault(kind, error.problem, text=text)
@@ -86,13 +86,13 @@ def read_auth_error(error: AuthError) -> Fault:
 
 @callback
 def async_note_sign_in(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> None:
-    """Note that somebody has signed an account in, even if it is with what it had before."""
+    """Note that an account was signed in again, even with the same credentials as before."""
     hass.data.setdefault(_SIGNED_IN_WITH, {})[entry.entry_id] = {}
 
 
 @callback
 def async_is_signed_in_anew(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> bool:
-    """Return whether somebody has changed or signed in an account since it was last set up."""
+    """Return whether an account was changed or signed in since it was last set up."""
     known = hass.data.setdefault(_SIGNED_IN_WITH, {})
     before = known.get(entry.entry_id, entry.data)
     known[entry.entry_id] = entry.data
@@ -102,9 +102,9 @@ def async_is_signed_in_anew(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) 
 async def async_load_tokens(
     hass: HomeAssistant, entry: OutlookSmtpConfigEntry
 ) -> AccountTokens | None:
-    """Return where the access tokens of an account come from, if it signed in with Microsoft.
+    """Return the source of an account's access tokens, if it signed in with Microsoft.
 
-    There is one token manager for all: a second one would use up the refresh token of the first.
+    All share one token manager: a second one would use up the refresh token of the first.
     """
     file = TokenFile(hass, entry)
     if CONF_TOKEN not in entry.data:
@@ -120,12 +120,12 @@ async def async_load_tokens(
 async def async_build_tokens(
     hass: HomeAssistant, data: Mapping[str, Any], store: StoreToken
 ) -> AccountTokens | None:
-    """Return where the access tokens of an account in the making come from, if it signed in.
+    """Return the source of access tokens for unsaved account data, if it signed in.
 
     Args:
         hass: Home Assistant.
         data: The data of a config entry in the making.
-        store: Keeps a new token, unless the sign-in is still that of an account that there is.
+        store: Stores a new token, unless the sign-in still belongs to an existing account.
 
     """
     if CONF_TOKEN not in data:
@@ -138,7 +138,7 @@ async def async_build_tokens(
 
 
 def _build_tokens(hass: HomeAssistant, data: Mapping[str, Any], store: StoreToken) -> AccountTokens:
-    """Return a manager of the token that a config entry's data holds."""
+    """Return a manager for the token in a config entry's data."""
     http = async_get_clientsession(hass)
 
     async def async_post(form: Mapping[str, str]) -> Mapping[str, Any]:
@@ -159,7 +159,7 @@ async def async_find_application(hass: HomeAssistant, data: Mapping[str, Any]) -
         return build_application(data[CONF_CLIENT_ID], data[CONF_TENANT])
     try:
         implementation = (await async_get_implementations(hass, DOMAIN)).get(name)
-    except ImplementationUnavailableError:  # Of some other provider, where ours has none.
+    except ImplementationUnavailableError:  # Credentials of another provider while ours has none.
         implementation = None
     if not isinstance(implementation, LocalOAuth2Implementation):
         raise AuthError(
@@ -176,11 +176,11 @@ def build_application(client_id: str, tenant: str, client_secret: str = "") -> A
 
 
 class TokenFile:
-    """The token of one account on disk: written the moment that it is renewed.
+    """The token of one account on disk, written as soon as it is renewed.
 
     Home Assistant writes its config entries a second after a change, and the old refresh token
-    may be void by then. What the config entry holds is the token of the last sign-in; the file
-    says which sign-in its token descends from, so that no clock has to tell which is newer.
+    may be void by then. The config entry has the token of the last sign-in; the file names the
+    sign-in that its token descends from, so that no clock is needed to tell which is newer.
     """
 
     def __init__(self, hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> None:
@@ -190,9 +190,9 @@ class TokenFile:
         self._path = Path(hass.config.path(STORAGE_DIR, f"{DOMAIN}.{entry.entry_id}.token"))
 
     async def async_load(self) -> Mapping[str, Any]:
-        """Return the config entry's data with the last token of its sign-in.
+        """Return the config entry's data with the latest token of its sign-in.
 
-        A file that cannot be read does not stop the account: its first token may still do.
+        An unreadable file does not stop the account: its first token may still work.
         """
         try:
             stored = await self._hass.async_add_executor_job(load_json_object, self._path)

@@ -1,7 +1,7 @@
-"""Takes the README's pictures of a mail in Markdown, light and dark, in a real Chromium.
+"""Take the README's pictures of a Markdown email, light and dark, in a real Chromium.
 
 Run in the environment of scripts/test: `.venv/bin/python scripts/_pictures/markdown.py`. The dark
-picture is what the mail's own HTML does where the reader prefers dark colours.
+picture shows the email's own HTML in a reader's dark mode.
 """
 
 from base64 import b64encode
@@ -19,7 +19,7 @@ SIZE: Final = "720,975"
 
 
 def page() -> str:
-    """Return the HTML of the mail, with its attached picture inside."""
+    """Return the HTML of the email, with its attached picture embedded."""
     sys.path.insert(0, str(ROOT))
     from custom_components.outlook_smtp.message.markdown import render  # noqa: PLC0415
 

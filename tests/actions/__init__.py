@@ -1,1 +1,1 @@
-"""What automations call."""
+"""Tests of the actions."""

@@ -1,4 +1,4 @@
-"""What can be attached: files, media, pictures and speech; and what is refused."""
+"""What can be attached (files, media, snapshots and speech), and what is rejected."""
 
 import asyncio
 from collections.abc import Callable
@@ -32,7 +32,7 @@ SPEECH = b"\xff\xfb speech"
 
 
 class Doorbell(Camera):
-    """A camera that is there, and that may be off or broken."""
+    """A camera that may be off or broken."""
 
     _attr_name = "Doorbell"
     error: Exception | None = None
@@ -60,7 +60,7 @@ class Plan(ImageEntity):
 
 
 class Voice(tts.TextToSpeechEntity):
-    """A text-to-speech engine that can say one thing."""
+    """A text-to-speech engine that knows one phrase."""
 
     _attr_name = "Voice"
     _attr_default_language = "en"
@@ -76,7 +76,7 @@ class Voice(tts.TextToSpeechEntity):
 
 @pytest.fixture
 def files(hass: HomeAssistant, tmp_path: Path) -> Path:
-    """Return the configuration folder, in which `allowed` may be read and `media` holds media."""
+    """Return the configuration folder: `allowed` may be read, and `media` contains media."""
     hass.config.config_dir = str(tmp_path)
     for name in ("allowed", "media", "secret"):
         (tmp_path / name).mkdir()
@@ -87,7 +87,7 @@ def files(hass: HomeAssistant, tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def doorbell(hass: HomeAssistant, account: MockConfigEntry, files: Path) -> Doorbell:
-    """Return a camera, beside which there are an image entity, an engine and local media."""
+    """Return the camera, and set up an image entity, a speech engine and local media."""
     for domain in ("media_source", "camera", "image", "tts"):
         assert await async_setup_component(hass, domain, {})
     camera = Doorbell()
@@ -98,13 +98,13 @@ async def doorbell(hass: HomeAssistant, account: MockConfigEntry, files: Path) -
 
 
 async def send(hass: HomeAssistant, *items: Any, **data: Any) -> None:
-    """Send a mail with attachments, to oneself."""
+    """Send an email with attachments to oneself."""
     data = {"entity_id": "notify.me_outlook_com", "attachments": list(items)} | data
     await hass.services.async_call(DOMAIN, "send_message", data, blocking=True)
 
 
 def attached(fake_server: FakeServer) -> list[EmailMessage]:
-    """Return the attachments of the one mail that was sent."""
+    """Return the attachments of the one sent email."""
     [received] = fake_server.received
     return list(received.message.iter_attachments())
 
@@ -127,13 +127,13 @@ def look(part: EmailMessage) -> tuple[str | None, str, Any]:
         ("clip.mp4", b"\x00 film", None, "video/mp4"),
     ],
 )
-async def test_file_is_attached_with_the_type_that_its_name_or_its_look_says(
+async def test_file_type_comes_from_its_name_or_content(
     hass: HomeAssistant,
     fake_server: FakeServer,
     files: Path,
     file: tuple[str, bytes, str | None, str],
 ) -> None:
-    """A mail may consist of nothing but a file."""
+    """An email may consist of nothing but a file."""
     name, content, filename, mime_type = file
     path = files / "allowed" / name
     path.write_bytes(content)
@@ -144,10 +144,10 @@ async def test_file_is_attached_with_the_type_that_its_name_or_its_look_says(
 
 
 @pytest.mark.usefixtures("account")
-async def test_invitation_can_be_given_its_method(
+async def test_invitation_accepts_a_method(
     hass: HomeAssistant, fake_server: FakeServer, files: Path
 ) -> None:
-    """A type that is given wins over that of the name, which says nothing of methods."""
+    """An explicit type overrides that of the file name, which does not include a method."""
     path = files / "allowed" / "invitation.txt"
     path.write_text("BEGIN:VCALENDAR")
     await send(hass, {"path": str(path), "mime_type": "text/calendar; method=REQUEST"})
@@ -173,7 +173,7 @@ async def test_media_are_attached(
     media: str,
     expected: tuple[str, str, bytes],
 ) -> None:
-    """A media selector's choice and a bare identifier mean the same; a name may be given."""
+    """A media selector's value and a bare identifier mean the same; a name may be given."""
     (files / "media" / "film.mp4").write_bytes(b"film")
     identifier = f"media-source://{media}"
     chosen = {"media_content_id": identifier, "media_content_type": "x", "metadata": {"title": "X"}}
@@ -188,7 +188,7 @@ async def test_media_are_attached(
 async def test_html_shows_an_attachment_by_its_content_id(
     hass: HomeAssistant, doorbell: Doorbell, fake_server: FakeServer, files: Path
 ) -> None:
-    """What has a content_id is inline, and the rest stays attached."""
+    """Attachments with a content_id are inline, and the others stay attached."""
     (files / "allowed" / "log.txt").write_text("log")
     picture = {"media_source": "media-source://camera/camera.doorbell", "content_id": "door"}
     await send(
@@ -205,11 +205,11 @@ async def test_html_shows_an_attachment_by_its_content_id(
 
 
 def nothing(path: Path) -> None:
-    """Make no file at all."""
+    """Do not create a file."""
 
 
 def link_out(path: Path) -> None:
-    """Make a link that leads out of the allowed folder."""
+    """Create a link that leads out of the allowed folder."""
     secret = path.parent.parent / "secret" / "secrets.yaml"
     secret.write_text("password: x")
     path.symlink_to(secret)
@@ -235,7 +235,7 @@ async def test_only_files_of_allowed_folders_are_read(
     files: Path,
     case: tuple[str, Callable[[Path], None], str, str],
 ) -> None:
-    """Neither dots nor links lead out, and what is no file is not waited for."""
+    """Neither dots nor links lead out, and special files are not waited for."""
     path, make, key, words = case
     make(files / "allowed" / "file")
     path = path.format(allowed=files / "allowed")
@@ -250,7 +250,7 @@ async def test_only_files_of_allowed_folders_are_read(
 async def test_links_and_dots_inside_the_allowed_folder_are_followed(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, files: Path
 ) -> None:
-    """A link's own name is the one that the recipient sees."""
+    """The recipient sees the name of the link itself."""
     (files / "allowed" / "snapshot_0815.jpg").write_bytes(PICTURE)
     (files / "allowed" / "latest.jpg").symlink_to("snapshot_0815.jpg")
     await send(hass, {"path": f"{files}/allowed/../allowed/latest.jpg"})
@@ -271,10 +271,10 @@ async def test_links_and_dots_inside_the_allowed_folder_are_followed(
         "media-source://camera/camera.doorbell\n",
     ],
 )
-async def test_nonsense_for_a_media_source_is_an_error(
+async def test_malformed_media_source_is_an_error(
     hass: HomeAssistant, fake_server: FakeServer, media: str
 ) -> None:
-    """What can never be attached is a mistake of the call, whatever is required."""
+    """An attachment that can never work is an error of the call, required or not."""
     source = {"media_content_id": media, "media_content_type": "x"}
     with pytest.raises(ServiceValidationError, match="is not a media content ID") as caught:
         await send(hass, {"media_source": source}, message="Hello")
@@ -289,10 +289,10 @@ async def test_stream_is_not_attached(
     fake_server: FakeServer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What plays and never ends is no file."""
+    """An endless stream is not a file."""
 
     async def resolve(*_: object) -> PlayMedia:
-        """Find a stream."""
+        """Return a stream."""
         return PlayMedia("/api/hls/1", "video/mp4")
 
     monkeypatch.setattr(LocalSource, "async_resolve_media", resolve)
@@ -305,7 +305,7 @@ async def test_stream_is_not_attached(
     ("content_ids", "key"),
     [(["two words"], "invalid_content_id"), (["one", "one"], "duplicate_content_id")],
 )
-async def test_content_ids_that_no_html_can_mean_are_refused(
+async def test_invalid_content_ids_are_rejected(
     hass: HomeAssistant,
     doorbell: Doorbell,
     fake_server: FakeServer,
@@ -328,14 +328,14 @@ async def test_content_ids_that_no_html_can_mean_are_refused(
         ([1_000_000], "message_over_limit", "would have 1.4 MB, and the server takes 1.2 MB"),
     ],
 )
-async def test_more_than_the_server_takes_is_refused_before_anything_is_sent(
+async def test_oversized_attachments_are_rejected_before_anything_is_sent(
     hass: HomeAssistant,
     entry: MockConfigEntry,
     fake_server: FakeServer,
     files: Path,
     case: tuple[list[int], str, str],
 ) -> None:
-    """The limit is the server's own, and attachments grow by a third on the way."""
+    """The limit is the server's own, and attachments grow by a third in transit."""
     sizes, key, words = case
     fake_server.size = 1_200_000
     assert await hass.config_entries.async_setup(entry.entry_id)
@@ -350,19 +350,19 @@ async def test_more_than_the_server_takes_is_refused_before_anything_is_sent(
     assert fake_server.connections == connections
 
 
-async def test_reading_keeps_off_the_event_loop(
+async def test_reading_does_not_block_the_event_loop(
     hass: HomeAssistant,
     doorbell: Doorbell,
     fake_server: FakeServer,
     files: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Files and media are opened in other threads than the loop's."""
+    """Files and media are opened outside of the event loop's thread."""
     threads: set[int] = set()
     opened = os.open
 
     def watched(path: str, *args: Any) -> int:
-        """Note the thread, then open."""
+        """Record the thread, then open."""
         if Path(path).name == "film.mp4":
             threads.add(threading.get_ident())
         return opened(path, *args)
@@ -380,17 +380,17 @@ async def test_reading_keeps_off_the_event_loop(
     assert threading.get_ident() not in threads
 
 
-async def test_pictures_are_taken_at_the_same_time(
+async def test_snapshots_are_taken_at_the_same_time(
     hass: HomeAssistant,
     doorbell: Doorbell,
     fake_server: FakeServer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A slow camera does not keep another from seeing who was at the door."""
+    """A slow camera does not delay the snapshot of another one."""
     both = asyncio.Barrier(2)
 
     async def wait_for_the_other(*_: object, **__: object) -> bytes:
-        """Return no picture before the other one is being taken."""
+        """Return no picture before the other camera has been asked."""
         await both.wait()
         return PICTURE
 

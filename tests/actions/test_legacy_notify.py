@@ -30,7 +30,7 @@ async def notify(hass: HomeAssistant, action: str = "me_outlook_com", **data: An
 
 @pytest.fixture
 def images(hass: HomeAssistant, tmp_path: Path) -> Path:
-    """Return an allowed folder with pictures, two of which have the same name."""
+    """Return an allowed folder with images, two of which have the same name."""
     hass.config.allowlist_external_dirs = {str(tmp_path)}
     (tmp_path / "more").mkdir()
     for name in ("door.png", "my house & cat.png", "my house", "tür.png"):
@@ -63,16 +63,16 @@ def images(hass: HomeAssistant, tmp_path: Path) -> Path:
 async def test_target_is_optional(
     hass: HomeAssistant, fake_server: FakeServer, data: dict[str, Any], recipients: tuple[str, ...]
 ) -> None:
-    """Without one, the mail goes to all recipients of the account."""
+    """Without one, the email goes to all recipients of the account."""
     await notify(hass, **data)
     assert [mail.recipients for mail in fake_server.received] == [recipients]
     assert fake_server.received[0].message["Subject"] == "Home Assistant"
 
 
-async def test_account_without_recipients_writes_to_itself(
+async def test_account_without_recipients_emails_itself(
     hass: HomeAssistant, account_data: dict[str, Any], fake_server: FakeServer
 ) -> None:
-    """A newcomer gets a mail without having made a recipient."""
+    """New users get an email before they have added a recipient."""
     entry = MockConfigEntry(domain=DOMAIN, title=ADDRESS, unique_id=ADDRESS, data=account_data)
     entry.add_to_hass(hass)
     assert await hass.config_entries.async_setup(entry.entry_id)
@@ -88,7 +88,7 @@ async def test_account_without_recipients_writes_to_itself(
 async def test_images_are_shown_in_html_or_else_attached(
     hass: HomeAssistant, fake_server: FakeServer, images: Path, with_html: bool
 ) -> None:
-    """HTML shows an image by its file's name, spaces and all; a second of a name is attached."""
+    """HTML shows an image by its file name, including spaces; a duplicate name is attached."""
     names = ("door.png", "more/door.png", "my house & cat.png", "my house", "tür.png")
     html = (
         '<img src="cid:door.png"><img src="cid:my house &amp; cat.png"><img src="cid:my house">'
@@ -119,10 +119,10 @@ async def test_images_are_shown_in_html_or_else_attached(
     assert {piece.partition('"')[0] for piece in mentioned.split("cid:")[1:]} == shown.keys()
 
 
-async def test_images_keep_clear_of_attachments(
+async def test_images_do_not_replace_attachments(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, images: Path
 ) -> None:
-    """An attachment that is shown under an image's name stays the one that is shown."""
+    """An attachment with the content ID of an image is the one that is shown."""
     path = str(images / "door.png")
     attachments = [{"path": str(images / "more" / "door.png"), "content_id": "door.png"}]
     await notify(hass, data={"html": "<b>!</b>", "attachments": attachments, "images": path})
@@ -130,10 +130,10 @@ async def test_images_keep_clear_of_attachments(
     assert [part.get_content() for part in message.iter_attachments()] == [PICTURE]
 
 
-async def test_everything_else_is_taken_under_data(
+async def test_all_fields_are_accepted_in_data(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, images: Path
 ) -> None:
-    """What outlook_smtp.send_message takes, an old automation can have as well."""
+    """Legacy automations can use everything that outlook_smtp.send_message accepts."""
     assert {*map(str, MESSAGE_FIELDS), "images"} == CHECKS.keys()
     await notify(
         hass,
@@ -159,8 +159,8 @@ async def test_everything_else_is_taken_under_data(
 
 
 def ignored(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Return what the log says that the action ignores, each time that it says so."""
-    start = "notify.me_outlook_com ignores what it cannot use in data: "
+    """Return the keys in each warning about ignored data."""
+    start = "notify.me_outlook_com: ignoring unsupported data keys: "
     return [text.removeprefix(start) for text in caplog.messages if text.startswith(start)]
 
 
@@ -188,14 +188,14 @@ def ignored(caplog: pytest.LogCaptureFixture) -> list[str]:
         ),
     ],
 )
-async def test_what_is_for_other_notifiers_is_ignored(
+async def test_data_for_other_notifiers_is_ignored(
     hass: HomeAssistant,
     fake_server: FakeServer,
     caplog: pytest.LogCaptureFixture,
     data: dict[Any, Any],
     keys: str,
 ) -> None:
-    """Unknown keys, and known keys with values for another one, do not keep the email back."""
+    """Unknown keys, and known keys with values for other notifiers, do not stop the email."""
     await notify(hass, data=data)
     [received] = fake_server.received
     assert received.recipients == (ANNA, BERT)
@@ -210,20 +210,20 @@ async def test_what_is_for_other_notifiers_is_ignored(
 async def test_keys_are_warned_of_once(
     hass: HomeAssistant, account: MockConfigEntry, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An alert repeats itself for hours; the log names what is new."""
+    """An alert repeats for hours; the log only names new keys."""
     for data in ({"tag": "door"}, {"tag": "window", "priority": 1}, {"priority": 2}):
         await notify(hass, data=data)
     assert ignored(caplog) == ["tag", "priority"]
 
 
-async def test_what_can_be_used_is_used_of_foreign_data(
+async def test_usable_parts_of_foreign_data_are_used(
     hass: HomeAssistant,
     account: MockConfigEntry,
     fake_server: FakeServer,
     images: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Attachments may be mere paths or media sources, and a part of a list may be foreign."""
+    """Attachments may be bare paths or media sources; invalid items in a list are skipped."""
     path, more = str(images / "door.png"), str(images / "more" / "door.png")
     hass.config.media_dirs = {"local": str(images)}
     assert await async_setup_component(hass, "media_source", {})
@@ -244,10 +244,10 @@ async def test_what_can_be_used_is_used_of_foreign_data(
     assert ignored(caplog) == ["attachments, cc, images"]
 
 
-async def test_one_data_serves_a_group_of_notifiers(
+async def test_group_of_notifiers_can_share_data(
     hass: HomeAssistant, entry: MockConfigEntry, fake_server: FakeServer, images: Path
 ) -> None:
-    """A notify group hands its data to a phone and to a mailbox, and both can use it."""
+    """A notify group passes the same data to a phone and to a mailbox, and both can use it."""
     phone = async_mock_service(hass, "notify", "phone")
     group = {"name": "everybody", "platform": "group"} | {
         "services": [{"action": "phone"}, {"action": "me_outlook_com"}]
@@ -264,10 +264,10 @@ async def test_one_data_serves_a_group_of_notifiers(
 
 @pytest.mark.usefixtures("account")
 @pytest.mark.parametrize("nothing", [None, "", [], (), {}])
-async def test_empty_means_absent(
+async def test_empty_values_count_as_absent(
     hass: HomeAssistant, fake_server: FakeServer, caplog: pytest.LogCaptureFixture, nothing: object
 ) -> None:
-    """Templates yield nothing of many kinds, and nothing is not worth a warning."""
+    """Templates yield several kinds of empty values, which are not worth a warning."""
     keys = ("to", "cc", "bcc", "reply_to", "sender_name", "html", "markdown", "priority")
     data = dict.fromkeys((*keys, "attachments", "images", "tag"), nothing)
     await notify(hass, title=nothing, target=nothing, data=data)
@@ -286,7 +286,7 @@ async def test_empty_means_absent(
 async def test_message_may_be_empty_and_sequences_are_lists(
     hass: HomeAssistant, fake_server: FakeServer
 ) -> None:
-    """The subject may say it all."""
+    """The subject alone may say everything."""
     await notify(hass, title="Leak", message=None, target=(CARL,), data={"cc": (ANNA, BERT)})
     [received] = fake_server.received
     assert received.recipients == (CARL, ANNA, BERT)
@@ -305,10 +305,10 @@ async def test_message_may_be_empty_and_sequences_are_lists(
         ({"bcc": "nobody"}, 'missing_at: bcc: "nobody" has no @.'),
     ],
 )
-async def test_what_cannot_be_sent_is_an_error(
+async def test_unusable_email_data_is_an_error(
     hass: HomeAssistant, fake_server: FakeServer, images: Path, data: dict[Any, Any], error: str
 ) -> None:
-    """What is meant for mail and cannot be sent as it is never passes without a word."""
+    """Invalid email data always raises an error."""
     if "images" in data:
         data = data | {"images": data["images"].format(images=images)}
     with pytest.raises(ServiceValidationError) as caught:
@@ -321,17 +321,17 @@ async def test_what_cannot_be_sent_is_an_error(
 async def test_refused_recipient_is_named(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """The others get the mail."""
+    """The other recipients get the email."""
     fake_server.script = Script(refuse_recipients={ANNA: UNKNOWN_USER})
     with pytest.raises(HomeAssistantError, match=rf"sent to {BERT}, but .*: {ANNA} \(550 5\.1\.1"):
         await notify(hass)
     assert fake_server.received[0].recipients == (BERT,)
 
 
-async def test_alert_and_notify_group_and_script_reach_it(
+async def test_alert_notify_group_and_script_can_call_it(
     hass: HomeAssistant, entry: MockConfigEntry, fake_server: FakeServer, images: Path
 ) -> None:
-    """What knows notifiers only by their actions sends mail, with its templates filled in."""
+    """Integrations that only know notify actions can send email, with templates rendered."""
     notifier = {"name": "everybody", "platform": "group"} | {
         "services": [{"action": "me_outlook_com", "data": {"target": CARL, "data": {"cc": BERT}}}]
     }
@@ -374,13 +374,13 @@ async def test_alert_and_notify_group_and_script_reach_it(
     assert [part.get_filename() for part in script.iter_attachments()] == ["door.png"]
 
 
-async def test_action_comes_and_goes_with_its_account(
+async def test_action_is_added_and_removed_with_its_account(
     hass: HomeAssistant,
     account: MockConfigEntry,
     account_data: dict[str, Any],
     fake_server: FakeServer,
 ) -> None:
-    """Every account has its own, even where two addresses make the same name."""
+    """Every account has its own action, even if two addresses give the same name."""
     fake_server.add_mailbox("me.outlook@com.example", PASSWORD)
     fake_server.add_mailbox("me@outlook-com.example", PASSWORD)
     others = [
@@ -389,7 +389,7 @@ async def test_action_comes_and_goes_with_its_account(
     ]
     for other in others:
         other.add_to_hass(hass)
-    # The later one first: names do not depend on who is the quickest.
+    # The later one first: names do not depend on which is faster.
     for other in reversed(others):
         assert await hass.config_entries.async_setup(other.entry_id)
     for action in ("me_outlook_com", "me_outlook_com_example", "me_outlook_com_example_2"):
@@ -414,10 +414,10 @@ async def test_action_of_another_integration_is_left_alone(
     fake_server: FakeServer,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Whoever moves over may still have the old notifier under the same name."""
+    """Users who are migrating may still have the old notifier with the same name."""
     calls = async_mock_service(hass, "notify", "me_outlook_com")
     assert await hass.config_entries.async_setup(entry.entry_id)
-    assert "me@outlook.com gets no action notify.me_outlook_com, for another" in caplog.text
+    assert "me@outlook.com has no action notify.me_outlook_com: another" in caplog.text
     await notify(hass)
     assert await hass.config_entries.async_unload(entry.entry_id)
     await notify(hass)

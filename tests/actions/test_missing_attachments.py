@@ -1,4 +1,4 @@
-"""An alarm without its picture beats no alarm: what cannot be attached does not hold the email."""
+"""An alarm without its picture beats no alarm: a missing attachment does not stop the email."""
 
 import asyncio
 import os
@@ -48,9 +48,9 @@ def text_of(fake_server: FakeServer, kind: str = "plain") -> str:
 async def check_missing(
     hass: HomeAssistant, fake_server: FakeServer, item: dict[str, str], label: str, reason: str
 ) -> None:
-    """Check that the email goes and says what is missing, as do the response and the event.
+    """Check that the email is sent and that it, the response and the event name what is missing.
 
-    Where the attachment is required, the same is an error.
+    If the attachment is required, the same call is an error.
     """
     response = await send(hass, item)
     assert response["status"] == "sent"
@@ -81,10 +81,10 @@ async def check_missing(
         ("media_source/local/gone.mp4", "the file does not exist"),
     ],
 )
-async def test_email_goes_without_media_that_are_not_there(
+async def test_email_is_sent_without_missing_media(
     hass: HomeAssistant, fake_server: FakeServer, media: str, reason: str
 ) -> None:
-    """An integration may not be loaded yet, and a recording not be written yet."""
+    """An integration may not be loaded yet, and a recording may not exist yet."""
     item = {"media_source": f"media-source://{media}"}
     await check_missing(hass, fake_server, item, media.rpartition("/")[2], reason)
 
@@ -102,10 +102,10 @@ async def test_email_goes_without_media_that_are_not_there(
         (OSError("cut"), "unexpected error: OSError"),
     ],
 )
-async def test_email_goes_without_the_picture_of_a_camera_that_fails(
+async def test_email_is_sent_without_the_snapshot_of_a_failing_camera(
     hass: HomeAssistant, doorbell: Doorbell, fake_server: FakeServer, error: Any, reason: str
 ) -> None:
-    """Whatever it raises, neither its words nor its password reach anybody raw."""
+    """Whatever it raises, neither its raw message nor its password reaches anyone."""
     doorbell.error = error
     doorbell._attr_is_on = error is not None
     await check_missing(hass, fake_server, {"media_source": CAMERA}, "camera.doorbell", reason)
@@ -122,7 +122,7 @@ async def test_email_goes_without_speech_of_no_bytes(
 
 @pytest.mark.parametrize("found", [RuntimeError("boom"), asyncio.CancelledError(), None, "text", 7])
 @pytest.mark.parametrize("item", [CAMERA, f"{LOCAL}/x.mp4"])
-async def test_email_goes_without_what_another_integration_fails_to_return(
+async def test_email_is_sent_without_the_result_of_a_failing_integration(
     hass: HomeAssistant,
     doorbell: Doorbell,
     fake_server: FakeServer,
@@ -147,24 +147,24 @@ async def test_email_goes_without_what_another_integration_fails_to_return(
     assert text_of(fake_server).endswith(f" ({missing['reason']})\n")
 
 
-async def test_email_does_not_wait_for_a_source_that_never_answers(
+async def test_email_does_not_wait_for_a_source_that_never_responds(
     hass: HomeAssistant,
     doorbell: Doorbell,
     fake_server: FakeServer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It may even ignore that it is canceled."""
+    """It may even ignore its cancellation."""
     assert room.MEDIA_TIMEOUT == MEDIA_TIMEOUT
     over = asyncio.Event()
 
     async def resolve(*_: object) -> PlayMedia:
-        """Wait forever, whatever cancels it."""
+        """Wait forever, ignoring cancellation."""
         while not over.is_set():
             try:
                 await over.wait()
             except asyncio.CancelledError:
                 continue
-        raise RuntimeError("Too late for anybody to care")
+        raise RuntimeError("Too late")
 
     monkeypatch.setattr(LocalSource, "async_resolve_media", resolve)
     monkeypatch.setattr(room, "MEDIA_TIMEOUT", 0.01)
@@ -176,10 +176,10 @@ async def test_email_does_not_wait_for_a_source_that_never_answers(
 
 @pytest.mark.usefixtures("account")
 @pytest.mark.parametrize("domain", ["camera", "image", "tts", "media_source"])
-async def test_email_goes_without_media_of_an_integration_that_is_not_loaded(
+async def test_email_is_sent_without_media_of_an_unloaded_integration(
     hass: HomeAssistant, fake_server: FakeServer, domain: str
 ) -> None:
-    """A Home Assistant without cameras, images, speech or media still has email."""
+    """Email works in a Home Assistant without cameras, images, speech or media."""
     response = await send(hass, {"media_source": f"media-source://{domain}/x.y/z?message=x"})
     assert len(response["missing_attachments"]) == 1
     assert "Missing attachments: z?message=x (" in text_of(fake_server)
@@ -187,7 +187,7 @@ async def test_email_goes_without_media_of_an_integration_that_is_not_loaded(
 
 @pytest.mark.usefixtures("account")
 @pytest.mark.parametrize("path", ["{allowed}/gone.pdf", "{allowed}/file/gone.pdf"])
-async def test_email_goes_without_a_file_that_is_not_there_yet(
+async def test_email_is_sent_without_a_missing_file(
     hass: HomeAssistant, fake_server: FakeServer, files: Path, path: str
 ) -> None:
     """A report may not be written yet."""
@@ -197,15 +197,15 @@ async def test_email_goes_without_a_file_that_is_not_there_yet(
 
 
 @pytest.mark.usefixtures("account")
-async def test_email_goes_without_a_file_that_the_disk_refuses(
+async def test_email_is_sent_without_an_unreadable_file(
     hass: HomeAssistant, fake_server: FakeServer, files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Permissions and disks may recover, and the alarm is now."""
+    """Permissions and disks may recover, but the alarm cannot wait."""
     (files / "allowed" / "x.pdf").touch()
     opened = os.open
 
     def refuse(path: str, *args: Any) -> int:
-        """Fail for one file as a disk does."""
+        """Fail for one file, as a disk does."""
         if str(path).endswith("x.pdf"):
             raise PermissionError(13, "Permission denied")
         return opened(path, *args)
@@ -216,10 +216,10 @@ async def test_email_goes_without_a_file_that_the_disk_refuses(
     await check_missing(hass, fake_server, item, "x.pdf", reason)
 
 
-async def test_what_is_there_is_attached(
+async def test_available_files_are_attached(
     hass: HomeAssistant, doorbell: Doorbell, fake_server: FakeServer, files: Path
 ) -> None:
-    """The note stands at the end of the text and of the HTML, and names each by its filename."""
+    """The note is at the end of the text and of the HTML, and lists the file names."""
     html = "<html><body><p>Somebody rang</p></body></html>"
     gone = {"path": str(files / "allowed" / "gone.pdf")}
     named = gone | {"filename": "<Report>.pdf"}
@@ -236,10 +236,10 @@ async def test_what_is_there_is_attached(
 @pytest.mark.parametrize(
     "data", [{"markdown": True, "message": "# Door"}, {"message": None, "html": "<p>Door"}]
 )
-async def test_note_is_in_whatever_is_made(
+async def test_note_is_in_generated_text_and_html(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, files: Path, data: Any
 ) -> None:
-    """HTML from Markdown has it, and a text that is made from HTML."""
+    """HTML from Markdown has it, and so does text generated from HTML."""
     await send(hass, {"path": str(files / "allowed" / "gone.pdf")}, **data)
     for kind in ("plain", "html"):
         text = text_of(fake_server, kind)
@@ -247,10 +247,10 @@ async def test_note_is_in_whatever_is_made(
         assert text.index("Door") < text.index("Missing")
 
 
-async def test_email_may_be_nothing_but_the_note(
+async def test_email_may_consist_of_the_note_alone(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, files: Path
 ) -> None:
-    """Where only a picture was to be sent, the recipient learns that there is one to be seen."""
+    """If only a picture was to be sent, the recipient learns that there was one."""
     await send(hass, {"path": str(files / "allowed" / "gone.pdf")}, message=None)
     assert text_of(fake_server) == "Missing attachments: gone.pdf (the file does not exist)\n"
 
@@ -258,16 +258,16 @@ async def test_email_may_be_nothing_but_the_note(
 async def test_note_is_in_the_language_of_home_assistant(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, files: Path
 ) -> None:
-    """The reason is as well."""
+    """So is the reason."""
     await hass.config.async_update(language="de")
     await send(hass, {"path": str(files / "allowed" / "gone.pdf")})
     assert text_of(fake_server).endswith("Fehlende Anhänge: gone.pdf (die Datei existiert nicht)\n")
 
 
-async def test_later_turns_name_what_is_missing(
+async def test_queued_email_keeps_the_note(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, files: Path
 ) -> None:
-    """An email that has to wait still says so when it is sent, after a restart as well."""
+    """A queued email still says so when it is sent, even after a restart."""
     fake_server.stop()
     path = str(files / "allowed" / "gone.pdf")
     response = await send(hass, {"path": path})
@@ -281,20 +281,20 @@ async def test_later_turns_name_what_is_missing(
     assert state_of(hass, DELIVERY).attributes["missing_attachments"] == missing
 
 
-async def test_email_with_everything_has_no_note(
+async def test_complete_email_has_no_note(
     hass: HomeAssistant, doorbell: Doorbell, fake_server: FakeServer
 ) -> None:
-    """Nothing is missing then, and everybody says so."""
+    """Nothing is missing, and the text, the response and the event agree."""
     response = await send(hass, {"media_source": CAMERA}, attachments_required=True)
     assert response["missing_attachments"] == []
     assert state_of(hass, DELIVERY).attributes["missing_attachments"] == []
     assert text_of(fake_server) == "Somebody rang\n"
 
 
-async def test_notify_action_of_the_account_goes_without_its_images(
+async def test_notify_action_is_sent_without_missing_images(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, files: Path
 ) -> None:
-    """Reports that need theirs can say so there, too."""
+    """Reports that need their attachments can require them there, too."""
     data: dict[str, Any] = {"images": [str(files / "allowed" / "gone.png")]}
     fields = {"message": "Leak", "data": data}
     await hass.services.async_call("notify", "me_outlook_com", fields, blocking=True)

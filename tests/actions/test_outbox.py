@@ -1,4 +1,4 @@
-"""The actions that look after the outbox: who calls is told what is there and what is wrong."""
+"""The outbox actions: what they return, and which errors they raise."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -46,12 +46,12 @@ CALLS: tuple[tuple[str, dict[str, str]], ...] = (
 
 
 async def call(hass: HomeAssistant, action: str, **fields: str) -> None:
-    """Call an action, asking for a response where it has nothing else to give."""
+    """Call an action, requesting a response if it returns nothing else."""
     await (ask if action == "list_outbox" else act)(hass, action, **fields)
 
 
 async def refuse(entry: MockConfigEntry, fake_server: FakeServer, *names: str) -> list[str]:
-    """Let messages be refused, and return their ids in the outbox."""
+    """Let messages be refused, and return their IDs in the outbox."""
     fake_server.script = REFUSED
     for name in names:
         with pytest.raises(HomeAssistantError, match="Not like this"):
@@ -61,10 +61,10 @@ async def refuse(entry: MockConfigEntry, fake_server: FakeServer, *names: str) -
     return [item.failure.spooled.id for item in failed]
 
 
-async def test_flush_tries_at_once(
+async def test_flush_sends_immediately(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """All that waits goes out in order, with no wait for the next try."""
+    """All waiting messages are sent in order, without waiting for the next retry."""
     fake_server.stop()
     await defer(account, outgoing("First"), outgoing("Second"))
     fake_server.start()
@@ -74,10 +74,10 @@ async def test_flush_tries_at_once(
     assert waiting_files(hass, account) == []
 
 
-async def test_flush_passes_over_a_hold(
+async def test_flush_ignores_a_hold(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """Who knows that the limit is lifted need not wait for a day."""
+    """A user who knows that the limit was lifted need not wait for a day."""
     fake_server.mailboxes[account.data["email"]].script = OVER_LIMIT
     await defer(account)
     fake_server.mailboxes[account.data["email"]].script = Script()
@@ -87,13 +87,13 @@ async def test_flush_passes_over_a_hold(
     assert titles(fake_server) == ["Door"]
 
 
-async def test_list_of_what_waits(
+async def test_waiting_messages_are_listed(
     hass: HomeAssistant,
     account: MockConfigEntry,
     fake_server: FakeServer,
     freezer: FrozenDateTimeFactory,
 ) -> None:
-    """It says who waits for what since when, how often it was tried, and when it is next."""
+    """It lists recipients, waiting time, number of attempts and the next attempt."""
     assert await ask(hass, "list_outbox") == {
         "waiting": [],
         "waiting_count": 0,
@@ -126,7 +126,7 @@ async def test_list_of_what_waits(
 async def test_titles_and_names_in_the_list_are_json(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """Half a character would break every page that shows the list; it is replaced."""
+    """Lone surrogates would break every page that shows the list; they are replaced."""
     fake_server.script = BUSY
     await defer(account, outgoing("Cut \ud83d\n", f"An\udfe0na\t <{ANNA}>"))
     response = await ask(hass, "list_outbox")
@@ -135,13 +135,13 @@ async def test_titles_and_names_in_the_list_are_json(
     assert (waiting["title"], waiting["to"]) == ("Cut \ufffd", [f"An\ufffdna <{ANNA}>"])
 
 
-async def test_list_of_what_is_held(
+async def test_held_messages_are_listed(
     hass: HomeAssistant,
     account: MockConfigEntry,
     fake_server: FakeServer,
     freezer: FrozenDateTimeFactory,
 ) -> None:
-    """A hold is told with its reason and its end, which is when the messages are tried next."""
+    """A hold is listed with its reason and its end, which is the time of the next attempt."""
     fake_server.script = OVER_LIMIT
     await defer(account)
     response = await ask(hass, "list_outbox")
@@ -154,10 +154,10 @@ async def test_list_of_what_is_held(
     assert [item["next_try"] for item in response["waiting"]] == [until_then]
 
 
-async def test_list_of_what_only_a_person_can_set_free(
+async def test_messages_held_until_a_person_acts_are_listed(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """A hold that does not end by itself has no end, and no next try comes."""
+    """A hold without an end has neither an end nor a next attempt."""
     fake_server.mailboxes[account.data["email"]].password = "changed"
     await defer(account)
     response = await ask(hass, "list_outbox")
@@ -166,13 +166,13 @@ async def test_list_of_what_only_a_person_can_set_free(
     assert [item["next_try"] for item in response["waiting"]] == [None]
 
 
-async def test_list_of_what_failed(
+async def test_failed_messages_are_listed(
     hass: HomeAssistant,
     account: MockConfigEntry,
     fake_server: FakeServer,
     freezer: FrozenDateTimeFactory,
 ) -> None:
-    """It says for whom, when and why a message was given up."""
+    """It lists the recipients, the time and the reason of the failure."""
     fake_server.script = Script(refuse_recipients={BERT: "550 5.1.1 Unknown"})
     await mailer_of(account).send(outgoing("Door", ANNA, BERT, text="The code"))
     response = await ask(hass, "list_outbox")
@@ -195,10 +195,10 @@ async def test_list_of_what_failed(
     assert "The code" not in str(response)
 
 
-async def test_list_of_what_waited_over_a_restart(
+async def test_waiting_messages_are_listed_after_a_restart(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """What the server said before is not known, and is not made up."""
+    """The server's earlier reply is not known after a restart, and is not made up."""
     fake_server.stop()
     await defer(account)
     mailer_of(account).queue.waiting[0].fault = None
@@ -206,10 +206,10 @@ async def test_list_of_what_waited_over_a_restart(
     assert (waiting["last_reply"], waiting["problem"]) == (None, None)
 
 
-async def test_cancelled_message_is_not_sent(
+async def test_canceled_message_is_not_sent(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """It is gone from the list and from the disk; the others go out."""
+    """It is gone from the list and from the disk; the others are sent."""
     fake_server.stop()
     first, _ = await defer(account, outgoing("First"), outgoing("Second"))
     await act(hass, "cancel_message", config_entry_id=account.entry_id, id=first.id)
@@ -221,20 +221,20 @@ async def test_cancelled_message_is_not_sent(
     assert titles(fake_server) == ["Second"]
 
 
-async def test_cancelled_failure_is_forgotten(
+async def test_canceled_failed_message_is_deleted(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """What has failed need not stay for a week."""
+    """A failed message need not stay for a week."""
     (failed,) = await refuse(account, fake_server, "Door")
     await act(hass, "cancel_message", id=failed)
     assert (await ask(hass, "list_outbox"))["failed"] == []
     assert list((folder_of(hass, account) / "failed").iterdir()) == []
 
 
-async def test_message_under_way_can_no_longer_be_cancelled(
+async def test_message_in_progress_cannot_be_canceled(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """The server may have it already; a list taken meanwhile names no next try."""
+    """The server may already have it; a list requested meanwhile has no next attempt."""
     fake_server.script_next(Script(stall=Step.FINAL))
     task = asyncio.create_task(mailer_of(account).send(outgoing()))
     queue = mailer_of(account).queue
@@ -251,10 +251,10 @@ async def test_message_under_way_can_no_longer_be_cancelled(
     assert fake_server.received == []
 
 
-async def test_failed_message_is_sent_again(
+async def test_failed_message_is_retried(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """It is the one that is named, and the response tells that it is one."""
+    """The response counts the one message that was named."""
     first, second = await refuse(account, fake_server, "First", "Second")
     response = await ask(hass, "retry_failed", config_entry_id=account.entry_id, id=second)
     assert response == {"count": 1}
@@ -265,10 +265,10 @@ async def test_failed_message_is_sent_again(
     assert titles(fake_server) == ["Second", "First"]
 
 
-async def test_all_failed_messages_are_sent_again(
+async def test_all_failed_messages_are_retried(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """Without an id all are meant, in the order in which they failed; none is no error."""
+    """Without an ID, all are retried in the order of their failure; none is not an error."""
     await refuse(account, fake_server, "First", "Second")
     assert await ask(hass, "retry_failed") == {"count": 2}
     await until_empty(account)
@@ -276,20 +276,20 @@ async def test_all_failed_messages_are_sent_again(
     assert await ask(hass, "retry_failed") == {"count": 0}
 
 
-async def test_empty_id_does_not_stand_for_all(
+async def test_empty_id_does_not_select_all_messages(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """A template that comes to nothing does not send again what nobody asked for."""
+    """A template that renders to nothing does not retry all messages."""
     await refuse(account, fake_server, "First", "Second")
     with pytest.raises(vol.Invalid, match="id"):
         await act(hass, "retry_failed", id="")
     assert len((await ask(hass, "list_outbox"))["failed"]) == 2
 
 
-async def test_retry_without_room_leaves_the_failed_ones(
+async def test_retry_without_room_keeps_the_failed_messages(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """The error says what is full and what to do; nothing is lost."""
+    """The error says which limit is reached and what to do; nothing is lost."""
     await refuse(account, fake_server, "First", "Second")
     hass.config_entries.async_update_entry(account, options={"max_messages": 2})
     await hass.async_block_till_done(wait_background_tasks=True)
@@ -303,7 +303,7 @@ async def test_retry_without_room_leaves_the_failed_ones(
     assert [item["title"] for item in response["failed"]] == ["Second"]
 
 
-async def test_retry_that_the_disk_refuses(
+async def test_retry_reports_a_disk_error(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
     """The error names the folder and the reason."""
@@ -318,7 +318,7 @@ async def test_retry_that_the_disk_refuses(
 @pytest.mark.parametrize("action", ["cancel_message", "retry_failed"])
 @pytest.mark.usefixtures("account")
 async def test_unknown_message(hass: HomeAssistant, action: str) -> None:
-    """The error names the field, and where ids come from."""
+    """The error names the field, and says where to find IDs."""
     with pytest.raises(ServiceValidationError, match="list_outbox") as caught:
         await act(hass, action, id="nobody")
     assert caught.value.translation_key == "unknown_message"
@@ -326,7 +326,7 @@ async def test_unknown_message(hass: HomeAssistant, action: str) -> None:
 
 
 @pytest.mark.parametrize(("action", "fields"), CALLS)
-async def test_account_has_to_be_known(
+async def test_account_must_exist(
     hass: HomeAssistant,
     *,
     account: MockConfigEntry,
@@ -335,7 +335,7 @@ async def test_account_has_to_be_known(
     action: str,
     fields: dict[str, str],
 ) -> None:
-    """With several accounts one has to be named, and it has to be one of them."""
+    """With several accounts, one must be given, and it must exist."""
     with pytest.raises(ServiceValidationError, match="config_entry_id") as unknown:
         await call(hass, action, config_entry_id="nobody", **fields)
     assert unknown.value.translation_key == "unknown_account"
@@ -349,13 +349,13 @@ async def test_account_has_to_be_known(
     assert unloaded.value.translation_key == "account_not_loaded"
 
 
-async def test_named_account_is_the_one_that_acts(
+async def test_action_only_affects_the_given_account(
     hass: HomeAssistant,
     account: MockConfigEntry,
     fake_server: FakeServer,
     account_data: dict[str, Any],
 ) -> None:
-    """Another account's outbox is neither shown nor touched."""
+    """Another account's outbox is neither listed nor changed."""
     other = add_account(hass, fake_server, account_data, "you@outlook.com")
     await settle(hass, other)
     fake_server.stop()

@@ -1,4 +1,4 @@
-"""The action outlook_smtp.send_message: one mail to whomever it names, with all that a mail has."""
+"""The action outlook_smtp.send_message: one email with any number of fields."""
 
 from email.message import EmailMessage
 import json
@@ -45,7 +45,7 @@ async def send(hass: HomeAssistant, response: bool = False, **fields: Any) -> di
 
 
 async def sent(hass: HomeAssistant, fake_server: FakeServer, **data: Any) -> EmailMessage:
-    """Call the action and return the one message that came of it."""
+    """Call the action, and return the one sent message."""
     await send(hass, **data)
     [received] = fake_server.received
     return received.message
@@ -58,7 +58,7 @@ async def second_account(
     account_data: dict[str, Any],
     fake_server: FakeServer,
 ) -> MockConfigEntry:
-    """Return another account that is set up, whose recipient is Carl."""
+    """Return another loaded account, whose recipient is Carl."""
     fake_server.add_mailbox("other@outlook.com", PASSWORD)
     entry = MockConfigEntry(
         domain=DOMAIN,
@@ -110,14 +110,14 @@ async def second_account(
         ({"to": "Jürgen Groß <jg@bücher.example>"}, ("jg@xn--bcher-kva.example",), None),
     ],
 )
-async def test_recipients_can_be_named_in_many_ways(
+async def test_recipients_can_be_given_in_many_ways(
     hass: HomeAssistant,
     fake_server: FakeServer,
     data: dict[str, Any],
     recipients: tuple[str, ...],
     to: str | None,
 ) -> None:
-    """However they are named, there is one mail, and everybody is on it once."""
+    """However recipients are given, one email is sent, and each gets it once."""
     groups = {"group": {"home": {"entities": [FAMILY]}}}
     assert await async_setup_component(hass, "group", groups)
     message = await sent(hass, fake_server, **data)
@@ -126,10 +126,10 @@ async def test_recipients_can_be_named_in_many_ways(
 
 
 @pytest.mark.usefixtures("account")
-async def test_what_would_break_a_header_becomes_a_space(
+async def test_line_breaks_in_headers_become_spaces(
     hass: HomeAssistant, fake_server: FakeServer
 ) -> None:
-    """Title and names are written on one line, and no recipient comes with them."""
+    """Title and names are kept on one line, and cannot add recipients."""
     broken = "Hi\r\nBcc:\tx@y.example\0"
     message = await sent(
         hass,
@@ -150,14 +150,14 @@ async def test_what_would_break_a_header_becomes_a_space(
 @pytest.mark.parametrize(
     ("device", "recipients"), [("Family", (ANNA, BERT)), (ADDRESS, (ADDRESS,))]
 )
-async def test_device_or_area_stands_for_the_recipients_in_it(
+async def test_device_or_area_selects_its_recipients(
     hass: HomeAssistant,
     account: MockConfigEntry,
     fake_server: FakeServer,
     device: str,
     recipients: tuple[str, ...],
 ) -> None:
-    """Sensors and notifiers of other integrations that are there too are passed by."""
+    """Sensors and notifiers of other integrations in the area are ignored."""
     device_registry = dr.async_get(hass)
     [found] = [
         item
@@ -183,7 +183,7 @@ async def test_excluded_targets_get_no_email(
     target: str | list[str],
     exclude: str,
 ) -> None:
-    """Whatever the target includes, what its `exclude` resolves to is left out of it."""
+    """Everything that `exclude` resolves to is removed from the targets."""
     groups = {"group": {"home": {"entities": [FAMILY]}}}
     assert await async_setup_component(hass, "group", groups)
     entity_registry, device_registry = er.async_get(hass), dr.async_get(hass)
@@ -212,7 +212,7 @@ async def test_excluded_targets_get_no_email(
 async def test_bcc_is_in_no_header(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """Everybody gets the mail, and only to and cc are seen."""
+    """Everyone gets the email, but only to and cc are visible."""
     message = await sent(hass, fake_server, to=CARL, cc=f"Anna <{ANNA}>", bcc=[BERT, ME])
     assert message["To"] == CARL
     assert message["Cc"] == f"Anna <{ANNA}>"
@@ -226,19 +226,19 @@ async def test_bcc_is_in_no_header(
 async def test_copies_alone_are_enough(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, field: str
 ) -> None:
-    """A mail needs no other recipient than those of a copy."""
+    """An email needs no other recipients than those of a copy."""
     message = await sent(hass, fake_server, **{field: ANNA})
     assert fake_server.received[0].recipients == (ANNA,)
     assert message["To"] == (None if field == "cc" else "undisclosed-recipients:;")
 
 
-async def test_account_is_the_one_named_or_that_of_the_entities(
+async def test_account_is_the_one_given_or_that_of_the_entities(
     hass: HomeAssistant,
     account: MockConfigEntry,
     second_account: MockConfigEntry,
     fake_server: FakeServer,
 ) -> None:
-    """Accounts that are not ready, and none, are told apart from the right one."""
+    """Accounts that are not loaded or do not exist raise their own errors."""
     await send(hass, config_entry_id=account.entry_id, to=CARL)
     await send(hass, config_entry_id=account.entry_id, entity_id="notify.carl")
     await send(hass, entity_id="notify.carl")
@@ -266,10 +266,10 @@ async def test_account_is_the_one_named_or_that_of_the_entities(
         await send(hass, to=CARL)
 
 
-async def test_everything_that_a_mail_has_arrives(
+async def test_all_fields_arrive(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """Subject, names, priority, answers' address and the usual headers are as asked for."""
+    """Subject, names, priority, reply address and the usual headers are as requested."""
     before = dt_util.utcnow().replace(microsecond=0)
     message = await sent(
         hass,
@@ -295,10 +295,10 @@ async def test_everything_that_a_mail_has_arrives(
     assert fake_server.received[0].content.split(b"\r\n\r\n")[0].isascii()
 
 
-async def test_html_alone_gets_a_text_for_those_who_read_no_html(
+async def test_html_alone_gets_a_text_alternative(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """The text says what the HTML says; title, sender and priority are the usual ones."""
+    """The text says what the HTML says; title, sender and priority have their defaults."""
     message = await sent(
         hass, fake_server, to=ANNA, message=None, html="<h1>Door</h1><p>It is <b>open</b>.</p>"
     )
@@ -310,10 +310,10 @@ async def test_html_alone_gets_a_text_for_those_who_read_no_html(
     assert message["X-Priority"] is None
 
 
-async def test_response_tells_what_became_of_the_mail(
+async def test_response_reports_the_outcome(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """It holds both Message-IDs, everybody who gets the mail, and the server's words."""
+    """It has both Message-IDs, all accepted recipients and the server's reply."""
     response = await send(hass, response=True, entity_id=FAMILY)
     [received] = fake_server.received
     assert response.pop("reply").endswith(f"2.0.0 OK {received.message_id_given}")
@@ -330,10 +330,10 @@ async def test_response_tells_what_became_of_the_mail(
     }
 
 
-async def test_refused_recipient_does_not_keep_the_mail_from_others(
+async def test_refused_recipient_does_not_affect_the_others(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """The error names the refused one and the server's words; a response does so instead."""
+    """The error names the refused recipient and quotes the server; a response does the same."""
     fake_server.script = Script(refuse_recipients={BERT: UNKNOWN_USER})
     with pytest.raises(HomeAssistantError) as caught:
         await send(hass, to=[ANNA, BERT, CARL])
@@ -352,10 +352,10 @@ async def test_refused_recipient_does_not_keep_the_mail_from_others(
 
 
 @pytest.mark.parametrize("response", [False, True])
-async def test_mail_that_nobody_gets_is_an_error(
+async def test_email_without_any_accepted_recipient_is_an_error(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, response: bool
 ) -> None:
-    """It names every recipient with the server's words, and no entity says that it was notified."""
+    """It lists every recipient with the server's reply, and no entity is updated."""
     fake_server.script = Script(refuse_recipients=dict.fromkeys((ANNA, BERT), UNKNOWN_USER))
     with pytest.raises(HomeAssistantError, match="nobody got the mail") as caught:
         await send(hass, response, entity_id=FAMILY)
@@ -365,10 +365,10 @@ async def test_mail_that_nobody_gets_is_an_error(
     assert hass.states.is_state(FAMILY, "unknown")
 
 
-async def test_entities_show_when_they_were_last_written_to(
+async def test_entities_show_when_they_were_last_used(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """Targets do, and entities named in a field; one of whom nobody gets the mail does not."""
+    """Targets and entities in a field are updated; one without an accepted recipient is not."""
     fake_server.script = Script(refuse_recipients={ADDRESS: UNKNOWN_USER})
     await send(hass, response=True, entity_id=ME, bcc=FAMILY)
     assert hass.states.is_state(ME, "unknown")
@@ -416,14 +416,14 @@ async def test_entities_show_when_they_were_last_written_to(
         ({"to": "notify.nobody"}, "not_a_recipient", {"field": "to", "value": "notify.nobody"}),
     ],
 )
-async def test_bad_input_is_named_before_anything_is_sent(
+async def test_bad_input_is_rejected_before_anything_is_sent(
     hass: HomeAssistant,
     fake_server: FakeServer,
     data: dict[str, Any],
     key: str,
     placeholders: dict[str, str],
 ) -> None:
-    """The error has a translation that names the field, and the server never hears of it."""
+    """The translated error names the field, and nothing reaches the server."""
     phone = NotifyEntity()
     phone.entity_id = "notify.phone"
     await hass.data[DATA_COMPONENT].async_add_entities([phone])
@@ -439,10 +439,10 @@ async def test_bad_input_is_named_before_anything_is_sent(
 
 
 @pytest.mark.parametrize("nothing", [None, "", [], (), [None, ""]])
-async def test_empty_means_absent(
+async def test_empty_values_count_as_absent(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, nothing: object
 ) -> None:
-    """Templates yield nothing of many kinds; the rest of the email goes."""
+    """Templates yield several kinds of empty values; the rest of the email is sent."""
     file = Path(hass.config.path("log.txt"))
     hass.config.allowlist_external_dirs = {hass.config.config_dir}
     await hass.async_add_executor_job(file.write_text, "log")
@@ -461,10 +461,10 @@ async def test_empty_means_absent(
 
 
 @pytest.mark.parametrize("several", [(ANNA, BERT), {ANNA: 1, BERT: 2}.keys(), iter((ANNA, BERT))])
-async def test_any_sequence_is_a_list(
+async def test_any_sequence_is_accepted_as_a_list(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, several: Any
 ) -> None:
-    """A tuple of a template's names the same recipients as a list."""
+    """A tuple from a template gives the same recipients as a list."""
     await send(hass, to=several)
     assert fake_server.received[0].recipients == (ANNA, BERT)
 
@@ -472,7 +472,7 @@ async def test_any_sequence_is_a_list(
 async def test_title_alone_is_enough(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """A message that turns out empty does not keep an alert back."""
+    """A message that renders empty does not stop an alert."""
     message = await sent(hass, fake_server, to=ANNA, title="Leak in the basement", message="")
     assert message["Subject"] == "Leak in the basement"
 
@@ -480,14 +480,14 @@ async def test_title_alone_is_enough(
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        ({"colour": "red"}, "colour"),
+        ({"color": "red"}, "color"),
         ({"priority": "urgent"}, "priority"),
         ({"attachments": [{"filename": "a.txt"}]}, "at least one of"),
         ({"attachments": [{"path": "a", "media_source": "b"}]}, "not both"),
         ({"attachments": [{"media_source": {"media_content_type": "image/png"}}]}, "required key"),
     ],
 )
-async def test_fields_that_make_no_sense_are_refused(
+async def test_invalid_fields_are_rejected(
     hass: HomeAssistant, account: MockConfigEntry, data: dict[str, Any], words: str
 ) -> None:
     """Home Assistant's own validation names the field."""
@@ -495,21 +495,21 @@ async def test_fields_that_make_no_sense_are_refused(
         await send(hass, to=ANNA, **data)
 
 
-async def test_largest_number_of_recipients_is_taken(
+async def test_maximum_number_of_recipients_is_accepted(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """A hundred get their mail at once."""
+    """A hundred recipients get one email."""
     await send(hass, to=[f"user{number}@example.com" for number in range(100)])
     assert len(fake_server.received[0].recipients) == 100
 
 
 async def test_description_of_the_action_is_complete(hass: HomeAssistant) -> None:
-    """Every field has a valid selector and texts, and there is none that the action lacks."""
+    """Every field has a valid selector and texts, and there are no extra ones."""
     assert await async_setup_component(hass, DOMAIN, {})
     integration = await async_get_integration(hass, DOMAIN)
 
     def read() -> tuple[dict[str, Any], dict[str, Any]]:
-        """Read the description of the action and its texts."""
+        """Return the description of the action and its texts."""
         strings = json.loads((integration.file_path / "strings.json").read_text("utf-8"))
         description = load_yaml_dict(str(integration.file_path / "services.yaml"))
         return description["send_message"], strings["services"]["send_message"]

@@ -1,4 +1,4 @@
-"""One message in Markdown becomes a mail with text and HTML, whoever sends it."""
+"""A message in Markdown becomes an email with text and HTML, for every action."""
 
 from typing import Any
 
@@ -14,17 +14,17 @@ MESSAGE = "## Battery low\n\n| Sensor | Left |\n|---|--:|\n| Cellar | 4 % |"
 
 
 def parts(fake_server: FakeServer) -> tuple[str, str | None]:
-    """Return the text and the HTML of the one mail that came."""
+    """Return the text and the HTML of the one received email."""
     (mail,) = fake_server.received
     text, html = mail.message.get_body(("plain",)), mail.message.get_body(("html",))
     assert text
     return text.get_content().replace("\r\n", "\n"), html.get_content() if html else None
 
 
-async def test_send_message(
+async def test_send_message_renders_markdown(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """The text part is the message as it is written, the HTML part is made from it."""
+    """The text part is the message as written, the HTML part is rendered from it."""
     await act(hass, "send_message", to=ANNA, message=MESSAGE, markdown=True)
     text, html = parts(fake_server)
     assert text.strip() == MESSAGE
@@ -37,15 +37,15 @@ async def test_send_message(
 async def test_without_markdown_nothing_changes(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, fields: dict[str, Any]
 ) -> None:
-    """A message is plain text unless it is said to be Markdown."""
+    """A message is plain text unless markdown is enabled."""
     await act(hass, "send_message", to=ANNA, message=MESSAGE, **fields)
     assert parts(fake_server) == (f"{MESSAGE}\n", None)
 
 
-async def test_legacy_notify(
+async def test_legacy_notify_renders_markdown(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """An alert or a group may say it in its data; HTML in the message is shown as text."""
+    """Alerts and groups can enable it in their data; HTML in the message is shown as text."""
     await hass.services.async_call(
         "notify",
         "me_outlook_com",
@@ -67,7 +67,7 @@ async def test_legacy_notify(
         ({"attachments": [{"path": "/x"}]}, "markdown_without_message"),
     ],
 )
-async def test_contradictions(
+async def test_contradictory_fields_are_rejected(
     hass: HomeAssistant,
     account: MockConfigEntry,
     fake_server: FakeServer,

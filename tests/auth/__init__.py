@@ -1,1 +1,1 @@
-"""Tests of the room that gets a right to send."""
+"""Tests of obtaining and renewing tokens."""

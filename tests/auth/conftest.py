@@ -1,4 +1,4 @@
-"""Fixtures of this room: the identity platform of the fake server, and no Home Assistant."""
+"""Fixtures: the fake identity platform, without Home Assistant."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -41,20 +41,20 @@ def application(identity: Identity) -> Application:
 
 @pytest.fixture
 async def http(socket_enabled: None) -> AsyncIterator[aiohttp.ClientSession]:
-    """Lend an HTTP session."""
+    """Provide an HTTP session."""
     async with aiohttp.ClientSession() as session:
         yield session
 
 
 class Pauses(list[float]):
-    """The pauses between polls, none of which takes any time, and what happens in them."""
+    """Instant pauses between polls, and what happens during each."""
 
     def __init__(self) -> None:
-        """Let nothing happen."""
+        """Start with nothing to happen."""
         self.events: dict[int, Callable[[], None]] = {}
 
     async def sleep(self, seconds: float) -> None:
-        """Note a pause, and let happen what is to happen in it."""
+        """Record a pause, and run what should happen during it."""
         self.append(seconds)
         await asyncio.sleep(0)
         self.events.get(len(self), lambda: None)()
@@ -62,7 +62,7 @@ class Pauses(list[float]):
 
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> Pauses:
-    """Let nobody wait between polls."""
+    """Make pauses between polls instant."""
     pauses = Pauses()
     fake = SimpleNamespace(sleep=pauses.sleep, timeout=asyncio.timeout)
     monkeypatch.setattr(device_code, "asyncio", fake)
@@ -73,7 +73,7 @@ class Clock:
     """The clock of a test."""
 
     def __init__(self) -> None:
-        """Begin some day in 2026."""
+        """Start on some day in 2026."""
         self.now = 1_790_000_000.0
 
     def time(self) -> float:
@@ -83,17 +83,17 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Let the test say what time it is."""
+    """Let the test set the time."""
     clock = Clock()
     monkeypatch.setattr(tokens, "time", clock)
     return clock
 
 
 class Disk:
-    """Where tokens are stored, quickly or slowly or not at all."""
+    """Token storage that is fast, slow or broken."""
 
     def __init__(self) -> None:
-        """Be empty, quick and in order."""
+        """Start empty, fast and working."""
         self.tokens: list[Token] = []
         self.error: Exception | None = None
         self.ready = asyncio.Event()
@@ -101,7 +101,7 @@ class Disk:
         self.asked = asyncio.Event()
 
     async def store(self, token: Token) -> None:
-        """Store a token, once the disk is ready."""
+        """Store a token as soon as the disk is ready."""
         self.asked.set()
         await self.ready.wait()
         if self.error:

@@ -1,4 +1,4 @@
-"""An app registration, and what a person may type for it."""
+"""App registrations, and what users may enter for them."""
 
 import pytest
 
@@ -8,8 +8,8 @@ CLIENT_ID = "7b1f6a0c-52f3-4c1e-9d1a-6f0a3c2b8e45"
 
 
 @pytest.mark.parametrize("text", [CLIENT_ID, CLIENT_ID.upper()])
-def test_client_id(text: str) -> None:
-    """A client id is a GUID."""
+def test_client_id_is_a_guid(text: str) -> None:
+    """A client ID is a GUID."""
     assert is_client_id(text)
 
 
@@ -25,8 +25,8 @@ def test_client_id(text: str) -> None:
         CLIENT_ID.replace("0", "\N{ARABIC-INDIC DIGIT ZERO}"),
     ],
 )
-def test_no_client_id(text: str) -> None:
-    """What looks different is none."""
+def test_invalid_client_id_is_rejected(text: str) -> None:
+    """Anything else is invalid."""
     assert not is_client_id(text)
 
 
@@ -34,7 +34,7 @@ def test_no_client_id(text: str) -> None:
     "text",
     ["common", "organizations", "consumers", CLIENT_ID, "contoso.onmicrosoft.com", "a.b-c.EXAMPLE"],
 )
-def test_tenant(text: str) -> None:
+def test_valid_tenants_are_accepted(text: str) -> None:
     """A tenant is a group of accounts, a GUID or a domain."""
     assert is_tenant(text)
     assert Application(CLIENT_ID, text).endpoint("token") == (
@@ -62,15 +62,15 @@ def test_tenant(text: str) -> None:
         "bücher.example",
     ],
 )
-def test_no_tenant(text: str) -> None:
-    """Nothing else gets into an address."""
+def test_invalid_tenants_are_rejected(text: str) -> None:
+    """Nothing else can become part of a URL."""
     assert not is_tenant(text)
     with pytest.raises(ValueError, match="tenant"):
         Application(CLIENT_ID, text)
 
 
-def test_credentials() -> None:
-    """A secret is sent if there is one, and never shown."""
+def test_secret_is_sent_and_not_shown() -> None:
+    """The secret is sent if there is one, and never shown."""
     public = Application(CLIENT_ID)
     confidential = Application(CLIENT_ID, client_secret="hidden")
     assert public.credentials() == {"client_id": CLIENT_ID}

@@ -1,4 +1,4 @@
-"""Signing in with a code: what ends the wait, and what does not."""
+"""Sign-in with a code: what ends the wait, and what does not."""
 
 import asyncio
 from functools import partial
@@ -28,18 +28,18 @@ ALIAS = "alias@outlook.com"
 
 
 class Person:
-    """Somebody with a code, who has the time that it takes."""
+    """A person with a code, who takes time to sign in."""
 
     def __init__(
         self, http: aiohttp.ClientSession, application: Application, identity: Identity
     ) -> None:
-        """Get ready."""
+        """Prepare the sign-in."""
         self.identity = identity
         self.request = partial(request_code, http, application)
         self.await_sign_in = partial(await_sign_in, http, application)
 
     async def failure(self, code: DeviceCode) -> AuthError:
-        """Return why the wait for a code ends in nothing."""
+        """Return the error of a sign-in that fails."""
         with pytest.raises(AuthError) as caught:
             await self.await_sign_in(code)
         assert caught.value.__context__ is None
@@ -48,12 +48,12 @@ class Person:
 
 @pytest.fixture
 def person(http: aiohttp.ClientSession, application: Application, identity: Identity) -> Person:
-    """Return somebody who wants to sign in."""
+    """Return a person who wants to sign in."""
     return Person(http, application, identity)
 
 
-async def test_signing_in(person: Person, pauses: Pauses) -> None:
-    """The person takes a while, signs in under an alias, and the primary name is learnt."""
+async def test_person_signs_in(person: Person, pauses: Pauses) -> None:
+    """The person takes a while and signs in with an alias; the primary name is returned."""
     person.identity.fake_server.mailboxes[ADDRESS].aliases = (ALIAS,)
     code = await person.request()
     assert code.verification_uri == f"{person.identity.authority}/device"
@@ -69,8 +69,8 @@ async def test_signing_in(person: Person, pauses: Pauses) -> None:
     assert token.refresh_token in person.identity.issued
 
 
-async def test_slow_down(person: Person, pauses: Pauses) -> None:
-    """Every time that Microsoft asks for it, five seconds are added for good."""
+async def test_interval_grows_on_slow_down(person: Person, pauses: Pauses) -> None:
+    """Each time that Microsoft asks for it, the interval permanently grows by five seconds."""
     person.identity.script.then("token", script.SLOW_DOWN)
     code = await person.request()
     pauses.events[2] = lambda: person.identity.script.then("token", script.SLOW_DOWN)
@@ -79,8 +79,8 @@ async def test_slow_down(person: Person, pauses: Pauses) -> None:
     assert pauses == [5, 10, 15, 15]
 
 
-async def test_real_pauses(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The pauses are there when nothing stands in for them."""
+async def test_pauses_take_real_time(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the fixture, pauses take real time."""
     monkeypatch.setattr(device_code, "SLOW_DOWN", 0.03)
     person.identity.interval = 0.01
     code = await person.request()
@@ -92,8 +92,8 @@ async def test_real_pauses(person: Person, monkeypatch: pytest.MonkeyPatch) -> N
     assert second >= 0.04
 
 
-async def test_outage(person: Person, pauses: Pauses) -> None:
-    """While Microsoft is out of reach the pauses grow, and then all goes on as before."""
+async def test_outage_does_not_end_the_wait(person: Person, pauses: Pauses) -> None:
+    """While Microsoft is unreachable, pauses grow; then polling continues as before."""
     outages = (
         script.BARE_SERVER_ERROR,
         script.RESET,
@@ -117,7 +117,9 @@ async def test_outage(person: Person, pauses: Pauses) -> None:
         (Refusal("surprise", ""), Problem.UNEXPECTED_ANSWER),
     ],
 )
-async def test_refusal(person: Person, pauses: Pauses, refusal: Refusal, problem: Problem) -> None:
+async def test_refusal_ends_the_wait(
+    person: Person, pauses: Pauses, refusal: Refusal, problem: Problem
+) -> None:
     """Any other refusal ends the wait."""
     code = await person.request()
     person.identity.script.then("token", refusal)
@@ -125,8 +127,8 @@ async def test_refusal(person: Person, pauses: Pauses, refusal: Refusal, problem
     assert person.identity.count("token") == 1
 
 
-async def test_declined_and_expired(person: Person, pauses: Pauses) -> None:
-    """The person cancels, the code runs out, or Microsoft does not know it any more."""
+async def test_declined_and_expired_codes_end_the_wait(person: Person, pauses: Pauses) -> None:
+    """The person cancels, or the code expires or is no longer known."""
     declined, expired = await person.request(), await person.request()
     person.identity.decline(declined.user_code)
     person.identity.expire(expired.user_code)
@@ -137,8 +139,8 @@ async def test_declined_and_expired(person: Person, pauses: Pauses) -> None:
     assert (error.problem, error.code) == (Problem.CODE_EXPIRED, "bad_verification_code")
 
 
-async def test_time_is_up(person: Person) -> None:
-    """The code runs out while nobody answers, in a pause or in the middle of a poll."""
+async def test_code_expires_without_a_response(person: Person) -> None:
+    """The code expires during a pause or during a request."""
     person.identity.code_lifetime = 0.03
     code = await person.request()
     assert (await person.failure(code)).problem is Problem.CODE_EXPIRED
@@ -151,8 +153,8 @@ async def test_time_is_up(person: Person) -> None:
     assert person.identity.count("token") == 1
 
 
-async def test_cancellation(person: Person) -> None:
-    """Whoever closes the dialog ends the polling."""
+async def test_closed_dialog_stops_polling(person: Person) -> None:
+    """Closing the dialog stops the polling."""
     person.identity.interval = 0.001
     code = await person.request()
     waiting = asyncio.create_task(person.await_sign_in(code))
@@ -162,15 +164,15 @@ async def test_cancellation(person: Person) -> None:
         await waiting
     polls = person.identity.count("token")
     await asyncio.sleep(0.02)
-    # The last one may have been on its way.
+    # The last request may have been in progress.
     assert person.identity.count("token") <= polls + 1
 
 
 @pytest.mark.parametrize(
     "name", ["user_code", "verification_uri", "device_code", "expires_in", "interval"]
 )
-async def test_incomplete_code(person: Person, name: str) -> None:
-    """A code without one of its parts is none; only the interval has a default."""
+async def test_incomplete_code_is_rejected(person: Person, name: str) -> None:
+    """A code with a missing part is invalid; only the interval has a default."""
     answer = {
         "user_code": "AB",
         "verification_uri": "https://microsoft.com/devicelogin",
@@ -187,13 +189,13 @@ async def test_incomplete_code(person: Person, name: str) -> None:
             await person.request()
 
 
-async def test_pointless_interval(person: Person) -> None:
-    """Nobody polls without a pause."""
+async def test_interval_has_a_minimum(person: Person) -> None:
+    """There is always a pause between polls."""
     person.identity.interval = 0
     assert (await person.request()).interval == 5
 
 
-async def test_code_refused(person: Person) -> None:
+async def test_unknown_application_gets_no_code(person: Person) -> None:
     """An unknown application gets no code."""
     person.identity.client_id = "another"
     with pytest.raises(AuthError, match="AADSTS700016") as caught:

@@ -1,4 +1,4 @@
-"""One request: what is answered, what is refused, and what never arrives."""
+"""One request: success, refusal and failure."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ FORM = {"grant_type": "refresh_token", "refresh_token": "M.C5-the-refresh-token"
 
 
 async def refusal(http: aiohttp.ClientSession, application: Application) -> AuthError:
-    """Post a form that comes to nothing."""
+    """Return the error of a request that fails."""
     with pytest.raises(AuthError) as caught:
         await post(http, application, "token", FORM)
     assert caught.value.__context__ is None
@@ -44,14 +44,14 @@ async def refusal(http: aiohttp.ClientSession, application: Application) -> Auth
         (script.RESET, "ClientOSError"),
     ],
 )
-async def test_out_of_reach(
+async def test_temporary_failures_are_recognized(
     identity: Identity,
     application: Application,
     http: aiohttp.ClientSession,
     misstep: Misstep,
     description: str,
 ) -> None:
-    """Whatever another day may mend is told apart from what it may not."""
+    """Temporary failures are distinguished from permanent ones."""
     identity.script.then("token", misstep)
     error = await refusal(http, application)
     assert error.problem is UNREACHABLE
@@ -59,20 +59,20 @@ async def test_out_of_reach(
     assert error.retry_after is None
 
 
-async def test_silence(
+async def test_silence_is_a_timeout(
     identity: Identity,
     application: Application,
     http: aiohttp.ClientSession,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Nobody waits for ever."""
+    """A server that never responds causes a timeout."""
     monkeypatch.setattr(endpoint, "TIMEOUT", aiohttp.ClientTimeout(total=0.05))
     identity.script.then("token", script.HANG)
     assert "Timeout" in (await refusal(http, application)).description
 
 
-async def test_no_connection(http: aiohttp.ClientSession) -> None:
-    """A failed connection is told in full: it quotes nothing."""
+async def test_failed_connection_is_described(http: aiohttp.ClientSession) -> None:
+    """A failed connection is described in full, because it quotes nothing."""
     port = closed_port()
     error = await refusal(http, Application(CLIENT_ID, authority=f"http://127.0.0.1:{port}"))
     assert error.problem is UNREACHABLE
@@ -89,24 +89,24 @@ async def test_no_connection(http: aiohttp.ClientSession) -> None:
         ("", None),
     ],
 )
-async def test_retry_after(
+async def test_retry_after_is_parsed(
     identity: Identity,
     application: Application,
     http: aiohttp.ClientSession,
     header: str,
     seconds: float | None,
 ) -> None:
-    """Microsoft may ask for patience, and so may a gateway."""
+    """Microsoft may ask for a delay, and so may a gateway."""
     for body in ("<html>", '{"error":"temporarily_unavailable"}'):
         misstep = Misstep(body=body, status=503, headers={"Retry-After": header})
         identity.script.then("token", misstep)
         assert (await refusal(http, application)).retry_after == seconds
 
 
-async def test_secrets_are_masked(
+async def test_secrets_are_redacted(
     identity: Identity, application: Application, http: aiohttp.ClientSession
 ) -> None:
-    """Words that quote what was sent are quoted without it."""
+    """Secrets are redacted when a response echoes them."""
     words = f"AADSTS9002313: Invalid 'refresh_token' {FORM['refresh_token']}."
     identity.script.then("token", Refusal("invalid_request", words))
     error = await refusal(http, application)
@@ -114,10 +114,10 @@ async def test_secrets_are_masked(
     assert error.problem is Problem.APPLICATION_REFUSED
 
 
-async def test_client_secret(
+async def test_client_secret_is_sent(
     identity: Identity, application: Application, http: aiohttp.ClientSession
 ) -> None:
-    """The secret of a registration is sent for it."""
+    """The secret of a registration is sent with the request."""
     secret = identity.client_secret
     confidential = Application(CLIENT_ID, authority=application.authority, client_secret=secret)
     form = {"grant_type": "authorization_code", "code": "invented"}
@@ -150,14 +150,14 @@ async def test_client_secret(
         ("new_error", Problem.UNEXPECTED_ANSWER),
     ],
 )
-def test_error_codes(code: str, problem: Problem) -> None:
-    """The protocol's code says what is to be done."""
+def test_error_codes_map_to_problems(code: str, problem: Problem) -> None:
+    """The protocol's error code determines the remedy."""
     assert read_error({"error": code}).problem is problem
 
 
 @pytest.mark.parametrize("gap", [" ", "\r\n"])
-def test_error_words(gap: str) -> None:
-    """The number that people search for stays, what only Microsoft can search for goes."""
+def test_error_description_keeps_its_number(gap: str) -> None:
+    """The error number that people search for is kept, internal trace IDs are removed."""
     tail = gap.join(
         (
             "Trace ID: 91af4011-2822-4038-b029-ddd8c46caf00",
@@ -175,23 +175,23 @@ def test_error_words(gap: str) -> None:
 
 
 @pytest.mark.parametrize("value", [None, "", 7, ["x"]])
-def test_missing_text(value: Any) -> None:
-    """A member that is no text is missing, and its name is told."""
+def test_missing_text_is_an_error(value: Any) -> None:
+    """A member that is not text counts as missing, and the error names it."""
     with pytest.raises(AuthError, match="unexpected_answer:  no user_code") as caught:
         read_text({"user_code": value}, "user_code")
     assert caught.value.__context__ is None
 
 
 @pytest.mark.parametrize(("value", "seconds"), [(7, 7), ("900", 900), (0.5, 0.5), (0, 0)])
-def test_seconds(value: Any, seconds: float) -> None:
-    """Numbers may come as text."""
+def test_seconds_are_parsed(value: Any, seconds: float) -> None:
+    """Numbers may be given as text."""
     assert read_seconds({"expires_in": value}, "expires_in") == seconds
     assert read_seconds({}, "expires_in", 5) == 5
 
 
 @pytest.mark.parametrize("value", [None, "soon", -1, float("nan"), float("inf"), [1]])
-def test_no_seconds(value: Any) -> None:
-    """What is no duration is told by its name."""
+def test_invalid_seconds_are_an_error(value: Any) -> None:
+    """The error names an invalid duration."""
     with pytest.raises(AuthError, match="no expires_in") as caught:
         read_seconds({"expires_in": value}, "expires_in")
     assert caught.value.__context__ is None

@@ -1,4 +1,4 @@
-"""No secret is ever written down or said."""
+"""No secret is ever logged or shown."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -21,7 +21,7 @@ from .conftest import Pauses
 
 
 def spoken(error: BaseException) -> Iterator[str]:
-    """Return everything that an exception says, and those that led to it."""
+    """Return the text of an exception and of its causes."""
     yield from traceback.format_exception(error)
     link: BaseException | None = error
     while link:
@@ -30,20 +30,20 @@ def spoken(error: BaseException) -> Iterator[str]:
         link = link.__cause__ or link.__context__
 
 
-async def test_nothing_is_said(
+async def test_no_secret_is_logged_or_raised(
     http: aiohttp.ClientSession,
     application: Application,
     identity: Identity,
     pauses: Pauses,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Whole flows at debug level, and all that goes wrong: no secret is in what was written."""
+    """Complete flows at debug level, with every failure, never log a secret."""
     caplog.set_level(logging.DEBUG)
     said: list[str] = []
     stored: list[Token] = []
 
     async def store(token: Token) -> None:
-        """Be a disk that is full at first."""
+        """Act as a disk that is full at first."""
         stored.append(token)
         if len(stored) == 1:
             raise OSError(28, "No space left on device")

@@ -1,4 +1,4 @@
-"""The token manager: one renewal for all who wait, and what its failures mean."""
+"""The token manager: one renewal for all callers, and what its failures mean."""
 
 import asyncio
 from collections.abc import Mapping
@@ -22,27 +22,27 @@ from .conftest import CALLERS, Clock, Disk
 
 
 async def failure(manager: TokenManager) -> AuthError:
-    """Return why there is no access token."""
+    """Return the error instead of an access token."""
     with pytest.raises(AuthError) as caught:
         await manager.access_token()
     assert caught.value.__context__ is None
     return caught.value
 
 
-async def test_while_it_is_good(
+async def test_valid_token_is_returned_without_a_request(
     manager: TokenManager, token: Token, clock: Clock, identity: Identity
 ) -> None:
-    """A token is handed out until some minutes before its end, without asking anybody."""
+    """A token is returned until shortly before it expires, without a request."""
     clock.now = token.expires_at - 301
     assert await manager.access_token() == token.access_token
     assert identity.count("token") == 0
     await manager.settle()
 
 
-async def test_rotation(
+async def test_refresh_token_rotates(
     manager: TokenManager, token: Token, clock: Clock, disk: Disk, fake_server: FakeServer
 ) -> None:
-    """Every renewal brings a new refresh token, which is the one for the next."""
+    """Every renewal returns a new refresh token, which is used for the next one."""
     seen = {token.refresh_token}
     for _ in range(3):
         clock.now += 3300
@@ -54,8 +54,10 @@ async def test_rotation(
     assert len(disk.tokens) == 3
 
 
-async def test_many_refused(manager: TokenManager, token: Token, identity: Identity) -> None:
-    """Many whose token was refused, one after the other, make one renewal."""
+async def test_several_refused_tokens_cause_one_renewal(
+    manager: TokenManager, token: Token, identity: Identity
+) -> None:
+    """Several callers whose token was refused cause one renewal."""
     renewed = await manager.replace(token.access_token)
     assert renewed != token.access_token
     assert {await manager.replace(token.access_token) for _ in range(CALLERS)} == {renewed}
@@ -67,7 +69,7 @@ async def test_many_refused(manager: TokenManager, token: Token, identity: Ident
 async def test_failure_is_shared(
     manager: TokenManager, clock: Clock, token: Token, identity: Identity
 ) -> None:
-    """Many who wait for the same renewal share its failure, and the next one asks again."""
+    """Callers waiting for one renewal share its failure, and the next caller tries again."""
     clock.now = token.expires_at
     identity.script.then("token", script.SERVER_ERROR)
     results = await asyncio.gather(
@@ -81,10 +83,10 @@ async def test_failure_is_shared(
 
 
 @pytest.mark.parametrize("misstep", [script.GATEWAY_DOWN, script.RESET, script.UNAVAILABLE])
-async def test_out_of_reach(
+async def test_outage_has_no_effect_while_the_token_is_valid(
     manager: TokenManager, token: Token, clock: Clock, identity: Identity, misstep: Misstep
 ) -> None:
-    """While the old token is still good, an outage does not show."""
+    """While the old token is still valid, an outage has no effect."""
     identity.script.always[Endpoint.TOKEN] = misstep
     clock.now = token.expires_at - 1
     assert await manager.access_token() == token.access_token
@@ -95,10 +97,10 @@ async def test_out_of_reach(
     assert await manager.access_token() != token.access_token
 
 
-async def test_refused_in_an_outage(
+async def test_refused_token_is_not_returned_in_an_outage(
     manager: TokenManager, token: Token, identity: Identity
 ) -> None:
-    """A token that was refused is never handed out again."""
+    """A refused token is never returned again."""
     identity.script.always[Endpoint.TOKEN] = script.SERVER_ERROR
     with pytest.raises(AuthError, match="identity_unreachable"):
         await manager.replace(token.access_token)
@@ -108,10 +110,10 @@ async def test_refused_in_an_outage(
 
 
 @pytest.mark.parametrize("refusal", [None, INTERACTION_REQUIRED, CONSENT_REQUIRED])
-async def test_sign_in_required(
+async def test_refused_refresh_token_requires_a_sign_in(
     manager: TokenManager, token: Token, identity: Identity, clock: Clock, refusal: Any
 ) -> None:
-    """A refresh token that is refused is not tried again, and the reason stays the same."""
+    """A refused refresh token is not tried again, and the reason stays the same."""
     if refusal:
         identity.script.then("token", refusal)
     else:
@@ -128,10 +130,10 @@ async def test_sign_in_required(
 
 
 @pytest.mark.parametrize("refusal", [SECRET_MISSING, SCOPE_INVALID])
-async def test_application_refused(
+async def test_refused_application_leaves_a_valid_token(
     manager: TokenManager, token: Token, identity: Identity, clock: Clock, refusal: Any
 ) -> None:
-    """A token that is still good is used up, and a registration that was mended is noticed."""
+    """A valid token is used until it expires, and a fixed registration is noticed."""
     clock.now = token.renew_at
     identity.script.then("token", refusal, refusal)
     assert await manager.access_token() == token.access_token
@@ -140,10 +142,10 @@ async def test_application_refused(
     assert await manager.access_token() != token.access_token
 
 
-async def test_permission_taken_away(
+async def test_renewal_without_permission_fails(
     manager: TokenManager, token: Token, identity: Identity, clock: Clock
 ) -> None:
-    """A renewal that lets nobody send is no renewal; the refresh token in it is the one to use."""
+    """A renewal without permission to send fails; its refresh token is used from then on."""
     identity.strict_rotation = True
     clock.now = token.expires_at
     identity.script.then("token", script.NO_SEND_SCOPE)
@@ -151,21 +153,21 @@ async def test_permission_taken_away(
     assert await manager.access_token() != token.access_token
 
 
-async def test_no_new_refresh_token(
+async def test_old_refresh_token_is_kept_without_a_new_one(
     manager: TokenManager, token: Token, disk: Disk, identity: Identity
 ) -> None:
-    """Without a new refresh token the old one is kept."""
+    """Without a new refresh token, the old one is kept."""
     identity.script.then("token", script.NO_REFRESH_TOKEN)
     await manager.replace(token.access_token)
     assert disk.tokens[0].refresh_token == token.refresh_token
 
 
-async def test_same_token_again(token: Token, disk: Disk) -> None:
-    """Whoever is given the refused token again does not ask a third time."""
+async def test_refused_token_is_not_renewed_twice(token: Token, disk: Disk) -> None:
+    """A caller that gets the refused token again does not cause a third request."""
     asked: list[str] = []
 
     async def endpoint(form: Mapping[str, str]) -> dict[str, Any]:
-        """Issue the same token for ever."""
+        """Issue the same token forever."""
         asked.append(form["refresh_token"])
         return {"access_token": token.access_token, "expires_in": 3599}
 
@@ -175,20 +177,20 @@ async def test_same_token_again(token: Token, disk: Disk) -> None:
     assert asked == [token.refresh_token]
 
 
-async def test_lost_answer(
+async def test_lost_response_requires_a_sign_in(
     manager: TokenManager, token: Token, identity: Identity, clock: Clock
 ) -> None:
-    """Where the answer got lost the old refresh token may be void: somebody has to sign in."""
+    """If the response was lost, the old refresh token may be void: the user must sign in."""
     clock.now = token.expires_at
     identity.script.then("token", script.LOST_ANSWER)
     assert (await failure(manager)).problem is Problem.IDENTITY_UNREACHABLE
     assert (await failure(manager)).problem is Problem.SIGN_IN_REQUIRED
 
 
-async def test_lost_answer_forgiven(
+async def test_old_refresh_token_may_work_after_a_lost_response(
     manager: TokenManager, token: Token, identity: Identity, clock: Clock
 ) -> None:
-    """Mostly Microsoft takes the old refresh token for some time more."""
+    """Microsoft usually accepts the old refresh token for a while."""
     identity.strict_rotation = False
     clock.now = token.expires_at
     identity.script.then("token", script.LOST_ANSWER)

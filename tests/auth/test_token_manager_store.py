@@ -1,4 +1,4 @@
-"""The token manager and its disk: nothing is lost, whatever breaks and whoever gives up."""
+"""The token manager and its storage: nothing is lost, whatever fails or is canceled."""
 
 import asyncio
 from collections.abc import Mapping
@@ -13,10 +13,10 @@ from tests.fake_microsoft import Identity, identity_script as script
 from .conftest import CALLERS, Clock, Disk
 
 
-async def test_stored_before_handed_out(
+async def test_token_is_stored_before_it_is_returned(
     manager: TokenManager, token: Token, disk: Disk, identity: Identity
 ) -> None:
-    """Nobody gets the new token while it is not on disk, not even who comes later."""
+    """No caller gets the new token before it is on disk, not even a later one."""
     disk.ready.clear()
     waiting = [asyncio.create_task(manager.replace(token.access_token)) for _ in range(CALLERS)]
     await disk.asked.wait()
@@ -28,10 +28,10 @@ async def test_stored_before_handed_out(
     assert (len(disk.tokens), identity.count("token")) == (1, 1)
 
 
-async def test_cancelled_while_storing(
+async def test_canceling_while_storing_keeps_the_token(
     manager: TokenManager, token: Token, disk: Disk, identity: Identity
 ) -> None:
-    """Whoever gives up does not take the renewal along: the old token is void by now."""
+    """Canceling a caller does not cancel the renewal: the old token is void by now."""
     disk.ready.clear()
     waiting = asyncio.create_task(manager.replace(token.access_token))
     await disk.asked.wait()
@@ -45,8 +45,8 @@ async def test_cancelled_while_storing(
     assert identity.count("token") == 1
 
 
-async def test_cancelled_while_asking(token: Token, disk: Disk) -> None:
-    """An answer that is on its way is taken in and stored, even if nobody waits for it."""
+async def test_canceling_during_the_request_keeps_the_token(token: Token, disk: Disk) -> None:
+    """A response in transit is processed and stored, even if no caller is waiting."""
     asked, answered = asyncio.Event(), asyncio.Event()
 
     async def endpoint(_: Mapping[str, str]) -> dict[str, Any]:
@@ -67,14 +67,14 @@ async def test_cancelled_while_asking(token: Token, disk: Disk) -> None:
     assert await manager.access_token() == "new"
 
 
-async def test_nobody_hears_the_failure(
+async def test_unawaited_failure_is_silent(
     manager: TokenManager,
     token: Token,
     disk: Disk,
     identity: Identity,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A failure that nobody waits for any more is no error of the program."""
+    """A failure that no caller waits for is not logged as an error."""
     identity.script.then("token", script.SERVER_ERROR)
     waiting = asyncio.create_task(manager.replace(token.access_token))
     await asyncio.sleep(0)
@@ -87,33 +87,33 @@ async def test_nobody_hears_the_failure(
     assert disk.tokens == []
 
 
-async def test_renewal_cancelled(token: Token, disk: Disk, clock: Clock) -> None:
-    """A renewal that the end of the program cancels ends those who wait."""
+async def test_canceled_renewal_ends_its_callers(token: Token, disk: Disk, clock: Clock) -> None:
+    """Canceling the renewal at shutdown ends the waiting callers."""
 
-    async def cancelled(form: Mapping[str, str]) -> dict[str, Any]:
-        """Be cancelled."""
+    async def get_canceled(form: Mapping[str, str]) -> dict[str, Any]:
+        """Get canceled."""
         raise asyncio.CancelledError
 
     clock.now = token.renew_at
     with pytest.raises(asyncio.CancelledError):
-        await TokenManager(token, cancelled, disk.store).access_token()
+        await TokenManager(token, get_canceled, disk.store).access_token()
 
 
-async def test_disk_full(
+async def test_token_works_while_the_disk_is_full(
     manager: TokenManager,
     token: Token,
     disk: Disk,
     identity: Identity,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A token that cannot be stored is used all the same, and stored as soon as it can be."""
+    """A token that cannot be stored is used anyway, and stored as soon as possible."""
     disk.error = OSError(28, "No space left on device")
     renewed = await manager.replace(token.access_token)
     assert await manager.access_token() == renewed != token.access_token
     assert disk.tokens == []
     assert (
         caplog.messages
-        == ["The renewed sign-in could not be stored: [Errno 28] No space left on device"] * 2
+        == ["Could not store the renewed sign-in: [Errno 28] No space left on device"] * 2
     )
     disk.error = None
     assert await manager.access_token() == renewed
@@ -122,10 +122,10 @@ async def test_disk_full(
     assert len(disk.tokens) == identity.count("token") == 1
 
 
-async def test_refused_while_storing(
+async def test_token_refused_while_it_is_stored_is_replaced(
     manager: TokenManager, token: Token, disk: Disk, identity: Identity
 ) -> None:
-    """A token that is refused while it is stored at last is replaced like any other."""
+    """A token refused while it is stored late is replaced like any other."""
     disk.error = OSError(28, "No space left on device")
     renewed = await manager.replace(token.access_token)
     disk.error = None
@@ -142,8 +142,10 @@ async def test_refused_while_storing(
     assert identity.count("token") == 2
 
 
-async def test_store_broken(manager: TokenManager, token: Token, disk: Disk) -> None:
-    """A fault of the program is told, and the token is not lost."""
+async def test_bug_in_the_store_keeps_the_token(
+    manager: TokenManager, token: Token, disk: Disk
+) -> None:
+    """A bug is raised, and the token is not lost."""
     disk.error = RuntimeError("a fault of the program")
     for _ in range(2):
         with pytest.raises(RuntimeError, match="a fault of the program"):

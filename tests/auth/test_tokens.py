@@ -1,4 +1,4 @@
-"""Tokens, and the name that comes with them."""
+"""Tokens, and the sign-in name that they include."""
 
 import base64
 import json
@@ -22,7 +22,7 @@ ANSWER = {
 
 
 def problem_of(answer: dict[str, Any], refresh_token: str = "") -> Problem:
-    """Return what is wrong with an answer."""
+    """Return the problem of a response."""
     with pytest.raises(AuthError) as caught:
         Token.from_answer(answer, refresh_token)
     assert caught.value.__context__ is None
@@ -30,14 +30,14 @@ def problem_of(answer: dict[str, Any], refresh_token: str = "") -> Problem:
 
 
 def id_token(claims: Any) -> str:
-    """Make an id token."""
+    """Create an ID token."""
     parts = ({"alg": "RS256", "typ": "JWT"}, claims)
     encoded = (base64.urlsafe_b64encode(json.dumps(part).encode()) for part in parts)
     return ".".join((*(part.rstrip(b"=").decode() for part in encoded), "c2ln"))
 
 
-def test_token(clock: Clock) -> None:
-    """A token is read, stored and read again, and never shown."""
+def test_token_is_parsed_and_stored(clock: Clock) -> None:
+    """A token is parsed, stored and restored, and never shown."""
     token = Token.from_answer(ANSWER)
     assert token == Token("EwB4 not.a.jwt", "M.C5", clock.now, clock.now + 3599)
     assert Token.from_dict(json.loads(json.dumps(token.as_dict()))) == token
@@ -49,8 +49,8 @@ def test_token(clock: Clock) -> None:
 @pytest.mark.parametrize(
     ("lifetime", "margin"), [(3599, 300), (600, 300), (200, 100), ("60", 30), (0, 0)]
 )
-def test_renewal_time(clock: Clock, lifetime: float | str, margin: float) -> None:
-    """A token is renewed five minutes before its end, or after half of a short life."""
+def test_renewal_is_due_before_expiry(clock: Clock, lifetime: float | str, margin: float) -> None:
+    """A token is renewed five minutes before it expires, or after half of a short lifetime."""
     token = Token.from_answer({**ANSWER, "expires_in": lifetime})
     assert token.renew_at == token.expires_at - margin
 
@@ -65,13 +65,13 @@ def test_renewal_time(clock: Clock, lifetime: float | str, margin: float) -> Non
         "smtp.send",
     ],
 )
-def test_scopes(scope: str) -> None:
-    """Whatever stands before the last segment, the permission is the same."""
+def test_scopes_are_recognized_with_any_prefix(scope: str) -> None:
+    """The permission is recognized by the last segment, whatever precedes it."""
     assert Token.from_answer({**ANSWER, "scope": scope}).access_token
 
 
-def test_unnamed_scope() -> None:
-    """What is not named is as it was asked for (RFC 6749, section 5.1)."""
+def test_missing_scope_was_granted() -> None:
+    """Without a scope, the requested one was granted (RFC 6749, section 5.1)."""
     answer = {name: value for name, value in ANSWER.items() if name != "scope"}
     assert Token.from_answer(answer).access_token
 
@@ -79,14 +79,14 @@ def test_unnamed_scope() -> None:
 @pytest.mark.parametrize(
     "scope", ["", "openid profile", "https://x/SMTP.Send.All", "SMTP.Send/x", None, 7]
 )
-def test_may_not_send(scope: Any) -> None:
-    """Without the permission a token is of no use."""
+def test_token_without_permission_is_rejected(scope: Any) -> None:
+    """Without the permission, a token is useless."""
     assert problem_of({**ANSWER, "scope": scope}) is Problem.NO_SEND_PERMISSION
 
 
 @pytest.mark.parametrize("refresh_token", [None, ""])
-def test_refresh_token(refresh_token: Any) -> None:
-    """Without a refresh token there has to be an old one."""
+def test_refresh_token_is_required(refresh_token: Any) -> None:
+    """Without a new refresh token, there must be an old one."""
     answer = {**ANSWER, "refresh_token": refresh_token}
     assert problem_of(answer) is Problem.NO_REFRESH_TOKEN
     assert Token.from_answer(answer, "M.C4").refresh_token == "M.C4"
@@ -94,8 +94,8 @@ def test_refresh_token(refresh_token: Any) -> None:
 
 
 @pytest.mark.parametrize("flaw", [{"access_token": ""}, {"expires_in": None}, {"expires_in": "x"}])
-def test_unexpected(flaw: dict[str, Any]) -> None:
-    """An answer without its main parts is none."""
+def test_incomplete_response_is_rejected(flaw: dict[str, Any]) -> None:
+    """A response without its main parts is invalid."""
     assert problem_of({**ANSWER, **flaw}) is Problem.UNEXPECTED_ANSWER
 
 
@@ -108,8 +108,8 @@ def test_unexpected(flaw: dict[str, Any]) -> None:
         {"email": "Me@outlook.com", "exp": 1, "aud": "somebody else", "sub": 7},
     ],
 )
-def test_address(claims: dict[str, Any]) -> None:
-    """The sign-in name comes first, then the address; dates and the like do not matter."""
+def test_sign_in_name_is_preferred(claims: dict[str, Any]) -> None:
+    """The sign-in name is preferred over the address; other claims do not matter."""
     assert read_address({"id_token": id_token(claims)}) == "Me@outlook.com"
 
 
@@ -127,8 +127,8 @@ def test_address(claims: dict[str, Any]) -> None:
         {"id_token": id_token({"preferred_username": "me", "email": ""})},
     ],
 )
-def test_no_address(answer: dict[str, Any]) -> None:
-    """Whatever else comes, there is no name in it."""
+def test_missing_name_is_an_error(answer: dict[str, Any]) -> None:
+    """Without a name, nothing else is used."""
     with pytest.raises(AuthError) as caught:
         read_address(answer)
     assert caught.value.problem is Problem.NO_ADDRESS

@@ -1,1 +1,1 @@
-"""Kills Home Assistant at random moments while it sends, and counts at the server."""
+"""Kill Home Assistant at random moments while it sends, then audit the server's messages."""

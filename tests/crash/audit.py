@@ -1,4 +1,4 @@
-"""Counts at the server what became of every message."""
+"""Audit every message at the server."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,7 +15,7 @@ from .supervisor import Life, Share
 
 @dataclass(frozen=True)
 class Round:
-    """One sender process, what the server received, and whether a half-written file was left."""
+    """One sender process, what the server received, and whether a partial file was left."""
 
     life: Life
     received: tuple[Received, ...]
@@ -23,34 +23,34 @@ class Round:
 
     @property
     def killed(self) -> bool:
-        """Tell whether the sender process was killed, whose answer may have come to nobody."""
+        """Return whether the sender process was killed, so that a response may have been lost."""
         return not self.life.order.finish
 
     @property
     def shares(self) -> list[Share]:
-        """Return who got which message."""
+        """Return which recipient got which message."""
         return [(number_of(mail), name) for mail in self.received for name in mail.recipients]
 
 
 @dataclass(frozen=True)
 class Copy:
-    """A message as the server received it, and why its sender may not know that it did."""
+    """A message that the server received, and why its sender may not know that."""
 
     mail: Received
     number: int
     position: int
     dropped: bool
-    unsettled: frozenset[str]  # Those for whom the sender was killed before it had noted it.
+    unsettled: frozenset[str]  # Recipients whose success the sender was killed before recording.
 
     @property
     def shares(self) -> list[Share]:
-        """Return who got it."""
+        """Return its recipients."""
         return [(self.number, recipient) for recipient in self.mail.recipients]
 
 
 @dataclass
 class Audit:
-    """What is to be said in the end; every list that names a wrong has to be empty."""
+    """The final result; every list of errors must be empty."""
 
     kills: int
     outgoing_messages: int
@@ -78,7 +78,7 @@ class Audit:
 
     @property
     def wrongs(self) -> dict[str, list[str]]:
-        """Return what should not be, by its name."""
+        """Return the errors by name."""
         named = {
             "lost": self.lost,
             "in two messages": self.twice,
@@ -90,25 +90,25 @@ class Audit:
         return {name: wrongs for name, wrongs in named.items() if wrongs}
 
     def __str__(self) -> str:
-        """Return all of it in a few lines."""
+        """Return a summary in a few lines."""
         phases = ", ".join(f"{phase} {times}" for phase, times in sorted(self.phases.items()))
         return (
-            f"{self.kills} kills ({phases}), {self.torn} left a half-written file, "
+            f"{self.kills} kills ({phases}), {self.torn} left a partial file, "
             f"{self.kept} starts found mail in the outbox; "
             f"{self.outgoing_messages} messages begun, {self.acknowledged} acknowledged "
             f"({self.queued} of them before they were sent); {self.split} found split, "
             f"{self.canceled} canceled, {self.perhaps_canceled} perhaps, "
             f"{self.retried} retried; lost: {len(self.lost)}; in two messages: {len(self.twice)}; "
-            f"back though canceled: {len(self.back)}; "
-            f"duplicates: {self.by_drop} where the answer was dropped, "
-            f"{self.by_kill} where it came to a killed process, {len(self.unexplained)} others; "
-            f"{self.passed} let others pass, {len(self.disordered)} out of order otherwise; "
-            f"{self.wrong_clocks} starts with a wrong clock, {self.jumps} of them saw it set"
+            f"back although canceled: {len(self.back)}; "
+            f"duplicates: {self.by_drop} after a dropped reply, "
+            f"{self.by_kill} after an unread reply, {len(self.unexplained)} others; "
+            f"{self.passed} yielded to others, {len(self.disordered)} otherwise out of order; "
+            f"{self.wrong_clocks} starts with a wrong clock, {self.jumps} of them with a correction"
         )
 
 
 def count(rounds: Sequence[Round]) -> Audit:
-    """Count what became of the messages of all rounds."""
+    """Audit the messages of all rounds."""
     lives = [round_.life for round_ in rounds]
     copies = list(_copies(rounds))
     message_ids = {
@@ -145,20 +145,20 @@ def count(rounds: Sequence[Round]) -> Audit:
 
 
 def left_behind(outbox: Path) -> list[str]:
-    """Return the files of an outbox but that of the rate limit, which outlives the messages."""
+    """Return the files left in an outbox, except that of the schedule, which outlives messages."""
     files = [str(path.relative_to(outbox)) for path in outbox.rglob("*") if path.is_file()]
     return [name for name in files if name != PACE_FILE]
 
 
 def complaints(log: Path) -> list[str]:
-    """Return the errors of a log, but not that of a library which pictures want."""
+    """Return the errors in a log, except that about an optional image library."""
     lines = log.read_text(errors="replace").splitlines()
     errors = [line for line in lines if line.startswith(("ERROR", "CRITICAL"))]
     return [line for line in errors if "libturbojpeg" not in line]
 
 
 def number_of(mail: Received) -> int:
-    """Return the number of a message that was received."""
+    """Return the number of a received message."""
     return int(str(mail.message["Subject"]).rpartition(" ")[2])
 
 
@@ -174,7 +174,7 @@ def _copies(rounds: Iterable[Round]) -> Iterator[Copy]:
                 mail,
                 number,
                 position,
-                # The server names a Message-ID in its answer, unless there was none.
+                # The server quotes the Message-ID in its reply, if there was one.
                 dropped=mail.message_id_given is None,
                 unsettled=frozenset(mail.recipients) - settled
                 if round_.killed and last
@@ -184,7 +184,7 @@ def _copies(rounds: Iterable[Round]) -> Iterator[Copy]:
 
 
 def _count_copies(result: Audit, copies: Iterable[Copy]) -> None:
-    """Explain every copy after the first that a recipient got, by the one before it."""
+    """Explain every duplicate for a recipient by the copy before it."""
     last: dict[Share, Copy] = {}
     for copy in copies:
         earlier = [
@@ -202,7 +202,7 @@ def _count_copies(result: Audit, copies: Iterable[Copy]) -> None:
 
 
 def _find_altered(result: Audit, copies: Iterable[Copy], acknowledged: dict[int, str]) -> None:
-    """Find the copies that are not what was sent, byte for byte."""
+    """Find the copies that differ from the sent message in any byte."""
     first: dict[int, Copy] = {}
     for copy in copies:
         number = copy.number
@@ -223,7 +223,7 @@ def _find_altered(result: Audit, copies: Iterable[Copy], acknowledged: dict[int,
 def _find_disordered(
     result: Audit, copies: Iterable[Copy], steps: dict[int, int], passed: set[int]
 ) -> None:
-    """Find the messages that came first after one of a later step, though they let none pass."""
+    """Find messages delivered after those of a later step without having yielded to them."""
     latest = -1
     seen: set[int] = set()
     for copy in copies:

@@ -1,4 +1,4 @@
-"""What both tests share: chance, a flaky server, an account on it, and the last word."""
+"""Shared fixtures: randomness, a flaky fake server, an account on it, and the report."""
 
 from collections.abc import Callable, Iterator
 import os
@@ -25,7 +25,7 @@ SEED: Final = int(os.environ.get("CRASH_SEED") or randbelow(1_000_000))
 
 @pytest.fixture
 def chances() -> Random:
-    """Return what all that is random is drawn from."""
+    """Return the source of all randomness."""
     return Random(SEED)  # noqa: S311
 
 
@@ -39,7 +39,7 @@ def server(socket_enabled: None, chances: Random) -> Iterator[FlakyServer]:
 
 @pytest.fixture
 def folder(tmp_path: Path, server: FlakyServer) -> Path:
-    """Return a folder of Home Assistant in which the account is set up."""
+    """Return a Home Assistant folder with the account set up."""
     folder = tmp_path / "config"
     data = {
         CONF_ACCOUNT_KIND: AccountKind.PERSONAL.value,
@@ -57,11 +57,11 @@ def folder(tmp_path: Path, server: FlakyServer) -> Path:
 def report(
     capsys: pytest.CaptureFixture[str], record_property: Callable[[str, object], None]
 ) -> Callable[[Audit], str]:
-    """Return what shows a count, even when all goes well, and returns it as it was shown."""
+    """Return a function that prints an audit, even on success, and returns the text."""
     began = time.monotonic()
 
     def show(count: Audit) -> str:
-        """Show a count, with the time that it took and the seed of its chances."""
+        """Print an audit with its duration and its random seed."""
         summary = f"{count}; {time.monotonic() - began:.0f} s, CRASH_SEED={SEED}"
         record_property("crash", summary)
         with capsys.disabled():

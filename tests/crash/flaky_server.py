@@ -1,4 +1,4 @@
-"""A fake server that drops connections, puts mail off and refuses it, at random."""
+"""A fake server that drops connections, and defers and refuses mail at random."""
 
 from collections.abc import Callable
 from random import Random
@@ -19,7 +19,7 @@ _BEFORE: Final = tuple(step for step in Step if step not in (Step.FINAL, Step.QU
 
 type Behavior = Callable[[Random], Script]
 
-# By how often it happens. What is kept and not answered has to be sent again (RFC 5321).
+# Weighted by frequency. Messages that are accepted without a reply must be sent again (RFC 5321).
 _BEHAVIORS: Final[tuple[tuple[Behavior, int], ...]] = (
     (lambda chances: Script(drop=chances.choice(_BEFORE), reset=chances.random() < 0.3), 10),
     (lambda chances: Script(drop=Step.FINAL, keep=True, reset=chances.random() < 0.3), 5),
@@ -28,7 +28,7 @@ _BEHAVIORS: Final[tuple[tuple[Behavior, int], ...]] = (
     (lambda chances: Script(replies={chances.choice((Step.MAIL, Step.FINAL)): TRY_LATER}), 2),
     (lambda _: Script(refuse_recipients={LATE: TRY_LATER}), 3),
 )
-# Those in which it refuses for good, some recipients or all.
+# Those that permanently refuse some or all recipients.
 _REFUSALS: Final[tuple[tuple[Behavior, int], ...]] = (
     (lambda _: Script(refuse_recipients=SPLIT, drop=Step.FINAL, keep=True), 3),
     (lambda _: Script(replies={Step.FINAL: UNWANTED}, times=2), 4),
@@ -36,21 +36,21 @@ _REFUSALS: Final[tuple[tuple[Behavior, int], ...]] = (
 
 
 class FlakyServer(FakeServer):
-    """A fake server whose behavior changes with every connection."""
+    """A fake server that behaves differently on every connection."""
 
     def __init__(self, chances: Random) -> None:
-        """Begin well-behaved."""
+        """Start with normal behavior."""
         super().__init__()
-        self.trouble = 0.0  # The part of all connections that something goes wrong with.
-        self.refuses: dict[str, str] | None = None  # Recipients, if it refuses anything for good.
+        self.trouble = 0.0  # The share of connections on which something fails.
+        self.refuses: dict[str, str] | None = None  # Recipients to refuse permanently.
         self._chances = chances
 
     def wait_for_silence(self) -> None:
-        """Wait until nobody is served: what a dead process had sent may still be read."""
+        """Wait until all connections are closed: data sent by a dead process may still be read."""
         wait_until(lambda: not self.open_connections)
 
     def welcome(self, conversation: Line) -> Script | None:
-        """Note a new conversation, and return the script that is meant for it alone."""
+        """Register a new connection, and return its own script."""
         planned: Script | None = super().welcome(conversation)
         if planned or self._chances.random() >= self.trouble:
             return planned or Script(refuse_recipients=self.refuses or {})

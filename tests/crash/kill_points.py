@@ -1,11 +1,11 @@
-"""Kill points: at random, but so that every part of a message's way gets its share."""
+"""When to kill: at random, but covering every phase of a message."""
 
 from dataclasses import dataclass
 from random import Random
 from typing import Final, Self
 
-# Where to begin to count, how often, the longest delay after that in seconds, and how many times
-# it has to be seen at most.
+# The event to count, how often to use it, the longest delay after it in seconds, and the maximum
+# number of occurrences.
 _KINDS: Final = (
     ("forked", 18, 0.25, 1),
     ("+open", 6, 0.004, 1),
@@ -25,7 +25,7 @@ _KINDS: Final = (
 
 @dataclass
 class KillPoint:
-    """So many seconds after something has been heard so many times."""
+    """A number of seconds after an event has occurred a number of times."""
 
     event: str
     times: int
@@ -33,13 +33,13 @@ class KillPoint:
 
     @classmethod
     def draw(cls, chances: Random) -> Self:
-        """Draw a kill point."""
+        """Draw a random kill point."""
         weights = [weight for _, weight, _, _ in _KINDS]
         ((event, _, longest, most),) = chances.choices(_KINDS, weights)
         return cls(event, chances.randint(1, most), chances.uniform(0, longest))
 
     def has_come(self, event: str) -> bool:
-        """Tell whether it begins with this event."""
+        """Return whether the event has occurred often enough."""
         if event.partition(" ")[0] == self.event:
             self.times -= 1
         return self.times <= 0

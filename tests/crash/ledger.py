@@ -1,4 +1,4 @@
-"""Accounts for every message: who got it, who waits, who failed, who was canceled."""
+"""Account for every message: delivered, waiting, failed or canceled, by recipient."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,10 +15,10 @@ from .supervisor import Life, Share
 
 @dataclass
 class Ledger:
-    """What is known of all messages so far, and what should not be.
+    """All known facts about all messages so far, and the errors found.
 
-    A call whose answer a kill has swallowed may have done its work: what is `canceled` may be
-    gone or not, what `is_canceled` must not come back.
+    A call whose response was lost in a kill may have worked: what is `canceled` may be gone or not,
+    what `is_canceled` must not come back.
     """
 
     answered: set[int] = field(default_factory=set)
@@ -31,9 +31,9 @@ class Ledger:
 
     @classmethod
     def of(cls, rounds: Iterable[tuple[Life, Iterable[Share]]]) -> Self:
-        """Go through all rounds, each with what the server received, and look at every start.
+        """Process all rounds, each with what the server received, and check every start.
 
-        In the end nothing waits any more and nothing is kept as failed.
+        In the end, no message is waiting or failed.
         """
         ledger = cls()
         for life, received in rounds:
@@ -44,20 +44,20 @@ class Ledger:
         return ledger
 
     def _look(self, places: Sequence[Share]) -> None:
-        """Compare what is on disk with what should be."""
+        """Compare the messages on disk with the expected ones."""
         found = Counter(places)
         self.twice.update(share for share, times in found.items() if times > 1)
         self.back.update(self.is_canceled.intersection(found))
         self.lost.update(set(self._shares()) - self.received - self.canceled - found.keys())
 
     def _shares(self) -> Iterator[Share]:
-        """Yield everybody who has to have a message, since somebody was told that it is safe."""
+        """Yield all recipients who must have a message because it was reported as safe."""
         for number in self.answered:
             for recipient in message_of(number)["to"]:
                 yield number, recipient
 
     def _note(self, life: Life, received: set[Share]) -> None:
-        """Note what was said and received in a round."""
+        """Record what was reported and received in a round."""
         self.back.update(self.is_canceled & received)
         self.answered.update(life.acknowledged, life.refused)
         self.received.update(received)
@@ -66,7 +66,7 @@ class Ledger:
 
 
 def shares_in(outbox: Path) -> list[list[Share]]:
-    """Return for whom there are messages in a folder, by the message."""
+    """Return the recipients of the messages in a folder."""
     found = []
     for path in outbox.rglob("*.msg"):
         with path.open("rb") as file:
@@ -77,5 +77,5 @@ def shares_in(outbox: Path) -> list[list[Share]]:
 
 
 def shown(shares: Iterable[Share]) -> list[str]:
-    """Return recipients of messages as they are reported."""
+    """Format recipients of messages for the report."""
     return [f"message {number} for {recipient}" for number, recipient in sorted(shares)]

@@ -1,10 +1,10 @@
-"""The messages that sender processes send, by their numbers."""
+"""The messages of sender processes, by number."""
 
 from typing import Any, Final
 
-LATE: Final = "late@example.com"  # A recipient whom the server may defer.
-GONE: Final = "gone@example.com"  # One whom it may refuse for good.
-BIG: Final = 120_000  # Characters; enough for a write and a submission to take a while.
+LATE: Final = "late@example.com"  # A recipient that the server may defer.
+GONE: Final = "gone@example.com"  # One that it may refuse permanently.
+BIG: Final = 120_000  # Characters; enough to make writing and submission take a while.
 
 
 def message_of(number: int) -> dict[str, Any]:

@@ -1,9 +1,9 @@
-"""The process that is killed: Home Assistant with the integration and one account, sending.
+"""The process to kill: Home Assistant with the integration and one account, sending.
 
-Run as `python -m tests.crash.sender_process FOLDER`, it imports everything once. For each order,
-one line of JSON on its standard input, it makes a new process that brings Home Assistant up in the
-folder, with the outbox that the one before has left, and sends messages until it is killed. Both
-tell what happens on the standard output, one line an event, written at once.
+Run as `python -m tests.crash.sender_process FOLDER`, it imports everything once. For each order, a
+line of JSON on standard input, it forks a new process that starts Home Assistant in the folder,
+with the outbox of the previous one, and sends messages until it is killed. Both report events on
+standard output, one line per event, without buffering.
 """
 
 import asyncio
@@ -33,22 +33,22 @@ from tests import home
 from .messages import message_of
 from .telling import halt, instrument, tell, tell_found
 
-_LOGGER = logging.getLogger("sender process")  # The module itself goes by another name here.
+_LOGGER = logging.getLogger("sender process")  # The module itself has another name here.
 
-REFUSALS: Final = ("all_recipients_refused", "message_refused")  # Errors that say so.
+REFUSALS: Final = ("all_recipients_refused", "message_refused")  # Errors with that meaning.
 PLATFORMS: Final = ("binary_sensor", "button", "event", "notify", "sensor")
 LONGEST_PAUSE: Final = 0.03  # Seconds between two steps.
 
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """What one sender process does: its first number, its seed, and whether to finish.
+    """The task of a sender process: its first number, its seed, and whether to finish.
 
-    Messages of one step are sent at once, steps one after another. Who is to finish sends a few
-    messages more, retries what has failed, and ends by itself when the outbox is empty. `clock` is
-    by how many seconds the time of day is wrong at the start, and `set_after` after how many steps
-    it is set right. `meddle` says whether it cancels and retries messages at random, and at the
-    beginning of the phase `halt` the whole process stands still.
+    The messages of a step are sent at once, steps one after another. A process that should finish
+    sends a few more messages, retries failed ones, and exits when the outbox is empty. `clock` is
+    the error of the initial time of day in seconds, and `set_after` the number of steps after which
+    it is corrected. With `meddle`, it cancels and retries messages at random, and at the beginning
+    of the phase `halt`, the whole process stops.
     """
 
     number: int
@@ -62,7 +62,7 @@ class Order:
 
     @classmethod
     def read(cls, line: bytes) -> Self:
-        """Read an order."""
+        """Parse an order."""
         return cls(**json.loads(line))
 
 
@@ -72,16 +72,16 @@ def outbox_of(folder: Path) -> Path:
 
 
 class WrongClock:
-    """The time of day, wrong by some seconds until it is set; no other clock learns of it."""
+    """A time of day that is wrong by some seconds until it is set; other clocks are correct."""
 
     def __init__(self, wrong_by: float) -> None:
-        """Take the place of the right one in this process."""
+        """Replace the clock in this process."""
         self._right = time.time
         self._wrong_by = wrong_by
         time.time = self.now
 
     def now(self) -> float:
-        """Return the time of day as this machine believes it."""
+        """Return the time of day that this machine assumes."""
         return self._right() + self._wrong_by
 
     def set_right(self, step: int) -> None:
@@ -92,10 +92,10 @@ class WrongClock:
 
 
 class Sender:
-    """Sends numbered messages, and tells what it is answered."""
+    """Sends numbered messages, and reports the results."""
 
     def __init__(self, hass: HomeAssistant, order: Order) -> None:
-        """Begin where the order says."""
+        """Start as ordered."""
         self._hass = hass
         self._number = order.number
         self._step = order.step
@@ -103,7 +103,7 @@ class Sender:
         self._random = Random(order.seed)  # noqa: S311
 
     async def send_step(self) -> None:
-        """Send the messages of a step at once, then perhaps pause."""
+        """Send the messages of a step at once, then pause occasionally."""
         count = self._random.choice((1, 1, 1, 2, 4))
         works = [self._send(self._number + index, self._step) for index in range(count)]
         self._number += count
@@ -121,7 +121,7 @@ class Sender:
         tell("call", number, step)
         try:
             receipt = await self.act("send_message", **self.outgoing(number))
-        except Exception as error:  # noqa: BLE001 - Whatever it is, the test is told of it.
+        except Exception as error:  # noqa: BLE001 - The test reports any error.
             self.tell_error(number, error)
         else:
             tell("ack", number, receipt["status"], receipt["message_id"])
@@ -131,29 +131,29 @@ class Sender:
         return message_of(number)
 
     def tell_error(self, number: int, error: Exception) -> None:
-        """Tell what became of a message instead of being sent."""
+        """Report what happened to a message that was not sent."""
         match error:
             case HomeAssistantError(translation_key=key) if key in REFUSALS:
                 tell("refused", number)
             case HomeAssistantError(translation_key="message_cancelled"):
-                pass  # Whoever canceled it tells so.
+                pass  # The caller that canceled it reports that.
             case _:
                 tell("error", number, repr(error))
 
     async def _cancel(self) -> None:
-        """Cancel, every third time, one of the messages that wait or have failed."""
+        """Cancel, every third time, a waiting or failed message."""
         listed = await self.act("list_outbox")
         messages = listed["waiting"] + listed["failed"]
         if messages and self._random.random() < 0.3:
-            with suppress(ServiceValidationError):  # It is under way, or somebody was faster.
+            with suppress(ServiceValidationError):  # It is in progress, or already gone.
                 await self.act("cancel_message", id=self._random.choice(messages)["id"])
 
     async def _retry(self) -> None:
-        """Have, every third time, one of the failed messages sent again, or all."""
+        """Retry, every third time, one or all failed messages."""
         failed = (await self.act("list_outbox"))["failed"]
         if failed and self._random.random() < 0.3:
             chosen = self._random.choice((*failed, None))
-            with suppress(ServiceValidationError):  # Somebody was faster.
+            with suppress(ServiceValidationError):  # Already gone.
                 await self.act("retry_failed", **({"id": chosen["id"]} if chosen else {}))
 
     async def act(self, action: str, **data: Any) -> dict[str, Any]:
@@ -166,7 +166,7 @@ class Sender:
         return response or {}
 
     async def finish(self, queue: Queue) -> None:
-        """Send a few messages more, have all sent again that failed, and wait until all is sent."""
+        """Send a few more messages, retry the failed ones, and wait until all are sent."""
         for _ in range(3):
             await self.send_step()
         await self.act("retry_failed")
@@ -175,7 +175,7 @@ class Sender:
 
 
 async def live(folder: Path, order: Order) -> None:
-    """Send messages until killed, or until all is sent."""
+    """Send messages until killed, or until all are sent."""
     halt.phase = order.halt
     clock = WrongClock(order.clock)
     hass = await home.start(folder, DOMAIN)
@@ -193,7 +193,7 @@ async def live(folder: Path, order: Order) -> None:
 
 
 def be_sender_process(folder: Path, order: Order) -> None:
-    """Be the process that is killed."""
+    """Run the process that will be killed."""
     try:
         asyncio.run(live(folder, order))
     except BaseException:
@@ -203,7 +203,7 @@ def be_sender_process(folder: Path, order: Order) -> None:
 
 
 def watch(sender: int) -> int:
-    """Wait for a sender process, end it if the test has gone, and return how it ended."""
+    """Wait for a sender process, kill it if the test is gone, and return its exit status."""
     descriptor = os.pidfd_open(sender)
     try:
         ended, _, _ = select.select([descriptor, sys.stdin.fileno()], [], [])
@@ -215,7 +215,7 @@ def watch(sender: int) -> int:
 
 
 def main(folder: Path) -> None:
-    """Make one sender process after another."""
+    """Start one sender process after another."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     for platform in PLATFORMS:
         import_module(f"homeassistant.components.{platform}")
@@ -223,7 +223,7 @@ def main(folder: Path) -> None:
     import_module("homeassistant.components.application_credentials")
     instrument()
     tell("prepared")
-    # Not buffered: whether there is another order is asked of the descriptor itself.
+    # Unbuffered, because select() on the descriptor tells whether there is another order.
     orders = os.fdopen(sys.stdin.fileno(), "rb", buffering=0, closefd=False)
     while line := orders.readline():
         began = time.monotonic()

@@ -1,4 +1,4 @@
-"""The test's side of the sender processes: starts them, hears what they tell, kills them."""
+"""The test's side of the sender processes: starts them, reads their events, kills them."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -19,10 +19,10 @@ from .kill_points import KillPoint
 from .sender_process import Order
 
 PROJECT: Final = Path(__file__).parents[2]
-PATIENCE: Final = 20.0  # Seconds until something has to be heard.
+PATIENCE: Final = 20.0  # Seconds until an event must arrive.
 GRACE: Final = 1.0  # Seconds after which a sender process is killed that may never see its moment.
 
-# What a sender process can be doing, what matters more first.
+# The phases of a sender process, most important first.
 PHASES: Final = (
     *("cancel", "retry", "delete", "restrict", "fail", "settle"),
     *("submit", "write", "compose", "connect"),
@@ -30,10 +30,10 @@ PHASES: Final = (
 
 
 def wait_until(condition: Callable[[], bool], limit: float = 60.0) -> None:
-    """Wait for what another process or thread brings about, for so many seconds at most."""
+    """Wait for another process or thread, up to a number of seconds."""
     deadline = time.monotonic() + limit
     while not condition():
-        assert time.monotonic() < deadline, "it never happens"
+        assert time.monotonic() < deadline, "the condition was never met"
         time.sleep(0.002)
 
 
@@ -42,22 +42,22 @@ type Share = tuple[int, str]  # The number of a message, and one of its recipien
 
 @dataclass
 class Life:
-    """What was heard of one sender process."""
+    """The events of one sender process."""
 
     order: Order
     pid: int = 0
     status: int = 0
     found: int | None = None  # Messages that it found in the outbox.
-    open: list[str] = field(default_factory=list)  # What was under way when it died.
-    calls: dict[int, int] = field(default_factory=dict)  # The step by the number.
-    acknowledged: dict[int, str] = field(default_factory=dict)  # The Message-ID by the number.
+    open: list[str] = field(default_factory=list)  # The work in progress when it died.
+    calls: dict[int, int] = field(default_factory=dict)  # The step by message number.
+    acknowledged: dict[int, str] = field(default_factory=dict)  # The Message-ID by message number.
     statuses: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     refused: set[int] = field(default_factory=set)
     passed: set[int] = field(default_factory=set)
-    clock: set[int] = field(default_factory=set)  # The step before which the clock was set right.
-    # Recipients of messages: those found at the start, in each of the messages on disk; those for
-    # whom it knew the message to be sent; those for whom it was about to cancel it, and did.
+    clock: set[int] = field(default_factory=set)  # The step before which the clock was corrected.
+    # Recipients of messages: those found at the start, in each message on disk; those known to have
+    # been sent; those it was about to cancel, and canceled.
     found_shares: list[list[Share]] = field(default_factory=list)
     settled: set[Share] = field(default_factory=set)
     cancel: set[Share] = field(default_factory=set)
@@ -67,19 +67,19 @@ class Life:
 
     @property
     def phase(self) -> str:
-        """Return what it was doing when it died, in the order of a message's way."""
+        """Return the phase in which it died, in the order of a message's path."""
         if self.found is None:
             return "start" if "open" not in self.open else "read"
         return next((phase for phase in PHASES if phase in self.open), "idle")
 
     @property
     def splits(self) -> int:
-        """Return how many messages it found in several messages, for some recipients each."""
+        """Return how many messages were split over several files, for some recipients each."""
         numbers = Counter(shares[0][0] for shares in self.found_shares)
         return sum(messages > 1 for messages in numbers.values())
 
     def hear(self, event: str) -> None:
-        """Note an event."""
+        """Process an event."""
         match event.split(" ", 2):
             case ["forked", pid]:
                 self.pid = int(pid)
@@ -103,7 +103,7 @@ class Life:
                 raise AssertionError(f"unknown event: {event}")
 
     def _hear_of_call(self, turn: str, number: int, rest: str) -> None:
-        """Note that a message is about to be sent, or what the caller was answered."""
+        """Record a message that is about to be sent, or its result."""
         if turn == "call":
             self.calls[number] = int(rest)
         elif turn == "ack":
@@ -113,7 +113,7 @@ class Life:
             self.errors.append(f"message {number}: {rest}")
 
     def _hear_of_shares(self, turn: str, shares: list[Share]) -> None:
-        """Note what is or was done about some recipients of a message."""
+        """Record what is or was done for some recipients of a message."""
         if turn == "found":
             self.found_shares.append(shares)
         else:
@@ -121,10 +121,10 @@ class Life:
 
 
 class Supervisor:
-    """Holds the program that makes sender processes; when it is left, nothing of them is left."""
+    """Runs the program that forks sender processes; nothing of it is left on exit."""
 
     def __init__(self, folder: Path, log: Path, ca_file: Path) -> None:
-        """Choose Home Assistant's folder, where it logs, and whom it trusts."""
+        """Set Home Assistant's folder, its log and its trusted CA."""
         self._folder = folder
         self.log = log
         self._ca_file = ca_file
@@ -157,11 +157,11 @@ class Supervisor:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End the program, which ends the sender process."""
+        """End the program, which also ends the sender process."""
         self._end()
 
     def _end(self) -> None:
-        """Let the program end by the end of its orders."""
+        """Let the program end by closing its input."""
         assert self._maker.stdin
         assert self._maker.stdout
         self._maker.stdin.close()
@@ -173,7 +173,7 @@ class Supervisor:
         self._maker.stdout.close()
 
     def run(self, order: Order, kill_point: KillPoint | None = None) -> Life:
-        """Let one sender process live until its kill point or its end, and return its output."""
+        """Run one sender process until its kill point or its end, and return its output."""
         assert self._maker.stdin
         life = Life(order)
         self._maker.stdin.write(f"{json.dumps(asdict(order))}\n".encode())
@@ -188,7 +188,7 @@ class Supervisor:
                 break
         if kill_point:
             time.sleep(kill_point.delay)
-            with suppress(ProcessLookupError):  # It died of itself, which its status tells.
+            with suppress(ProcessLookupError):  # It exited, as its status shows.
                 os.kill(life.pid, signal.SIGKILL)
         deadline = time.monotonic() + PATIENCE
         while event := self._hear(deadline):
@@ -198,7 +198,7 @@ class Supervisor:
         raise TimeoutError(f"the sender process did not end; last heard: {life}")
 
     def _hear(self, deadline: float) -> str | None:
-        """Return what is told next, or nothing after a time."""
+        """Return the next event, or nothing after a timeout."""
         while b"\n" not in self._heard:
             assert self._maker.stdout
             wait = max(deadline - time.monotonic(), 0.0)

@@ -1,4 +1,4 @@
-"""Tells what happens inside the integration, by what is put around its functions."""
+"""Report events inside the integration, through wrappers around its functions."""
 
 from collections.abc import Awaitable, Callable
 import os
@@ -17,26 +17,26 @@ from custom_components.outlook_smtp.outbox.spool import Spool
 from custom_components.outlook_smtp.outbox.spooled import Spooled
 from custom_components.outlook_smtp.smtp.session import Session
 
-halt: Final = SimpleNamespace(phase="")  # At whose beginning this process stands still.
+halt: Final = SimpleNamespace(phase="")  # The phase at whose beginning this process stops.
 
 
 def tell(*words: object) -> None:
-    """Tell an event at once; a pipe takes a line of this length whole or not at all."""
+    """Report an event at once; a pipe accepts a line of this length completely or not at all."""
     os.write(sys.stdout.fileno(), f"{' '.join(map(str, words))}\n".encode())
 
 
 def _begin(phase: str) -> None:
-    """Tell that a phase begins, and stand still there if the order says so."""
+    """Report the beginning of a phase, and stop there if ordered."""
     tell(f"+{phase}")
     if phase == halt.phase:
         os.kill(os.getpid(), signal.SIGSTOP)
 
 
 def _told[**P, T](name: str, work: Callable[P, T]) -> Callable[P, T]:
-    """Tell when a function begins and ends."""
+    """Report the beginning and the end of a function."""
 
     def told(*args: P.args, **kwargs: P.kwargs) -> T:
-        """Do the work."""
+        """Run the function."""
         _begin(name)
         try:
             return work(*args, **kwargs)
@@ -49,10 +49,10 @@ def _told[**P, T](name: str, work: Callable[P, T]) -> Callable[P, T]:
 def _told_awaitable[**P, T](
     name: str, work: Callable[P, Awaitable[T]]
 ) -> Callable[P, Awaitable[T]]:
-    """Tell when a coroutine begins and ends."""
+    """Report the beginning and the end of a coroutine."""
 
     async def told(*args: P.args, **kwargs: P.kwargs) -> T:
-        """Do the work."""
+        """Run the coroutine."""
         _begin(name)
         try:
             return await work(*args, **kwargs)
@@ -63,10 +63,10 @@ def _told_awaitable[**P, T](
 
 
 def _tell_passed(work: Callable[[Queue, float], QueuedMessage | None]) -> Any:
-    """Tell which messages let others pass because they were deferred themselves."""
+    """Report which deferred messages yielded to others."""
 
     def first(queue: Queue, now: float) -> QueuedMessage | None:
-        """Return the first that may be tried now."""
+        """Return the next due message."""
         chosen = work(queue, now)
         for item in queue.waiting:
             if chosen is None or item is chosen:
@@ -79,7 +79,7 @@ def _tell_passed(work: Callable[[Queue, float], QueuedMessage | None]) -> Any:
 
 
 def _tell_settled(work: Callable[[Queue, QueuedMessage, Outcome], Awaitable[None]]) -> Any:
-    """Tell for whom messages are gone from the disk, so that nothing may send them again."""
+    """Report the recipients of messages deleted from disk, which must never be sent again."""
 
     async def settle(queue: Queue, item: QueuedMessage, outcome: Outcome) -> None:
         """Settle a message."""
@@ -91,7 +91,7 @@ def _tell_settled(work: Callable[[Queue, QueuedMessage, Outcome], Awaitable[None
 
 
 def _tell_canceled(work: Callable[[Queue, str], Awaitable[None]]) -> Any:
-    """Tell for whom a message is canceled, before it is and after."""
+    """Report the recipients of a message before and after it is canceled."""
 
     async def cancel(queue: Queue, message_id: str) -> None:
         """Cancel a message."""
@@ -108,10 +108,10 @@ def _tell_canceled(work: Callable[[Queue, str], Awaitable[None]]) -> Any:
 
 
 def _tell_retried(work: Callable[[Queue, str | None], Awaitable[int]]) -> Any:
-    """Tell which failed messages wait again, before they do and after."""
+    """Report failed messages before and after they are retried."""
 
     async def retry(queue: Queue, message_id: str | None = None) -> int:
-        """Let failed messages wait again."""
+        """Retry failed messages."""
         for spooled in _failed(queue):
             if message_id in (None, spooled.id):
                 tell("retry", *_named(spooled))
@@ -123,23 +123,23 @@ def _tell_retried(work: Callable[[Queue, str | None], Awaitable[int]]) -> Any:
 
 
 def _waiting(queue: Queue) -> list[Spooled]:
-    """Return the messages that wait."""
+    """Return the waiting messages."""
     return [item.spooled for item in queue.waiting]
 
 
 def _failed(queue: Queue) -> list[Spooled]:
-    """Return the messages that are kept as failed."""
+    """Return the failed messages."""
     return [entry.failure.spooled for entry in queue.failed]
 
 
 def tell_found(queue: Queue) -> None:
-    """Tell which messages there are, and for whom."""
+    """Report all messages and their recipients."""
     for spooled in (*_waiting(queue), *_failed(queue)):
         tell("found", *_named(spooled))
 
 
 def _named(spooled: Spooled) -> tuple[str, ...]:
-    """Return the number of a message and for whom it is there."""
+    """Return the number of a message and its recipients."""
     return _number_of(spooled.entry), *spooled.entry.envelope.recipients
 
 
@@ -149,7 +149,7 @@ def _number_of(entry: SpoolEntry) -> str:
 
 
 def instrument() -> None:
-    """Tell what goes on inside, and let nothing wait for the sake of a real server."""
+    """Report what happens inside, and remove the delays meant for real servers."""
     for owner, name, phase, wrap in (
         (mailer, "compose", "compose", _told),
         (Spool, "open", "open", _told),
@@ -176,5 +176,5 @@ def instrument() -> None:
         (schedule, "FIRST_DELAY", 0.02),
         (schedule, "LAST_DELAY", 0.1),
     ):
-        getattr(owner, name)  # What is gone from there would not be missed.
+        getattr(owner, name)  # Messages deleted there are not required.
         setattr(owner, name, value)

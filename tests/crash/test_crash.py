@@ -1,12 +1,11 @@
-"""Whatever was acknowledged survives the death of the process, and arrives once or, rarely, twice.
+"""Acknowledged messages survive the death of the process, and arrive once or, rarely, twice.
 
-The moments of the kills are random; `CRASH_SEED` repeats those of another run as far as time allows
-it, and `CRASH_KILLS` sets how many there are: 50 in each run, 200 in the nightly one. A killed
-process leaves what it wrote to the operating system: what a power cut leaves is another matter. Two
-of three sender processes start with a clock that is days or decades wrong, and some see it set:
-nothing expires for that. A sender process says what it is about to do before it does so: a cancel
-whose answer a kill has swallowed may have been heard or not, and nothing else may be unaccounted
-for.
+Kills happen at random moments; `CRASH_SEED` repeats those of another run as far as timing allows,
+and `CRASH_KILLS` sets their number: 50 in each run, 200 in the nightly one. After a kill,
+everything written to the operating system survives; a power cut is a different case. Two of three
+sender processes start with a clock that is days or decades wrong, and in some it is corrected:
+nothing expires because of that. A sender process reports each action in advance: a cancellation
+whose response was lost may have worked or not, and nothing else may be unaccounted for.
 """
 
 from collections.abc import Callable
@@ -27,22 +26,21 @@ from .supervisor import Life, Supervisor
 
 KILLS: Final = int(os.environ.get("CRASH_KILLS") or 50)
 DAY: Final = 86_400.0
-# By how much the clock of a sender process is wrong, in seconds; without a battery some start in
-# 1970.
+# The error of a sender process's clock, in seconds; machines without a battery may start in 1970.
 CLOCKS: Final = (0.0, 0.0, 0.0, -3 * DAY, -30 * DAY, -56 * 365 * DAY, 3 * DAY, 30 * DAY, 3650 * DAY)
-TROUBLE: Final = (0.0, 0.2, 0.4, 0.6)  # Of all connections, in a round.
+TROUBLE: Final = (0.0, 0.2, 0.4, 0.6)  # Share of the connections in a round.
 
-# The recipients that the server refuses in a round, for good or for now.
+# The recipients that the server refuses in a round, permanently or temporarily.
 REFUSED: Final[tuple[dict[str, str], ...]] = ({}, {GONE: NO_USER}, SPLIT, SPLIT)
 
 
 class Story:
-    """Rounds after one another, whose messages are numbered through."""
+    """Consecutive rounds with consecutively numbered messages."""
 
     def __init__(
         self, supervisor: Supervisor, server: FlakyServer, outbox: Path, chances: Random
     ) -> None:
-        """Begin with the first message."""
+        """Start with the first message."""
         self.rounds: list[Round] = []
         self._supervisor = supervisor
         self._server = server
@@ -51,7 +49,7 @@ class Story:
         self._number = self._step = 1
 
     def kill(self) -> None:
-        """Let a sender process send until a random moment, while the server drops connections."""
+        """Run a sender process until a random kill, while the server drops connections."""
         self._server.trouble = self._chances.choice(TROUBLE)
         self._server.refuses = self._chances.choice(REFUSED)
         life = self._live(KillPoint.draw(self._chances))
@@ -59,14 +57,14 @@ class Story:
         assert life.errors == []
 
     def halt(self, phase: str, outgoing: int) -> None:
-        """Kill a sender process that halts before a phase of the first message like this one."""
+        """Kill a sender process that halts before a phase of the first suitable message."""
         self._number += (outgoing - self._number) % 6
         self._server.refuses = SPLIT
         life = self._live(KillPoint(f"+{phase}", 1, 0.0), halt=phase)
         assert life.phase == phase
 
     def finish(self) -> None:
-        """Let one send what is left, with nothing in its way."""
+        """Let a sender process send everything left, without obstacles."""
         self._server.trouble = 0.0
         self._server.refuses = None
         life = self._live(None)
@@ -74,7 +72,7 @@ class Story:
         assert life.errors == []
 
     def _live(self, kill_point: KillPoint | None, halt: str = "") -> Life:
-        """Let one sender process live, and note what the server received meanwhile."""
+        """Run one sender process, and collect what the server receives meanwhile."""
         seed = self._chances.getrandbits(32)
         order = Order(
             number=self._number,
@@ -97,13 +95,13 @@ class Story:
 
 
 @pytest.mark.timeout(60 + 2 * KILLS)
-def test_nothing_is_lost_and_only_lost_answers_make_duplicates(
+def test_nothing_is_lost_and_only_lost_replies_cause_duplicates(
     server: FlakyServer,
     folder: Path,
     chances: Random,
     report: Callable[[Audit], str],
 ) -> None:
-    """Killed again and again in the middle of sending, Home Assistant keeps its word.
+    """Killed repeatedly while sending, Home Assistant loses nothing.
 
     The server drops connections, defers some recipients and refuses others for good, while
     messages are canceled and retried at random.
@@ -122,12 +120,13 @@ def test_nothing_is_lost_and_only_lost_answers_make_duplicates(
     assert complaints(log) == [], summary
 
 
-def test_a_refused_recipient_is_kept_as_failed_once(
+def test_refused_recipient_is_kept_as_failed_once(
     server: FlakyServer, folder: Path, chances: Random, report: Callable[[Audit], str]
 ) -> None:
-    """Killed between the steps in which it splits a message, Home Assistant goes on with the rest.
+    """Killed while it splits a message, Home Assistant continues with the rest.
 
-    Message 6 is accepted for one, refused for one and deferred for one, message 2 the first two.
+    Message 6 is accepted for one recipient, refused for one and deferred for one, message 2 only
+    the first two.
     """
     outbox = outbox_of(folder)
     with Supervisor(folder, folder / "sender.log", server.ca_file) as supervisor:

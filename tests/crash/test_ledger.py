@@ -1,4 +1,4 @@
-"""The account of all messages finds what is missing, what is there twice, and what came back."""
+"""The ledger finds missing, duplicated and reappearing messages."""
 
 from collections.abc import Iterable
 
@@ -14,7 +14,7 @@ HERS, GONES = (2, "n2@example.com"), (2, GONE)
 
 
 def life(*found: list[Share], cancel: Iterable[Share] = (), canceled: Iterable[Share] = ()) -> Life:
-    """Return a life that found messages at its start, and what it told of recipients."""
+    """Return a life that found messages at its start, with its reports about recipients."""
     return Life(
         ANSWERED.order,
         found=len(found),
@@ -47,12 +47,12 @@ def life(*found: list[Share], cancel: Iterable[Share] = (), canceled: Iterable[S
         *("in two messages", "perhaps canceled", "back though canceled"),
     ],
 )
-def test_everybody_is_accounted_for(
+def test_every_recipient_is_accounted_for(
     rounds: list[tuple[Life, list[Share]]],
     lost: set[Share],
     twice: set[Share],
     back: set[Share],
 ) -> None:
-    """Each start and the end are compared with what was said before."""
+    """Each start and the end are compared with earlier reports."""
     ledger = Ledger.of(rounds)
     assert (ledger.lost, ledger.twice, ledger.back) == (lost, twice, back)

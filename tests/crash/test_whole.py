@@ -1,4 +1,4 @@
-"""The same with a whole Home Assistant and its REST API; a few times only, for it starts slowly."""
+"""The same with a complete Home Assistant and its REST API, a few times only because it is slow."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -20,13 +20,13 @@ from .whole import KilledError, Whole
 
 
 @pytest.mark.timeout(240)
-def test_whole_home_assistant_keeps_its_word(
+def test_whole_home_assistant_loses_nothing(
     server: FlakyServer,
     folder: Path,
     chances: Random,
     report: Callable[[Audit], str],
 ) -> None:
-    """Killed after an answer is lost, while the server is away, and in the middle of a call."""
+    """Killed after a lost reply, while the server is down, and during a call."""
     outbox = outbox_of(folder)
     rounds: list[Round] = []
     numbers = count_up(1)
@@ -43,7 +43,7 @@ def test_whole_home_assistant_keeps_its_word(
 
         @contextmanager
         def life(*, finish: bool = False) -> Iterator[Life]:
-            """Let Home Assistant live, and note what the server received meanwhile."""
+            """Run Home Assistant, and collect what the server receives meanwhile."""
             before = len(server.received)
             order = Order(number=0, step=0, seed=0, finish=finish)
             one = Life(order, found=len(left_behind(outbox)), found_shares=shares_in(outbox))
@@ -54,7 +54,7 @@ def test_whole_home_assistant_keeps_its_word(
             rounds.append(Round(one, tuple(server.received[before:])))
 
         with life() as first:
-            # The first check is over before anything is planned for the next connection.
+            # The first check must be over before anything is scripted for the next connection.
             wait_until(lambda: server.connections > 0)
             server.wait_for_silence()
             server.script_next(Script(drop=Step.FINAL, keep=True))
@@ -75,7 +75,7 @@ def test_whole_home_assistant_keeps_its_word(
             server.trouble = 0.0
         with life(finish=True) as last:
             send(last)
-            # What was sent is deleted a moment after the server's word.
+            # A sent message is deleted a moment after the server's reply.
             wait_until(lambda: left_behind(outbox) == [])
     result = count(rounds)
     summary = report(result)

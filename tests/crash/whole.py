@@ -1,4 +1,4 @@
-"""A whole Home Assistant, as `hass` runs it, with its REST API."""
+"""A complete Home Assistant, as run by `hass`, with its REST API."""
 
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
@@ -21,7 +21,7 @@ from .messages import message_of
 from .supervisor import PROJECT, wait_until
 
 START_LIMIT: Final = 60.0  # Seconds.
-# The same as `hass`, but it is killed when the test is gone (prctl, PR_SET_PDEATHSIG).
+# The same as `hass`, but killed when the test ends (prctl, PR_SET_PDEATHSIG).
 PROGRAM: Final = """
 from ctypes import CDLL
 from runpy import run_module
@@ -40,14 +40,14 @@ CLIENT: Final = "http://127.0.0.1/"
 
 
 class KilledError(Exception):
-    """Home Assistant died before it answered."""
+    """Home Assistant died before it responded."""
 
 
 class Whole:
-    """Home Assistant in a folder: started, asked and killed."""
+    """Home Assistant in a folder: start it, call it and kill it."""
 
     def __init__(self, folder: Path, ca_file: Path) -> None:
-        """Choose its folder, in which the account is set up, and whom it trusts."""
+        """Set its folder, with the account set up, and its trusted CA."""
         self.folder = folder
         self.log = folder / "process.log"
         self._ca_file = ca_file
@@ -55,7 +55,7 @@ class Whole:
         self._token: str | None = None
         self._process: subprocess.Popen[bytes] | None = None
         http = {"server_host": ["127.0.0.1"], "server_port": self._port}
-        # Newer versions read the store, older ones the configuration; JSON is YAML as well.
+        # Newer versions read the storage, older ones the configuration; JSON is valid YAML.
         configuration = json.dumps({"api": None, "http": http})
         (folder / "configuration.yaml").write_text(configuration)
         (folder / "custom_components").mkdir()
@@ -65,7 +65,7 @@ class Whole:
         (folder / STORAGE_DIR / "http").write_text(json.dumps(store))
 
     def __enter__(self) -> Self:
-        """Return it; it is not started yet."""
+        """Return it without starting it."""
         return self
 
     def __exit__(
@@ -78,7 +78,7 @@ class Whole:
         self.kill()
 
     def start(self) -> None:
-        """Start it, and wait until the account is there."""
+        """Start it, and wait until the account is loaded."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603
                 [sys.executable, "-c", PROGRAM, "--config", str(self.folder), *OPTIONS],
@@ -97,7 +97,7 @@ class Whole:
             time.sleep(0.2)
 
     def kill(self) -> None:
-        """Kill it, if it runs."""
+        """Kill it if it is running."""
         if self._process:
             self._process.kill()
             self._process.wait()
@@ -120,7 +120,7 @@ class Whole:
         return response
 
     def _is_up(self) -> bool:
-        """Tell whether the account can be used; who asks for the first time signs in first."""
+        """Return whether the account is loaded; sign in first if necessary."""
         try:
             if self._token is None and not self._sign_in():
                 return False
@@ -130,7 +130,7 @@ class Whole:
             return False
 
     def _sign_in(self) -> bool:
-        """Make the first user, as the first start asks for, and keep what it may do."""
+        """Create the first user, as onboarding does, and keep its token."""
         user = {"client_id": CLIENT, "name": "Me", "username": "me", "password": "me"}
         status, answer = self._ask(
             "POST",
@@ -146,13 +146,13 @@ class Whole:
         status, answer = self._ask("POST", "/auth/token", urlencode(code), form)
         assert status == HTTPStatus.OK, answer
         self._token = json.loads(answer)["access_token"]
-        # Home Assistant writes this down a moment later, and must know it after it was killed.
+        # Home Assistant saves this a moment later, and must have done so before it is killed.
         kept = self.folder / STORAGE_DIR / "auth"
         wait_until(lambda: kept.exists() and CLIENT in kept.read_text())
         return True
 
     def _ask(self, method: str, path: str, body: str, kind: str) -> tuple[int, str]:
-        """Make a request, and return the status and the answer."""
+        """Send a request, and return the status and the response."""
         headers = {"Content-Type": kind}
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"

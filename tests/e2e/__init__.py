@@ -1,1 +1,1 @@
-"""What people do with the integration, in a real browser and a real Home Assistant: scripts/e2e."""
+"""What users do with the integration, in a real browser and a real Home Assistant: scripts/e2e."""

@@ -1,4 +1,4 @@
-"""The accounts that tests use, and what happens to them at Microsoft's fakes."""
+"""The accounts of the tests, and how Microsoft's fakes treat them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,37 +10,37 @@ from .api import PATIENCE, Api
 from .ui import Ui
 
 DOMAIN: Final = "outlook_smtp"
-OWN: Final = "demo@outlook.com"  # The account that the dashboard shows.
+OWN: Final = "demo@outlook.com"  # The account on the dashboard.
 OWN_PASSWORD: Final = "app-password"
 OTHER: Final = "alex@outlook.com"
 OTHER_PASSWORD: Final = "summer-2026"
 FAMILY: Final = ("anna@example.com", "bert@example.com")
 
-# Long enough to see the dialog sign in; Microsoft's is five.
+# Long enough to see the dialog's progress; Microsoft's is five.
 REFUSAL_DELAY: Final = 2.0  # Seconds.
 _ROWS: Final = {row.name: row for row in CATALOGUE}
 
 
 class IdentityPlatform(Identity):
-    """A fake of Microsoft's sign-in that leads people to the page that is Microsoft's.
+    """A fake of Microsoft's sign-in that sends people to the URL of Microsoft's page.
 
-    Nobody goes there: the tests approve the codes themselves.
+    No one opens it: the tests approve the codes themselves.
     """
 
     @property
     @override
     def authority(self) -> str:
-        """Return the address that people read."""
+        """Return the URL that people see."""
         return "https://login.microsoft.com"
 
     @property
     def address(self) -> str:
-        """Return the address that programs use."""
+        """Return the URL that programs use."""
         return super().authority
 
 
 def add_with_password(api: Api, server: FakeServer) -> str:
-    """Add the account that the dashboard shows and a recipient, and return its entry's id."""
+    """Add the dashboard's account and a recipient, and return the entry ID."""
     step = api.start_flow(
         DOMAIN,
         {"next_step_id": "password"},
@@ -53,7 +53,7 @@ def add_with_password(api: Api, server: FakeServer) -> str:
 
 
 def add_with_code(api: Api, identity: IdentityPlatform, address: str) -> None:
-    """Add an account by a sign-in with a code."""
+    """Add an account with a code."""
     step = api.start_flow(
         DOMAIN,
         {"next_step_id": "code"},
@@ -67,7 +67,7 @@ def add_with_code(api: Api, identity: IdentityPlatform, address: str) -> None:
 
 @contextmanager
 def refusing(server: FakeServer, row: str) -> Iterator[None]:
-    """Let the mail server refuse in the words of a row of the catalogue."""
+    """Let the mail server refuse with the reply of a row of the catalogue."""
     replies = {_ROWS[row].step: _ROWS[row].reply}
     server.script = Script(replies=replies, refusal_delay=REFUSAL_DELAY)
     yield
@@ -85,13 +85,13 @@ def away(server: FakeServer) -> Iterator[None]:
 
 
 def sign_in_with_code(ui: Ui, identity: IdentityPlatform, address: str) -> None:
-    """Choose the sign-in with a code in a menu, and go through it to the check of the account."""
+    """Choose the sign-in with a code in a menu, and follow it to the account check."""
     begin_sign_in(ui, identity)
     approve(ui, identity, address)
 
 
 def begin_sign_in(ui: Ui, identity: IdentityPlatform) -> None:
-    """Choose the sign-in with a code in a menu, and go through it to the code."""
+    """Choose the sign-in with a code in a menu, and follow it to the code."""
     ui.choose("Sign in with Microsoft with a code (recommended)", ui.dialog)
     ui.see("Signing in needs an app registration with Microsoft")
     ui.fill("Application (client) ID", identity.client_id)
@@ -100,7 +100,7 @@ def begin_sign_in(ui: Ui, identity: IdentityPlatform) -> None:
 
 
 def approve(ui: Ui, identity: IdentityPlatform, address: str) -> None:
-    """Type the code that a dialog shows on Microsoft's page, and sign in there."""
+    """Enter a dialog's code on Microsoft's page, and sign in there."""
     ui.submit()
     ui.see("This goes on by itself when you have signed in.")
     code = identity.user_codes[-1]
@@ -109,10 +109,10 @@ def approve(ui: Ui, identity: IdentityPlatform, address: str) -> None:
 
 
 def receive(server: FakeServer, count: int = 1) -> Received:
-    """Return the mail that is the last of so many."""
+    """Wait for a number of messages, and return the last."""
     return server.wait_for_mail(count, PATIENCE)[count - 1]
 
 
 def about(mail: Received) -> tuple[str, tuple[str, ...], str]:
-    """Return from whom a mail comes, to whom it goes, and its title."""
+    """Return the sender, the recipients and the title of an email."""
     return (mail.sender, mail.recipients, str(mail.message["Subject"]))

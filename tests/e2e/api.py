@@ -1,4 +1,4 @@
-"""Home Assistant's REST API, with which a test sets up what it does not tell about."""
+"""Home Assistant's REST API, for the set-up that a test is not about."""
 
 from collections.abc import Callable, Mapping
 import time
@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from playwright.sync_api import APIRequestContext, Error, Playwright
 
-PATIENCE: Final = 20.0  # Seconds until something that is awaited has to have happened.
+PATIENCE: Final = 20.0  # Seconds until an expected event must have happened.
 START_TIMEOUT: Final = 120.0  # Seconds.
 LOOK_EVERY: Final = 0.1  # Seconds.
 FLOW: Final = "/api/config/config_entries/flow"
@@ -19,7 +19,7 @@ type Tokens = dict[str, Any]
 def until(
     is_so: Callable[[], object], complaint: Callable[[], str], timeout: float = PATIENCE
 ) -> None:
-    """Wait until something is so, and fail if it does not become so."""
+    """Wait until a condition is met, and fail if it is not."""
     end = time.monotonic() + timeout
     while not is_so():
         assert time.monotonic() < end, complaint()
@@ -27,11 +27,11 @@ def until(
 
 
 def make_user(playwright: Playwright, url: str, name: str) -> Tokens:
-    """Wait until a new Home Assistant answers, and make its owner as its onboarding does."""
+    """Wait until a new Home Assistant responds, and create its owner as onboarding does."""
     request = playwright.request.new_context(base_url=url, fail_on_status_code=True)
 
     def answers() -> bool:
-        """Ask what is left of the onboarding."""
+        """Request the remaining onboarding steps."""
         try:
             request.get("/api/onboarding")
         except Error:
@@ -48,18 +48,18 @@ def make_user(playwright: Playwright, url: str, name: str) -> Tokens:
 
 
 class Api:
-    """The API, used by the user who is signed in."""
+    """The API, with the token of the signed-in user."""
 
     def __init__(self, request: APIRequestContext) -> None:
-        """Use requests that say who makes them."""
+        """Use authenticated requests."""
         self._request = request
 
     def get(self, path: str) -> Any:
-        """Read something."""
+        """Send a GET request."""
         return self._request.get(path).json()
 
     def post(self, path: str, data: Mapping[str, Any]) -> Any:
-        """Do something."""
+        """Send a POST request."""
         return self._request.post(path, data=data).json()
 
     def call(self, action: str, data: Mapping[str, Any]) -> None:
@@ -67,16 +67,16 @@ class Api:
         self.post(f"/api/services/{action.replace('.', '/')}", data)
 
     def render(self, template: str) -> str:
-        """Return what becomes of a template."""
+        """Render a template."""
         text: str = self._request.post("/api/template", data={"template": template}).text()
         return text
 
     def wait_for_state(self, entity_id: str, wanted: str | None) -> None:
-        """Wait until an entity has a state, or none because it is gone."""
+        """Wait until an entity has a state, or None if it should be gone."""
         state = None
 
         def is_so() -> bool:
-            """Ask Home Assistant."""
+            """Query Home Assistant."""
             nonlocal state
             states = {item["entity_id"]: item["state"] for item in self.get("/api/states")}
             state = states.get(entity_id)
@@ -87,18 +87,18 @@ class Api:
     # Dialogs
 
     def start_flow(self, handler: str, *answers: Mapping[str, Any]) -> Any:
-        """Open the dialog that adds something, answer what it asks, and return what it says."""
+        """Open the dialog that adds something, submit its first forms, and return the last step."""
         step = self.post(FLOW, {"handler": handler})
         for answer in answers:
             step = self.answer(step, answer)
         return step
 
     def answer(self, step: Mapping[str, Any], answer: Mapping[str, Any]) -> Any:
-        """Answer what a dialog asks."""
+        """Submit a form."""
         return self.post(f"{FLOW}/{step['flow_id']}", answer)
 
     def finish_flow(self, step: Mapping[str, Any]) -> str:
-        """Follow a dialog's progress, and return the id of the entry that it makes."""
+        """Follow a dialog's progress, and return the ID of the entry that it creates."""
         while step["type"] == "progress":
             time.sleep(LOOK_EVERY)
             step = self.get(f"{FLOW}/{step['flow_id']}")
@@ -107,7 +107,7 @@ class Api:
         return entry_id
 
     def add_recipient(self, entry_id: str, name: str, addresses: tuple[str, ...]) -> None:
-        """Add a recipient to an account, and wait until the account is set up with it."""
+        """Add a recipient to an account, and wait until the account has reloaded with it."""
         step = self.post(RECIPIENT_FLOW, {"handler": [entry_id, "recipient"]})
         answer = {"name": name, "recipients": list(addresses)}
         step = self.post(f"{RECIPIENT_FLOW}/{step['flow_id']}", answer)
@@ -119,7 +119,7 @@ class Api:
         )
 
     def accounts(self) -> list[dict[str, Any]]:
-        """Return the accounts that there are."""
+        """Return all accounts."""
         accounts: list[dict[str, Any]] = self.get(f"{ENTRIES}?domain=outlook_smtp")
         return accounts
 

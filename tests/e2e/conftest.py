@@ -1,4 +1,4 @@
-"""One Home Assistant and one browser for all tests, and accounts for each of them."""
+"""One Home Assistant and one browser for all tests, and accounts for each test."""
 
 from collections.abc import Iterator
 import json
@@ -29,9 +29,9 @@ from .screenshots import Screenshots
 from .ui import Ui
 
 DOCUMENTATION: Final = Path(__file__).parents[2] / "docs" / "pictures"
-SUSPICION: Final = 5.0  # Seconds until a server that is away has to be back; usually a minute.
+SUSPICION: Final = 5.0  # Seconds until a server that was down must be used again; usually a minute.
 CHROMIUM_ARGUMENTS: Final = (
-    "--no-sandbox",  # As root there is none.
+    "--no-sandbox",  # Chromium has no sandbox for root.
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
@@ -42,21 +42,21 @@ CHROMIUM_ARGUMENTS: Final = (
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add what scripts/e2e has in addition to pytest."""
+    """Add the options of scripts/e2e."""
     parser.addoption(
         "--pictures", action="store_true", help="take the documentation's pictures anew"
     )
 
 
 def pytest_configure() -> None:
-    """End on every signal as on Ctrl-C, so that Home Assistant ends too."""
+    """End on every signal as on Ctrl-C, so that Home Assistant ends, too."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
 def output(pytestconfig: pytest.Config, delete_output_dir: None) -> Path:
-    """Return the folder in which everything is kept until the next run."""
+    """Return the folder that keeps everything until the next run."""
     return Path(pytestconfig.getoption("--output")).absolute()
 
 
@@ -74,7 +74,7 @@ def running_mail_server() -> Iterator[FakeServer]:
 
 @pytest.fixture
 def mail_server(running_mail_server: FakeServer) -> Iterator[FakeServer]:
-    """Return the submission server, which behaves and has received nothing."""
+    """Return the submission server, with normal behavior and no messages."""
     running_mail_server.received.clear()
     yield running_mail_server
     running_mail_server.script = Script()
@@ -95,7 +95,7 @@ def identity(running_mail_server: FakeServer) -> Iterator[IdentityPlatform]:
 def home_assistant(
     output: Path, running_mail_server: FakeServer, identity: IdentityPlatform
 ) -> Iterator[LiveHomeAssistant]:
-    """Run Home Assistant; in the end its log must be clean."""
+    """Run Home Assistant; at the end, its log must be clean."""
     home = LiveHomeAssistant(
         output / "home",
         running_mail_server.ca_file,
@@ -112,13 +112,13 @@ def home_assistant(
 
 @pytest.fixture(scope="session")
 def tokens(playwright: Playwright, home_assistant: LiveHomeAssistant) -> Tokens:
-    """Make the user, and sign in."""
+    """Create the user, and sign in."""
     return make_user(playwright, home_assistant.url, "demo")
 
 
 @pytest.fixture(scope="session")
 def api(playwright: Playwright, base_url: str, tokens: Tokens) -> Api:
-    """Return the API of a Home Assistant that has set everything up."""
+    """Return the API of a Home Assistant that has started completely."""
     signed_in = {"Authorization": f"Bearer {tokens['access_token']}"}
     api = Api(
         playwright.request.new_context(
@@ -135,7 +135,7 @@ def api(playwright: Playwright, base_url: str, tokens: Tokens) -> Api:
 
 @pytest.fixture(autouse=True)
 def clean_log(home_assistant: LiveHomeAssistant) -> Iterator[None]:
-    """Fail a test during which Home Assistant's log complains, or Home Assistant ends."""
+    """Fail a test if Home Assistant logs an error or ends during it."""
     before = len(complaints(home_assistant.log.read_text()))
     yield
     assert complaints(home_assistant.log.read_text())[before:] == []
@@ -154,13 +154,13 @@ def no_accounts(api: Api, mail_server: FakeServer) -> Iterator[None]:
 
 @pytest.fixture
 def account(api: Api, mail_server: FakeServer, no_accounts: None) -> str:
-    """Add the account that the dashboard shows, with a password, and return its entry's id."""
+    """Add the dashboard's account, with a password, and return its entry ID."""
     return add_with_password(api, mail_server)
 
 
 @pytest.fixture(scope="session")
 def camera(api: Api, home_assistant: LiveHomeAssistant) -> None:
-    """Add the camera that the dashboard shows; its name is that of its file."""
+    """Add the dashboard's camera, named after its file."""
     picture = home_assistant.folder / "media" / "front-door.jpg"
     step = api.start_flow("local_file", {"file_path": str(picture)})
     assert step["type"] == "create_entry", step
@@ -172,13 +172,13 @@ def camera(api: Api, home_assistant: LiveHomeAssistant) -> None:
 
 @pytest.fixture(scope="session")
 def base_url(home_assistant: LiveHomeAssistant) -> str:
-    """Return where pages are."""
+    """Return Home Assistant's URL."""
     return home_assistant.url
 
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
-    """Use the browser that scripts/e2e has found."""
+    """Use the browser that scripts/e2e found."""
     return browser_type_launch_args | {
         "executable_path": os.environ["CHROMIUM"],
         "args": CHROMIUM_ARGUMENTS,
@@ -192,7 +192,7 @@ def browser_context_args(
     tokens: Tokens,
     pytestconfig: pytest.Config,
 ) -> dict[str, Any]:
-    """Open pages that are signed in, and alike everywhere."""
+    """Open pages that are signed in and independent of the machine."""
     expires = (time.time() + tokens["expires_in"]) * 1000
     stored = json.dumps(tokens | {"expires": expires})
     return browser_context_args | {
@@ -217,7 +217,7 @@ def browser_context_args(
 def signed_in_context(
     browser: Browser, browser_context_args: dict[str, Any]
 ) -> Iterator[BrowserContext]:
-    """Open what all tests share: each of its own would load and compile the whole UI again."""
+    """Open one context for all tests: each new one would load and compile the whole UI again."""
     with browser.new_context(**browser_context_args) as context:
         context.add_init_script(TELL_REJECTIONS)
         context.route(_is_elsewhere, lambda route: route.abort())
@@ -228,16 +228,16 @@ def signed_in_context(
 def context(
     request: pytest.FixtureRequest, signed_in_context: BrowserContext, output_path: str
 ) -> Iterator[BrowserContext]:
-    """Keep a screenshot of a test that fails, with --tracing a trace, and use its page no more.
+    """Take a screenshot of a failed test, record a trace with --tracing, and close its page.
 
-    The plugin would also film every test and delete the film, for half as much time again.
+    The plugin would also record every test on video, which takes 50 % longer.
     """
     tracing = signed_in_context.tracing
     is_traced = request.config.getoption("--tracing") != "off"
     if is_traced:
         tracing.start(snapshots=True, sources=True)
     yield signed_in_context
-    call = getattr(request.node, "rep_call", None)  # The plugin's; none if the setup failed.
+    call = getattr(request.node, "rep_call", None)  # The plugin's; missing if the set-up failed.
     has_failed = not call or call.failed
     for page in signed_in_context.pages if has_failed else ():
         page.screenshot(path=Path(output_path) / "failed.png")
@@ -248,13 +248,13 @@ def context(
 
 @pytest.fixture
 def page(context: BrowserContext) -> Page:
-    """Go on with the page of the test before: a new one would load the whole UI again."""
+    """Continue with the page of the previous test: a new one would load the whole UI again."""
     return context.pages[0] if context.pages else context.new_page()
 
 
 @pytest.fixture
 def ui(page: Page, api: Api, base_url: str) -> Iterator[Ui]:
-    """Return a page of Home Assistant, which is checked when the test is over, too."""
+    """Return a page of Home Assistant, with a final check after the test."""
     with PageChecks(page, base_url).watching() as checks:
         yield Ui(page, checks)
         checks.require_none()
@@ -264,12 +264,12 @@ def ui(page: Page, api: Api, base_url: str) -> Iterator[Ui]:
 def screenshots(
     page: Page, mail_server: FakeServer, output: Path, pytestconfig: pytest.Config
 ) -> Screenshots:
-    """Return the folder of pictures."""
+    """Return the folder for screenshots."""
     folder = DOCUMENTATION if pytestconfig.getoption("--pictures") else output / "pictures"
     return Screenshots(page, folder, {mail_server.host: "smtp-mail.outlook.com"})
 
 
 def _is_elsewhere(address: str) -> bool:
-    """Return whether an address is not on this machine."""
+    """Return whether a URL leads to another machine."""
     parts = urlsplit(address)
     return parts.scheme in ("http", "https") and parts.hostname != "127.0.0.1"

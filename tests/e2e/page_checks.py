@@ -1,4 +1,4 @@
-"""Finds what nobody may ever see: keys instead of texts, errors in the browser's console."""
+"""Find what must never be visible: keys instead of texts, and errors in the browser's console."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,25 +10,25 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import ConsoleMessage, Error, Page
 
-# What a text looks like whose translation is missing.
+# The form of a key whose translation is missing.
 RAW_KEYS: Final = re.compile(
     r"component\.\w+\.|\[%key|translation error|\b(?:config|config_subentries|options|entity"
     r"|exceptions|issues|selector|services)\.(?:\w+\.)*(?:abort|error|step|progress|title|state"
     r"|description|message)\b|\bui\.(?:panel|components|dialogs|card)\.|\{\w+\}|\bstate\.\w+",
     re.IGNORECASE,
 )
-# Where the texts have none for it, Home Assistant shows the bare name of an error or a state.
+# Without a text, Home Assistant shows the bare key of an error or a state.
 TEXTS: Final = Path(__file__).parents[2] / "custom_components" / "outlook_smtp" / "strings.json"
-# Errors in the console that Home Assistant's own pages cause here, by what they say and where.
+# Console errors that Home Assistant's own pages cause here, by text and location.
 ALLOWED: Final = (
-    # The icons of other integrations come from the internet, and there is none.
+    # The icons of other integrations come from the internet, which is unavailable here.
     ("Failed to load resource", "/api/brands/"),
-    # Home Assistant says by its status that a form was filled in wrongly, as these tests do.
+    # Home Assistant reports invalid forms by status code, and these tests submit some.
     ("status of 400", "/api/config/config_entries/"),
 )
-# Errors of actions, in our own words: Home Assistant shows them, and puts them into the console.
+# Errors of actions in our own texts: Home Assistant shows and logs them.
 SHOWN: Final = ("home_assistant_error", "service_validation_error")
-# What is thrown and is no error of JavaScript's has no text: here it gets one.
+# Thrown objects that are not JavaScript errors have no text: add one.
 TELL_REJECTIONS: Final = """window.addEventListener("unhandledrejection", ({ reason }) => {
   if (!(reason instanceof Error)) console.error("Nobody caught", reason);
 });"""
@@ -54,7 +54,7 @@ _VISIBLE_TEXT: Final = """() => {
 
 
 def _bare_names(texts: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the names of all texts that nobody would take for words."""
+    """Yield the keys of all texts that cannot be mistaken for words."""
     for name, text in texts.items():
         if "_" in name:
             yield name
@@ -63,10 +63,10 @@ def _bare_names(texts: Mapping[str, Any]) -> Iterator[str]:
 
 
 class PageChecks:
-    """Watches one page."""
+    """The checks of one page."""
 
     def __init__(self, page: Page, url: str) -> None:
-        """Choose a page of the Home Assistant at an address."""
+        """Set a page and its Home Assistant's URL."""
         self._page = page
         self._host = urlsplit(url).netloc
         self._errors: list[str] = []
@@ -74,7 +74,7 @@ class PageChecks:
 
     @contextmanager
     def watching(self) -> Iterator[Self]:
-        """Note what the console shows in the meantime."""
+        """Collect console messages in the meantime."""
         listeners = {"console": self._note_message, "pageerror": self._note_error}
         for event, listener in listeners.items():
             self._page.on(event, listener)
@@ -85,39 +85,39 @@ class PageChecks:
                 self._page.remove_listener(event, listener)
 
     def require_none(self) -> None:
-        """Fail on what should not be on the page or in its console."""
+        """Fail if the page or its console shows an error."""
         assert not self._errors, f"The browser's console shows an error: {self._errors}"
-        # The insides of the page's components are included.
+        # Include the shadow DOM of the page's components.
         text: str = self._page.evaluate(_VISIBLE_TEXT)
         for line in text.splitlines():
             assert not RAW_KEYS.search(line), f"The page shows a raw key: {line}"
             assert line not in self._names, f"The page shows a name and no text for it: {line}"
 
     def _note_message(self, message: ConsoleMessage) -> None:
-        """Note an error of the console, or a warning that is about the integration."""
+        """Record a console error, or a warning about the integration."""
         place: str = message.location["url"]
         if message.type != "error":
             if message.type == "warning" and "outlook_smtp" in message.text:
                 self._errors.append(message.text)
             return
         if place and urlsplit(place).netloc != self._host:
-            return  # The internet, which is kept away.
+            return  # The internet, which is blocked.
         if any(text in message.text and part in place for text, part in ALLOWED):
             return
         told = _read(message)
-        # A person was shown an error of an action.
+        # An error of an action was shown to the user.
         if not any(isinstance(value, dict) and value.get("code") in SHOWN for value in told):
             self._errors.append(f"{message.text} {told or ''} ({place})")
 
     def _note_error(self, error: Error) -> None:
-        """Note an exception that nobody caught."""
+        """Record an uncaught exception."""
         if error.message != _WITHOUT_TEXT:
             self._errors.append(str(error.stack or error))
 
 
 def _read(message: ConsoleMessage) -> list[Any]:
-    """Return all that was told with a message."""
+    """Return all values logged with a message."""
     try:
         return [value.json_value() for value in message.args]
-    except Error:  # The page it was on is gone.
+    except Error:  # Its page is gone.
         return []

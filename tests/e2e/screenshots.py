@@ -1,4 +1,4 @@
-"""Takes the pictures that the documentation shows."""
+"""Take the screenshots in the documentation."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from typing import Final
 from PIL import Image
 from playwright.sync_api import Locator, Page
 
-# A dialog is shown alone on white, with a line around it.
+# Show a dialog on its own, on white with a border.
 _DIALOG_STYLE: Final = """(dialog) => {
   const style = new CSSStyleSheet();
   style.replaceSync(`
@@ -19,7 +19,7 @@ _DIALOG_STYLE: Final = """(dialog) => {
   const root = dialog.getRootNode();
   root.adoptedStyleSheets = [...root.adoptedStyleSheets, style];
 }"""
-# What stands for a server of Microsoft's here is shown by the name of that server.
+# Replaces the local fakes with the names of Microsoft's servers.
 _RENAME: Final = """(names) => {
   const walk = (node) => {
     if (node.nodeType === Node.TEXT_NODE) {
@@ -38,15 +38,15 @@ _LEAVE_FIELD: Final = """() => {
   while (field?.shadowRoot?.activeElement) field = field.shadowRoot.activeElement;
   field?.blur();
 }"""
-HIGH: Final = 1455  # Of a window, in pixels; an action's fields end neatly there.
+HIGH: Final = 1455  # Height of the window in pixels; shows an action's fields completely.
 COLORS: Final = 256
 
 
 class Screenshots:
-    """A folder of pictures."""
+    """A folder of screenshots."""
 
     def __init__(self, page: Page, folder: Path, names: Mapping[str, str]) -> None:
-        """Take pictures of a page, with some names replaced by those that they stand for."""
+        """Take screenshots of a page, with some names replaced."""
         self._page = page
         self._folder = folder
         self._names = dict(names)
@@ -54,7 +54,7 @@ class Screenshots:
 
     @contextmanager
     def on_high_page(self) -> Iterator[None]:
-        """Make the window so high that all of a long page can be seen at once."""
+        """Make the window high enough for all of a long page."""
         before = self._page.viewport_size
         assert before
         self._page.set_viewport_size({"width": before["width"], "height": HIGH})
@@ -62,12 +62,12 @@ class Screenshots:
         self._page.set_viewport_size(before)
 
     def take_dialog(self, name: str, dialog: Locator) -> None:
-        """Take a picture of a dialog alone."""
+        """Take a screenshot of a dialog alone."""
         dialog.evaluate(_DIALOG_STYLE)
         self.take(name, dialog)
 
     def take(self, name: str, parts: Locator, *, margin: int = 0) -> None:
-        """Take a picture of the rectangle that holds some parts of the page."""
+        """Take a screenshot of the rectangle around some parts of the page."""
         self._page.mouse.move(0, 0)
         self._page.evaluate(_LEAVE_FIELD)
         self._page.evaluate(_RENAME, self._names)

@@ -1,4 +1,4 @@
-"""Accounts are added in their dialogs."""
+"""Add accounts in their dialogs."""
 
 from tests.fake_microsoft import IMAP_GREETING, FakeServer, Script
 
@@ -19,7 +19,7 @@ from .ui import ADD, INTEGRATION, Ui
 
 
 def begin_adding(ui: Ui) -> None:
-    """Open the dialog by the link that the documentation has, and choose the password."""
+    """Open the dialog from the documentation's link, and choose the password."""
     ui.open(ADD)
     ui.submit("OK")
     ui.see("Add a mail account")
@@ -30,7 +30,7 @@ def begin_adding(ui: Ui) -> None:
 def test_password_account(
     ui: Ui, api: Api, mail_server: FakeServer, screenshots: Screenshots
 ) -> None:
-    """Wrong host, an IMAP server, a wrong password, then right; and a first recipient."""
+    """A wrong host, an IMAP server, a wrong password, the right ones; and a first recipient."""
     begin_adding(ui)
     ui.choose("Another server")
     ui.fill("E-mail address", OWN)
@@ -51,7 +51,7 @@ def test_password_account(
     ui.see("The address or the password is wrong.")
     ui.fill("Password", OWN_PASSWORD)
     ui.submit()
-    ui.submit()  # The server is offered again, as it was typed.
+    ui.submit()  # The server form shows the previous input.
 
     ui.see("A recipient becomes a notifier of its own.")
     ui.fill("Name", "Family")
@@ -65,7 +65,7 @@ def test_password_account(
 def test_refused_password_leads_to_the_sign_in(
     ui: Ui, mail_server: FakeServer, identity: IdentityPlatform, screenshots: Screenshots
 ) -> None:
-    """Microsoft takes no passwords: the same dialog goes on with a code."""
+    """Microsoft accepts no passwords: the same dialog continues with a code."""
     with refusing(mail_server, "basic_auth_disabled"):
         begin_adding(ui)
         ui.fill("E-mail address", OTHER)

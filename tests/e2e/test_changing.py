@@ -1,4 +1,4 @@
-"""An account is changed: its recipients, its options, its server."""
+"""Change an account: its recipients, its options and its server."""
 
 import pytest
 
@@ -13,13 +13,13 @@ pytestmark = pytest.mark.usefixtures("account")
 
 
 def close_changed(ui: Ui) -> None:
-    """Close the dialog that says, in Home Assistant's words, that something was changed."""
+    """Close the dialog that confirms a change in Home Assistant's words."""
     ui.see("Reconfiguration was successful")
     ui.finish("Close")
 
 
 def test_recipients(ui: Ui, api: Api, mail_server: FakeServer) -> None:
-    """A recipient is added after two mistakes; a new name and address change what is sent."""
+    """A recipient is added after two mistakes; a new name and address take effect."""
     ui.open(INTEGRATION)
     ui.press("Menu", ui.entry(OWN))
     ui.choose_item("Add recipient")
@@ -47,7 +47,7 @@ def test_recipients(ui: Ui, api: Api, mail_server: FakeServer) -> None:
 
 
 def test_options_and_server(ui: Ui, mail_server: FakeServer, screenshots: Screenshots) -> None:
-    """The next mail has the sender's name; with less patience, another server soon fails."""
+    """The next email has the sender's name; with a short timeout, another server fails soon."""
     ui.open(INTEGRATION)
     ui.press("Configure", ui.entry(OWN))
     ui.see("The name that recipients see beside the address.")
@@ -71,7 +71,7 @@ def test_options_and_server(ui: Ui, mail_server: FakeServer, screenshots: Screen
 
     ui.open_tools("notify.send_message")
     ui.add_target("Family")
-    ui.fill_row("Title", "Washing machine")  # It is there when the target is taken.
+    ui.fill_row("Title", "Washing machine")  # It exists once the target is set.
     ui.fill_row("Message", "The washing is done.")
     ui.press("Perform action")
     mail = receive(mail_server)

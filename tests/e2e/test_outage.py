@@ -1,4 +1,4 @@
-"""The mail server goes away, and comes back."""
+"""The mail server goes down and comes back."""
 
 import pytest
 
@@ -13,7 +13,7 @@ PICTURE = (OWN, FAMILY, "Somebody is at the front door")
 
 @pytest.mark.usefixtures("account", "camera")
 def test_outage(ui: Ui, mail_server: FakeServer, screenshots: Screenshots) -> None:
-    """A camera's picture is mailed; the next one waits for the server, and is sent at last."""
+    """A camera snapshot is sent; the next one waits for the server, and is sent in the end."""
     ui.open(DASHBOARD)
     ui.see("Mail can be sent.")
     ui.see("Connected")

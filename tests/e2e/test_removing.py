@@ -1,4 +1,4 @@
-"""An account's life ends: its diagnostics are downloaded, it is removed."""
+"""The end of an account: its diagnostics are downloaded, and it is removed."""
 
 import json
 from pathlib import Path
@@ -13,12 +13,12 @@ from .ui import INTEGRATION, Ui
 
 @pytest.fixture(autouse=True)
 def accounts(account: str, api: Api, identity: IdentityPlatform) -> None:
-    """Have an account with a password, and one that signs in."""
+    """Add an account with a password and one that signs in."""
     add_with_code(api, identity, OTHER)
 
 
 def test_diagnostics(ui: Ui, identity: IdentityPlatform) -> None:
-    """The diagnostics are downloaded, and tell no secret and no address."""
+    """The downloaded diagnostics have no secrets and no addresses."""
     ui.open(INTEGRATION)
     for address in (OWN, OTHER):
         ui.press("Menu", ui.entry(address))

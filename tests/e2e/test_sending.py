@@ -1,4 +1,4 @@
-"""Mail is sent: from the tools, from an automation, with a button."""
+"""Send mail: from the developer tools, an automation and a button."""
 
 import pytest
 
@@ -22,7 +22,7 @@ def carla(api: Api, account: str) -> None:
 
 
 def open_send_message(ui: Ui) -> None:
-    """Open the integration's own action in the tools."""
+    """Open the integration's own action in the developer tools."""
     ui.open_tools("outlook_smtp.send_message")
     ui.see("Sends one mail, with everything that a mail can have.")
 
@@ -38,7 +38,7 @@ def add_action(ui: Ui, name: str) -> None:
 
 @pytest.mark.usefixtures("carla")
 def test_many_fields(ui: Ui, mail_server: FakeServer) -> None:
-    """outlook_smtp.send_message has fields for everything, and a response."""
+    """outlook_smtp.send_message has many fields, and a response."""
     open_send_message(ui)
     ui.choose_account(OWN)
     ui.fill_row_list("To", ("Anna <anna@example.com>", "notify.carla"))
@@ -53,7 +53,7 @@ def test_many_fields(ui: Ui, mail_server: FakeServer) -> None:
 
 @pytest.mark.usefixtures("carla")
 def test_excluded_target(ui: Ui, mail_server: FakeServer) -> None:
-    """A target of outlook_smtp.send_message is excluded again."""
+    """outlook_smtp.send_message can exclude a target."""
     open_send_message(ui)
     ui.add_target("Family")
     ui.add_target("Carla")
@@ -65,7 +65,7 @@ def test_excluded_target(ui: Ui, mail_server: FakeServer) -> None:
 
 
 def test_wrong_address(ui: Ui) -> None:
-    """outlook_smtp.send_message says who is no e-mail address."""
+    """outlook_smtp.send_message names an invalid email address."""
     open_send_message(ui)
     ui.choose_account(OWN)
     ui.fill_row_list("To", ("nobody",))
@@ -75,7 +75,7 @@ def test_wrong_address(ui: Ui) -> None:
 
 
 def test_automation(ui: Ui, api: Api, mail_server: FakeServer, screenshots: Screenshots) -> None:
-    """An automation with both ways to send is made in its editor, saved, and run."""
+    """An automation with both ways to send is created in the editor, saved and run."""
     ui.open("/config/automation/edit/new")
     add_action(ui, "Send a notification message")
     ui.add_target("Family")
@@ -102,7 +102,7 @@ def test_automation(ui: Ui, api: Api, mail_server: FakeServer, screenshots: Scre
 
 
 def test_buttons(ui: Ui, api: Api, mail_server: FakeServer, screenshots: Screenshots) -> None:
-    """The account's page has buttons: check now, send test mail."""
+    """The account's page has buttons to check the connection and to send a test email."""
     before = mail_server.connections
     ui.open(f"/config/devices/device/{api.render('{{ device_id("notify.demo_outlook_com") }}')}")
     ui.see("Service info")

@@ -1,4 +1,4 @@
-"""An account needs a person: a repair, and a request to sign in again."""
+"""An account needs a person: a repair issue and a reauthentication."""
 
 import pytest
 
@@ -11,7 +11,7 @@ from .ui import DASHBOARD, INTEGRATION, REPAIRS, Ui
 
 
 def close_signed_in(ui: Ui) -> None:
-    """Close the dialog that says, in Home Assistant's words, that it was successful."""
+    """Close the dialog that confirms success in Home Assistant's words."""
     ui.see("Re-authentication was successful")
     ui.finish("Close")
 
@@ -20,7 +20,7 @@ def close_signed_in(ui: Ui) -> None:
 def test_passwords_no_longer_accepted(
     ui: Ui, mail_server: FakeServer, identity: IdentityPlatform, screenshots: Screenshots
 ) -> None:
-    """Microsoft refuses the password from one day to the next: the repair leads to the sign-in."""
+    """Microsoft suddenly refuses the password: the repair leads to the sign-in."""
     with refusing(mail_server, "basic_auth_disabled"):
         ui.open(DASHBOARD)
         ui.tap("Check now")

@@ -1,4 +1,4 @@
-"""What a person does with a page of Home Assistant: opens, reads, presses, types."""
+"""What a user does on Home Assistant's pages: open, read, click, type."""
 
 import re
 from typing import Final
@@ -12,7 +12,7 @@ ADD: Final = "/config/integrations/dashboard/add?domain=outlook_smtp"
 DASHBOARD: Final = "/mail-demo/0"
 REPAIRS: Final = "/config/repairs"
 
-TIMEOUT: Final = 15_000  # Milliseconds until something that is awaited has to be there.
+TIMEOUT: Final = 15_000  # Milliseconds until an expected element must appear.
 
 _NAVIGATE: Final = """(path) => {
   history.pushState(null, "", path);
@@ -22,13 +22,13 @@ _INPUT: Final = "input:not([type=checkbox], [type=radio]), textarea"
 
 
 class Ui:
-    """One page, looked at and handled as a person would; all that is read is checked.
+    """One page, used as a person would; everything read on it is checked.
 
-    Its parts are found by what a person sees, as far as there is anything to see.
+    Its elements are located by what is visible, where possible.
     """
 
     def __init__(self, page: Page, checks: PageChecks) -> None:
-        """Use a page on which somebody is signed in to Home Assistant."""
+        """Use a signed-in page of Home Assistant."""
         self.page = page
         self._checks = checks
         page.set_default_timeout(TIMEOUT)
@@ -37,30 +37,30 @@ class Ui:
     # Where
 
     def open(self, path: str) -> None:
-        """Go to another page, as a link within Home Assistant does."""
+        """Go to another page, like a link within Home Assistant."""
         if self.page.url == "about:blank":
             self.page.goto(path)
         else:
             self.page.evaluate(_NAVIGATE, path)
 
     def open_tools(self, action: str) -> None:
-        """Go to an action in the tools by its address: on any other way, fields keep values."""
+        """Open an action in the developer tools by URL: otherwise, fields keep their values."""
         self.page.goto(f"/config/tools/action?service={action}")
 
     @property
     def dialog(self) -> Locator:
-        """Return the dialog that is open."""
+        """Return the open dialog."""
         return self.page.locator("ha-dialog").filter(has=self.frame).last
 
     @property
     def frame(self) -> Locator:
-        """Return the rectangle of the dialog that is open; what is in it is not inside of this."""
+        """Return the frame of the open dialog; its content is not inside of this element."""
         return self.page.locator("dialog[open]").locator("visible=true").last
 
     # What is read
 
     def see(self, text: str, within: Locator | None = None) -> None:
-        """Wait until a text can be read, and check all else on the page."""
+        """Wait until a text is visible, and check everything else on the page."""
         _seen((within or self.page).get_by_text(text)).wait_for()
         self._checks.require_none()
 
@@ -71,50 +71,50 @@ class Ui:
     # What is done
 
     def press(self, name: str, within: Locator | None = None) -> None:
-        """Press a button."""
+        """Click a button."""
         _seen((within or self.page).get_by_role("button", name=name, exact=True)).click()
 
     def submit(self, name: str = "Submit") -> None:
-        """Press the button at the end of a dialog."""
+        """Click the button at the end of a dialog."""
         self.press(name, self.dialog)
 
     def finish(self, name: str = "Finish") -> None:
-        """Press the last button of all, which closes the dialog."""
+        """Click the last button, which closes the dialog."""
         self.submit(name)
         self.see_no_dialog()
 
     def choose(self, text: str, within: Locator | None = None) -> None:
-        """Click on a text: an option, a choice of a menu, a link."""
+        """Click a text: an option, a menu item or a link."""
         _seen((within or self.page).get_by_text(text, exact=True)).click()
 
     def choose_item(self, text: str) -> None:
-        """Choose from the menu that is open."""
+        """Choose from the open menu."""
         whole = re.compile(rf"^\s*{re.escape(text)}\s*$")
         _seen(self.page.get_by_role("menuitem").filter(has_text=whole)).click()
 
     def pick(self, name: str) -> None:
-        """Search in the list that is open, and choose what is found."""
+        """Search in the open list, and choose the result."""
         box = self.page.locator("ha-picker-combo-box").locator("visible=true").last
         box.locator("input").fill(name)
         self.choose(name, box)
 
     def tap(self, name: str) -> None:
-        """Tap a card of a dashboard."""
+        """Tap a dashboard card."""
         cards = self.page.locator("hui-tile-card, hui-button-card")
         cards.filter(has_text=name).first.click()
 
     # What is typed into forms
 
     def fill(self, label: str, value: str) -> None:
-        """Type into a field of a form."""
+        """Fill in a form field."""
         self._field(label).locator(_INPUT).first.fill(value)
 
     def fill_list(self, label: str, values: tuple[str, ...]) -> None:
-        """Type into a field of a form that takes several values."""
+        """Fill in a form field that takes several values."""
         _fill_lines(self._field(label), values)
 
     def fill_server(self, host: str, port: int) -> None:
-        """Fill in the form of an account's server, and submit it."""
+        """Fill in and submit the server form of an account."""
         self.fill("Host", host)
         self.fill("Port", str(port))
         self.submit()
@@ -122,7 +122,7 @@ class Ui:
     # What is typed into the fields of an action
 
     def tick_row(self, label: str) -> Locator:
-        """Tick the box of a field that may be left out, and return the field."""
+        """Select the checkbox of an optional field, and return the field."""
         row = self.row(label)
         row.wait_for()
         box = row.locator("ha-checkbox")
@@ -132,20 +132,20 @@ class Ui:
         return row
 
     def fill_row(self, label: str, value: str) -> None:
-        """Type into a field."""
+        """Fill in a field."""
         self.tick_row(label).locator(_INPUT).first.fill(value)
 
     def fill_row_list(self, label: str, values: tuple[str, ...]) -> None:
-        """Type into a field that takes several values."""
+        """Fill in a field that takes several values."""
         _fill_lines(self.tick_row(label), values)
 
     def select_row(self, label: str, option: str) -> None:
-        """Choose one of the values of a field."""
+        """Choose a value of a field."""
         self.tick_row(label).locator("ha-select").click()
         self.choose_item(option)
 
     def choose_account(self, name: str) -> None:
-        """Choose the account that sends."""
+        """Choose the sending account."""
         row = self.tick_row("Account")
         row.locator("ha-selector").click()
         self.pick(name)
@@ -159,7 +159,7 @@ class Ui:
     # What is where
 
     def row(self, label: str) -> Locator:
-        """Return a field of an action by the text beside it."""
+        """Return an action's field by its label."""
         return self._part("ha-settings-row", label)
 
     def entry(self, title: str) -> Locator:
@@ -171,24 +171,24 @@ class Ui:
         return self._part("ha-config-sub-entry-row", title)
 
     def _field(self, label: str) -> Locator:
-        """Return a field of a form by its label."""
+        """Return a form field by its label."""
         texts = re.compile(rf"^\s*(Add )?{re.escape(label)}\*?\s*$")
         fields = self.page.locator("ha-form ha-selector")
         return fields.filter(has=self.page.get_by_text(texts)).last
 
     def _part(self, kind: str, text: str) -> Locator:
-        """Return the first component of a kind in which a text stands by itself."""
+        """Return the first component of a kind with exactly this text."""
         parts = self.page.locator(kind)
         return parts.filter(has=self.page.get_by_text(text, exact=True)).first
 
 
 def _seen(places: Locator) -> Locator:
-    """Return the first place that a person sees."""
+    """Return the first visible match."""
     return places.locator("visible=true").first
 
 
 def _fill_lines(field: Locator, values: tuple[str, ...]) -> None:
-    """Type several values one below the other, with a new line for each that has none."""
+    """Enter several values one below the other, adding lines as needed."""
     for number, value in enumerate(values):
         line = field.locator(_INPUT).nth(number)
         if not line.is_visible():

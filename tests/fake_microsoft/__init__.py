@@ -1,4 +1,4 @@
-"""A local look-alike of Microsoft's submission servers, and the ways it can misbehave."""
+"""A local fake of Microsoft's submission servers, and the ways it can misbehave."""
 
 from .catalogue import CATALOGUE
 from .certificates import Certificate

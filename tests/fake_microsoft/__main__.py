@@ -1,4 +1,4 @@
-"""The fake server run by hand: python -m tests.fake_microsoft --help."""
+"""Run the fake server manually: python -m tests.fake_microsoft --help."""
 
 import argparse
 from contextlib import nullcontext, suppress
@@ -24,7 +24,7 @@ ROWS = {row.name: row for row in CATALOGUE}
 GREETINGS = {"imap": IMAP_GREETING, "pop": POP_GREETING}
 IDENTITY_PORT = 1580
 DEFAULT_MAILBOX = "alice@outlook.com:secret"
-# How often the loop looks for new mail; only the person in front of the screen waits.
+# Polling interval for new mail; only the person in front of the screen waits.
 LOOK_EVERY = 0.2
 
 
@@ -61,7 +61,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def script_of(options: argparse.Namespace) -> Script:
-    """Return the misbehaviour asked for on the command line."""
+    """Return the script for the command line's options."""
     row = ROWS[options.row] if options.row else None
     return Script(
         replies={row.step: row.reply} if row else {},
@@ -106,7 +106,7 @@ def introduce(fake_server: FakeServer, identity: Identity | None = None) -> None
 
 
 def report(fake_server: FakeServer) -> None:
-    """Print the mail that comes in, for ever."""
+    """Print received mail, forever."""
     seen = 0
     while True:
         for mail in fake_server.received[seen:]:
@@ -138,7 +138,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    # A shell starts background programs deaf to Ctrl-C, and scripts stop them by SIGTERM.
+    # Shells start background programs with SIGINT ignored, and scripts stop them with SIGTERM.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     main()

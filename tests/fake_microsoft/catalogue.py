@@ -1,4 +1,4 @@
-"""Every refusal Microsoft's servers are known to give, in full."""
+"""Every known refusal of Microsoft's servers, in full."""
 
 from .row import BACK, CHINA, FRONT, OLDER, Row
 from .rows_sender import SENDER, STORE

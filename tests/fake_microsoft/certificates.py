@@ -1,4 +1,4 @@
-"""The certificate authority of the fake server and the certificates it shows."""
+"""The certificate authority of the fake server and its certificates."""
 
 import atexit
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,7 @@ LONG_AGO = (datetime(2020, 1, 1, tzinfo=UTC), datetime(2021, 1, 1, tzinfo=UTC))
 
 
 class Certificate(StrEnum):
-    """What the server shows in the TLS handshake."""
+    """The certificate that the server presents in the TLS handshake."""
 
     VALID = "valid"
     EXPIRED = "expired"
@@ -34,7 +34,7 @@ class Certificate(StrEnum):
     COMMON_NAME_ONLY = "common_name_only"
 
 
-# What a certificate of today has and this one has not.
+# Extensions that a current certificate has and this one lacks.
 MISSING: dict[Certificate, type[x509.ExtensionType]] = {
     Certificate.NO_KEY_IDENTIFIER: x509.AuthorityKeyIdentifier,
     Certificate.COMMON_NAME_ONLY: x509.SubjectAlternativeName,
@@ -42,16 +42,16 @@ MISSING: dict[Certificate, type[x509.ExtensionType]] = {
 
 
 class OutspokenTLS(ssl.SSLObject):
-    """TLS that tells a client why it is refused; asyncio by itself hangs up without a word."""
+    """TLS that sends an alert when it refuses a client; asyncio alone just disconnects."""
 
     def do_handshake(self) -> None:
-        """Go on with the handshake."""
+        """Continue the handshake."""
         try:
             super().do_handshake()
         except ssl.SSLWantReadError, ssl.SSLWantWriteError:
             raise
         except ssl.SSLError as error:
-            # Only while it waits for more does asyncio send what is written, here the alert.
+            # asyncio sends written data, here the alert, only while it waits for more.
             raise ssl.SSLWantReadError from error
 
 
@@ -59,7 +59,7 @@ class Authority:
     """A certificate authority that lives as long as the process."""
 
     def __init__(self) -> None:
-        """Make the authority and write its certificate to a file."""
+        """Create the authority and write its certificate to a file."""
         self._ca = trustme.CA()
         self._contexts: dict[Certificate, ssl.SSLContext] = {}
         folder = TemporaryDirectory(prefix="outlook-fake-")
@@ -74,7 +74,7 @@ class Authority:
         return self._contexts[certificate]
 
     def client_context(self) -> ssl.SSLContext:
-        """Build a client's side of TLS that trusts this authority and nobody else."""
+        """Return a client's TLS context that trusts only this authority."""
         return ssl.create_default_context(cafile=self.file)
 
     def _build(self, certificate: Certificate) -> ssl.SSLContext:
@@ -92,7 +92,7 @@ class Authority:
         return context
 
     def _issue(self, certificate: Certificate) -> trustme.Blob:
-        """Return the key and the signed certificate asked for."""
+        """Return a key and its signed certificate."""
         if certificate is Certificate.EXPIRED:
             not_before, not_after = LONG_AGO
             leaf = self._ca.issue_cert(*NAMES, not_before=not_before, not_after=not_after)
@@ -115,7 +115,7 @@ class Authority:
         return leaf.private_key_and_cert_chain_pem
 
     def _issue_below_careless_authority(self) -> trustme.Blob:
-        """Sign a certificate by an authority whose own does not insist on being one's."""
+        """Sign a certificate with an authority whose basic constraints are not critical."""
         careless = self._ca.create_child_ca()
         leaf = careless.issue_cert(*NAMES)
         signed = _resigned(careless.cert_pem, self._ca, uncritical=x509.BasicConstraints)
@@ -129,7 +129,7 @@ def _resigned(
     without: type[x509.ExtensionType] | None = None,
     uncritical: type[x509.ExtensionType] | None = None,
 ) -> bytes:
-    """Sign a certificate anew that breaks a rule of RFC 5280, as old programs do."""
+    """Sign again a certificate that violates RFC 5280, as old programs do."""
     old = x509.load_pem_x509_certificate(certificate.bytes())
     builder = (
         x509.CertificateBuilder()
@@ -154,6 +154,6 @@ def _resigned(
 def authority() -> Authority:
     """Return the authority that all servers of this process share.
 
-    Home Assistant builds its TLS contexts once a process, so a trusted file must not change.
+    Home Assistant creates its TLS contexts once per process, so a trusted file must not change.
     """
     return Authority()

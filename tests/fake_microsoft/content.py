@@ -1,4 +1,4 @@
-"""How a message is taken: in one piece after DATA, or in the chunks of BDAT."""
+"""Receive the content of a message: at once after DATA, or in BDAT chunks."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ PIECE = 2**16
 
 @dataclass(kw_only=True)
 class Transaction:
-    """A message on its way: its envelope, and what has come of its content."""
+    """A message in progress: its envelope and the content received so far."""
 
     sender: envelope.Sender | None = None
     recipients: tuple[str, ...] = ()
@@ -32,15 +32,15 @@ class Transaction:
 
 
 class Intake(Line):
-    """A client that hands in messages."""
+    """A client that submits messages."""
 
     def __init__(self, server: FakeServer, tls_context: ssl.SSLContext) -> None:
-        """Prepare to take messages."""
+        """Prepare to receive messages."""
         super().__init__(server, tls_context)
         self._transaction = Transaction()
 
     async def smtp_DATA(self, arg: str) -> None:
-        """Take a message in one piece."""
+        """Receive a message at once."""
         if refusal := self._data_refusal(arg):
             await self.refuse(refusal)
             return
@@ -49,11 +49,11 @@ class Intake(Line):
         await self._settle()
 
     async def smtp_BDAT(self, arg: str) -> None:
-        """Take a chunk of a message; even one that is refused is read to its end."""
+        """Receive a chunk of a message; even a refused one is read to its end."""
         try:
             chunk = envelope.parse_bdat(arg)
         except envelope.EnvelopeError as error:
-            # Nobody knows where the next command begins.
+            # It is unknown where the next command begins.
             await self.dismiss(str(error))
             return
         self._transaction.chunks += 1
@@ -77,7 +77,7 @@ class Intake(Line):
     # What must come before the content
 
     def _not_ready(self) -> str | None:
-        """Return what must come before a message."""
+        """Return what is missing before a message."""
         if not self._hello:
             return wording.HELLO_NEEDED
         if not self._tls_version:
@@ -85,7 +85,7 @@ class Intake(Line):
         return None if self.account else wording.AUTH_NEEDED
 
     def _content_premature(self) -> str | None:
-        """Return what must come before the content of a message."""
+        """Return what is missing before the content of a message."""
         if refusal := self._not_ready():
             return refusal
         if not self._transaction.sender:
@@ -93,7 +93,7 @@ class Intake(Line):
         return None if self._transaction.recipients else wording.RCPT_NEEDED
 
     def _data_refusal(self, argument: str) -> str | None:
-        """Return why DATA may not begin."""
+        """Return why DATA is refused."""
         refusal = self._content_premature()
         nobody = refusal == wording.RCPT_NEEDED
         if refusal and not (nobody and self._scripts()[-1].let_begin):
@@ -105,7 +105,7 @@ class Intake(Line):
         return wording.BAD_SEQUENCE if binary or self._transaction.chunks else None
 
     async def _begin_chunk(self) -> tuple[str | None, str | None]:
-        """Return why a chunk is refused, and the words of the script for one that is not."""
+        """Return why a chunk is refused, and the script's reply for one that is not."""
         if self._transaction.chunks == 1:
             if scripted := await self._spoil(Step.DATA):
                 if scripted.startswith("421"):
@@ -120,7 +120,7 @@ class Intake(Line):
     # The content
 
     async def _read_lines(self) -> None:
-        """Read up to the final dot; nothing is kept beyond the size limit."""
+        """Read up to the final dot, discarding data over the size limit."""
         content = self._transaction.content
         limit, total, line_start = self._size(), 0, True
         while True:
@@ -142,7 +142,7 @@ class Intake(Line):
         await self._end_content(total)
 
     async def _read_chunk(self, size: int) -> None:
-        """Read a chunk that is welcome; nothing is kept beyond the size limit."""
+        """Read an accepted chunk, discarding data over the size limit."""
         transaction = self._transaction
         transaction.octets += size
         content = None if self._too_big() else transaction.content
@@ -156,7 +156,7 @@ class Intake(Line):
         await self._end_content(size)
 
     async def _read_octets(self, count: int, content: bytearray | None = None) -> None:
-        """Read so many octets, and keep them if there is something to keep them in."""
+        """Read a number of octets, and store them if there is a buffer."""
         if len(self._waiting) < count:
             await self._flush()
         while count:
@@ -166,19 +166,19 @@ class Intake(Line):
                 content += piece
 
     async def _end_content(self, size: int) -> None:
-        """Note that the content, or a chunk of it, has been read."""
+        """Note that the content, or a chunk of it, was read."""
         self.transcript.append(("C", f"({size} bytes of content)"))
         if not self._pipelining:
             await self._forbid_haste()
 
     async def _spoil_content(self) -> None:
-        """Interrupt a client in the middle of its message if a script wants that."""
+        """Interrupt a client in the middle of its message if a script demands that."""
         if interruption := await self._spoil(Step.CONTENT) or self._words:
             await self.say(interruption)
             raise HangUpError
 
     async def _flush(self) -> None:
-        """Send what was got ready, unless a script holds it."""
+        """Send pending output, unless a script holds it."""
         transaction = self._transaction
         under_way = transaction.sender and not transaction.ending
         if not (under_way and self._scripts()[-1].hold):
@@ -187,7 +187,7 @@ class Intake(Line):
     # The outcome
 
     async def _settle(self) -> None:
-        """Take the message or refuse it, and be ready for the next."""
+        """Accept the message or refuse it, and be ready for the next one."""
         script = self._spoiler(Step.FINAL)
         if script and script.keep:
             self._keep(None)
@@ -204,7 +204,7 @@ class Intake(Line):
             await self.say(unasked)
 
     def _content_refusal(self) -> str | None:
-        """Return why the message is not taken, or nothing if it is."""
+        """Return why the message is refused, or nothing if it is accepted."""
         if not self._transaction.recipients:
             return f"{wording.NO_RECIPIENTS} {self._frontend.mark()}"
         if self._too_big():
@@ -218,7 +218,7 @@ class Intake(Line):
         return submission.refusal(content, self._transaction.sender, self.account)
 
     def _keep(self, reply: str | None) -> None:
-        """Put the message among those received."""
+        """Store the received message."""
         transaction = self._transaction
         assert self.account is not None
         assert transaction.sender is not None
@@ -238,13 +238,13 @@ class Intake(Line):
         )
 
     def _start_over(self) -> None:
-        """Forget the message begun."""
+        """Discard the current message."""
         self._transaction = Transaction()
 
     def _too_big(self) -> bool:
-        """Tell whether more has come than is taken."""
+        """Return whether the size limit is exceeded."""
         return self._transaction.octets > self._size()
 
     def _size(self) -> int:
-        """Return the biggest message taken."""
+        """Return the size limit."""
         return self._setting("size") or self._server.size

@@ -1,4 +1,4 @@
-"""Reading the arguments of MAIL, RCPT and BDAT."""
+"""Parse the arguments of MAIL, RCPT and BDAT."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from . import wording
 PATH = re.compile(r"(FROM|TO): *<([^<>]*)>(?: +(.*))?", re.IGNORECASE)
 ADDRESS = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)*")
 CHUNK = re.compile(r"(\d{1,18})( +LAST)?", re.ASCII | re.IGNORECASE)
-# Every parameter with the extension it belongs to.
+# Every parameter with its extension.
 MAIL_PARAMETERS = {
     "SIZE": "SIZE",
     "BODY": "8BITMIME",
@@ -25,12 +25,12 @@ type Extends = Callable[[str], bool]
 
 
 class EnvelopeError(Exception):
-    """The arguments make no sense; the text is the server's answer."""
+    """Invalid arguments; the text is the server's reply."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sender:
-    """What MAIL says."""
+    """The arguments of MAIL."""
 
     address: str
     size: int
@@ -40,14 +40,14 @@ class Sender:
 
 @dataclass(frozen=True, kw_only=True)
 class Chunk:
-    """What BDAT says."""
+    """The arguments of BDAT."""
 
     size: int
     last: bool
 
 
 def parse_mail(argument: str, extends: Extends) -> Sender:
-    """Read the argument of MAIL; `extends` tells whether an extension is understood."""
+    """Parse the argument of MAIL; `extends` tells whether an extension is supported."""
     address, parameters = _parse("FROM", argument, MAIL_PARAMETERS, extends)
     utf8 = "SMTPUTF8" in parameters
     if address and not _is_address(address, utf8=utf8):
@@ -62,7 +62,7 @@ def parse_mail(argument: str, extends: Extends) -> Sender:
 
 
 def parse_rcpt(argument: str, extends: Extends, *, utf8: bool) -> str:
-    """Read the argument of RCPT."""
+    """Parse the argument of RCPT."""
     address, _ = _parse("TO", argument, RCPT_PARAMETERS, extends)
     if not _is_address(address, utf8=utf8):
         raise EnvelopeError(wording.INVALID_RECIPIENT)
@@ -70,7 +70,7 @@ def parse_rcpt(argument: str, extends: Extends, *, utf8: bool) -> str:
 
 
 def parse_bdat(argument: str) -> Chunk:
-    """Read the argument of BDAT."""
+    """Parse the argument of BDAT."""
     match = CHUNK.fullmatch(argument)
     if match is None:
         raise EnvelopeError(wording.INVALID_ARGUMENTS)
@@ -78,7 +78,7 @@ def parse_bdat(argument: str) -> Chunk:
 
 
 def _is_address(text: str, *, utf8: bool) -> bool:
-    """Tell whether this can be somebody's address."""
+    """Return whether a text can be an address."""
     return ADDRESS.fullmatch(text) is not None and (utf8 or text.isascii())
 
 

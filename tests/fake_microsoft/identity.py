@@ -1,4 +1,4 @@
-"""A local look-alike of Microsoft's identity platform, where people sign in to applications."""
+"""A local fake of Microsoft's identity platform, where people sign in to applications."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -19,7 +19,7 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """One request, its secrets masked; `at` is by a clock that nobody freezes."""
+    """One request, with secrets redacted; `at` uses a clock that is never frozen."""
 
     endpoint: Endpoint
     tenant: str
@@ -28,15 +28,15 @@ class Request:
 
 
 class Identity(DeviceFlow, ThreadedServer):
-    """The endpoints `devicecode`, `token` and `authorize` over HTTP on the loopback.
+    """The endpoints `devicecode`, `token` and `authorize` over HTTP on the loopback interface.
 
-    The access tokens that it issues open the mailboxes of a fake server.
+    Its access tokens give access to the mailboxes of a fake server.
     """
 
     _clock = staticmethod(time.monotonic)
 
     def __init__(self, fake_server: FakeServer, port: int = 0) -> None:
-        """Set the platform up; port 0 takes any free port at the first start and keeps it."""
+        """Prepare the platform; port 0 picks a free port at the first start and keeps it."""
         DeviceFlow.__init__(self, fake_server)
         ThreadedServer.__init__(self, "fake-identity", port)
         self.script = IdentityScript()
@@ -44,29 +44,29 @@ class Identity(DeviceFlow, ThreadedServer):
 
     @property
     def authority(self) -> str:
-        """Return the address that is here in the place of https://login.microsoftonline.com."""
+        """Return the URL that replaces https://login.microsoftonline.com."""
         return f"http://{LOOPBACK}:{self.port}"
 
     def count(self, endpoint: Endpoint | str) -> int:
-        """Return how many requests an endpoint has had."""
+        """Return the number of requests to an endpoint."""
         return sum(request.endpoint == endpoint for request in self.requests)
 
     @property
     def grant_types(self) -> list[str]:
-        """Return what was traded for tokens, or was to be."""
+        """Return the grant types of all token requests."""
         forms = (request.form for request in self.requests if request.endpoint is Endpoint.TOKEN)
         return [form.get("grant_type", "") for form in forms]
 
     def note(self, endpoint: Endpoint, tenant: str, form: Mapping[str, str]) -> None:
-        """Note a request."""
+        """Record a request."""
         shown = {name: "***" if name in SECRETS else value for name, value in form.items()}
         request = Request(endpoint=endpoint, tenant=tenant, form=shown, at=self._clock())
         self.requests.append(request)
 
     @asynccontextmanager
     async def listening(self, stopping: asyncio.Event) -> AsyncIterator[int]:
-        """Open the door, give the port, and hang up on everybody in the end."""
-        # The access log would quote the codes in the addresses.
+        """Listen, yield the port, and close all connections at the end."""
+        # The access log would show the codes in URLs.
         runner = web.AppRunner(
             Web(self, stopping).application(), access_log=None, shutdown_timeout=0.0
         )

@@ -1,4 +1,4 @@
-"""The grants of the identity platform: hands out codes and tokens to those who may have them."""
+"""The state of the identity platform: issues codes and tokens to authorized clients."""
 
 from collections.abc import Mapping
 import time
@@ -36,20 +36,20 @@ SECRETS = ("client_secret", "code", "code_verifier", "device_code", "refresh_tok
 
 
 class DeviceFlow:
-    """One app registration, the accounts of a fake server, and what was issued to them.
+    """One app registration, the accounts of a fake server, and everything issued to them.
 
     client_id, client_secret, redirect_uris: the registration; its redirects are of the kind "Web".
     public_client_flows: the switch that lets a device code be redeemed without the secret.
     tenants: the directories there are.
-    sign_in_as: who signs in at once in the browser; with nobody a page asks.
-    interval, code_lifetime, token_lifetime: what answers say, in seconds.
+    sign_in_as: who signs in at once in the browser; if None, a page asks.
+    interval, code_lifetime, token_lifetime: values in responses, in seconds.
     strict_rotation: refuse a refresh token that was used.
-    scope_prefix: what stands before SMTP.Send in answers, whatever was asked for.
+    scope_prefix: the prefix of SMTP.Send in responses, whatever was requested.
     issued: every secret ever sent or received.
     """
 
     def __init__(self, fake_server: FakeServer) -> None:
-        """Put access tokens where the server of the fake server looks for them."""
+        """Store access tokens where the fake server looks them up."""
         self.fake_server = fake_server
         self.client_id = CLIENT_ID
         self.client_secret = CLIENT_SECRET
@@ -72,7 +72,7 @@ class DeviceFlow:
 
     @property
     def user_codes(self) -> list[str]:
-        """Return the codes that wait for somebody to type them, the oldest first."""
+        """Return the codes that have not been entered yet, oldest first."""
         now = time.time()
         return [
             sign_in.user_code
@@ -81,26 +81,26 @@ class DeviceFlow:
         ]
 
     def approve(self, user_code: str, address: str) -> None:
-        """Type a code and sign in, under any name of an account."""
+        """Enter a code and sign in, under any name of an account."""
         self._device(user_code).address = self.primary(address)
 
     def decline(self, user_code: str) -> None:
-        """Type a code and press Cancel."""
+        """Enter a code and cancel."""
         self._device(user_code).declined = True
 
     def expire(self, user_code: str) -> None:
-        """Let the time of a code run out."""
+        """Expire a code."""
         self._device(user_code).expires_at = time.time()
 
     def revoke(self, address: str) -> None:
-        """End all that an account has granted, as a new password does."""
+        """Revoke everything that an account has granted, like a password change."""
         for grant in self._grants.values():
             if grant.address.lower() == self.primary(address).lower():
                 grant.revoked = True
         self.expire_access_tokens(address)
 
     def expire_access_tokens(self, address: str) -> None:
-        """End an account's access tokens early; they can be renewed."""
+        """Expire an account's access tokens early; they can be renewed."""
         self._tokens.expire(self.primary(address))
 
     def primary(self, address: str) -> str:
@@ -109,17 +109,17 @@ class DeviceFlow:
         return mailbox.address if mailbox else address
 
     def _device(self, user_code: str) -> SignIn:
-        """Find who waits with a code, as carelessly typed as people do."""
+        """Find the sign-in for a code, typed as carelessly as people do."""
         typed = user_code.strip().upper()
         for sign_in in self._devices.values():
             if sign_in.user_code == typed:
                 return sign_in
-        raise LookupError(f"nobody waits with the code {typed}")
+        raise LookupError(f"no sign-in waits with the code {typed}")
 
     # What clients ask for
 
     def check_client(self, tenant: str, fields: Mapping[str, str]) -> None:
-        """Refuse an unknown tenant, then an unknown app registration."""
+        """Reject an unknown tenant, then an unknown app registration."""
         if tenant not in self.tenants:
             raise RefusedError(wording.TENANT_UNKNOWN, tenant)
         client_id = _require(fields, "client_id")
@@ -127,13 +127,13 @@ class DeviceFlow:
             raise RefusedError(wording.CLIENT_UNKNOWN, client_id, tenant)
 
     def check_redirect(self, query: Mapping[str, str]) -> None:
-        """Refuse to send anybody to an address that is not known to be the application's."""
+        """Reject a redirect URI that is not registered for the application."""
         address = query.get("redirect_uri", "")
         if address not in self.redirect_uris:
             raise RefusedError(wording.REDIRECT_UNKNOWN, address, self.client_id)
 
     def device_code(self, tenant: str, form: Mapping[str, str]) -> dict[str, Any]:
-        """Answer a request for a code."""
+        """Respond to a request for a code."""
         scopes = read_scopes(
             form.get("scope", ""), "somebody@outlook.com" if tenant == "consumers" else None
         )
@@ -153,7 +153,7 @@ class DeviceFlow:
         }
 
     def authorization_code(self, tenant: str, query: Mapping[str, str], address: str) -> str:
-        """Return a code for somebody who signs in in the browser, or refuse."""
+        """Return a code for a browser sign-in, or refuse it."""
         if (response_type := query.get("response_type", "")) != "code":
             raise RefusedError(wording.RESPONSE_TYPE_UNKNOWN, response_type)
         challenge = query.get("code_challenge", "")
@@ -176,7 +176,7 @@ class DeviceFlow:
     def token(
         self, tenant: str, form: Mapping[str, str], claims: Mapping[str, Any] | None
     ) -> dict[str, Any]:
-        """Answer a request for tokens; the id token says `claims` if there are any."""
+        """Respond to a request for tokens; `claims` replace those of the ID token, if any."""
         self.issued.update(form[name] for name in SECRETS if form.get(name))
         grant_type = _require(form, "grant_type")
         if grant_type == DEVICE_GRANT:
@@ -190,7 +190,7 @@ class DeviceFlow:
         return self._grant(grant, scopes, claims)
 
     def _redeem_device(self, form: Mapping[str, str]) -> tuple[Grant, tuple[str, ...]]:
-        """Trade the code that a person typed."""
+        """Redeem the code that a person entered."""
         self._check_secret(form, public=self.public_client_flows)
         sign_in = self._devices.get(_require(form, "device_code"))
         if sign_in is None or sign_in.redeemed:
@@ -204,7 +204,7 @@ class DeviceFlow:
         return self._redeem(sign_in, public=self.public_client_flows)
 
     def _redeem_code(self, form: Mapping[str, str]) -> tuple[Grant, tuple[str, ...]]:
-        """Trade the code that came by way of the browser."""
+        """Redeem the code that came through the browser."""
         self._check_secret(form, public=False)
         sign_in = self._codes.get(_require(form, "code"))
         if sign_in is None:
@@ -219,7 +219,7 @@ class DeviceFlow:
         return self._redeem(sign_in, public=False)
 
     def _redeem(self, sign_in: SignIn, *, public: bool) -> tuple[Grant, tuple[str, ...]]:
-        """Use up a code."""
+        """Consume a code."""
         assert sign_in.address
         check_account(sign_in.address, sign_in.tenant)
         read_scopes(" ".join(sign_in.scopes), sign_in.address)
@@ -230,7 +230,7 @@ class DeviceFlow:
         return grant, sign_in.scopes
 
     def _refresh(self, tenant: str, form: Mapping[str, str]) -> tuple[Grant, tuple[str, ...]]:
-        """Trade a refresh token, which is used up thereby."""
+        """Redeem a refresh token, which is consumed."""
         grant = self._grants.get(_require(form, "refresh_token"))
         if grant is None:
             raise RefusedError(wording.REFRESH_INVALID)
@@ -245,7 +245,7 @@ class DeviceFlow:
         return renewed, scopes
 
     def _check_secret(self, form: Mapping[str, str], *, public: bool) -> None:
-        """Refuse a public client that shows a secret, and any other without the right one."""
+        """Reject a public client with a secret, and any other client without the right one."""
         secret = form.get("client_secret", "")
         if public and secret:
             raise RefusedError(wording.SECRET_UNWANTED)
@@ -257,7 +257,7 @@ class DeviceFlow:
     def _grant(
         self, grant: Grant, scopes: tuple[str, ...], claims: Mapping[str, Any] | None
     ) -> dict[str, Any]:
-        """Hand out tokens."""
+        """Issue tokens."""
         asked = {scope.lower() for scope in scopes}
         access_token = self._issue(new_access_token(grant.address))
         self._tokens.add(access_token, grant.address, self.token_lifetime)
@@ -276,18 +276,18 @@ class DeviceFlow:
         return answer
 
     def _granted(self, asked: set[str]) -> str:
-        """Return the scopes as Microsoft names them back."""
+        """Return the granted scopes in Microsoft's form."""
         send = [f"{self.scope_prefix}SMTP.Send"] if any("smtp.send" in s for s in asked) else []
         return " ".join([*(s for s in ("openid", "profile", "email") if s in asked), *send])
 
     def _issue(self, secret: str) -> str:
-        """Note a secret that is handed out."""
+        """Record an issued secret."""
         self.issued.add(secret)
         return secret
 
 
 def _require(fields: Mapping[str, str], name: str) -> str:
-    """Return a field that must be there."""
+    """Return a required field."""
     if not (value := fields.get(name, "")):
         raise RefusedError(wording.PARAMETER_MISSING, name)
     return value

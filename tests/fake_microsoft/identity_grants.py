@@ -1,4 +1,4 @@
-"""What the identity platform has issued, and what becomes of it."""
+"""What the identity platform has issued, and its validity."""
 
 import base64
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from .identity_wording import RefusedError
 
 SEND = "smtp.send"
 REFRESH_LIFETIME = 90 * 24 * 3600.0
-# Microsoft leaves out the messages and digits that look alike.
+# Microsoft omits letters and digits that look alike.
 USER_CODE_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 PERSONAL = re.compile(r"@(hotmail|live|msn|outlook)\.", re.IGNORECASE)
 PERSONAL_DIRECTORY = "9188040d-6c67-4c5b-b112-36a304b66dad"
@@ -25,31 +25,31 @@ WORK_DIRECTORY = "5c0e7d2a-1f4b-4f6e-9a55-0c7b1d0e2f31"
 
 
 def is_personal(address: str) -> bool:
-    """Tell whether an account is a person's own, as opposed to one of work or school."""
+    """Return whether an account is personal, as opposed to work or school."""
     return PERSONAL.search(address) is not None
 
 
 class AccessTokens(dict[str, str]):
-    """The owners of access tokens; one whose time is over is gone when it is looked for."""
+    """The owners of access tokens; expired ones are removed on lookup."""
 
     def __init__(self, owners: Mapping[str, str]) -> None:
-        """Begin with tokens that never expire."""
+        """Start with tokens that never expire."""
         super().__init__(owners)
         self._expiry: dict[str, float] = {}
 
     def add(self, token: str, owner: str, lifetime: float) -> None:
-        """Add a token that expires, by the clock that tests may freeze."""
+        """Add a token that expires by the clock that tests may freeze."""
         self._expiry[token] = time.time() + lifetime
         self[token] = owner
 
     def get(self, token: str, default: Any = None) -> Any:
-        """Return the owner of a token that is still good."""
+        """Return the owner of a valid token."""
         if time.time() >= self._expiry.get(token, float("inf")):
             self.pop(token, None)
         return super().get(token, default)
 
     def expire(self, address: str) -> None:
-        """End all tokens of an account."""
+        """Remove all tokens of an account."""
         for token, owner in tuple(self.items()):
             if owner.lower() == address.lower():
                 del self[token]
@@ -57,7 +57,7 @@ class AccessTokens(dict[str, str]):
 
 @dataclass(kw_only=True)
 class SignIn:
-    """Somebody signing in, with a device code or in a browser."""
+    """A sign-in in progress, with a device code or in a browser."""
 
     tenant: str
     scopes: tuple[str, ...]
@@ -72,7 +72,7 @@ class SignIn:
 
 @dataclass(kw_only=True)
 class Grant:
-    """What a refresh token stands for; `public` is that its client came without a secret."""
+    """The grant of a refresh token; `public` if its client had no secret."""
 
     address: str
     tenant: str
@@ -82,7 +82,7 @@ class Grant:
     revoked: bool = False
 
     def check(self, *, strict_rotation: bool) -> None:
-        """Refuse a token whose time is over."""
+        """Reject an expired token."""
         if self.revoked:
             raise RefusedError(wording.REFRESH_REVOKED)
         if self.used and strict_rotation:
@@ -93,7 +93,7 @@ class Grant:
 
 
 def read_scopes(text: str, address: str | None = None) -> tuple[str, ...]:
-    """Return the scopes asked for, or refuse those that Microsoft would."""
+    """Return the requested scopes, or reject those that Microsoft would."""
     if not text:
         raise RefusedError(wording.PARAMETER_MISSING, "scope")
     forms = {"https://outlook.office.com/smtp.send"}
@@ -107,14 +107,14 @@ def read_scopes(text: str, address: str | None = None) -> tuple[str, ...]:
 
 
 def check_account(address: str, tenant: str) -> None:
-    """Refuse an account that the tenant does not hold."""
+    """Reject an account outside of the tenant."""
     fits = tenant in {"common", "consumers"} if is_personal(address) else tenant != "consumers"
     if not fits:
         raise RefusedError(wording.WRONG_KIND, address, tenant)
 
 
 def check_verifier(verifier: str, challenge: str) -> None:
-    """Refuse whoever cannot show where a challenge comes from (RFC 7636, section 4.6)."""
+    """Reject a client that cannot prove the origin of its challenge (RFC 7636, section 4.6)."""
     if challenge and not verifier:
         raise RefusedError(wording.VERIFIER_MISSING)
     digest = hashlib.sha256(verifier.encode()).digest()
@@ -123,27 +123,27 @@ def check_verifier(verifier: str, challenge: str) -> None:
 
 
 def new_user_code() -> str:
-    """Make a code that a person can type."""
+    """Generate a code that a person can type."""
     return "".join(secrets.choice(USER_CODE_LETTERS) for _ in range(9))
 
 
 def new_secret(prefix: str, size: int) -> str:
-    """Make a text that nobody can guess, with the look of Microsoft's."""
+    """Generate an unguessable text that looks like Microsoft's."""
     return prefix + secrets.token_urlsafe(size)
 
 
 def new_access_token(address: str) -> str:
-    """Make an access token: it looks like a JWT for work accounts, and can never be read."""
+    """Generate an access token: it looks like a JWT for work accounts, and can never be decoded."""
     return new_secret("EwB4A8l6BAAU" if is_personal(address) else "eyJ0eXAiOiJKV1Qi.", 900)
 
 
 def new_refresh_token(address: str) -> str:
-    """Make a refresh token."""
+    """Generate a refresh token."""
     return new_secret("M.C507_BAY.0.U.-" if is_personal(address) else "1.AXoA", 300)
 
 
 def id_token(address: str, client_id: str, claims: Mapping[str, Any] | None) -> str:
-    """Make an id token that nobody has signed; `claims` are in the place of those of a person."""
+    """Generate an unsigned ID token; `claims` replace those of a person."""
     now = int(time.time())
     tenant = PERSONAL_DIRECTORY if is_personal(address) else WORK_DIRECTORY
     payload = {
@@ -164,5 +164,5 @@ def id_token(address: str, client_id: str, claims: Mapping[str, Any] | None) -> 
 
 
 def _encode(content: bytes) -> str:
-    """Encode as the parts of a token are."""
+    """Encode a part of a token."""
     return base64.urlsafe_b64encode(content).rstrip(b"=").decode()

@@ -22,17 +22,17 @@ class Endpoint(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Misstep:
-    """One answer that is not as it should be.
+    """One faulty response.
 
-    refusal: refuse, whatever was asked for.
-    body: answer this text with `status` and `content_type`.
-    hang: never answer.
+    refusal: refuse every request.
+    body: respond with this text, `status` and `content_type`.
+    hang: never respond.
     reset: drop the connection with a TCP reset.
-    late: do what was asked for, and let only the answer be spoilt.
-    headers: what to put beside the answer, Retry-After for example.
-    without: the members that a good answer lacks.
-    scope: the granted scopes that a good answer names.
-    claims: what the id token of a good answer says instead.
+    late: process the request, and only spoil the response.
+    headers: extra headers of the response, such as Retry-After.
+    without: the members to remove from a good response.
+    scope: the granted scopes in a good response.
+    claims: replacements in the ID token of a good response.
     """
 
     refusal: Refusal | None = None
@@ -49,11 +49,11 @@ class Misstep:
 
     @property
     def replaces(self) -> bool:
-        """Tell whether the answer is another one, and not a good one with a flaw."""
+        """Return whether this replaces the response, rather than modifying a good one."""
         return bool(self.refusal or self.body is not None or self.hang or self.reset)
 
     def spoil(self, answer: Mapping[str, Any]) -> dict[str, Any]:
-        """Put the flaws into a good answer; what the id token says comes with the answer."""
+        """Apply the modifications to a good response, except those to the ID token."""
         spoilt = {name: value for name, value in answer.items() if name not in self.without}
         return spoilt if self.scope is None else spoilt | {"scope": self.scope}
 
@@ -75,30 +75,30 @@ NO_ADDRESS = Misstep(claims={"preferred_username": "+49 30 1234567"})
 
 
 class IdentityScript:
-    """The misbehaviours to come: for the next requests to an endpoint, or for all of them.
+    """The upcoming faults: for the next requests to an endpoint, or for all of them.
 
-    A flaw waits for a good answer: no request that is refused anyway uses it up.
+    A modification waits for a good response: refused requests do not consume it.
     """
 
     def __init__(self) -> None:
-        """Let all be well."""
+        """Start without faults."""
         self.always: dict[Endpoint, Misstep] = {}
         self._next: dict[Endpoint, deque[Misstep]] = {name: deque() for name in Endpoint}
 
     def then(self, endpoint: Endpoint | str, *missteps: Misstep | Refusal) -> None:
-        """Spoil the next answers of an endpoint, in this order."""
+        """Spoil the next responses of an endpoint, in this order."""
         self._next[Endpoint(endpoint)].extend(
             Misstep(refusal=item) if isinstance(item, Refusal) else item for item in missteps
         )
 
     def peek(self, endpoint: Endpoint) -> Misstep:
-        """Return the flaw of the next good answer."""
+        """Return the modification of the next good response."""
         coming = self._next[endpoint]
         misstep = coming[0] if coming else self.always.get(endpoint, HEALTHY)
         return HEALTHY if misstep.replaces else misstep
 
     def take(self, endpoint: Endpoint, *, replaces: bool) -> Misstep | None:
-        """Use up the next misstep, if it is of this sort."""
+        """Consume the next fault, if it is of this kind."""
         coming = self._next[endpoint]
         misstep = coming[0] if coming else self.always.get(endpoint)
         if misstep is None or misstep.replaces != replaces:

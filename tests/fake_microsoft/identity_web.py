@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .identity import Identity
 
 RESET = struct.pack("ii", 1, 0)
-ACCOUNT = "account"  # The answer to the page that asks who signs in.
+ACCOUNT = "account"  # The choice on the page that asks who signs in.
 PAGE = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{title}</title></head>
 <body style="font:16px sans-serif;max-width:26em;margin:4em auto"><h1>{title}</h1>{body}
 <p><small>A look-alike for tests: no password is asked for.</small></p></body></html>"""
@@ -33,7 +33,7 @@ class Web:
         self._stopping = stopping
 
     def application(self) -> web.Application:
-        """Return what is to be served."""
+        """Return the web application."""
         app = web.Application()
         base = "/{tenant}/oauth2/v2.0"
         app.router.add_post(f"{base}/{Endpoint.DEVICECODE}", self.device_code)
@@ -46,10 +46,10 @@ class Web:
     # Endpoints
 
     async def device_code(self, request: web.Request) -> web.StreamResponse:
-        """Hand out a device code."""
+        """Issue a device code."""
 
         def ask(tenant: str, form: Mapping[str, str], _: Misstep) -> dict[str, Any]:
-            """Add where the code is to be typed."""
+            """Add the page for entering the code."""
             page = f"{self._identity.authority}/device"
             answer = self._identity.device_code(tenant, form) | {"verification_uri": page}
             words = f"To sign in, open the page {page} and enter the code {answer['user_code']}."
@@ -58,10 +58,10 @@ class Web:
         return await self._serve(Endpoint.DEVICECODE, request, ask)
 
     async def token(self, request: web.Request) -> web.StreamResponse:
-        """Hand out tokens."""
+        """Issue tokens."""
 
         def ask(tenant: str, form: Mapping[str, str], flaw: Misstep) -> dict[str, Any]:
-            """Let the id token say what the script wants."""
+            """Apply the script's claims to the ID token."""
             return self._identity.token(tenant, form, flaw.claims)
 
         return await self._serve(Endpoint.TOKEN, request, ask)
@@ -72,7 +72,7 @@ class Web:
         request: web.Request,
         ask: Callable[[str, Mapping[str, str], Misstep], dict[str, Any]],
     ) -> web.StreamResponse:
-        """Answer a form, or do what the script wants."""
+        """Respond to a form, or follow the script."""
         form = {name: str(value) for name, value in (await request.post()).items()}
         tenant = request.match_info["tenant"]
         self._identity.note(endpoint, tenant, form)
@@ -92,7 +92,7 @@ class Web:
         return web.json_response(flaw.spoil(answer), headers=flaw.headers)
 
     async def authorize(self, request: web.Request) -> web.StreamResponse:
-        """Be the browser of somebody who signs in, or ask who does."""
+        """Sign a person in through the browser, or ask who signs in."""
         query, tenant = dict(request.query), request.match_info["tenant"]
         self._identity.note(Endpoint.AUTHORIZE, tenant, query)
         spoiler = self._identity.script.take(Endpoint.AUTHORIZE, replaces=True)
@@ -111,7 +111,7 @@ class Web:
     def _send_back(
         self, tenant: str, query: Mapping[str, str], address: str, refusal: Refusal | None
     ) -> web.Response:
-        """Send the browser back to the application, with a code or with a refusal."""
+        """Redirect the browser to the application, with a code or an error."""
         result: dict[str, str] = {}
         try:
             if refusal is None:
@@ -139,7 +139,7 @@ class Web:
         return _page("Pick an account", links, html=True)
 
     async def ask_for_code(self, request: web.Request) -> web.Response:
-        """Let a person type a code."""
+        """Let a person enter a code."""
         names = (mailbox.address for mailbox in self._identity.fake_server.mailboxes.values())
         options = "".join(f"<option>{escape(name)}</option>" for name in names)
         code = escape(request.query.get("code", ""))
@@ -153,21 +153,21 @@ class Web:
         )
 
     async def take_code(self, request: web.Request) -> web.Response:
-        """Do what a person wants with a code."""
+        """Apply a person's decision about a code."""
         form = await request.post()
         code = str(form.get("code", "")).strip().upper()
         if code not in self._identity.user_codes:
             return _page("That code didn't work", "Check the code and try again.")
         if form.get("answer") != "approve":
             self._identity.decline(code)
-            return _page("You cancelled", "You can close this window.")
+            return _page("You canceled", "You can close this window.")
         self._identity.approve(code, str(form[ACCOUNT]))
         return _page("You have signed in", "You can close this window.")
 
     # Misbehaviour
 
     async def _play(self, misstep: Misstep, request: web.Request) -> web.StreamResponse:
-        """Answer as the script wants."""
+        """Respond as the script demands."""
         if misstep.hang:
             await self._stopping.wait()
         if (misstep.hang or misstep.reset) and request.transport:
@@ -185,11 +185,11 @@ class Web:
 
 
 def _refuse(refusal: Refusal, headers: Mapping[str, str] | None = None) -> web.Response:
-    """Answer with an error."""
+    """Respond with an error."""
     return web.json_response(wording.answer(refusal), status=refusal.status, headers=headers)
 
 
 def _page(title: str, body: str, *, html: bool = False) -> web.Response:
-    """Show a page; its body is text unless it is said to be HTML."""
+    """Show a page; its body is text unless marked as HTML."""
     text = PAGE.format(title=escape(title), body=body if html else f"<p>{escape(body)}</p>")
     return web.Response(text=text, content_type="text/html")

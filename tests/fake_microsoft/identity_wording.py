@@ -1,4 +1,4 @@
-"""What Microsoft's identity platform says when it refuses."""
+"""The errors of Microsoft's identity platform."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ NUMBER = re.compile(r"AADSTS(\d+)")
 
 @dataclass(frozen=True)
 class Refusal:
-    """One kind of refusal: the protocol's error code, Microsoft's words and the HTTP status."""
+    """One kind of refusal: the protocol's error code, Microsoft's message and the HTTP status."""
 
     error: str
     words: str
@@ -19,16 +19,16 @@ class Refusal:
 
 
 class RefusedError(Exception):
-    """A request is refused; details fill the gaps of the words."""
+    """A request is refused; details fill the placeholders of the message."""
 
     def __init__(self, refusal: Refusal, *details: str) -> None:
-        """Keep what is to be answered."""
+        """Store the response."""
         super().__init__(refusal.error)
         self.refusal = Refusal(refusal.error, refusal.words.format(*details), refusal.status)
 
 
 def answer(refusal: Refusal) -> dict[str, Any]:
-    """Return the JSON object that refuses, with the numbers that Microsoft puts behind it."""
+    """Return the JSON error object, with Microsoft's trace numbers."""
     now = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}Z"
     trace, correlation = str(uuid.uuid4()), str(uuid.uuid4())
     tail = f"Trace ID: {trace} Correlation ID: {correlation} Timestamp: {now}"

@@ -1,4 +1,4 @@
-"""The line to a client: what is heard, what is said, and what goes wrong on the way."""
+"""The connection to a client: reading, replying, and what goes wrong in between."""
 
 import asyncio
 from contextlib import suppress
@@ -27,17 +27,17 @@ STEPS = {
     "DATA": Step.DATA,
     "QUIT": Step.QUIT,
 }
-# RFC 2920: no client may send anything behind these before it has their reply.
+# RFC 2920: a client must wait for the reply to these before it sends more.
 LAST_IN_GROUP = {"EHLO", "HELO", "STARTTLS", "AUTH", "DATA", "VRFY", "NOOP", "QUIT"}
 MAX_ERRORS = 5
 RESET = struct.pack("ii", 1, 0)
-# A client that is gone never answers the close of TLS, and asyncio would wait for 30 s.
+# A client that is gone never acknowledges the end of TLS, and asyncio would wait for 30 s.
 TLS_CLOSE_TIMEOUT = 1.0
-# How long a client may go on sending that is sent away, and how long it may be silent meanwhile.
+# How long a dismissed client may keep sending, and how long it may be silent meanwhile.
 LINGER = 3.0
 SILENCE = 1.0
 
-# aiosmtpd narrates every line it reads, which would end up in the logs of the code under test.
+# aiosmtpd logs every line it reads, which would end up in the logs of the code under test.
 logging.getLogger("mail.log").setLevel(logging.WARNING)
 
 
@@ -46,13 +46,13 @@ class HangUpError(Exception):
 
 
 class Line(SMTP):
-    """A client on the line; the commands it may give are added by a subclass."""
+    """A connected client; subclasses add its commands."""
 
     # Access tokens make AUTH lines of several kilobytes.
     line_length_limit = 2**16
 
     def __init__(self, server: FakeServer, tls_context: ssl.SSLContext) -> None:
-        """Prepare to talk."""
+        """Prepare the conversation."""
         self._frontend = wording.Frontend.pick()
         super().__init__(None, hostname=self._frontend.host, loop=asyncio.get_running_loop())
         self.account: Mailbox | None = None
@@ -72,17 +72,17 @@ class Line(SMTP):
     # The connection
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Start talking to a client."""
+        """Start the conversation with a client."""
         self._own_script = self._server.welcome(self)
         super().connection_made(transport)
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Stop talking to a client that is gone."""
+        """End the conversation with a client that is gone."""
         super().connection_lost(error)
         self._server.forget(self)
 
     def hang_up(self, last_reply: str | None = None) -> asyncio.Task[None] | None:
-        """End the conversation from outside, and return the task that held it."""
+        """End the conversation from outside, and return its task."""
         if last_reply is None:
             self._writer.transport.abort()
         else:
@@ -93,7 +93,7 @@ class Line(SMTP):
         return self._handler_coroutine
 
     async def _handle_client(self) -> None:
-        """Talk until somebody hangs up."""
+        """Serve until either side disconnects."""
         try:
             await self._open()
             while True:
@@ -106,11 +106,11 @@ class Line(SMTP):
             pass
         finally:
             self._writer.close()
-            # Who leaves in the middle of a handshake is not always reported as lost.
+            # A client that leaves during a handshake is not always reported as lost.
             self._server.forget(self)
 
     async def _linger(self) -> None:
-        """Let the last reply arrive: to close over input nobody read would destroy it."""
+        """Let the last reply arrive: closing with unread input would destroy it."""
         await self._flush()
         if self._writer.can_write_eof() and not self._writer.is_closing():
             self._writer.write_eof()
@@ -119,7 +119,7 @@ class Line(SMTP):
                 pass
 
     async def _open(self) -> None:
-        """Answer the call."""
+        """Send the greeting."""
         refusal = await self._spoil(Step.CONNECT)
         if first_words := refusal or self._words:
             await self.say(first_words)
@@ -133,20 +133,21 @@ class Line(SMTP):
             await self.accept(self._frontend.greeting())
 
     async def _misunderstand(self, greeting: str) -> None:
-        """Answer every command as a server of another protocol does."""
+        """Respond to every command like a server of another protocol."""
         while greeting.startswith(("*", "+")):
             tag = (await self._read_line()).partition(" ")[0]
             imap = greeting.startswith("*")
             await self.say(f"{tag} BAD Command Error. 12" if imap else "-ERR Protocol error. 14")
 
     async def _secure(self) -> None:
-        """Go over to TLS."""
+        """Switch to TLS."""
         if refusal := await self._spoil(Step.HANDSHAKE):
-            # In TLS the client speaks first: sooner, it would take this for part of the last reply.
+            # In TLS, the client speaks first: any earlier and it would be read as part of the last
+            # reply.
             await self._reader.read(1)
             await self.say(refusal)
             raise HangUpError
-        # RFC 3207: what came in clear text counts for nothing.
+        # RFC 3207: discard everything received unencrypted.
         self._waiting.clear()
         transport = await self.loop.start_tls(
             self._writer.transport,
@@ -156,21 +157,21 @@ class Line(SMTP):
             ssl_shutdown_timeout=TLS_CLOSE_TIMEOUT,
         )
         if transport is None:
-            # The client ended the handshake by hanging up, as it does over a bad certificate.
+            # The client ended the handshake by disconnecting, as after a bad certificate.
             raise HangUpError
         self.transport = transport
-        # A writer that is forgotten closes its transport, here the one under TLS.
+        # A discarded writer closes its transport, here the one below TLS.
         self._plain_writer = self._writer
         self._writer = asyncio.StreamWriter(transport, self, self._reader, self.loop)
         tls = transport.get_extra_info("ssl_object")
         self._tls_version = tls.version()
-        # aiosmtpd tells by this that the end of the stream is the end of the connection.
+        # aiosmtpd uses this to tell that the end of the stream is the end of the connection.
         assert self.session is not None
         self.session.ssl = {"ssl_object": tls}
         self._hello = self._pipelining = False
 
     async def _obey(self, line: str) -> None:
-        """Carry out one command."""
+        """Run one command."""
         self._reset_timeout()
         if unknown := self._scripts()[-1].unknown_reply(line):
             await self.say(unknown)
@@ -178,7 +179,7 @@ class Line(SMTP):
         verb, _, argument = line.partition(" ")
         verb = verb.upper()
         method = self._method(verb)
-        # Octets may always follow BDAT: it sees for itself what comes behind them.
+        # Octets may always follow BDAT, which checks what follows them itself.
         carries_octets = verb == "BDAT" and method
         if verb in LAST_IN_GROUP or not (self._pipelining or carries_octets):
             await self._forbid_haste()
@@ -196,13 +197,13 @@ class Line(SMTP):
             )
 
     def _method(self, verb: str) -> Any:
-        """Return what carries out a command that is understood."""
+        """Return the handler of a supported command."""
         known = verb != "BDAT" or self._extends("CHUNKING")
         return self._smtp_methods.get(verb) if known else None
 
     async def _forbid_haste(self) -> None:
-        """Send a client away that goes on before it has the reply it must wait for."""
-        # What has come to the machine takes two turns of the loop to get here.
+        """Dismiss a client that continues before the reply it must wait for."""
+        # Received data takes two turns of the loop to get here.
         for _ in range(2):
             await asyncio.sleep(0)
         if self._waiting:
@@ -212,11 +213,11 @@ class Line(SMTP):
 
     @property
     def _waiting(self) -> bytearray:
-        """Return what came and was not read yet."""
+        """Return the unread input."""
         return self._reader._buffer  # type: ignore[attr-defined,no-any-return]
 
     async def _read_line(self, *, secret: bool = False) -> str:
-        """Hear one line."""
+        """Read one line."""
         try:
             raw = await self._reader.readuntil(b"\n")
         except asyncio.LimitOverrunError:
@@ -228,7 +229,7 @@ class Line(SMTP):
         return line
 
     def _compose(self, text: str) -> None:
-        """Get one reply ready to be sent."""
+        """Prepare one reply for sending."""
         if self._manner is Manner.LONG_WINDED:
             text = long_winded(text)
         if self._scripts()[-1].twice and self.account and not text.startswith("235"):
@@ -238,7 +239,7 @@ class Line(SMTP):
         self._unsent += "".join(f"{line}\r\n" for line in lines).encode("utf-8", "surrogateescape")
 
     async def _flush(self) -> None:
-        """Send what was got ready."""
+        """Send pending output."""
         while self._unsent:
             count = 1 if self._manner is Manner.BYTE_BY_BYTE else len(self._unsent)
             self._writer.write(bytes(self._unsent[:count]))
@@ -246,11 +247,11 @@ class Line(SMTP):
             await self._writer.drain()
 
     async def say(self, text: str) -> None:
-        """Give one reply as it is."""
+        """Send one reply unchanged."""
         if text.startswith(("4", "5")) and (delay := max(s.refusal_delay for s in self._scripts())):
             await asyncio.sleep(delay)
         self._compose(text)
-        # The reply to the last command of a round trip takes the others with it.
+        # The reply to the last command of a round trip flushes the others.
         if self._manner is not Manner.AT_ONCE or b"\n" not in self._waiting:
             await self._flush()
         if text.startswith("421"):
@@ -260,24 +261,24 @@ class Line(SMTP):
             await self.dismiss(wording.TOO_MANY_ERRORS)
 
     async def push(self, status: Any) -> None:
-        """Give a reply that aiosmtpd composed."""
+        """Send a reply composed by aiosmtpd."""
         await self.say(str(status))
 
     async def refuse(self, text: str) -> None:
-        """Give one reply with the mark every error ends in."""
+        """Send one error reply with its usual trailer."""
         await self.say(f"{text} {self._frontend.mark()}")
 
     async def dismiss(self, text: str) -> None:
-        """Give one last reply and hang up."""
+        """Send a last reply and disconnect."""
         await self.refuse(text)
         raise HangUpError
 
     async def accept(self, text: str) -> None:
-        """Give the normal reply to a command, in the words of the script if it has any."""
+        """Send the normal reply to a command, or the script's text for it."""
         await self.say(self._words or text)
 
     async def _ask(self, challenge: str) -> str:
-        """Put a challenge and return the answer."""
+        """Send a challenge and return the response."""
         await self.say(challenge)
         answer = await self._read_line(secret=True)
         await self._forbid_haste()
@@ -286,7 +287,7 @@ class Line(SMTP):
     # Misbehaviour
 
     def _scripts(self) -> tuple[Script, ...]:
-        """Return the scripts that apply now, the strongest first."""
+        """Return the scripts that apply now, in order of precedence."""
         connection = self._own_script or self._server.script
         return (self._claimed.script, connection) if self._claimed else (connection,)
 
@@ -296,7 +297,7 @@ class Line(SMTP):
         return self._scripts()[-1].manner
 
     def _extends(self, keyword: str) -> bool:
-        """Tell whether an extension is offered and understood."""
+        """Return whether an extension is offered and supported."""
         return self._scripts()[-1].extends(keyword)
 
     def _setting(self, name: str, default: int | None = None) -> int | None:
@@ -310,12 +311,12 @@ class Line(SMTP):
         return next((script for script in self._scripts() if script.take(step)), None)
 
     async def _spoil(self, step: Step) -> str | None:
-        """Do what the scripts want at this step, and return the refusal they put there."""
+        """Apply the scripts at this step, and return their refusal."""
         script = self._spoiler(step)
         return await self._play(script, step) if script else None
 
     async def _play(self, script: Script, step: Step) -> str | None:
-        """Do what a script wants at this step, and return the refusal it puts there."""
+        """Apply a script at this step, and return its refusal."""
         if script.drop is step or script.stalls_at(step):
             await self._flush()
         if script.stalls_at(step):

@@ -11,7 +11,7 @@ from .script import Script
 
 @dataclass(kw_only=True)
 class Mailbox:
-    """One account: who it is, what opens it, and what goes wrong for it."""
+    """One account: its names, its credentials, and its faults."""
 
     address: str
     password: str
@@ -19,13 +19,13 @@ class Mailbox:
     script: Script = field(default_factory=Script)
 
     def may_send_as(self, address: str) -> bool:
-        """Tell whether an address belongs to this mailbox."""
+        """Return whether an address belongs to this mailbox."""
         return address.lower() in {name.lower() for name in (self.address, *self.aliases)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Received:
-    """One message the server took, as it came: in chunks, or in none of them after DATA."""
+    """One message accepted by the server, as it came: its chunks, or none after DATA."""
 
     sender: str
     recipients: tuple[str, ...]

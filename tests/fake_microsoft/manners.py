@@ -1,10 +1,10 @@
-"""How a reply becomes as long as it may be."""
+"""Make replies as long as they are allowed to be."""
 
 import re
 
 WIDEST = 1900
 REPLY = re.compile(r"\d{3}[ -]")
-# RFC 4954: the challenges of AUTH have one line.
+# RFC 4954: AUTH challenges have one line.
 CHALLENGE = "334"
 FILLER = "lorem ipsum dolor sit amet " * 80
 ENHANCED_CODE = re.compile(r"\d\.\d+\.\d+")
@@ -12,11 +12,11 @@ NUMBERS = range(1, 21)
 
 
 def long_winded(reply: str) -> str:
-    """Put long lines of no importance before the one that matters, or among the offers of EHLO."""
+    """Insert long, meaningless lines before the last line, or among EHLO's extensions."""
     if not REPLY.match(reply) or reply.startswith(CHALLENGE):
         return reply
     first, *others = reply.splitlines()
-    # What a reply begins with may mean something: the enhanced code, or the name of the server.
+    # The beginning of a reply may have a meaning: the enhanced code or the server's name.
     opening = (others or [first])[-1][4:].partition(" ")[0]
     if others and first.startswith("250") and not ENHANCED_CODE.fullmatch(opening):
         return "\n".join(
@@ -27,5 +27,5 @@ def long_winded(reply: str) -> str:
 
 
 def _line(beginning: str, number: int) -> str:
-    """Return a line that is the longer the higher its number."""
+    """Return a line whose length grows with its number."""
     return f"{beginning} {FILLER}"[: WIDEST * number // NUMBERS[-1]].rstrip()

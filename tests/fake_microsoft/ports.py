@@ -1,4 +1,4 @@
-"""Ports without a server behind them: one that refuses, one that never answers."""
+"""Ports without a server: one that refuses connections, one that never responds."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -6,12 +6,12 @@ import socket
 
 LOOPBACK = "127.0.0.1"
 
-# A queue of length 0 still holds one connection; the others only make sure that it is full.
+# A backlog of 0 still accepts one connection; the others ensure that it is full.
 QUEUE_FILLERS = 4
 
 
 def closed_port() -> int:
-    """Return a port of the loopback on which connections are refused."""
+    """Return a loopback port that refuses connections."""
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         port: int = probe.getsockname()[1]
@@ -20,7 +20,7 @@ def closed_port() -> int:
 
 @contextmanager
 def blocked_port() -> Iterator[int]:
-    """Lend a port of the loopback on which connections time out, as behind a firewall.
+    """Yield a loopback port on which connections time out, as behind a firewall.
 
     Linux drops the first packet of a connection when the accept queue is full.
     """

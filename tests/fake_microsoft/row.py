@@ -1,4 +1,4 @@
-"""One refusal of Microsoft's servers, and the phrases that several share."""
+"""One refusal of Microsoft's servers, and phrases that several share."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What Microsoft's servers say of a sender: who may not send, or not so much."""
+"""Refusals of a sender: not allowed to send, or not so much."""
 
 from .row import BACK, FRONT, Row
 from .script import Step

@@ -1,4 +1,4 @@
-"""What goes wrong, and where: the misbehaviours a test or a person asks for."""
+"""What goes wrong, and where: the faults that a test or a person sets."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 IMAP_GREETING = "* OK The Microsoft Exchange IMAP4 service is ready."
 POP_GREETING = "+OK The Microsoft Exchange POP3 service is ready."
-# What EHLO offers in Microsoft's order, but for STARTTLS and AUTH, which depend on the line.
+# EHLO extensions in Microsoft's order, except for STARTTLS and AUTH, which depend on encryption.
 EXTENSIONS = (
     "SIZE",
     "PIPELINING",
@@ -25,7 +25,7 @@ NEEDS = {"BINARYMIME": {"8BITMIME", "CHUNKING"}}
 
 
 class Step(StrEnum):
-    """The places of a conversation where something can go wrong."""
+    """The steps of a conversation where something can go wrong."""
 
     CONNECT = "connect"
     GREETING = "greeting"
@@ -44,7 +44,7 @@ class Step(StrEnum):
 
 
 class Manner(StrEnum):
-    """The ways a server may put its replies on the line, all of them allowed."""
+    """The ways in which a server may write its replies, all of them allowed."""
 
     PROMPT = "prompt"
     BYTE_BY_BYTE = "byte_by_byte"
@@ -54,18 +54,18 @@ class Manner(StrEnum):
 
 @dataclass(kw_only=True)
 class Script:
-    """What a server does: nothing set means healthy, and every field may change while it runs.
+    """The behavior of a server: healthy by default; every field may change while it runs.
 
-    replies: answer this, verbatim, instead of the normal reply. A 2xx or 3xx text only replaces
-        the words of the normal reply; anything else refuses the command, and a 421 hangs up too.
-        At CONTENT (which it ends) and IDLE (after a message) it comes unasked. DATA is the first
+    replies: answer this, verbatim, instead of the normal reply. A 2xx or 3xx text only replaces the
+        text of the normal reply; anything else refuses the command, and a 421 also disconnects. At
+        CONTENT (which it ends) and IDLE (after a message), it is unsolicited. DATA is the first
         BDAT of a message too, CONTENT the middle of its octets and FINAL the end of its last chunk.
-    drop: close the connection instead of answering this step; at IDLE, right after a message.
-    stall: never answer this step, nor anything after it, until the server is told to go on.
-    keep: at FINAL, the message has arrived even though the script spoils its answer.
+    drop: close the connection instead of replying at this step; at IDLE, right after a message.
+    stall: never reply at this step or later, until `go_on` is called.
+    keep: at FINAL, accept the message even though the script spoils the reply.
     reset: drop with a TCP reset instead of an orderly end of stream.
-    times: how many spoiled steps (replies, drops, stalls) are left before all is normal again.
-    silent: accept connections and never say a word.
+    times: the number of spoiled steps (replies, drops, stalls) before all is normal again.
+    silent: accept connections and never send anything.
     greeting: the first line; after an IMAP or POP greeting no SMTP command is understood.
     refusal_delay: the tarpit, in seconds, before every 4xx and 5xx (5 at Microsoft's).
     offer_starttls: list STARTTLS in the EHLO before TLS, and accept it.
@@ -74,21 +74,21 @@ class Script:
     refuse_recipients: replies to RCPT by lower-case address.
     limit_connections: the sessions of one account that may submit at the same time.
     limit_recipients: the recipients of one transaction.
-    let_begin: let DATA begin though nobody gets the message (RFC 2920, section 3.1).
-    hold: say nothing about a message before its last chunk comes.
-    max_errors: after so many refusals of one session the server says 421 and hangs up (at Postfix
-        20).
-    unknown: answers to commands that match a regular expression from their beginning; nothing
-        that belongs to such a command is read, so that its content is taken for commands, too.
-    without: the extensions neither offered nor understood, by their EHLO keyword; without CHUNKING
-        or 8BITMIME there is no BINARYMIME, and without PIPELINING who does not wait is sent away.
-    pretends: the extensions that are offered all the same, as a proxy does that passes on an EHLO.
-    twice: whether every command is answered twice once the client has signed in.
-    manner: how replies are written: byte by byte, those to one round trip at once when all
-        of it has been read, or with some twenty long lines before what matters.
+    let_begin: let DATA begin without any valid recipient (RFC 2920, section 3.1).
+    hold: send no reply about a message before its last chunk.
+    max_errors: after this many refusals in a session, send 421 and disconnect (20 for Postfix).
+    unknown: replies to commands whose beginning matches a regular expression; their content is not
+        read, so it is treated as commands.
+    without: the extensions neither offered nor supported, by EHLO keyword; without CHUNKING or
+        8BITMIME there is no BINARYMIME, and without PIPELINING a client that does not wait is
+        dismissed.
+    pretends: extensions that are offered but not supported, like a proxy that passes on an EHLO.
+    twice: whether every command gets two replies once the client has signed in.
+    manner: how replies are written: byte by byte, those of a round trip together, or with some
+        twenty long lines before the last one.
 
-    Of a mailbox's script offer_starttls, auth_offered, let_begin, hold, max_errors, unknown,
-    without, pretends, twice and manner do not count.
+    In a mailbox's script, offer_starttls, auth_offered, let_begin, hold, max_errors, unknown,
+    without, pretends, twice and manner are ignored.
     """
 
     replies: dict[Step, str] = field(default_factory=dict)
@@ -117,34 +117,34 @@ class Script:
 
     @classmethod
     def for_row(cls, row: Row, *, times: int | None = None) -> Script:
-        """Return the script that plays one row of the catalogue."""
+        """Return the script for one row of the catalogue."""
         return cls(replies={row.step: row.reply}, times=times)
 
     def extends(self, keyword: str) -> bool:
-        """Tell whether an extension is understood."""
+        """Return whether an extension is supported."""
         missing = {*self.without, *self.pretends}
         return NEEDS.get(keyword, set()).union({keyword}).isdisjoint(missing)
 
     def offers(self, keyword: str) -> bool:
-        """Tell whether an extension is offered."""
+        """Return whether an extension is offered."""
         return self.extends(keyword) or keyword in self.pretends
 
     def unknown_reply(self, line: str) -> str | None:
-        """Return the answer to a command that is not known."""
+        """Return the reply to an unknown command."""
         return next((self.unknown[form] for form in self.unknown if re.match(form, line)), None)
 
     def stalls_at(self, step: Step) -> bool:
-        """Tell whether the server falls silent at this step."""
+        """Return whether the server stalls at this step."""
         return self.stall is step or (self.silent and step is Step.CONNECT)
 
     def reply_at(self, step: Step) -> str | None:
-        """Return the words put in place of the normal reply."""
+        """Return the replacement for the normal reply."""
         if step is Step.GREETING and self.greeting is not None:
             return self.greeting
         return self.replies.get(step)
 
     def take(self, step: Step) -> bool:
-        """Tell whether this step is spoiled, and use up one of the times if it is."""
+        """Return whether this step is spoiled, and count it if so."""
         spoiled = (
             self.drop is step or self.stalls_at(step) or self.reply_at(step) is not None
         ) and self.times != 0

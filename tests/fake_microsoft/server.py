@@ -1,4 +1,4 @@
-"""The server as a whole: its thread, its door, its mailboxes and what it took."""
+"""The complete server: its thread, its port, its mailboxes and the accepted messages."""
 
 import asyncio
 from collections import deque
@@ -20,7 +20,7 @@ MICROSOFT_SIZE = 157_286_400
 
 
 class FakeServer(ThreadedServer):
-    """A local server that answers as Microsoft's submission servers do."""
+    """A local server that behaves like Microsoft's submission servers."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class FakeServer(ThreadedServer):
         certificate: Certificate = Certificate.VALID,
         size: int = MICROSOFT_SIZE,
     ) -> None:
-        """Set the server up; port 0 takes any free port at the first start and keeps it."""
+        """Prepare the server; port 0 picks a free port at the first start and keeps it."""
         super().__init__("fake-submission", port)
         self.host = "localhost"
         self.security = security
@@ -51,42 +51,42 @@ class FakeServer(ThreadedServer):
 
     @asynccontextmanager
     async def listening(self, stopping: asyncio.Event) -> AsyncIterator[int]:
-        """Open the door, give the port, and hang up on everybody in the end."""
+        """Listen, yield the port, and close all connections at the end."""
         loop = asyncio.get_running_loop()
         server = await loop.create_server(
             lambda: Conversation(self, self._tls), self._bind, self.port, reuse_address=True
         )
         yield server.sockets[0].getsockname()[1]
-        # Nobody is authenticated any more; who was a moment ago becomes a conversation within three
-        # turns of the loop, and would be left over by a server that is closed before.
+        # A new connection becomes a conversation within three turns of the loop; a server closed
+        # before that would leave it open.
         for listener in server.sockets:
             loop.remove_reader(listener.fileno())
         for _ in range(3):
             await asyncio.sleep(0)
         server.close()
         await self._hang_up(None)
-        server.abort_clients()  # Those that have not answered the end of TLS.
+        server.abort_clients()  # Connections that have not acknowledged the end of TLS.
         await server.wait_closed()
 
     # What tests and people do with it
 
     @property
     def ca_file(self) -> Path:
-        """Return the PEM file of the authority that vouches for the server."""
+        """Return the PEM file of the server's CA."""
         return authority().file
 
     @property
     def connections(self) -> int:
-        """Return how many connections were made so far."""
+        """Return the number of connections made so far."""
         return len(self.sessions)
 
     @property
     def open_connections(self) -> int:
-        """Return how many connections are open now."""
+        """Return the number of open connections."""
         return len(self._conversations)
 
     def client_context(self) -> ssl.SSLContext:
-        """Build a client's side of TLS that trusts the server."""
+        """Return a client's TLS context that trusts the server."""
         return authority().client_context()
 
     def add_mailbox(
@@ -96,7 +96,7 @@ class FakeServer(ThreadedServer):
         aliases: tuple[str, ...] = (),
         script: Script | None = None,
     ) -> Mailbox:
-        """Open an account."""
+        """Add an account."""
         mailbox = Mailbox(
             address=address, password=password, aliases=aliases, script=script or Script()
         )
@@ -104,25 +104,25 @@ class FakeServer(ThreadedServer):
         return mailbox
 
     def show(self, certificate: Certificate) -> None:
-        """Show another certificate from now on."""
+        """Present another certificate from now on."""
         self._tls = authority().server_context(certificate)
 
     def script_next(self, script: Script, connections: int = 1) -> None:
-        """Let a script reign over the next connections only."""
+        """Apply a script to the next connections only."""
         self._next_scripts.extend([script] * connections)
 
     def go_on(self) -> None:
-        """End all silence."""
+        """End all stalls."""
         if self._loop:
             self._loop.call_soon_threadsafe(self._end_silences)
 
     def hang_up(self, last_reply: str | None = None) -> None:
-        """Close all connections now, as for being idle: with a 421 reply, or without a word."""
+        """Close all connections as if they were idle: with a 421 reply, or without any."""
         if self._loop:
             asyncio.run_coroutine_threadsafe(self._hang_up(last_reply), self._loop).result()
 
     def wait_for_mail(self, count: int = 1, timeout: float = 10) -> list[Received]:
-        """Wait until so many messages have come in all, and return them."""
+        """Wait until a number of messages has been received in total, and return them."""
         with self._arrival:
             if not self._arrival.wait_for(lambda: len(self.received) >= count, timeout):
                 message = f"{len(self.received)} of {count} messages came within {timeout} s"
@@ -136,13 +136,13 @@ class FakeServer(ThreadedServer):
     # What the conversations need
 
     def welcome(self, conversation: Line) -> Script | None:
-        """Note a new conversation, and return the script that is meant for it alone."""
+        """Register a new conversation, and return its own script."""
         self._conversations.append(conversation)
         self.sessions.append(conversation.transcript)
         return self._next_scripts.popleft() if self._next_scripts else None
 
     def forget(self, conversation: Line) -> None:
-        """Note that a conversation is over."""
+        """Unregister a conversation."""
         if conversation in self._conversations:
             self._conversations.remove(conversation)
 
@@ -152,23 +152,23 @@ class FakeServer(ThreadedServer):
         return same.index(conversation)
 
     def find_mailbox(self, name: str) -> Mailbox | None:
-        """Return the mailbox an address belongs to."""
+        """Find the mailbox of an address."""
         return next((box for box in self.mailboxes.values() if box.may_send_as(name)), None)
 
     async def silence(self) -> None:
-        """Wait until the server is told to go on."""
+        """Wait until `go_on` is called."""
         end = asyncio.get_running_loop().create_future()
         self._silences.append(end)
         await end
 
     def keep(self, mail: Received) -> None:
-        """Put a message among those received."""
+        """Store a received message."""
         with self._arrival:
             self.received.append(mail)
             self._arrival.notify_all()
 
     def _end_silences(self) -> None:
-        """Let everybody go on who has fallen silent, and is still there."""
+        """Resume all stalled conversations that are still connected."""
         for end in self._silences:
             if not end.done():
                 end.set_result(None)
@@ -177,6 +177,6 @@ class FakeServer(ThreadedServer):
     async def _hang_up(self, last_reply: str | None) -> None:
         """Close all connections, and without a last reply wait for the conversations to end."""
         tasks = [conversation.hang_up(last_reply) for conversation in tuple(self._conversations)]
-        # An orderly close of TLS takes an answer, and the client may wait for this call.
+        # A 421 reply over TLS needs an acknowledgment, and the client may be waiting for this call.
         if last_reply is None:
             await asyncio.gather(*filter(None, tasks), return_exceptions=True)

@@ -1,4 +1,4 @@
-"""The commands of a conversation, as Microsoft's servers obey them."""
+"""The commands of a conversation, as Microsoft's servers handle them."""
 
 import re
 
@@ -12,10 +12,10 @@ MAX_RECIPIENTS = 500
 
 
 class Conversation(Intake):
-    """A client that is served."""
+    """A client that is being served."""
 
     async def smtp_EHLO(self, hostname: str) -> None:
-        """Greet a client and list what is offered."""
+        """Greet a client and list the extensions."""
         if not EHLO_NAME.fullmatch(hostname):
             await self.refuse(wording.INVALID_DOMAIN)
             return
@@ -28,7 +28,7 @@ class Conversation(Intake):
         await self.say(reply)
 
     def _offers(self) -> list[str]:
-        """Return what the server can do, in Microsoft's order."""
+        """Return the extensions, in Microsoft's order."""
         script = self._scripts()[-1]
         offers = [keyword for keyword in EXTENSIONS if script.offers(keyword)]
         place = sum(keyword in offers for keyword in EXTENSIONS[:4])
@@ -39,7 +39,7 @@ class Conversation(Intake):
         return [f"SIZE {self._size()}" if offer == "SIZE" else offer for offer in offers]
 
     async def smtp_HELO(self, hostname: str) -> None:
-        """Greet a client that knows no extensions."""
+        """Greet a client without extensions."""
         if not EHLO_NAME.fullmatch(hostname):
             await self.refuse(wording.INVALID_DOMAIN)
             return
@@ -48,7 +48,7 @@ class Conversation(Intake):
         await self.accept(f"250 {self._hello_line()}")
 
     async def smtp_STARTTLS(self, arg: str) -> None:
-        """Go over to TLS on request."""
+        """Switch to TLS on request."""
         if not self._hello:
             await self.refuse(wording.HELLO_NEEDED)
         elif self._tls_version:
@@ -63,7 +63,7 @@ class Conversation(Intake):
             await self._secure()
 
     async def smtp_AUTH(self, arg: str) -> None:
-        """Find out who the client is."""
+        """Authenticate the client."""
         mechanism, _, initial = arg.partition(" ")
         if refusal := self._auth_refusal(mechanism.upper()):
             await self.refuse(refusal)
@@ -81,7 +81,7 @@ class Conversation(Intake):
         await self._sign_in(credentials)
 
     def _auth_refusal(self, mechanism: str) -> str | None:
-        """Return why AUTH may not begin."""
+        """Return why AUTH is not allowed."""
         if not self._hello:
             return wording.HELLO_NEEDED
         if not self._tls_version:
@@ -92,7 +92,7 @@ class Conversation(Intake):
         return None if known else wording.AUTH_UNKNOWN
 
     async def _sign_in(self, credentials: signin.Credentials) -> None:
-        """Let the client in, or not."""
+        """Sign the client in, or refuse it."""
         mailbox = self._claimed = self._server.find_mailbox(credentials.name)
         scripted = await self._spoil(Step.AUTH)
         if not scripted and self._words and self._words.startswith("334"):
@@ -116,7 +116,7 @@ class Conversation(Intake):
             await self.accept(wording.SENDER_OK)
 
     def _mail_refusal(self, argument: str) -> str | None:
-        """Note the sender, or return why it is refused."""
+        """Store the sender, or return why it is refused."""
         if refusal := self._not_ready():
             return refusal
         if self._transaction.sender:
@@ -146,7 +146,7 @@ class Conversation(Intake):
             await self._add_recipient(arg or "", self._transaction.sender)
 
     async def _add_recipient(self, argument: str, sender: envelope.Sender) -> None:
-        """Note a recipient, or refuse it."""
+        """Add a recipient, or refuse it."""
         try:
             address = envelope.parse_rcpt(argument, self._extends, utf8=sender.utf8)
         except envelope.EnvelopeError as error:
@@ -160,7 +160,7 @@ class Conversation(Intake):
         await self.accept(wording.RECIPIENT_OK)
 
     async def smtp_RSET(self, arg: str) -> None:
-        """Forget the message begun."""
+        """Discard the current message."""
         self._start_over()
         await self.say(wording.RESETTING)
 
@@ -169,15 +169,15 @@ class Conversation(Intake):
         await self.say(wording.OK)
 
     async def smtp_VRFY(self, arg: str) -> None:
-        """Tell nothing about an address."""
+        """Reveal nothing about an address."""
         await self.say(wording.CANNOT_VERIFY)
 
     async def smtp_QUIT(self, arg: str) -> None:
-        """Say goodbye."""
+        """Close the conversation."""
         await self.accept(wording.GOODBYE)
         self._writer.close()
         raise HangUpError
 
     def _hello_line(self) -> str:
-        """Return how the server greets a client back."""
+        """Return the server's greeting in reply to EHLO."""
         return f"{self._frontend.host} Hello [{self._writer.get_extra_info('peername')[0]}]"

@@ -1,4 +1,4 @@
-"""How a client proves who it is."""
+"""Authenticate a client."""
 
 import base64
 import binascii
@@ -14,12 +14,12 @@ XOAUTH2 = re.compile(r"user=([^\x01]+)\x01auth=Bearer ([^\x01]+)\x01\x01", re.IG
 
 
 class SignInRefusedError(Exception):
-    """What the client sent is no credentials at all; the text is the server's answer."""
+    """The client sent malformed credentials; the text is the server's reply."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Credentials:
-    """A name and the password or token that comes with it."""
+    """A name with a password or token."""
 
     name: str
     password: str | None = None
@@ -29,7 +29,7 @@ class Credentials:
 async def read_credentials(
     mechanism: str, initial: str | None, ask: Callable[[str], Awaitable[str]]
 ) -> Credentials:
-    """Hold the conversation of a mechanism; `ask` puts a challenge and returns the answer."""
+    """Run the exchange of a mechanism; `ask` sends a challenge and returns the response."""
     if mechanism == "XOAUTH2":
         return _parse_xoauth2(initial if initial is not None else await ask("334 "))
     if mechanism == "PLAIN":
@@ -41,18 +41,18 @@ async def read_credentials(
 def refusal(
     credentials: Credentials, mailbox: Mailbox | None, access_tokens: Mapping[str, str]
 ) -> str | None:
-    """Return why the credentials do not open the mailbox, or nothing if they do."""
+    """Return why the mailbox refuses the credentials, or nothing if it accepts them."""
     if credentials.token is None:
         right = mailbox is not None and credentials.password == mailbox.password
         return None if right else wording.WRONG_PASSWORD
     owner = access_tokens.get(credentials.token, "").lower()
-    # A token is good for the primary name only: an alias is refused like an expired token.
+    # A token is only valid for the primary name: an alias is refused like an expired token.
     right = mailbox is not None and credentials.name.lower() == owner == mailbox.address.lower()
     return None if right else wording.WRONG_TOKEN
 
 
 def _parse_xoauth2(blob: str) -> Credentials:
-    """Take the name and the token out of an XOAUTH2 response."""
+    """Parse the name and the token of an XOAUTH2 response."""
     try:
         match = XOAUTH2.fullmatch(_decode(blob))
     except SignInRefusedError as error:
@@ -65,7 +65,7 @@ def _parse_xoauth2(blob: str) -> Credentials:
 
 
 def _parse_plain(blob: str) -> Credentials:
-    """Take the name and the password out of a PLAIN response."""
+    """Parse the name and the password of a PLAIN response."""
     acts_as, *pair = _decode(blob).split("\0")
     if len(pair) != 2 or acts_as not in {"", pair[0]}:
         raise SignInRefusedError(wording.AUTH_UNDECODABLE)

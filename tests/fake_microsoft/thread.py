@@ -1,4 +1,4 @@
-"""Runs a server in a thread of its own, so that tests that block or freeze time do not stop it."""
+"""Run a server in a separate thread, so that tests that block or freeze time do not stop it."""
 
 from abc import ABC, abstractmethod
 import asyncio
@@ -11,9 +11,9 @@ from typing import Self
 
 
 class RealTimeLoop(asyncio.SelectorEventLoop):
-    """An event loop whose clock goes on while a test freezes time."""
+    """An event loop whose clock continues while a test freezes time."""
 
-    # Freezing replaces what modules hold, not what classes hold.
+    # Freezing replaces names in modules, not in classes.
     _clock = staticmethod(time.monotonic)
 
     def time(self) -> float:
@@ -22,10 +22,10 @@ class RealTimeLoop(asyncio.SelectorEventLoop):
 
 
 class ThreadedServer(ABC):
-    """A server that can be started and stopped, again and again on the same port."""
+    """A server that can be started and stopped repeatedly on the same port."""
 
     def __init__(self, name: str, port: int) -> None:
-        """Set the server up; port 0 takes any free port at the first start and keeps it."""
+        """Prepare the server; port 0 picks a free port at the first start and keeps it."""
         self.port = port
         self._name = name
         self._thread: threading.Thread | None = None
@@ -34,7 +34,7 @@ class ThreadedServer(ABC):
 
     @abstractmethod
     def listening(self, stopping: asyncio.Event) -> AbstractAsyncContextManager[int]:
-        """Open the door, give the port, and hang up on everybody in the end."""
+        """Listen, yield the port, and close all connections at the end."""
 
     def start(self) -> None:
         """Start the server, and return once it listens."""
@@ -52,7 +52,7 @@ class ThreadedServer(ABC):
             raise
 
     def stop(self) -> None:
-        """Close the door, hang up on everybody and end the thread."""
+        """Stop listening, close all connections and end the thread."""
         if self._thread is None:
             return
         if self._loop and self._stopping:
@@ -75,7 +75,7 @@ class ThreadedServer(ABC):
         self.stop()
 
     def _run(self, ready: Future[None]) -> None:
-        """Be the thread."""
+        """Run the thread."""
         with asyncio.Runner(loop_factory=RealTimeLoop) as runner:
             runner.run(self._serve(ready))
 

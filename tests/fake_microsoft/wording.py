@@ -1,4 +1,4 @@
-"""Microsoft's names and turns of phrase."""
+"""Names and phrases in Microsoft's replies."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -65,28 +65,28 @@ BARE_LINEFEEDS = (
 
 @dataclass(frozen=True)
 class Frontend:
-    """The machine of a datacentre that a client happens to reach."""
+    """The datacenter machine that a client happens to reach."""
 
     name: str
     region: str
 
     @property
     def host(self) -> str:
-        """Return the name it greets with."""
+        """Return the host name in its greeting."""
         return f"{self.name}.outlook.office365.com"
 
     @classmethod
     def pick(cls) -> Frontend:
-        """Choose a machine, as the load balancer does."""
+        """Choose a machine, like the load balancer."""
         return random.choice(FRONTENDS)  # noqa: S311 - no secret depends on it
 
     def greeting(self) -> str:
-        """Return the first line of a conversation."""
+        """Return the greeting of a conversation."""
         now = format_datetime(datetime.now(UTC))
         return f"220 {self.host} Microsoft ESMTP MAIL Service ready at {now} [{_trace_id()}]"
 
     def mark(self) -> str:
-        """Return what this machine puts behind an error."""
+        """Return the trailer of this machine's errors."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00")
         return f"[{self.name}.{self.region}.PROD.OUTLOOK.COM {now}Z {_trace_id()}]"
 
@@ -99,7 +99,7 @@ FRONTENDS = (
 
 
 def accepted() -> str:
-    """Return the answer to a message that was taken, with the Message-ID it is given."""
+    """Return the reply to an accepted message, with its Message-ID."""
     backend = random.choice(BACKENDS)  # noqa: S311 - no secret depends on it
     name, _, domain = backend.partition(".")
     new_id = f"<{name}{secrets.token_hex(14).upper()}@{name}.{domain.upper()}>"
@@ -107,12 +107,12 @@ def accepted() -> str:
 
 
 def backend_mark() -> str:
-    """Return what a mailbox server puts behind an error."""
+    """Return the trailer of a mailbox server's errors."""
     return f"[Hostname={random.choice(BACKENDS)}]"  # noqa: S311 - no secret depends on it
 
 
 def send_as_denied(account: str, sender: str) -> str:
-    """Return the answer to a message that claims to be from somebody else."""
+    """Return the reply to a message with somebody else's From address."""
     return (
         f"554 5.2.252 SendAsDenied; {account} not allowed to send as {sender}; "
         "STOREDRV.Submission.Exception:SendAsDeniedException.MapiExceptionSendAsDenied; "
@@ -122,8 +122,8 @@ def send_as_denied(account: str, sender: str) -> str:
 
 
 def diagnostics(message: str, entries: int = 100) -> str:
-    """Return the long tail of numbers that the mailbox store puts behind its errors."""
-    numbers = random.Random(message)  # noqa: S311 - the same message always looks the same
+    """Return the diagnostic numbers that the mailbox store appends to its errors."""
+    numbers = random.Random(message)  # noqa: S311 - the same text for the same message
     tail = ", ".join(
         f"{numbers.randrange(60)}.{numbers.randrange(1000, 99999)}:{numbers.randbytes(8).hex()}"
         for _ in range(entries)
@@ -132,5 +132,5 @@ def diagnostics(message: str, entries: int = 100) -> str:
 
 
 def _trace_id() -> str:
-    """Return the number under which Microsoft logs a session."""
+    """Return the ID under which Microsoft logs a session."""
     return f"08D{secrets.token_hex(7).upper()[:13]}"

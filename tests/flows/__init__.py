@@ -1,1 +1,1 @@
-"""The dialogs."""
+"""Tests of the dialogs."""

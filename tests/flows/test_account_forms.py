@@ -1,4 +1,4 @@
-"""Every field, problem and choice of the dialogs has its words."""
+"""Every field, problem and choice of the dialogs has a text."""
 
 import json
 from pathlib import Path
@@ -32,7 +32,7 @@ FORMS = {
     "config_subentries.recipient.step.user": recipient.FORM,
     "options.step.init": options.FORM,
 }
-# An action meets neither: only a dialog tries the other port, and bugs are not caught there.
+# These never happen in actions: only a dialog tries the other port, and bugs are not caught there.
 ONLY_IN_DIALOGS = {Problem.PORT_BLOCKED_OTHER_OPEN, Problem.UNFORESEEN}
 RECIPIENT_PROBLEMS = set(MessageProblem) - {
     MessageProblem.DUPLICATE_CONTENT_ID,
@@ -42,7 +42,7 @@ RECIPIENT_PROBLEMS = set(MessageProblem) - {
 KEYS = {
     "config.abort": {
         "already_configured",
-        # What Home Assistant's part of the browser sign-in may say.
+        # Errors of Home Assistant's part of the browser sign-in.
         "authorize_url_timeout",
         "missing_configuration",
         "missing_credentials",
@@ -94,7 +94,7 @@ def english() -> dict[str, Any]:
 
 
 def look_up(texts: Any, path: str) -> Any:
-    """Return what stands at a path."""
+    """Return the text at a path."""
     for key in path.split("."):
         texts = texts[key]
     return texts
@@ -104,7 +104,7 @@ def look_up(texts: Any, path: str) -> Any:
 def test_every_field_is_named_and_explained(
     english: dict[str, Any], path: str, form: vol.Schema
 ) -> None:
-    """A form has a title, and its fields have a name and a description, and no others do."""
+    """A form has a title, and exactly its fields have a name and a description."""
     texts = look_up(english, path)
     fields = {str(field) for field in form.schema}
     assert texts["title"]
@@ -126,15 +126,15 @@ def test_every_problem_is_explained(english: dict[str, Any], problem: Problem) -
 
 
 @pytest.mark.parametrize(("path", "keys"), KEYS.items(), ids=KEYS)
-def test_what_the_dialogs_say_has_words(english: dict[str, Any], path: str, keys: set[str]) -> None:
-    """Everything that a dialog may show at a place has a text there, and nothing else has."""
+def test_every_dialog_text_exists(english: dict[str, Any], path: str, keys: set[str]) -> None:
+    """Everything that a dialog can show has a text, and there are no others."""
     texts = look_up(english, path)
     assert set(texts) == keys
     assert all(texts.values())
 
 
 def test_every_choice_of_every_menu_is_explained(english: dict[str, Any]) -> None:
-    """In the dialogs and under Repairs a line tells what comes of a choice."""
+    """A line explains each choice in the dialogs and under Repairs."""
     flows = {
         key: issue["fix_flow"] for key, issue in english["issues"].items() if "fix_flow" in issue
     }
@@ -151,13 +151,13 @@ def test_every_choice_of_every_menu_is_explained(english: dict[str, Any]) -> Non
         assert all(line.endswith(".") and "\n" not in line for line in explained.values()), path
 
 
-def test_no_text_is_taken_for_markup(english: dict[str, Any]) -> None:
-    """The frontend takes an angle bracket for a tag, and shows an error in place of the text."""
+def test_no_text_is_interpreted_as_markup(english: dict[str, Any]) -> None:
+    """The frontend interprets an angle bracket as a tag, and shows an error instead of the text."""
     assert "<" not in json.dumps(english)
 
 
-def test_a_check_and_its_end_have_words(english: dict[str, Any]) -> None:
-    """The progress has a title, and the end says how to go on."""
+def test_check_and_its_end_have_texts(english: dict[str, Any]) -> None:
+    """The progress has a title, and the end says how to continue."""
     assert look_up(english, "config.step.check.title")
     assert look_up(english, "config.create_entry.default")
 
@@ -176,9 +176,7 @@ def test_a_check_and_its_end_have_words(english: dict[str, Any]) -> None:
         Problem.NO_ADDRESS,
     ],
 )
-def test_what_microsoft_says_to_a_other_address_needs_no_address(
-    english: dict[str, Any], problem: Problem
-) -> None:
-    """While an account is added nobody knows whose it is: the text would have a hole."""
+def test_refusal_texts_do_not_need_the_address(english: dict[str, Any], problem: Problem) -> None:
+    """While an account is added, its address is unknown: the text would have a gap."""
     named = set(re.findall(r"{(\w+)}", look_up(english, f"config.error.{problem}")))
     assert named <= {"reply"}

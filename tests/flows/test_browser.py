@@ -1,4 +1,4 @@
-"""A person signs in through the browser, with application credentials of their own."""
+"""Sign-in through the browser, with the user's own application credentials."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -48,17 +48,17 @@ class Browser(SignIn):
 
     @property
     def tenant(self) -> str:
-        """Return the tenant that is filled in."""
+        """Return the suggested tenant."""
         return str(self.filled_in[CONF_TENANT])
 
     async def leave(self, tenant: str = "common") -> URL:
-        """Submit the tenant and return the address that the browser is sent to."""
+        """Submit the tenant, and return the URL that the browser is sent to."""
         await self.begin({CONF_TENANT: tenant})
         assert self.result["type"] is FlowResultType.EXTERNAL_STEP
         return URL(self.result["url"])
 
     async def come_back(self, address: URL, who: str | None = ADDRESS) -> None:
-        """Sign in at Microsoft as somebody or cancel, and follow where that leads."""
+        """Sign in at Microsoft or cancel, and follow the redirect."""
         self.identity.sign_in_as = who or ""
         http = async_get_clientsession(self._hass)
         async with http.get(address, allow_redirects=False) as response:
@@ -70,14 +70,14 @@ class Browser(SignIn):
         await self.finish()
 
     async def sign_in(self, address: str = ADDRESS) -> Any:
-        """Go the whole way through the browser."""
+        """Go through the whole browser sign-in."""
         await self.come_back(await self.leave(), address)
         return self.result
 
 
 @pytest.fixture(autouse=True)
 def haste(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Show news at once."""
+    """Show progress immediately."""
     monkeypatch.setattr(connection_check, "PROGRESS_INTERVAL", 0)
     monkeypatch.setattr(sign_in, "PROGRESS_INTERVAL", 0)
 
@@ -100,7 +100,7 @@ async def credentials(hass: HomeAssistant, identity: Identity) -> None:
 def open_dialog(
     hass: HomeAssistant, identity: Identity, hass_client_no_auth: ClientSessionGenerator
 ) -> Open:
-    """Return what opens a dialog and chooses to sign in through the browser."""
+    """Return a function that opens a dialog and chooses the browser sign-in."""
 
     async def begin() -> Browser:
         assert await async_setup_component(hass, CREDENTIALS, {})
@@ -127,10 +127,10 @@ async def dialog(open_dialog: Open, credentials: None) -> Browser:
         ("me@contoso.example", "work", "contoso.onmicrosoft.com"),
     ],
 )
-async def test_a_browser_signs_an_account_in(
+async def test_browser_signs_an_account_in(
     dialog: Browser, fake_server: FakeServer, address: str, kind: str, tenant: str
 ) -> None:
-    """The tenant's page is asked for what is needed, and the account is made."""
+    """The tenant's page gets the required parameters, and the account is created."""
     identity = dialog.identity
     fake_server.add_mailbox(address, PASSWORD)
     assert dialog.fault == ("browser", {})
@@ -173,15 +173,15 @@ async def test_a_browser_signs_an_account_in(
 
 
 @pytest.mark.parametrize("tenant", ["", "a/b", "contoso"])
-async def test_a_malformed_tenant_is_told_at_its_field(dialog: Browser, tenant: str) -> None:
-    """Nobody is sent anywhere with it."""
+async def test_malformed_tenant_is_an_error_at_its_field(dialog: Browser, tenant: str) -> None:
+    """The browser is not sent anywhere with it."""
     await dialog.submit({CONF_TENANT: tenant})
     assert dialog.fault == ("browser", {CONF_TENANT: "invalid_tenant"})
     assert dialog.tenant == (tenant or "common")
 
 
-async def test_a_person_may_cancel(dialog: Browser) -> None:
-    """Who cancels is told so and may try again."""
+async def test_user_may_cancel(dialog: Browser) -> None:
+    """Canceling shows an error, and the user can try again."""
     await dialog.come_back(await dialog.leave("consumers"), None)
     assert dialog.fault == ("browser", {"base": "sign_in_declined"})
     assert dialog.placeholders["reply"] == "access_denied"
@@ -197,10 +197,10 @@ async def test_a_person_may_cancel(dialog: Browser) -> None:
         (wording.UNAVAILABLE, "identity_unreachable", "AADSTS90033"),
     ],
 )
-async def test_what_microsoft_refuses_is_quoted(
+async def test_microsofts_refusal_is_quoted(
     dialog: Browser, identity: Identity, refusal: wording.Refusal, error: str, words: str
 ) -> None:
-    """A code that cannot be traded is explained in Microsoft's words, and one may try again."""
+    """A code that cannot be redeemed shows Microsoft's message, and the user can try again."""
     identity.script.then("token", refusal)
     await dialog.sign_in()
     assert dialog.fault == ("browser", {"base": error})
@@ -208,10 +208,10 @@ async def test_what_microsoft_refuses_is_quoted(
     assert (await dialog.sign_in())["type"] is FlowResultType.CREATE_ENTRY
 
 
-async def test_a_wrong_secret_is_named(
+async def test_wrong_secret_has_its_own_error(
     hass: HomeAssistant, open_dialog: Open, identity: Identity
 ) -> None:
-    """The text says that the secret is wrong, and does not hold it."""
+    """The text says that the secret is wrong, without showing it."""
     assert await async_setup_component(hass, CREDENTIALS, {})
     credential = ClientCredential(identity.client_id, "not-the-secret")
     await async_import_client_credential(hass, DOMAIN, credential)
@@ -222,10 +222,10 @@ async def test_a_wrong_secret_is_named(
     assert "not-the-secret" not in str(dialog.result)
 
 
-async def test_a_refused_identity_leads_back_to_the_browser(
+async def test_refused_identity_leads_back_to_the_browser(
     dialog: Browser, fake_server: FakeServer
 ) -> None:
-    """What the server refuses is told where one can sign in as somebody else."""
+    """The server's refusal is shown where the user can sign in with another account."""
     fake_server.mailboxes[ADDRESS].script = Script.for_row(ROWS["identity_refused"])
     await dialog.sign_in()
     assert dialog.fault == ("browser", {"base": "identity_refused"})
@@ -236,10 +236,10 @@ async def test_a_refused_identity_leads_back_to_the_browser(
     assert (await dialog.submit({}))["type"] is FlowResultType.CREATE_ENTRY
 
 
-async def test_one_of_several_credentials_is_picked(
+async def test_user_picks_one_of_several_credentials(
     hass: HomeAssistant, dialog: Browser, identity: Identity
 ) -> None:
-    """Who has more than one app registration says which to use."""
+    """With several app registrations, the user chooses one."""
     credential = ClientCredential("another-id", "another-secret")
     await async_import_client_credential(hass, DOMAIN, credential, "Other")
     await dialog.begin({CONF_TENANT: "common"})
@@ -250,20 +250,18 @@ async def test_one_of_several_credentials_is_picked(
 
 
 async def test_without_credentials_the_dialog_says_where_to_add_them(open_dialog: Open) -> None:
-    """The frontend knows this reason, and opens the dialog of the credentials."""
+    """The frontend knows this abort reason, and opens the credentials dialog."""
     dialog = await open_dialog()
     assert (await dialog.submit({CONF_TENANT: "common"}))["reason"] == "missing_credentials"
 
 
 async def unavailable(*_: Any) -> list[oauth.AbstractOAuth2Implementation]:
-    """Be a provider of credentials that is out of order."""
+    """Act as a broken provider of credentials."""
     raise oauth.ImplementationUnavailableError
 
 
-async def test_a_provider_that_is_out_of_order_is_told(
-    hass: HomeAssistant, open_dialog: Open
-) -> None:
-    """Where another provider may have credentials, one may try later."""
+async def test_broken_provider_is_an_error(hass: HomeAssistant, open_dialog: Open) -> None:
+    """If another provider may have credentials, the user can try again later."""
     dialog = await open_dialog()
     oauth.async_add_implementation_provider(hass, "cloud", unavailable)
     result = await dialog.submit({CONF_TENANT: "common"})
@@ -271,10 +269,10 @@ async def test_a_provider_that_is_out_of_order_is_told(
 
 
 @pytest.mark.parametrize("other", [False, True])
-async def test_credentials_that_are_gone_are_a_problem_of_the_account(
+async def test_removed_credentials_are_a_problem_of_the_account(
     hass: HomeAssistant, dialog: Browser, identity: Identity, other: bool
 ) -> None:
-    """The account says so instead of breaking, and nobody is asked to sign in again."""
+    """The account reports the problem instead of crashing, and does not ask to sign in again."""
     entry = (await dialog.sign_in())["result"]
     hass.data[DATA_COMPONENT].data.clear()
     if other:

@@ -1,4 +1,4 @@
-"""An account is added: asked for, checked against its server, and only then kept."""
+"""An account is added: described, checked against its server, and only then saved."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -61,7 +61,7 @@ from ..fake_microsoft import (
 LOCAL = "127.0.0.1"
 TYPED = {CONF_ACCOUNT_KIND: "personal", CONF_EMAIL: ADDRESS, CONF_PASSWORD: PASSWORD}
 
-# Where the server falls silent, and what the dialog shows meanwhile.
+# Where the server stalls, and what the dialog shows meanwhile.
 SILENCES = {
     Step.CONNECT: Stage.GREETING,
     Step.GREETING: Stage.GREETING,
@@ -79,7 +79,7 @@ AT_THE_PASSWORD = {
 
 
 class Dialog:
-    """A dialog as a browser holds it: it asks anew whenever it hears of news."""
+    """A dialog as in a browser: it reloads the step after each update."""
 
     def __init__(self, hass: HomeAssistant, result: ConfigFlowResult) -> None:
         """Show the first step."""
@@ -92,15 +92,15 @@ class Dialog:
 
     @callback
     def _hear(self, event: Event) -> None:
-        """Hear of news."""
+        """Receive an update."""
         if event.data["flow_id"] == self.flow_id:
             self._news.put_nowait(event)
 
     async def submit(self, typed: Mapping[str, Any] = TYPED, /, **changes: Any) -> ConfigFlowResult:
-        """Submit a form, and wait for what becomes of it."""
+        """Submit a form, and wait for the result."""
         await self.begin(typed, **changes)
         await self.follow()
-        # An entry that was made is checked for the first time.
+        # A new entry runs its first check.
         await self._hass.async_block_till_done(wait_background_tasks=True)
         return self.result
 
@@ -111,7 +111,7 @@ class Dialog:
     async def submit_server(
         self, port: int, security: str = "starttls", host: str = LOCAL
     ) -> ConfigFlowResult:
-        """Submit the form of the server."""
+        """Submit the server form."""
         return await self.submit({CONF_HOST: host, CONF_PORT: port, CONF_SECURITY: security})
 
     async def follow(self, until: Stage | None = None) -> None:
@@ -126,27 +126,27 @@ class Dialog:
             self.result = await self._flows.async_configure(self.flow_id)
 
     def close(self) -> None:
-        """Close the window."""
+        """Close the dialog."""
         self._flows.async_abort(self.flow_id)
 
     @property
     def flow_id(self) -> str:
-        """Return what the dialog is known by."""
+        """Return the flow ID."""
         return self.result["flow_id"]
 
     @property
     def fault(self) -> tuple[str, dict[str, str] | None]:
-        """Return which step is shown, with which errors."""
+        """Return the current step and its errors."""
         return self.result["step_id"], self.result["errors"]
 
     @property
     def placeholders(self) -> Mapping[str, str]:
-        """Return what the texts of the form name."""
+        """Return the placeholders of the form."""
         return self.result["description_placeholders"] or {}
 
     @property
     def filled_in(self) -> dict[str, Any]:
-        """Return what the form holds before anybody types."""
+        """Return the suggested values of the form."""
         assert self.result["data_schema"]
         return {
             str(field): field.description["suggested_value"]
@@ -160,13 +160,13 @@ type Open = Callable[[], Awaitable[Dialog]]
 
 @pytest.fixture(autouse=True)
 def fresh_news(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Show news at once."""
+    """Show progress immediately."""
     monkeypatch.setattr(connection_check, "PROGRESS_INTERVAL", 0)
 
 
 @pytest.fixture
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Do not wait long for a server that is silent."""
+    """Do not wait long for a silent server."""
     monkeypatch.setattr(account, "DEFAULT_TIMEOUT", 0.5)
     monkeypatch.setattr(probe, "OTHER_PORT_TIMEOUT", 0.5)
     monkeypatch.setattr(probe, "PEEK_TIMEOUT", 0.5)
@@ -174,7 +174,7 @@ def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let every host under example.com be this machine, one of them late, and no other exist."""
+    """Resolve hosts under example.com to this machine, one of them slowly, and no others."""
     look_up = socket.getaddrinfo
     late = threading.Event()
 
@@ -194,7 +194,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def open_dialog(hass: HomeAssistant, fake_server: FakeServer) -> Open:
-    """Return what opens a dialog and chooses to sign in with a password."""
+    """Return a function that opens a dialog and chooses the password."""
 
     async def begin() -> Dialog:
         flows = hass.config_entries.flow
@@ -215,14 +215,14 @@ async def dialog(open_dialog: Open) -> Dialog:
 
 
 async def until_left(fake_server: FakeServer) -> None:
-    """Wait until somebody was at the server and nobody is any more."""
+    """Wait until a client has connected and disconnected."""
     await until(lambda: fake_server.sessions and not fake_server.open_connections)
 
 
-async def test_an_account_is_checked_then_kept(
+async def test_account_is_checked_then_saved(
     hass: HomeAssistant, dialog: Dialog, fake_server: FakeServer
 ) -> None:
-    """The entry is made after a sign-in, named and known by the address; recipients follow."""
+    """The entry is created after a sign-in, with the address as title and unique ID."""
     address = ADDRESS.capitalize()
     result = await dialog.submit(email=f" {address} ")
     assert dialog.stages
@@ -243,8 +243,8 @@ async def test_an_account_is_checked_then_kept(
     assert hass.states.get("notify.me_outlook_com")
 
 
-async def test_a_recipient_is_offered_next(hass: HomeAssistant, dialog: Dialog) -> None:
-    """The dialog goes on with the form of a first recipient."""
+async def test_recipient_is_offered_next(hass: HomeAssistant, dialog: Dialog) -> None:
+    """The dialog continues with the form for a first recipient."""
     result = await dialog.submit()
     kind, flow_id = result["next_flow"]
     assert kind == "config_subentries_flow"
@@ -253,10 +253,10 @@ async def test_a_recipient_is_offered_next(hass: HomeAssistant, dialog: Dialog) 
     assert next_dialog["step_id"] == "user"
 
 
-async def test_a_browser_understands_every_step(
+async def test_every_step_works_over_http(
     hass: HomeAssistant, fake_server: FakeServer, hass_client: ClientSessionGenerator
 ) -> None:
-    """Menu, forms, progress and entry arrive over HTTP, and no answer holds the password."""
+    """Menu, forms, progress and entry work over HTTP, and no response has the password."""
     for component in ("config", DOMAIN):
         assert await async_setup_component(hass, component, {})
     client = await hass_client()
@@ -291,7 +291,7 @@ async def test_a_browser_understands_every_step(
 async def test_microsoft_accounts_know_their_server(
     dialog: Dialog, monkeypatch: pytest.MonkeyPatch, fake_server: FakeServer, kind: AccountKind
 ) -> None:
-    """The kind of account decides which server is used; nobody has to know it."""
+    """The kind of account determines the server; the user need not know it."""
     other = AccountKind.WORK if kind is AccountKind.PERSONAL else AccountKind.PERSONAL
     monkeypatch.setitem(SERVERS, other, Server(LOCAL, closed_port()))
     await dialog.submit(account_kind=other)
@@ -302,8 +302,8 @@ async def test_microsoft_accounts_know_their_server(
 
 
 @pytest.mark.parametrize("security", ["starttls", "tls"])
-async def test_another_server_has_a_form_of_its_own(dialog: Dialog, security: Any) -> None:
-    """Host, port and security are asked for; TLS from the first byte works as STARTTLS does."""
+async def test_another_server_has_its_own_form(dialog: Dialog, security: Any) -> None:
+    """It asks for host, port and encryption; both TLS modes work."""
     await dialog.submit(account_kind="other")
     assert dialog.fault == ("server", {})
     assert dialog.filled_in == {}
@@ -319,10 +319,10 @@ async def test_another_server_has_a_form_of_its_own(dialog: Dialog, security: An
         }
 
 
-async def test_a_wrong_password_at_another_server_keeps_the_server(
+async def test_wrong_password_keeps_the_other_server(
     dialog: Dialog, fake_server: FakeServer
 ) -> None:
-    """The password is asked for again, and the server's form holds what was typed."""
+    """It asks for the password again, and the server form keeps its values."""
     await dialog.submit(account_kind="other", password="wrong")
     await dialog.submit_server(fake_server.port)
     assert dialog.fault == ("password", {CONF_PASSWORD: "invalid_credentials"})
@@ -337,8 +337,8 @@ async def test_a_wrong_password_at_another_server_keeps_the_server(
     "address",
     ["", "me", "me@", "@outlook.com", "me@localhost", "a@b.com, c@d.com", "a@b.com\nX"],
 )
-async def test_a_malformed_address_is_told_at_its_field(dialog: Dialog, address: str) -> None:
-    """Nothing is checked, and what was typed comes back without the password."""
+async def test_malformed_address_is_an_error_at_its_field(dialog: Dialog, address: str) -> None:
+    """Nothing is checked, and the form keeps its values except the password."""
     await dialog.submit(email=address)
     assert dialog.fault == ("password", {CONF_EMAIL: "invalid_email"})
     assert dialog.filled_in == {CONF_ACCOUNT_KIND: "personal", CONF_EMAIL: address}
@@ -348,8 +348,8 @@ async def test_a_malformed_address_is_told_at_its_field(dialog: Dialog, address:
     "host",
     ["", "https://smtp.example.com", "smtp.example.com:587", "smtp example.com", "[::1]", "1.2.3"],
 )
-async def test_a_malformed_host_is_told_at_its_field(dialog: Dialog, host: str) -> None:
-    """Nothing is checked, and what was typed comes back."""
+async def test_malformed_host_is_an_error_at_its_field(dialog: Dialog, host: str) -> None:
+    """Nothing is checked, and the form keeps its values."""
     await dialog.submit(account_kind="other")
     await dialog.submit_server(465, "tls", host)
     assert dialog.fault == ("server", {CONF_HOST: "invalid_host"})
@@ -360,7 +360,7 @@ async def test_a_malformed_host_is_told_at_its_field(dialog: Dialog, host: str) 
 async def test_a_mailbox_is_added_once(
     hass: HomeAssistant, dialog: Dialog, entry: MockConfigEntry, address: str
 ) -> None:
-    """An address that is set up already is refused, even while it waits for a new sign-in."""
+    """A configured address is rejected, even if its account waits for reauthentication."""
     entry.async_start_reauth(hass)
     await hass.async_block_till_done()
     result = await dialog.submit(email=address)
@@ -368,10 +368,10 @@ async def test_a_mailbox_is_added_once(
     assert result["reason"] == "already_configured"
 
 
-async def test_the_first_of_two_dialogs_wins(
+async def test_first_of_two_dialogs_wins(
     hass: HomeAssistant, open_dialog: Open, fake_server: FakeServer
 ) -> None:
-    """A dialog left open elsewhere keeps nobody out; it ends, and so does its check."""
+    """A forgotten dialog blocks no other; it ends together with its check."""
     left, right = await open_dialog(), await open_dialog()
     fake_server.script_next(Script(stall=Step.AUTH))
     await left.begin()
@@ -385,10 +385,10 @@ async def test_the_first_of_two_dialogs_wins(
 
 
 @pytest.mark.parametrize("step", SILENCES)
-async def test_every_stage_is_shown_and_can_be_left(
+async def test_every_stage_is_shown_and_can_be_canceled(
     hass: HomeAssistant, dialog: Dialog, fake_server: FakeServer, step: Step
 ) -> None:
-    """The dialog names the stages in order; closed, it leaves no connection and no task."""
+    """The dialog shows the stages in order; closing it leaves no connection and no task."""
     fake_server.script = Script(stall=step)
     tasks = asyncio.all_tasks()
     await dialog.begin()
@@ -407,10 +407,10 @@ async def test_every_stage_is_shown_and_can_be_left(
     ("stage", "host"), [(Stage.RESOLVE, "slow.example.com"), (Stage.CONNECT, LOCAL)]
 )
 @pytest.mark.usefixtures("names")
-async def test_the_way_to_the_server_is_shown_and_can_be_left(
+async def test_lookup_and_connection_are_shown_and_can_be_canceled(
     hass: HomeAssistant, dialog: Dialog, monkeypatch: pytest.MonkeyPatch, stage: Stage, host: str
 ) -> None:
-    """Looking the server up and connecting to it are stages too."""
+    """DNS lookup and connection are stages, too."""
     tasks = asyncio.all_tasks()
     with blocked_port() as port:
         monkeypatch.setitem(SERVERS, AccountKind.PERSONAL, Server(host, port))
@@ -424,8 +424,8 @@ async def test_the_way_to_the_server_is_shown_and_can_be_left(
 
 @pytest.mark.usefixtures("impatience")
 @pytest.mark.parametrize("step", SILENCES)
-async def test_silence_is_a_time_out(dialog: Dialog, fake_server: FakeServer, step: Step) -> None:
-    """A server that says nothing more is not waited for longer than the time-out."""
+async def test_silence_is_a_timeout(dialog: Dialog, fake_server: FakeServer, step: Step) -> None:
+    """A server that stops responding is given up after the timeout."""
     fake_server.script = Script(stall=step)
     await dialog.submit()
     assert dialog.fault == ("password", {"base": "timeout"})
@@ -433,10 +433,8 @@ async def test_silence_is_a_time_out(dialog: Dialog, fake_server: FakeServer, st
 
 
 @pytest.mark.usefixtures("impatience")
-async def test_a_port_that_answers_nothing_is_blocked(
-    dialog: Dialog, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Neither port answers: the text says so, and names what was tried."""
+async def test_silent_port_is_blocked(dialog: Dialog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither port responds: the text says so, and names what was tried."""
     monkeypatch.setitem(PORTS, Security.TLS, closed_port())
     with blocked_port() as port:
         monkeypatch.setitem(SERVERS, AccountKind.PERSONAL, Server(LOCAL, port))
@@ -447,10 +445,10 @@ async def test_a_port_that_answers_nothing_is_blocked(
 
 
 @pytest.mark.usefixtures("impatience")
-async def test_the_other_port_is_offered_when_it_answers(
+async def test_other_port_is_suggested_if_it_responds(
     dialog: Dialog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The server's form comes filled in with what answers; from then on it is part of this."""
+    """The server form suggests the other port, which is then used for this account."""
     with FakeServer(security="tls") as server, blocked_port() as port:
         server.add_mailbox(ADDRESS, PASSWORD)
         monkeypatch.setitem(PORTS, Security.TLS, server.port)
@@ -483,10 +481,10 @@ async def test_the_other_port_is_offered_when_it_answers(
     ],
 )
 @pytest.mark.parametrize("security", ["starttls", "tls"])
-async def test_encryption_that_proves_nothing_is_refused(
+async def test_weak_encryption_is_rejected(
     dialog: Dialog, certificate: Certificate, problem: str, security: Any
 ) -> None:
-    """A bad certificate or old TLS each has a text; the password never leaves the machine."""
+    """A bad certificate and old TLS have their own texts; the password is never sent."""
     await dialog.submit(account_kind="other")
     with FakeServer(security=security, certificate=certificate) as server:
         await dialog.submit_server(server.port, security)
@@ -505,10 +503,10 @@ async def test_encryption_that_proves_nothing_is_refused(
     ],
 )
 @pytest.mark.usefixtures("impatience", "names")
-async def test_a_server_for_reading_mail_is_told_apart(
+async def test_mailbox_server_is_recognized(
     dialog: Dialog, greeting: str, speaks: Any, chosen: str, host: str
 ) -> None:
-    """An IMAP or POP server is called what it is, and the right host is named."""
+    """An IMAP or POP server is recognized, and the right host is suggested."""
     await dialog.submit(account_kind="other")
     with FakeServer(security=speaks) as server:
         server.script = Script(greeting=greeting)
@@ -520,10 +518,10 @@ async def test_a_server_for_reading_mail_is_told_apart(
 
 @pytest.mark.usefixtures("impatience")
 @pytest.mark.parametrize(("speaks", "chosen"), [("starttls", "tls"), ("tls", "starttls")])
-async def test_port_and_security_that_do_not_match_are_told(
+async def test_mismatched_port_and_encryption_are_detected(
     dialog: Dialog, speaks: Any, chosen: str
 ) -> None:
-    """The wrong security for a port is found out, both ways."""
+    """The wrong encryption for a port is detected, both ways."""
     await dialog.submit(account_kind="other")
     with FakeServer(security=speaks) as server:
         await dialog.submit_server(server.port, chosen)
@@ -531,18 +529,18 @@ async def test_port_and_security_that_do_not_match_are_told(
 
 
 @pytest.mark.usefixtures("names")
-async def test_a_host_that_does_not_exist_is_told_at_its_field(dialog: Dialog) -> None:
-    """A name that cannot be looked up is most often mistyped."""
+async def test_unknown_host_is_an_error_at_its_field(dialog: Dialog) -> None:
+    """A host that cannot be resolved is usually a typo."""
     await dialog.submit(account_kind="other")
     await dialog.submit_server(587, host="smtp.nowhere.invalid")
     assert dialog.fault == ("server", {CONF_HOST: "host_not_found"})
 
 
 @pytest.mark.usefixtures("names")
-async def test_the_usual_host_may_be_out_of_reach(
+async def test_default_host_may_be_unreachable(
     dialog: Dialog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the form has no field for the host, the text stands above it."""
+    """Without a host field in the form, the text is shown above it."""
     monkeypatch.setitem(SERVERS, AccountKind.PERSONAL, Server("smtp.nowhere.invalid", 587))
     await dialog.submit()
     assert dialog.fault == ("password", {"base": "host_not_found"})
@@ -558,17 +556,17 @@ async def test_the_usual_host_may_be_out_of_reach(
         (Script(replies={Step.EHLO: "554 5.9.9 Go away [Hostname=x.y]"}), "unexpected_reply"),
     ],
 )
-async def test_other_faults_have_a_text_too(
+async def test_other_faults_have_a_text(
     dialog: Dialog, fake_server: FakeServer, script: Script, problem: str
 ) -> None:
-    """What a server does wrong before or beside a refused sign-in is named."""
+    """Server problems other than a refused sign-in have a text."""
     fake_server.script = script
     await dialog.submit()
     assert dialog.fault == ("password", {"base": problem})
 
 
-async def test_anything_else_is_quoted(dialog: Dialog, fake_server: FakeServer) -> None:
-    """An answer that nobody foresaw is shown in the server's words, without its trace."""
+async def test_unknown_reply_is_quoted(dialog: Dialog, fake_server: FakeServer) -> None:
+    """An unknown reply is quoted without its trace data."""
     fake_server.script = Script(
         replies={Step.EHLO: "554 5.9.9 Go away [Hostname=x.prod.outlook.com]"}
     )
@@ -579,12 +577,12 @@ async def test_anything_else_is_quoted(dialog: Dialog, fake_server: FakeServer) 
 @pytest.mark.parametrize(
     "row", [row for row in CATALOGUE if row.step is Step.AUTH], ids=lambda row: row.name
 )
-async def test_every_refused_sign_in_says_why(
+async def test_every_refused_sign_in_has_a_reason(
     dialog: Dialog, fake_server: FakeServer, row: Row
 ) -> None:
-    """Each of Microsoft's refusals has its text; the form comes back without the password.
+    """Each of Microsoft's refusals has a text; the form is shown again without the password.
 
-    Where no password would do, the dialog leads to the sign-in first.
+    If no password would work, the dialog leads to the sign-in first.
     """
     fake_server.mailboxes[ADDRESS].script = Script.for_row(row)
     await dialog.submit()
@@ -604,13 +602,13 @@ async def test_every_refused_sign_in_says_why(
     assert (await dialog.submit())["type"] is FlowResultType.CREATE_ENTRY
 
 
-async def test_what_nobody_foresaw_is_logged(
+async def test_unexpected_error_is_logged(
     hass: HomeAssistant,
     dialog: Dialog,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A bug is not taken for a fault of the user: it says so, and nothing is saved."""
+    """A bug is not blamed on the user: the dialog says so, and nothing is saved."""
 
     async def burst(*_: Any) -> None:
         raise RuntimeError("a bug")
@@ -627,10 +625,10 @@ async def test_what_nobody_foresaw_is_logged(
     assert (await dialog.submit())["type"] is FlowResultType.CREATE_ENTRY
 
 
-async def test_the_result_waits_until_the_dialog_can_hear_it(
+async def test_result_waits_until_the_dialog_is_listening(
     hass: HomeAssistant, dialog: Dialog, fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A dialog that looks in early still sees the check, however fast it was."""
+    """A dialog that starts listening early still sees the check, however fast it was."""
     monkeypatch.setattr(connection_check, "PROGRESS_INTERVAL", 60)
     await dialog.begin()
     await until_left(fake_server)
@@ -642,8 +640,8 @@ async def test_the_result_waits_until_the_dialog_can_hear_it(
     assert not hass.config_entries.async_entries(DOMAIN)
 
 
-async def test_the_integration_has_recipients_and_options(entry: MockConfigEntry) -> None:
-    """An account takes recipients and has options."""
+async def test_integration_has_recipients_and_options(entry: MockConfigEntry) -> None:
+    """An account supports recipients and options."""
     assert list(OutlookSmtpConfigFlow.async_get_supported_subentry_types(entry)) == [
         SUBENTRY_RECIPIENT
     ]

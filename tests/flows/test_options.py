@@ -1,4 +1,4 @@
-"""The options of an account: what they may be, and that they take effect."""
+"""The options of an account: their limits and their effects."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -26,15 +26,15 @@ DEFAULTS = {
 async def submit(
     hass: HomeAssistant, entry: MockConfigEntry, options: Mapping[str, Any]
 ) -> ConfigFlowResult:
-    """Open the options, submit them, and wait for the account to start over."""
+    """Open and submit the options, and wait for the account to reload."""
     form = await hass.config_entries.options.async_init(entry.entry_id)
     result = await hass.config_entries.options.async_configure(form["flow_id"], {**options})
     await hass.async_block_till_done(wait_background_tasks=True)
     return result
 
 
-async def test_the_defaults_are_filled_in(hass: HomeAssistant, account: MockConfigEntry) -> None:
-    """The form can be submitted as it is."""
+async def test_defaults_are_filled_in(hass: HomeAssistant, account: MockConfigEntry) -> None:
+    """The form can be submitted unchanged."""
     result = await submit(hass, account, {})
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert account.options == DEFAULTS
@@ -53,7 +53,7 @@ async def test_the_defaults_are_filled_in(hass: HomeAssistant, account: MockConf
 async def test_numbers_have_limits(
     hass: HomeAssistant, account: MockConfigEntry, option: str, lowest: int, highest: int
 ) -> None:
-    """The limits themselves are taken as whole numbers, and nothing beyond them."""
+    """The limits are accepted as whole numbers, and nothing beyond them."""
     for value in (lowest, float(highest)):
         await submit(hass, account, {option: value})
         assert account.options == DEFAULTS | {option: int(value)}
@@ -72,10 +72,10 @@ async def test_numbers_have_limits(
         ("a@example.com\nBcc: b@example.com", "line_break", r"a@example.com\nBcc: b@example.com"),
     ],
 )
-async def test_a_reply_to_that_is_no_address_is_refused(
+async def test_invalid_reply_to_is_rejected(
     hass: HomeAssistant, account: MockConfigEntry, reply_to: str, error: str, value: str
 ) -> None:
-    """The error stands at its field and quotes it, and the form has what was typed."""
+    """The error is shown at its field and quotes it, and the form keeps its values."""
     typed = DEFAULTS | {"reply_to": reply_to, "timeout": 60, "lifetime": 10}
     result = await submit(hass, account, typed)
     assert result["type"] is FlowResultType.FORM
@@ -88,10 +88,10 @@ async def test_a_reply_to_that_is_no_address_is_refused(
     assert account.options == {}
 
 
-async def test_the_options_take_effect(
+async def test_options_take_effect(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """A mail bears the name and Reply-To; time-out and interval reach who heeds them."""
+    """An email has the sender name and Reply-To; timeout and interval take effect."""
     options = {
         "sender_name": " Zuhause\r\nim\tGrünen ",
         "reply_to": "Anna <anna@example.com>, bert@example.com",
@@ -116,7 +116,7 @@ async def test_the_options_take_effect(
 
 
 async def send(hass: HomeAssistant, fake_server: FakeServer) -> Any:
-    """Send a mail to oneself, and return what arrived."""
+    """Send an email to oneself, and return it as received."""
     await hass.services.async_call(
         "notify",
         "send_message",

@@ -1,4 +1,4 @@
-"""An account is signed in again or reconfigured: the same check, and never another mailbox."""
+"""Reauthentication and reconfiguration: the same check, and never another mailbox."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -34,15 +34,15 @@ REAUTH = {CONF_EMAIL: ADDRESS, CONF_PASSWORD: PASSWORD}
 
 @pytest.fixture(autouse=True)
 def fresh_news(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Show news at once."""
+    """Show progress immediately."""
     monkeypatch.setattr(connection_check, "PROGRESS_INTERVAL", 0)
 
 
 class Repair(Dialog):
-    """A dialog that signs an account in again or changes it: its form and how it ends."""
+    """A reauthentication or reconfiguration: its form and its result."""
 
     def __init__(self, hass: HomeAssistant, result: ConfigFlowResult) -> None:
-        """Note which of the two it is."""
+        """Store which of the two it is."""
         super().__init__(hass, result)
         self.step = result["step_id"]
         reauth = self.step == "reauth_confirm"
@@ -50,18 +50,18 @@ class Repair(Dialog):
         self.end = "reauth_successful" if reauth else "reconfigure_successful"
 
     def assert_done(self) -> None:
-        """The dialog ended well."""
+        """Check that the dialog succeeded."""
         assert self.result["type"] is FlowResultType.ABORT
         assert self.result["reason"] == self.end
 
 
 async def reauth(hass: HomeAssistant, entry: MockConfigEntry) -> Repair:
-    """Open the dialog that asks for the password anew."""
+    """Open the dialog that asks for the password again."""
     return Repair(hass, await entry.start_reauth_flow(hass))
 
 
 async def reconfigure(hass: HomeAssistant, entry: MockConfigEntry) -> Repair:
-    """Open the dialog that changes the account, and choose to change the password."""
+    """Open the reconfiguration dialog, and choose to change the password."""
     menu = await entry.start_reconfigure_flow(hass)
     assert menu["type"] is FlowResultType.MENU
     assert menu["menu_options"] == ["code", "browser", "change_password", "server"]
@@ -80,14 +80,14 @@ async def repair(hass: HomeAssistant, account: MockConfigEntry, start: Start) ->
 
 @both
 @pytest.mark.parametrize("address", [ADDRESS, ADDRESS.upper()])
-async def test_a_new_password_is_checked_then_kept(
+async def test_new_password_is_checked_then_saved(
     hass: HomeAssistant,
     account: MockConfigEntry,
     repair: Repair,
     fake_server: FakeServer,
     address: str,
 ) -> None:
-    """The account starts over with it and keeps its address, data and entities."""
+    """The account reloads with it and keeps its address, data and entities."""
     registry = er.async_get(hass).entities
     entities = registry.get_entries_for_config_entry_id(account.entry_id)
     runtime, data = account.runtime_data, dict(account.data)
@@ -105,10 +105,10 @@ async def test_a_new_password_is_checked_then_kept(
 
 
 @both
-async def test_a_password_that_holds_again_brings_the_account_back(
+async def test_password_that_works_again_restores_the_account(
     account: MockConfigEntry, repair: Repair, fake_server: FakeServer
 ) -> None:
-    """Nothing changed but the server's mind, and yet the sensor is right at once."""
+    """Only the server has changed, and yet the sensor is right at once."""
     fake_server.mailboxes[ADDRESS].script = Script(replies={Step.AUTH: "535 5.7.3 No"})
     await account.runtime_data.coordinator.async_refresh()
     assert account.runtime_data.coordinator.data.connected is False
@@ -119,8 +119,8 @@ async def test_a_password_that_holds_again_brings_the_account_back(
 
 
 @both
-async def test_a_wrong_password_is_not_kept(account: MockConfigEntry, repair: Repair) -> None:
-    """The form comes back with the error at the password, until it is right."""
+async def test_wrong_password_is_not_saved(account: MockConfigEntry, repair: Repair) -> None:
+    """The form shows the error at the password, until it is right."""
     data = dict(account.data)
     await repair.submit(repair.typed, password="wrong")
     assert repair.fault == (repair.step, {CONF_PASSWORD: "invalid_credentials"})
@@ -134,10 +134,10 @@ async def test_a_wrong_password_is_not_kept(account: MockConfigEntry, repair: Re
 @pytest.mark.parametrize(
     ("address", "error"), [("other@outlook.com", "wrong_mailbox"), ("me@", "invalid_email")]
 )
-async def test_another_mailbox_is_refused(
+async def test_another_mailbox_is_rejected(
     repair: Repair, fake_server: FakeServer, address: str, error: str
 ) -> None:
-    """An account stays the account of its mailbox, even if the other one could sign in."""
+    """An account keeps its mailbox, even if the other one could sign in."""
     fake_server.add_mailbox("other@outlook.com", PASSWORD)
     connections = fake_server.connections
     await repair.submit(repair.typed, email=address)
@@ -147,10 +147,10 @@ async def test_another_mailbox_is_refused(
 
 
 @both
-async def test_a_blocked_port_can_be_left_for_the_other(
+async def test_blocked_port_can_be_replaced(
     hass: HomeAssistant, entry: MockConfigEntry, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the text promises is there: the server's form, filled in with the port that answers."""
+    """The text keeps its promise: the server form suggests the port that responds."""
     with FakeServer(security="tls") as server, blocked_port() as port:
         server.add_mailbox(ADDRESS, PASSWORD)
         monkeypatch.setattr(building, "DEFAULT_TIMEOUT", 0.5)
@@ -167,10 +167,10 @@ async def test_a_blocked_port_can_be_left_for_the_other(
         assert entry.data == TYPED | offered
 
 
-async def test_the_password_can_be_left_as_it_is(
+async def test_password_can_be_left_unchanged(
     hass: HomeAssistant, account: MockConfigEntry
 ) -> None:
-    """Left blank it is the saved one, whatever was tried before."""
+    """If left blank, the saved password is used, whatever was tried before."""
     blank = {key: value for key, value in TYPED.items() if key != CONF_PASSWORD}
     repair = await reconfigure(hass, account)
     await repair.submit(password="wrong")
@@ -181,9 +181,7 @@ async def test_the_password_can_be_left_as_it_is(
     assert account.data[CONF_ACCOUNT_KIND] == "work"
 
 
-async def test_an_empty_password_is_a_blank_one(
-    hass: HomeAssistant, account: MockConfigEntry
-) -> None:
+async def test_empty_password_is_unchanged(hass: HomeAssistant, account: MockConfigEntry) -> None:
     """A client that sends the empty field means the same."""
     repair = await reconfigure(hass, account)
     await repair.submit(password="")
@@ -192,10 +190,10 @@ async def test_an_empty_password_is_a_blank_one(
 
 
 @pytest.mark.parametrize("kind", ["work", "personal"])
-async def test_the_account_can_move_to_another_server_and_back(
+async def test_account_can_move_to_another_server_and_back(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, kind: str
 ) -> None:
-    """Another kind of account brings another server; what was typed of it is checked."""
+    """Another kind of account implies another server; its form is validated."""
     repair = await reconfigure(hass, account)
     await repair.submit(account_kind="other")
     usual = {CONF_HOST: LOCAL, CONF_PORT: fake_server.port, CONF_SECURITY: "starttls"}
@@ -216,10 +214,10 @@ async def test_the_account_can_move_to_another_server_and_back(
         assert account.data == TYPED | usual | {CONF_ACCOUNT_KIND: kind}
 
 
-async def test_an_unusual_port_can_be_changed_back(
+async def test_unusual_port_can_be_changed_back(
     hass: HomeAssistant, entry: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """The server's form is shown where the server is not the usual one of the account's kind."""
+    """The server form is shown if the server is not the default for the kind of account."""
     hass.config_entries.async_update_entry(entry, data={**entry.data, CONF_PORT: closed_port()})
     repair = await reconfigure(hass, entry)
     await repair.submit()
@@ -229,10 +227,10 @@ async def test_an_unusual_port_can_be_changed_back(
     assert entry.data[CONF_PORT] == fake_server.port
 
 
-async def test_a_refused_sign_in_asks_for_the_password(
+async def test_refused_sign_in_asks_for_the_password(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """The dialog that opens by itself names the mailbox and takes the new password."""
+    """The reauthentication names the mailbox and accepts the new password."""
     fake_server.mailboxes[ADDRESS].password = "new-password"
     await account.runtime_data.coordinator.async_refresh()
     await hass.async_block_till_done()
@@ -245,13 +243,13 @@ async def test_a_refused_sign_in_asks_for_the_password(
 
 
 @pytest.mark.parametrize("options", [{}, {"timeout": 17}])
-async def test_the_check_waits_as_long_as_the_options_say(
+async def test_check_uses_the_timeout_of_the_options(
     hass: HomeAssistant,
     entry: MockConfigEntry,
     monkeypatch: pytest.MonkeyPatch,
     options: dict[str, Any],
 ) -> None:
-    """The time-out of the options holds for the dialog too."""
+    """The timeout in the options applies to the dialog, too."""
     hass.config_entries.async_update_entry(entry, options=options)
     seen: list[float] = []
 

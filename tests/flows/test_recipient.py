@@ -1,4 +1,4 @@
-"""Recipients are added to an account, changed and removed."""
+"""Add, change and remove recipients of an account."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -29,7 +29,7 @@ async def submit(
     typed: Mapping[str, Any] | None,
     subentry: ConfigSubentry | None = None,
 ) -> SubentryFlowResult:
-    """Open the dialog of a new recipient or of one there is, and submit it unless None."""
+    """Open the dialog of a new or existing recipient, and submit it unless None."""
     flows = hass.config_entries.subentries
     context = SubentryFlowContext(source=SOURCE_USER)
     if subentry:
@@ -42,21 +42,21 @@ async def submit(
 
 
 def filled_in(result: SubentryFlowResult) -> dict[str, Any]:
-    """Return what the form holds before anybody types."""
+    """Return the suggested values of the form."""
     assert result["data_schema"]
     fields = result["data_schema"].schema
     return {str(f): f.description["suggested_value"] for f in fields if f.description}
 
 
 def family(entry: MockConfigEntry) -> ConfigSubentry:
-    """Return the recipient that the account has from the start."""
+    """Return the account's initial recipient."""
     return next(iter(entry.subentries.values()))
 
 
 async def recipients_of(
     hass: HomeAssistant, fake_server: FakeServer, entity_id: str
 ) -> tuple[str, ...]:
-    """Send a mail to a notify entity, and return who got it."""
+    """Send an email to a notify entity, and return its recipients."""
     await hass.services.async_call(
         "notify", "send_message", {"entity_id": entity_id, "message": "Hello"}, blocking=True
     )
@@ -77,14 +77,14 @@ async def recipients_of(
         ),
     ],
 )
-async def test_a_recipient_becomes_a_notifier(
+async def test_recipient_becomes_a_notify_entity(
     hass: HomeAssistant,
     account: MockConfigEntry,
     fake_server: FakeServer,
     typed: list[str],
     kept: list[str],
 ) -> None:
-    """One address or several, with names or without, get one common mail."""
+    """One or more addresses, with or without names, share one email."""
     result = await submit(hass, account, {"name": " Off\tice\n", "recipients": typed})
     assert result["type"] is FlowResultType.CREATE_ENTRY
     [subentry] = [item for item in account.subentries.values() if item.title == "Off ice"]
@@ -98,10 +98,10 @@ async def test_a_recipient_becomes_a_notifier(
     assert len(fake_server.received) == 1
 
 
-async def test_a_recipient_is_changed_in_place(
+async def test_recipient_is_changed_in_place(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """The notify entity stays the same; its name and its addresses are the new ones."""
+    """The notify entity stays the same; its name and its addresses change."""
     entities = er.async_get(hass)
     before = entities.async_get("notify.family")
     form = await submit(hass, account, None, family(account))
@@ -122,8 +122,8 @@ async def test_a_recipient_is_changed_in_place(
     assert await recipients_of(hass, fake_server, "notify.family") == ("carl@example.com",)
 
 
-async def test_a_recipient_may_keep_its_name(hass: HomeAssistant, account: MockConfigEntry) -> None:
-    """Its own name is not taken by another one."""
+async def test_recipient_may_keep_its_name(hass: HomeAssistant, account: MockConfigEntry) -> None:
+    """Its own name does not count as taken."""
     typed = {"name": "FAMILY", "recipients": FAMILY}
     result = await submit(hass, account, typed, family(account))
     assert result["reason"] == "reconfigure_successful"
@@ -152,14 +152,14 @@ async def test_a_recipient_may_keep_its_name(hass: HomeAssistant, account: MockC
         ),
     ],
 )
-async def test_what_is_wrong_is_told_at_its_field(
+async def test_invalid_input_is_an_error_at_its_field(
     hass: HomeAssistant,
     account: MockConfigEntry,
     typed: dict[str, Any],
     errors: dict[str, str],
     value: str,
 ) -> None:
-    """The offending part is named, and the form comes back with what was typed."""
+    """The error quotes the invalid part, and the form keeps its values."""
     typed = {"name": "Office", "recipients": FAMILY} | typed
     result = await submit(hass, account, typed)
     assert result["type"] is FlowResultType.FORM
@@ -169,10 +169,10 @@ async def test_what_is_wrong_is_told_at_its_field(
     assert len(account.subentries) == 1
 
 
-async def test_a_removed_recipient_leaves_nothing_behind(
+async def test_removed_recipient_leaves_nothing_behind(
     hass: HomeAssistant, account: MockConfigEntry
 ) -> None:
-    """Entity and device go; the account itself stays and can be written to."""
+    """Entity and device are removed; the account itself stays usable."""
     hass.config_entries.async_remove_subentry(account, family(account).subentry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
     assert hass.states.async_entity_ids("notify") == ["notify.me_outlook_com"]

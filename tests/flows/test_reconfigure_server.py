@@ -23,7 +23,7 @@ ANNA, BERT = "anna@example.com", "bert@example.com"
 async def old_entry(
     hass: HomeAssistant, fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> MockConfigEntry:
-    """Return a set-up entry of the built-in integration, under the title that its dialog gives."""
+    """Return a loaded entry of the built-in integration, with the title that its dialog gives."""
     monkeypatch.setattr(socket, "getfqdn", lambda: "home.example")  # It asks DNS who it is.
     smtp = built_in(
         ("Anna", ANNA),
@@ -58,10 +58,10 @@ async def moved(
 
 
 @pytest.mark.usefixtures("moved")
-async def test_moving_changes_the_action_and_the_target_alone(
+async def test_moving_only_changes_the_action_and_the_target(
     hass: HomeAssistant, fake_server: FakeServer
 ) -> None:
-    """Before and after, the example sends the same to the same recipient."""
+    """The example sends the same to the same recipient, before and after."""
     await run(hass, example("# before"))
 
     before, after = fake_server.received
@@ -72,10 +72,8 @@ async def test_moving_changes_the_action_and_the_target_alone(
 
 
 @pytest.mark.usefixtures("moved")
-async def test_several_targets_share_an_email_that_were_sent_one_each(
-    hass: HomeAssistant, fake_server: FakeServer
-) -> None:
-    """That is the first of the differences that the text names."""
+async def test_several_targets_share_an_email(hass: HomeAssistant, fake_server: FakeServer) -> None:
+    """This is the first difference that the README names."""
     before, after = actions("# before")
     for action in (before, after):
         entity_id = action["target"]["entity_id"]
@@ -90,7 +88,7 @@ async def test_several_targets_share_an_email_that_were_sent_one_each(
 async def test_action_of_the_same_name_needs_a_reload(
     hass: HomeAssistant, fake_server: FakeServer, moved: MockConfigEntry, old_entry: MockConfigEntry
 ) -> None:
-    """The built-in entry keeps the name while it is there, and ours takes it when reloaded."""
+    """The built-in entry keeps the name while it is loaded; ours gets it after a reload."""
     text = example("images:").replace("/media/basement.jpg", f"{hass.config.config_dir}/none.jpg")
     name = actions("images:")[0]["action"].partition(".")[2]
     assert hass.services.has_service("notify", name)
@@ -99,7 +97,7 @@ async def test_action_of_the_same_name_needs_a_reload(
     assert await hass.config_entries.async_reload(moved.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
 
-    # And with it a missing image does not stop the email, as the text says.
+    # From then on, a missing image does not stop the email, as the README says.
     hass.config.allowlist_external_dirs = {hass.config.config_dir}
     await run(hass, text)
     [mail] = fake_server.received

@@ -1,4 +1,4 @@
-"""A person signs in with a code: shown, waited for, checked against the server, then kept."""
+"""Sign-in with a code: shown, polled for, checked against the server, then saved."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -47,7 +47,7 @@ type Open = Callable[[], Awaitable[SignIn]]
 
 @pytest.fixture(autouse=True)
 def haste(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Show news at once, and poll without pauses."""
+    """Show progress immediately, and poll without pauses."""
     monkeypatch.setattr(connection_check, "PROGRESS_INTERVAL", 0)
     monkeypatch.setattr(sign_in, "PROGRESS_INTERVAL", 0)
     monkeypatch.setattr(device_code, "SLOW_DOWN", 0.01)
@@ -55,7 +55,7 @@ def haste(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def polls() -> list[asyncio.Task[Any]]:
-    """Return who asks Microsoft whether a person has signed in."""
+    """Return the active polling tasks."""
     return [task for task in asyncio.all_tasks() if task.get_name() == "sign-in"]
 
 
@@ -63,37 +63,37 @@ class SignIn(Dialog):
     """A dialog in which a person signs in."""
 
     def __init__(self, hass: HomeAssistant, identity: Identity, result: ConfigFlowResult) -> None:
-        """Show the first step to a person who knows an app registration."""
+        """Show the first step to a person who has an app registration."""
         super().__init__(hass, result)
         self.identity = identity
 
     async def submit(self, typed: Mapping[str, Any] = {}, /, **changes: Any) -> ConfigFlowResult:
-        """Submit a form, and wait for what becomes of it; polling goes on meanwhile."""
+        """Submit a form, and wait for the result while polling continues."""
         await self.begin(typed, **changes)
         return await self.finish()
 
     async def finish(self) -> ConfigFlowResult:
-        """Wait for what becomes of the dialog."""
+        """Wait for the result of the dialog."""
         await self.follow()
         if self.result["type"] in (FlowResultType.CREATE_ENTRY, FlowResultType.ABORT):
-            # The account is checked for the first time.
+            # The account runs its first check.
             await self._hass.async_block_till_done(wait_background_tasks=True)
         return self.result
 
     async def ask(self, client_id: str = "", tenant: str = "common") -> str:
-        """Submit the app registration and return the code that is shown."""
+        """Submit the app registration, and return the code that is shown."""
         typed = {CONF_CLIENT_ID: client_id or self.identity.client_id}
         await self.submit(typed, advanced={CONF_TENANT: tenant})
         return self.placeholders["code"]
 
     async def sign_in(self, address: str = ADDRESS) -> ConfigFlowResult:
-        """Go the whole way with a code."""
+        """Go through the whole sign-in with a code."""
         self.identity.approve(await self.ask(), address)
         return await self.submit({})
 
     @property
     def tenant(self) -> str:
-        """Return the tenant that is filled in where nobody has to look."""
+        """Return the suggested tenant in the collapsed section."""
         assert self.result["data_schema"]
         advanced: section = self.result["data_schema"].schema["advanced"]
         assert advanced.options["collapsed"]
@@ -104,7 +104,7 @@ class SignIn(Dialog):
 
 @pytest.fixture
 def open_dialog(hass: HomeAssistant, identity: Identity) -> Open:
-    """Return what opens a dialog and chooses to sign in with a code."""
+    """Return a function that opens a dialog and chooses the sign-in with a code."""
 
     async def begin() -> SignIn:
         flows = hass.config_entries.flow
@@ -125,10 +125,10 @@ async def dialog(open_dialog: Open) -> SignIn:
     ("address", "kind", "alias"),
     [(ADDRESS, "personal", "Alias@Outlook.com"), ("Me@Contoso.example", "work", WORKER)],
 )
-async def test_a_code_is_all_it_takes(
+async def test_code_is_sufficient(
     dialog: SignIn, fake_server: FakeServer, address: str, kind: str, alias: str
 ) -> None:
-    """The code and the page are shown, and the account of who signed in is made by itself."""
+    """The code and the page are shown, and the account is created automatically."""
     identity = dialog.identity
     fake_server.add_mailbox(address, PASSWORD, aliases=(alias,))
     assert dialog.fault == ("code", {})
@@ -166,13 +166,13 @@ async def test_a_code_is_all_it_takes(
     assert not polls()
 
 
-async def test_a_recipient_is_offered_next(dialog: SignIn) -> None:
-    """The dialog goes on with the form of a first recipient."""
+async def test_recipient_is_offered_next(dialog: SignIn) -> None:
+    """The dialog continues with the form for a first recipient."""
     assert (await dialog.sign_in())["next_flow"][0] == "config_subentries_flow"
 
 
-async def test_other_tenants_are_asked(dialog: SignIn, identity: Identity) -> None:
-    """The tenant is part of every request, and kept."""
+async def test_tenant_is_used_and_saved(dialog: SignIn, identity: Identity) -> None:
+    """The tenant is part of every request, and saved."""
     code = await dialog.ask(f" {identity.client_id.upper()} ", " Consumers ")
     identity.approve(code, ADDRESS)
     result = await dialog.submit({})
@@ -181,10 +181,10 @@ async def test_other_tenants_are_asked(dialog: SignIn, identity: Identity) -> No
     assert result["data"][CONF_CLIENT_ID] == identity.client_id
 
 
-async def test_a_published_client_id_is_not_asked_for(
+async def test_built_in_client_id_is_not_asked_for(
     dialog: SignIn, open_dialog: Open, identity: Identity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With a client id that comes with the integration, there is only the tenant left."""
+    """With a built-in client ID, the form only asks for the tenant."""
     monkeypatch.setattr(sign_in, "DEFAULT_CLIENT_ID", identity.client_id)
     dialog = await open_dialog()
     assert dialog.result["data_schema"]
@@ -204,10 +204,10 @@ async def test_a_published_client_id_is_not_asked_for(
         ("7b1f6a0c-52f3-4c1e-9d1a-6f0a3c2b8e45", "../x", {"base": "invalid_tenant"}),
     ],
 )
-async def test_typing_errors_are_told_at_once(
+async def test_typos_are_reported_immediately(
     dialog: SignIn, identity: Identity, client_id: str, tenant: str, errors: dict[str, str]
 ) -> None:
-    """Nobody is asked for a code with what cannot be right."""
+    """Invalid input does not cause a request for a code."""
     await dialog.submit({CONF_CLIENT_ID: client_id, "advanced": {CONF_TENANT: tenant}})
     assert dialog.fault == ("code", errors)
     assert dialog.filled_in == ({CONF_CLIENT_ID: client_id} if client_id else {})
@@ -232,14 +232,14 @@ async def test_typing_errors_are_told_at_once(
         (Misstep(without=("access_token",)), "unexpected_answer", "no access_token"),
     ],
 )
-async def test_a_sign_in_without_use_is_explained(
+async def test_unusable_sign_in_is_explained(
     hass: HomeAssistant,
     dialog: SignIn,
     misstep: Misstep | wording.Refusal,
     error: str,
     words: str,
 ) -> None:
-    """Each way to fail has its text, and the form comes back to get another code."""
+    """Each failure has a text, and the form is shown again to request another code."""
     dialog.identity.script.then("token", misstep)
     await dialog.sign_in()
     assert dialog.fault == ("code", {"base": error})
@@ -257,10 +257,10 @@ async def test_a_sign_in_without_use_is_explained(
         ("", "nowhere.example", "invalid_request AADSTS90002: Tenant 'nowhere.example' not found"),
     ],
 )
-async def test_a_refused_application_is_quoted(
+async def test_refused_application_is_quoted(
     dialog: SignIn, client_id: str, tenant: str, words: str
 ) -> None:
-    """Microsoft's number is shown, which is what people search for, and no trace of theirs."""
+    """Microsoft's error number is shown, which people search for, without trace IDs."""
     await dialog.ask(client_id, tenant)
     assert dialog.fault == ("code", {"base": "application_refused"})
     assert dialog.placeholders["reply"].startswith(words)
@@ -269,8 +269,8 @@ async def test_a_refused_application_is_quoted(
     assert (await dialog.sign_in())["type"] is FlowResultType.CREATE_ENTRY
 
 
-async def test_without_microsoft_there_is_no_code(dialog: SignIn, identity: Identity) -> None:
-    """An identity platform that is out of reach is told as that."""
+async def test_unreachable_microsoft_is_an_error(dialog: SignIn, identity: Identity) -> None:
+    """An unreachable identity platform has its own error."""
     await asyncio.to_thread(identity.stop)
     await dialog.ask()
     assert dialog.fault == ("code", {"base": "identity_unreachable"})
@@ -281,13 +281,13 @@ async def test_without_microsoft_there_is_no_code(dialog: SignIn, identity: Iden
 async def test_a_mailbox_is_added_once(
     dialog: SignIn, entry: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """Who signs in to a mailbox that is set up already is told so before any check."""
+    """Signing in to a configured mailbox is rejected before any check."""
     assert (await dialog.sign_in())["reason"] == "already_configured"
     assert not fake_server.connections
 
 
-async def test_the_dialogs_have_words(dialog: SignIn) -> None:
-    """Every field of the sign-in has a name, and texts name only what a dialog can fill in."""
+async def test_dialogs_have_texts(dialog: SignIn) -> None:
+    """Every field of the sign-in has a name, and texts only use available placeholders."""
     file = Path(sign_in.__file__).parents[1] / "translations" / "en.json"
     texts = json.loads(await asyncio.to_thread(file.read_text, encoding="utf-8"))["config"]
     code, shown = texts["step"]["code"], texts["step"]["show_code"]

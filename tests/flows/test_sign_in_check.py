@@ -1,4 +1,4 @@
-"""After the sign-in the server is asked, and may refuse all the same: each refusal leads on."""
+"""After the sign-in, the server is checked and may still refuse: each refusal leads somewhere."""
 
 from homeassistant.config_entries import SOURCE_USER, ConfigFlowContext
 from homeassistant.const import CONF_HOST, CONF_PORT
@@ -34,10 +34,10 @@ __all__ = ["dialog", "haste", "open_dialog"]
         ("temporary_server_error", "temporary_auth_failure"),
     ],
 )
-async def test_a_server_that_refuses_all_the_same_can_be_asked_again(
+async def test_server_refusal_can_be_checked_again(
     dialog: SignIn, identity: Identity, fake_server: FakeServer, row: str, error: str
 ) -> None:
-    """The sign-in is kept while the cause is removed; nobody has to do it twice."""
+    """The sign-in is kept while the cause is fixed; it need not be repeated."""
     fake_server.mailboxes[ADDRESS].script = Script.for_row(ROWS[row])
     await dialog.sign_in()
     for _ in range(2):
@@ -51,18 +51,20 @@ async def test_a_server_that_refuses_all_the_same_can_be_asked_again(
     assert len(identity.requests) == requests
 
 
-async def test_a_server_without_tokens_is_named(dialog: SignIn, fake_server: FakeServer) -> None:
-    """A server that takes passwords only is told as that."""
+async def test_server_without_tokens_has_its_own_error(
+    dialog: SignIn, fake_server: FakeServer
+) -> None:
+    """A server that only accepts passwords has its own error."""
     fake_server.script = Script(auth_offered=("LOGIN",))
     await dialog.sign_in()
     assert dialog.fault == ("retry", {"base": "mechanism_not_offered"})
     assert dialog.placeholders["reply"] == "LOGIN"
 
 
-async def test_a_refused_identity_leads_back_to_the_sign_in(
+async def test_refused_identity_leads_back_to_the_sign_in(
     dialog: SignIn, identity: Identity, fake_server: FakeServer
 ) -> None:
-    """The token is renewed once and tried once more, then the person is asked."""
+    """The token is renewed and retried once, then the user is asked."""
     fake_server.mailboxes[ADDRESS].script = Script.for_row(ROWS["identity_refused"])
     await dialog.sign_in()
     assert dialog.fault == ("code", {"base": "identity_refused"})
@@ -73,10 +75,10 @@ async def test_a_refused_identity_leads_back_to_the_sign_in(
     assert (await dialog.sign_in())["type"] is FlowResultType.CREATE_ENTRY
 
 
-async def test_a_token_that_the_check_renewed_is_the_one_that_is_kept(
+async def test_token_renewed_by_the_check_is_saved(
     dialog: SignIn, identity: Identity, fake_server: FakeServer
 ) -> None:
-    """A first refusal is healed without a word, and the used-up token is forgotten."""
+    """A first refusal is corrected silently, and the old token is discarded."""
     fake_server.script_next(Script.for_row(ROWS["identity_refused"]))
     entry = (await dialog.sign_in())["result"]
     assert identity.grant_types.count("refresh_token") == 1
@@ -86,10 +88,10 @@ async def test_a_token_that_the_check_renewed_is_the_one_that_is_kept(
     assert identity.grant_types.count("refresh_token") == 2
 
 
-async def test_a_blocked_port_leads_to_the_server(
+async def test_blocked_port_leads_to_the_server_form(
     dialog: SignIn, fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The port that answers is filled in, and used with the same sign-in."""
+    """The form suggests the port that responds, with the same sign-in."""
     with FakeServer(security="tls") as server, blocked_port() as port:
         server.mailboxes, server.access_tokens = fake_server.mailboxes, fake_server.access_tokens
         monkeypatch.setattr(building, "DEFAULT_TIMEOUT", 0.5)
@@ -106,7 +108,7 @@ async def test_a_blocked_port_leads_to_the_server(
 async def test_refused_passwords_lead_to_the_sign_in(
     hass: HomeAssistant, identity: Identity, fake_server: FakeServer
 ) -> None:
-    """Who tried a password first signs in in the same dialog; the password is not kept."""
+    """A refused password leads to the sign-in in the same dialog; the password is not kept."""
     fake_server.mailboxes[ADDRESS].script = Script.for_row(ROWS["basic_auth_disabled"])
     flows = hass.config_entries.flow
     menu = await flows.async_init(DOMAIN, context=ConfigFlowContext(source=SOURCE_USER))

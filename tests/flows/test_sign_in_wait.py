@@ -1,4 +1,4 @@
-"""While a person signs in with a code, Microsoft is asked: patiently, and no longer."""
+"""While a person signs in with a code, Microsoft is polled, but no longer than necessary."""
 
 import asyncio
 from typing import Any
@@ -25,8 +25,8 @@ from .test_sign_in import SignIn, dialog, haste, open_dialog, polls
 __all__ = ["dialog", "haste", "open_dialog"]
 
 
-async def test_what_passes_is_waited_out(dialog: SignIn, identity: Identity) -> None:
-    """Neither Microsoft's passing faults nor a network that is away end the wait."""
+async def test_temporary_faults_do_not_end_the_wait(dialog: SignIn, identity: Identity) -> None:
+    """Neither temporary faults of Microsoft nor a lost network end the wait."""
     passing = (
         script.SLOW_DOWN,
         script.SERVER_ERROR,
@@ -49,8 +49,8 @@ async def test_what_passes_is_waited_out(dialog: SignIn, identity: Identity) -> 
     assert (await dialog.finish())["type"] is FlowResultType.CREATE_ENTRY
 
 
-async def test_who_was_quick_does_not_wait(dialog: SignIn, identity: Identity) -> None:
-    """Microsoft is asked while the code is still shown."""
+async def test_quick_sign_in_does_not_wait(dialog: SignIn, identity: Identity) -> None:
+    """Polling starts while the code is still shown."""
     identity.approve(await dialog.ask(), ADDRESS)
     await until(lambda: not polls())
     result = await dialog.submit({})
@@ -59,10 +59,8 @@ async def test_who_was_quick_does_not_wait(dialog: SignIn, identity: Identity) -
 
 
 @pytest.mark.parametrize("end", ["decline", "expire"])
-async def test_another_code_follows_one_that_is_void(
-    dialog: SignIn, identity: Identity, end: str
-) -> None:
-    """Who declined or was late gets another code, and the old one is asked about no more."""
+async def test_void_code_is_replaced(dialog: SignIn, identity: Identity, end: str) -> None:
+    """After a declined or expired code the user gets another one, and the old one is not polled."""
     code = await dialog.ask()
     await dialog.begin({})
     getattr(identity, end)(code)
@@ -75,8 +73,8 @@ async def test_another_code_follows_one_that_is_void(
     assert (await dialog.submit({}))["type"] is FlowResultType.CREATE_ENTRY
 
 
-async def test_a_code_ends_by_the_clock(dialog: SignIn, identity: Identity) -> None:
-    """A code lasts as long as Microsoft says, even if it never answers again."""
+async def test_code_expires_on_time(dialog: SignIn, identity: Identity) -> None:
+    """A code expires when Microsoft says, even if it never responds again."""
     identity.code_lifetime = 0.05
     identity.script.always[Endpoint.TOKEN] = script.HANG
     await dialog.ask()
@@ -85,15 +83,15 @@ async def test_a_code_ends_by_the_clock(dialog: SignIn, identity: Identity) -> N
 
 
 @pytest.mark.parametrize("wait", [False, True])
-async def test_a_closed_dialog_asks_no_more(
+async def test_closed_dialog_stops_polling(
     hass: HomeAssistant, dialog: SignIn, identity: Identity, wait: bool
 ) -> None:
-    """Nothing is left that would poll, whichever step was shown."""
+    """No polling task is left, whichever step was shown."""
     tasks = asyncio.all_tasks()
     await dialog.ask()
     if wait:
         await dialog.begin({})
-        # A browser that is reloaded asks again.
+        # A reloaded browser requests the step again.
         await hass.config_entries.flow.async_configure(dialog.flow_id)
     await until(lambda: identity.count("token") > 0)
     assert len(polls()) == 1
@@ -103,10 +101,10 @@ async def test_a_closed_dialog_asks_no_more(
     assert not hass.config_entries.flow.async_progress()
 
 
-async def test_a_dialog_closed_before_the_code_came_never_asks(
+async def test_dialog_closed_before_the_code_never_polls(
     hass: HomeAssistant, dialog: SignIn, identity: Identity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A code that comes too late is dropped."""
+    """A code that arrives too late is discarded."""
     come, asked = asyncio.Event(), asyncio.Event()
 
     async def late(*args: Any) -> device_code.DeviceCode:
@@ -125,10 +123,10 @@ async def test_a_dialog_closed_before_the_code_came_never_asks(
     assert identity.count("token") == 0
 
 
-async def test_the_last_of_two_codes_holds(
+async def test_last_of_two_codes_is_used(
     hass: HomeAssistant, dialog: SignIn, identity: Identity
 ) -> None:
-    """Who presses the button twice is waited for with one code."""
+    """After submitting twice, one code is polled for."""
     typed = {CONF_CLIENT_ID: identity.client_id, "advanced": {CONF_TENANT: "common"}}
     configure = hass.config_entries.flow.async_configure
     await asyncio.gather(*(configure(dialog.flow_id, typed) for _ in range(2)))

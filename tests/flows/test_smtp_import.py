@@ -1,4 +1,4 @@
-"""Entries of the built-in integration for Microsoft are found, if there is something to copy."""
+"""Entries of the built-in integration for Microsoft are found if they have something to copy."""
 
 from types import MappingProxyType
 from typing import Any
@@ -33,7 +33,7 @@ from ..repair_helpers import CARL, add_built_in, built_in, find_issue, raised
 async def test_entry_for_microsoft_is_found(
     hass: HomeAssistant, account: MockConfigEntry, server: str
 ) -> None:
-    """It is found when it is added, and forgotten when it is removed."""
+    """The issue is raised when the entry is added, and cleared when it is removed."""
     smtp = built_in(CARL, server=server)
     await add_built_in(hass, smtp)
     assert raised(hass) == [BUILT_IN_SMTP]
@@ -53,25 +53,25 @@ async def test_entry_for_microsoft_is_found(
         {"username": None},
     ],
 )
-async def test_other_entries_are_left_alone(
+async def test_other_entries_are_ignored(
     hass: HomeAssistant, account: MockConfigEntry, data: dict[str, Any]
 ) -> None:
-    """Neither other servers are any matter of ours, nor a relay without a sign-in."""
+    """Neither other servers nor a relay without a sign-in raise an issue."""
     await add_built_in(hass, built_in(CARL, **data))
     assert raised(hass) == []
 
 
 async def test_entry_is_found_at_start(hass: HomeAssistant) -> None:
-    """One that was there before is found when the integration is set up."""
+    """An existing entry is found when the integration is set up."""
     built_in(CARL).add_to_hass(hass)
     assert await async_setup_component(hass, DOMAIN, {})
     assert raised(hass) == [BUILT_IN_SMTP]
 
 
-async def test_entry_with_nothing_to_copy_is_not_told_of(
+async def test_entry_with_nothing_to_copy_raises_no_issue(
     hass: HomeAssistant, account: MockConfigEntry
 ) -> None:
-    """No recipients, unusable ones, and those that are here already need nothing."""
+    """Without recipients, with invalid ones or with known ones, there is no issue."""
     await add_built_in(hass, built_in())
     await add_built_in(
         hass, built_in(("Nobody", None), ("Broken", "carl at example"), ("None", " , "))
@@ -80,8 +80,10 @@ async def test_entry_with_nothing_to_copy_is_not_told_of(
     assert raised(hass) == []
 
 
-async def test_disabled_entry_is_not_told_of(hass: HomeAssistant, account: MockConfigEntry) -> None:
-    """Who has switched it off has moved."""
+async def test_disabled_entry_raises_no_issue(
+    hass: HomeAssistant, account: MockConfigEntry
+) -> None:
+    """A user who has disabled the entry has already moved."""
     smtp = built_in(CARL)
     await add_built_in(hass, smtp)
     await hass.config_entries.async_set_disabled_by(smtp.entry_id, ConfigEntryDisabler.USER)
@@ -90,10 +92,10 @@ async def test_disabled_entry_is_not_told_of(hass: HomeAssistant, account: MockC
     assert raised(hass) == []
 
 
-async def test_issue_ends_when_the_recipients_are_added_by_hand(
+async def test_issue_ends_when_the_recipients_are_added_manually(
     hass: HomeAssistant, account: MockConfigEntry
 ) -> None:
-    """It follows our accounts as well."""
+    """The issue follows this integration's accounts, too."""
     await add_built_in(hass, built_in(CARL))
     hass.config_entries.async_add_subentry(
         account,
@@ -111,7 +113,7 @@ async def test_issue_ends_when_the_recipients_are_added_by_hand(
 async def test_other_integrations_change_nothing(
     hass: HomeAssistant, account: MockConfigEntry
 ) -> None:
-    """Their entries are not looked at."""
+    """Their entries are not inspected."""
     other = MockConfigEntry(domain="other", data={"server": "smtp-mail.outlook.com"})
     other.add_to_hass(hass)
     hass.config_entries.async_update_entry(other, title="Changed")

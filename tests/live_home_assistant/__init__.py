@@ -1,4 +1,4 @@
-"""A Home Assistant of its own, in a process of its own, in front of the fakes of Microsoft."""
+"""A complete Home Assistant in a separate process, connected to the fakes of Microsoft."""
 
 from .home import LiveHomeAssistant
 from .log import complaints

@@ -1,6 +1,6 @@
-"""Home Assistant with the fakes in the place of Microsoft's servers.
+"""Home Assistant with fakes in place of Microsoft's servers.
 
-An account that signs in has no form for its server, and Microsoft's sign-in has but one address.
+An account that signs in has no server form, and Microsoft's sign-in has a fixed URL.
 """
 
 from datetime import timedelta
@@ -14,14 +14,14 @@ from custom_components.outlook_smtp import coordinator, token_store
 from custom_components.outlook_smtp.smtp.account import SERVERS, AccountKind, Server
 
 # Parts of the voice assistant, without which the UI does not open. Many machines have to compile
-# them, and nobody speaks here.
+# them, and nothing here uses them.
 ABSENT = {"pymicro_vad": "MicroVad", "pyspeex_noise": "AudioProcessor"}
 
 
 def put_fakes_in_place() -> None:
-    """Take the addresses from the environment, as `LiveHomeAssistant` puts them there."""
+    """Take the addresses from the environment, where `LiveHomeAssistant` sets them."""
     if authority := os.environ.get("FAKE_AUTHORITY"):
-        # The module takes the name from another and does not hand it on.
+        # The module imports the name without re-exporting it.
         token_store.AUTHORITY = authority  # type: ignore[attr-defined]
     if port := os.environ.get("FAKE_SMTP_PORT"):
         for kind in (AccountKind.PERSONAL, AccountKind.WORK):

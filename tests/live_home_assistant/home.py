@@ -17,7 +17,7 @@ STOP_TIMEOUT: Final = 20.0  # Seconds; after that it is killed.
 
 
 class LiveHomeAssistant:
-    """A Home Assistant in a folder of its own, with the integration and without a user."""
+    """A Home Assistant in its own folder, with the integration and without a user."""
 
     def __init__(
         self,
@@ -29,15 +29,15 @@ class LiveHomeAssistant:
         smtp_port: int | None = None,
         repeat_after: float | None = None,
     ) -> None:
-        """Choose where it lives and who stands for Microsoft.
+        """Set its folder and the fakes it uses.
 
         Args:
-            folder: Its configuration, which `furnish` writes.
-            ca_file: The authority that it trusts besides the usual ones.
-            port: Of its UI, on the loopback; any free one by default.
-            authority: The address of the identity platform, if it is a fake.
+            folder: Its configuration folder, which `furnish` fills.
+            ca_file: The CA that it trusts in addition to the usual ones.
+            port: The loopback port of its UI; any free one by default.
+            authority: The URL of the identity platform, if it is a fake.
             smtp_port: The port of the submission server, if it is a fake on localhost.
-            repeat_after: Seconds until a server that is away shows; usually a minute.
+            repeat_after: Seconds until an unreachable server counts; usually a minute.
 
         """
         self.folder = folder
@@ -57,9 +57,9 @@ class LiveHomeAssistant:
         self._process: subprocess.Popen[bytes] | None = None
 
     def furnish(self) -> None:
-        """Write the configuration, link the integration, and put a camera's picture there.
+        """Write the configuration, link the integration, and add a camera picture.
 
-        What Home Assistant has stored in the folder before is kept.
+        Existing storage in the folder is kept.
         """
         templates = Path(__file__).parent
         for name in ("custom_components", "media", ".storage"):
@@ -72,20 +72,20 @@ class LiveHomeAssistant:
         integration = self.folder / "custom_components" / "outlook_smtp"
         integration.unlink(missing_ok=True)
         integration.symlink_to(PROJECT / "custom_components" / "outlook_smtp")
-        # The usual authorities too: the variable replaces them, and other integrations need them.
+        # Include the usual CAs: the variable replaces them, and other integrations need them.
         authorities = Path(certifi.where()).read_text() + self._ca_file.read_text()
         (self.folder / "authorities.pem").write_text(authorities)
         self._store("http", 1, {"server_host": ["127.0.0.1"], "server_port": self.port})
-        # The user is left to be made: the other steps add integrations that need the internet.
+        # Only the user is left to create: the other steps add integrations that need the internet.
         self._store("onboarding", 4, {"done": ["core_config", "analytics", "integration"]})
 
     def start(self) -> None:
-        """Start it, in a session of its own so that Ctrl-C reaches only who started it."""
+        """Start it in its own session, so that Ctrl-C reaches only its parent."""
         with self.log.open("ab") as log:
             program = [sys.executable, "-m", "tests.live_home_assistant"]
             arguments = ["--config", str(self.folder), "--skip-pip", "--log-no-color"]
             authorities = {"REQUESTS_CA_BUNDLE": str(self.folder / "authorities.pem")}
-            self._process = subprocess.Popen(  # noqa: S603 - What it runs is said here.
+            self._process = subprocess.Popen(  # noqa: S603 - A fixed command.
                 program + arguments,
                 cwd=PROJECT,
                 env=os.environ | self._fakes | authorities,
@@ -97,7 +97,7 @@ class LiveHomeAssistant:
 
     @property
     def is_running(self) -> bool:
-        """Return whether the process is there."""
+        """Return whether the process is running."""
         return self._process is not None and self.exit_code is None
 
     @property
@@ -125,7 +125,7 @@ class LiveHomeAssistant:
 
 
 def _free_port() -> int:
-    """Return a port of the loopback that nobody uses."""
+    """Return a free loopback port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

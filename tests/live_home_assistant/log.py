@@ -1,22 +1,22 @@
-"""What Home Assistant's log holds against the integration."""
+"""Errors of the integration in Home Assistant's log."""
 
 from itertools import pairwise
 import re
 from typing import Final
 
-# A log line begins with the time of day, since Home Assistant 2026.11 with its offset from UTC.
+# A log line begins with the time of day; since Home Assistant 2026.11 with its UTC offset.
 _RECORD: Final = re.compile(
     r"^\d{4}-\d\d-\d\d[ T][\d:.,]+(?:Z|[+-]\d\d:?\d\d)? (?P<level>[A-Z]+) ", re.MULTILINE
 )
-# Not the folder of that name into which somebody may have put the project.
+# Not the folder of that name that may contain the project.
 _OURS: Final = re.compile(r"custom_components[./]outlook_smtp|(?<![\w/])outlook_smtp\b|aiosmtplib")
 
 
 def complaints(log: str) -> list[str]:
-    """Return the records of a log that are errors, tracebacks or misuse of the integration's.
+    """Return the log records that are errors, tracebacks or misuse by the integration.
 
     Raises:
-        ValueError: If the log has lines, and none of them begins with a time and a level.
+        ValueError: If the log has lines, but none that begins with a time and a level.
 
     """
     starts = [match.start() for match in _RECORD.finditer(log)]
@@ -30,7 +30,7 @@ def complaints(log: str) -> list[str]:
 
 
 def _is_complaint(record: str) -> bool:
-    """Return whether a record of the log is an error or a misuse of the integration's."""
+    """Return whether a log record is an error or a misuse by the integration."""
     if not _OURS.search(record):
         return False
     level = match["level"] if (match := _RECORD.match(record)) else ""

@@ -1,1 +1,1 @@
-"""What the room that builds messages promises."""
+"""Tests of building messages."""

@@ -1,4 +1,4 @@
-"""A composed message reads back as what was meant, in every mail reader's eyes."""
+"""A composed message is read as intended by every mail reader."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from email import message_from_string
@@ -35,7 +35,7 @@ wide_text = st.text(st.sampled_from('aZ 0.,"\\=?_<>@()\tü界🏠\u0301\u200d'),
 
 
 def composed(sender: Mailbox = ME, **fields: Any) -> Composed:
-    """Return a message to Anna, with these fields, composed and checked for the connection."""
+    """Return a message to Anna with these fields, composed and validated."""
     fields = {"to": parse_mailboxes("anna@example.com", "to"), "title": "Door", **fields}
     result = compose(OutgoingMessage(**fields), sender, now=NOW, product="Home Assistant 2026.11")
     assert not re.search(rb"(?<!\r)\n|\r(?!\n)|\0", bytes(result.content))
@@ -45,33 +45,33 @@ def composed(sender: Mailbox = ME, **fields: Any) -> Composed:
 
 
 def read(result: Composed) -> EmailMessage:
-    """Return the message as its reader sees it, free of defects."""
+    """Parse a message as a reader does; it must have no defects."""
     message = message_from_string(bytes(result.content).decode(), policy=default)
     for part in message.walk():
         defects = [*part.defects, *(defect for value in part.values() for defect in value.defects)]
-        assert not defects or result.utf8  # The library knows of RFC 6532, but dislikes it.
+        assert not defects or result.utf8  # The library supports RFC 6532, but reports a defect.
     return message
 
 
 def sent(**fields: Any) -> EmailMessage:
-    """Return what Anna reads of a message with these fields."""
+    """Return a message with these fields as Anna reads it."""
     return read(composed(**fields))
 
 
 def mailboxes(message: EmailMessage, header: str) -> list[tuple[str, str]]:
-    """Return the names and addresses of a header."""
+    """Return the names and addresses in a header."""
     addresses: tuple[Address, ...] = message[header].addresses
     return [(address.display_name, address.addr_spec) for address in addresses]
 
 
 def shape(part: MIMEPart) -> Any:
-    """Return how the message nests: its media types, each with those inside it."""
+    """Return the nesting of a message's media types."""
     kind = part.get_content_type()
     return (kind, [shape(inner) for inner in part.iter_parts()]) if part.is_multipart() else kind
 
 
 def said(part: MIMEPart | None) -> str:
-    """Return the text of a part, with the line ends of this side of the connection."""
+    """Return the text of a part with local line ends."""
     assert part is not None
     text: str = part.get_content()
     return text.replace("\r\n", "\n")
@@ -84,8 +84,8 @@ def picture(**fields: Any) -> Attachment:
     )
 
 
-def test_a_plain_message_has_exactly_the_headers_it_needs() -> None:
-    """Each header once and right, the time zone kept, and nothing of the machine in it."""
+def test_plain_message_has_exactly_the_required_headers() -> None:
+    """Each header occurs once and is right, the time zone is kept, and the host is not revealed."""
     result = composed(text="Someone is at the door.\nNow.")
     message = read(result)
     assert message.keys() == LEAF_HEADERS
@@ -102,18 +102,18 @@ def test_a_plain_message_has_exactly_the_headers_it_needs() -> None:
     assert (result.sender, result.recipients) == ("me@outlook.example", ("anna@example.com",))
 
 
-def test_no_two_messages_share_an_identifier() -> None:
-    """The same message composed again is another message."""
+def test_message_ids_are_unique() -> None:
+    """The same message composed again gets another ID."""
     assert composed().message_id != composed().message_id
 
 
-def test_contents_are_not_shown() -> None:
-    """What a message says does not reach a log by way of its repr."""
+def test_content_is_not_in_the_repr() -> None:
+    """The content of a message does not reach a log through its repr."""
     assert "secret" not in repr(composed(title="secret"))
 
 
-def test_blind_copies_are_in_the_envelope_alone() -> None:
-    """Nobody reads who else got the mail; a mail of blind copies alone says so."""
+def test_blind_copies_are_only_in_the_envelope() -> None:
+    """Blind copies are not visible; a message to blind copies only says so."""
     bcc = parse_mailboxes("Eve <eve@hidden.example>", "bcc")
     result = composed(cc=parse_mailboxes("Bob <bob@example.com>", "cc"), bcc=bcc)
     assert result.recipients == ("anna@example.com", "bob@example.com", "eve@hidden.example")
@@ -140,10 +140,10 @@ def test_blind_copies_are_in_the_envelope_alone() -> None:
         ("lowest", ("5 (Lowest)", "low", "non-urgent")),
     ],
 )
-def test_priority_is_said_in_every_dialect(
+def test_priority_is_set_for_every_mail_reader(
     priority: str | None, headers: tuple[str | None, ...]
 ) -> None:
-    """Old and new mail readers, and servers, all understand how urgent it is."""
+    """Old and new mail readers, and servers, all understand the priority."""
     message = sent(priority=priority and Priority(priority))
     assert (message["X-Priority"], message["Importance"], message["Priority"]) == headers
 
@@ -152,22 +152,22 @@ def test_priority_is_said_in_every_dialect(
     ("own", "outgoing_messages", "shown"),
     [("Home", None, "Home"), ("Home", "Alarm", "Alarm"), ("Home", "", ""), ("", "Tür\n", "Tür")],
 )
-def test_a_message_may_bring_its_own_sender_name(
+def test_message_may_have_its_own_sender_name(
     own: str, outgoing_messages: str | None, shown: str
 ) -> None:
-    """The account's name is shown unless the message says otherwise; the address never changes."""
+    """The account's name is used unless the message has one; the address never changes."""
     message = sent(sender=Mailbox("me@outlook.example", own), sender_name=outgoing_messages)
     assert mailboxes(message, "From") == [(shown, "me@outlook.example")]
 
 
-def test_answers_go_where_the_message_says() -> None:
-    """Reply-To names one mailbox or many."""
+def test_replies_go_to_the_reply_to() -> None:
+    """Reply-To may have one or more mailboxes."""
     message = sent(reply_to=parse_mailboxes("Zoë <zoe@example.com>, bob@example.com", "reply_to"))
     assert mailboxes(message, "Reply-To") == [("Zoë", "zoe@example.com"), ("", "bob@example.com")]
 
 
-def test_only_what_is_not_ascii_before_the_at_sign_needs_smtputf8() -> None:
-    """A foreign domain has an ASCII form; a foreign mailbox has none, wherever it stands."""
+def test_only_non_ascii_local_parts_need_smtputf8() -> None:
+    """A non-ASCII domain has an ASCII form; a non-ASCII local part does not."""
     domain = composed(to=parse_mailboxes("Zoë <zoe@bücher.example>", "to"))
     assert (domain.utf8, domain.recipients) == (False, ("zoe@xn--bcher-kva.example",))
     assert mailboxes(read(domain), "To") == [("Zoë", "zoe@xn--bcher-kva.example")]
@@ -189,16 +189,16 @@ def test_only_what_is_not_ascii_before_the_at_sign_needs_smtputf8() -> None:
         (ME, "Home\r\nBcc: eve@x.yz", "product"),
     ],
 )
-def test_the_surroundings_are_checked_as_well(sender: Mailbox, product: str, field: str) -> None:
-    """Nothing enters a header unchecked, though it comes from the integration itself."""
+def test_sender_and_product_are_checked(sender: Mailbox, product: str, field: str) -> None:
+    """Nothing enters a header unchecked, not even from the integration itself."""
     outgoing = OutgoingMessage(to=(ME,), title="Door")
     with pytest.raises(InvalidMessageError) as caught:
         compose(outgoing, sender, now=datetime.now(UTC), product=product)
     assert caught.value.field == field
 
 
-def test_the_longest_headers_are_folded() -> None:
-    """A hundred recipients with long names fit into lines that every server takes."""
+def test_longest_headers_are_folded() -> None:
+    """A hundred recipients with long names fit on lines that every server accepts."""
     domain = ".".join(["d" * 60, "e" * 60, "f" * 58])
     to = tuple(Mailbox(f"{'a' * 61}{n}@{domain}", f"{'Näme' * 50} {n}") for n in range(100))
     message = sent(to=to, title="w" * 5000, sender=Mailbox(to[0].address, "N" * 2000))
@@ -216,8 +216,8 @@ def test_the_longest_headers_are_folded() -> None:
         ("=?utf-8?q?x?=", b"\r\nSubject: =?utf-8?b?PT91dGYtOD9xP3g/PQ==?=\r\n"),
     ],
 )
-def test_titles_are_written_as_plainly_as_they_can_be(title: str, raw: bytes) -> None:
-    """Only what would not survive as it is gets encoded."""
+def test_titles_are_only_encoded_if_necessary(title: str, raw: bytes) -> None:
+    """Only what would not survive unencoded is encoded."""
     assert raw in bytes(composed(title=title).content)
 
 
@@ -231,16 +231,16 @@ def test_titles_are_written_as_plainly_as_they_can_be(title: str, raw: bytes) ->
         ("sender_name", "\nMy \x0b\u2028 home\x7f", "My home"),
     ],
 )
-def test_what_cannot_stand_in_a_header_is_made_harmless(field: str, value: str, seen: str) -> None:
-    """A template that breaks a line or a character apart does not break the alert."""
+def test_invalid_header_characters_are_replaced(field: str, value: str, seen: str) -> None:
+    """A template that breaks a line or a character does not break the alert."""
     message = sent(**{field: value})
     assert message.keys() == LEAF_HEADERS
     assert (message["Subject"], message["From"].addresses[0].display_name)[field != "title"] == seen
 
 
 @given(title=any_line | wide_text, name=any_line | wide_text, text=any_text | wide_text)
-def test_whatever_is_written_is_what_is_read(title: str, name: str, text: str) -> None:
-    """Titles, names and texts arrive as they were but for tabs, and no header comes with them."""
+def test_content_survives_composing(title: str, name: str, text: str) -> None:
+    """Titles, names and texts arrive unchanged except for tabs, and no header is added."""
     to = (Mailbox("anna@example.com", name),)
     message = sent(to=to, title=title, text=text, sender_name=name)
     assert message.keys() == LEAF_HEADERS
@@ -263,10 +263,10 @@ def test_whatever_is_written_is_what_is_read(title: str, name: str, text: str) -
     html=any_text,
     filename=any_text | breaking_text,
 )
-def test_nothing_makes_a_second_message_of_the_first(
+def test_input_cannot_add_headers(
     *, title: str, name: str, own: str, text: str, html: str, filename: str
 ) -> None:
-    """Any input composes to a message with exactly the headers meant."""
+    """Any input gives a message with exactly the intended headers."""
     message = sent(
         to=(Mailbox("anna@example.com", name),),
         reply_to=(Mailbox("bert@example.com", name),),
@@ -289,8 +289,8 @@ def test_nothing_makes_a_second_message_of_the_first(
         ["{}", "{}@x.yz", "a{}b@x.yz", "a@{}.yz", "{} <a@x.yz>", "a@x.yz ({})", "{}: a@x.yz;"]
     ),
 )
-def test_no_recipient_is_a_header_or_a_command(written: str, form: str) -> None:
-    """Whatever is written for an address is refused, or is one word in the envelope."""
+def test_recipients_cannot_add_headers_or_commands(written: str, form: str) -> None:
+    """Any text as an address is rejected, or is one word in the envelope."""
     try:
         to = parse_mailboxes(form.format(written), "to")
         result = composed(to=to, reply_to=to)
@@ -304,13 +304,13 @@ def test_no_recipient_is_a_header_or_a_command(written: str, form: str) -> None:
 
 @pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
 def test_line_breaks_of_a_text_are_kept(ending: str) -> None:
-    """However lines end where the text was written, the reader sees the same lines."""
+    """Whatever line ends the text has, the reader sees the same lines."""
     content = bytes(composed(text=f"one{ending}{ending}  two").content)
     assert content.endswith(b"\r\n\r\none\r\n\r\n  two\r\n")
 
 
-def test_html_comes_with_the_given_text() -> None:
-    """A reader without HTML gets the text that was written for it."""
+def test_html_keeps_the_given_text() -> None:
+    """A reader without HTML sees the given text."""
     message = sent(text="Tür auf", html="<h1>Tür auf</h1>")
     assert shape(message) == ("multipart/alternative", ["text/plain", "text/html"])
     assert said(message.get_body(("plain",))) == "Tür auf\n"
@@ -318,8 +318,8 @@ def test_html_comes_with_the_given_text() -> None:
 
 
 @pytest.mark.parametrize("text", [None, "", " \n"])
-def test_a_text_is_made_from_the_html(text: str | None) -> None:
-    """A message of HTML alone can still be read without it: lines, links and pictures."""
+def test_text_is_generated_from_html(text: str | None) -> None:
+    """An HTML-only message is readable without HTML: lines, links and images."""
     message = sent(
         text=text,
         html='<h1>Tür</h1><p style="padding-left: 1.2.3em">is&nbsp;open<br>'
@@ -331,8 +331,8 @@ def test_a_text_is_made_from_the_html(text: str | None) -> None:
 
 
 @pytest.mark.parametrize("html", ["", " \r\n"])
-def test_blank_html_is_none(html: str) -> None:
-    """An empty field of a form does not hide the text behind an empty page."""
+def test_blank_html_is_ignored(html: str) -> None:
+    """An empty form field does not hide the text behind an empty page."""
     assert shape(sent(text="Door", html=html)) == "text/plain"
 
 
@@ -346,15 +346,15 @@ def test_blank_html_is_none(html: str) -> None:
         *('<a href="\r\nBcc: eve@x.yz">x</a>', "<a href>x</a>", "<?xml ?>", '<?XML encoding="u"?>'),
     ],
 )
-def test_bad_html_is_sent_as_it_is(html: str) -> None:
-    """What only a template could write is no reason to lose an alert."""
+def test_bad_html_is_sent_unchanged(html: str) -> None:
+    """Bad HTML from a template is no reason to lose an alert."""
     message = sent(html=html)
     assert shape(message) == ("multipart/alternative", ["text/plain", "text/html"])
     assert len(said(message.get_body(("plain",)))) < 200_000
 
 
-def test_each_part_is_where_readers_look_for_it() -> None:
-    """Pictures stand by the HTML that shows them, files beside the message; all bytes arrive."""
+def test_parts_are_nested_correctly() -> None:
+    """Inline images are next to their HTML, files are attached; all bytes arrive."""
     message = sent(
         text="Door",
         html='<img src="cid:door@home">',
@@ -372,8 +372,8 @@ def test_each_part_is_where_readers_look_for_it() -> None:
     assert all("MIME-Version" not in part for part in message.walk() if part is not message)
 
 
-def test_without_html_a_picture_is_just_attached() -> None:
-    """A content identifier that nothing refers to changes nothing."""
+def test_inline_image_without_html_is_attached() -> None:
+    """A content ID that nothing refers to has no effect."""
     message = sent(text="Door", attachments=(picture(content_id="door"),))
     assert shape(message) == ("multipart/mixed", ["text/plain", "image/png"])
     assert [part.get_content_disposition() for part in message.iter_attachments()] == ["attachment"]
@@ -401,7 +401,7 @@ def test_without_html_a_picture_is_just_attached() -> None:
     ],
 )
 def test_attachments_arrive_byte_for_byte(given_type: str, sent_type: str) -> None:
-    """Every media type keeps its bytes; what is none, or would be parsed, is sent as bytes."""
+    """Every media type keeps its bytes; invalid or composite types are sent as bytes."""
     content = b"From: x\r\n\r\n--b\na\rb\x00\xff\xfe" + bytes(range(256))
     message = sent(attachments=(picture(content=content, mime_type=given_type),))
     (part,) = message.iter_attachments()
@@ -446,10 +446,10 @@ def test_attachments_arrive_byte_for_byte(given_type: str, sent_type: str) -> No
     ],
 )
 @pytest.mark.parametrize("content_id", [None, "door"])
-def test_texts_say_their_charset_and_calendars_their_method(
+def test_texts_have_a_charset_and_calendars_a_method(
     given_type: str, content: bytes, sent_type: str, content_id: str | None
 ) -> None:
-    """Where the type or the bytes tell it; a reader that is told nothing guesses."""
+    """The type or the bytes tell; without that, readers guess."""
     item = picture(content=content, mime_type=given_type, content_id=content_id)
     message = sent(html="x", attachments=(item,))
     (part,) = [part for part in message.walk() if part.get_filename()]
@@ -478,8 +478,8 @@ def test_texts_say_their_charset_and_calendars_their_method(
         ("a." + "b" * 300, "a." + "b" * 238),
     ],
 )
-def test_file_names_are_kept_as_far_as_they_can_be_saved(filename: str, seen: str) -> None:
-    """A name has no folder and no trick in it, fits a disk, and keeps its suffix."""
+def test_file_names_are_kept_as_far_as_possible(filename: str, seen: str) -> None:
+    """A name has no folder and no tricks, fits a disk, and keeps its suffix."""
     message = sent(html="x", attachments=(picture(filename=filename, content_id="a" * 255),))
     (part,) = [part for part in message.walk() if part.get_filename()]
     assert part.get_filename() == seen
@@ -488,7 +488,7 @@ def test_file_names_are_kept_as_far_as_they_can_be_saved(filename: str, seen: st
 
 @given(filename=any_text | wide_text)
 def test_any_file_name_can_be_sent(filename: str) -> None:
-    """The name that arrives is never empty, never a path, and never the start of a header."""
+    """The received name is never empty, never a path, and never the start of a header."""
     message = sent(attachments=(picture(filename=filename),))
     (part,) = message.iter_attachments()
     seen = part.get_filename()

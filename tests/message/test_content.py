@@ -1,4 +1,4 @@
-"""A message is made piece by piece, and is the one that the standard library would make."""
+"""A message is built piece by piece, and is the same as the standard library's."""
 
 from email.message import MIMEPart
 from email.policy import SMTP
@@ -15,7 +15,7 @@ from custom_components.outlook_smtp.message.outgoing import Attachment, Outgoing
 
 
 def encoded_by_library(raw: bytes) -> bytes:
-    """Return what the standard library makes of an attachment's bytes."""
+    """Return the standard library's encoding of an attachment's bytes."""
     part = MIMEPart(policy=SMTP)
     part.set_content(raw, "application", "octet-stream")
     return part.as_bytes().partition(b"\r\n\r\n")[2]
@@ -23,8 +23,8 @@ def encoded_by_library(raw: bytes) -> bytes:
 
 @settings(max_examples=60, deadline=None)
 @given(st.binary(max_size=300) | st.integers(0, 3 * MAX_PIECE).map(lambda size: b"\xa7" * size))
-def test_an_attachment_is_encoded_as_by_the_library(raw: bytes) -> None:
-    """Byte for byte, and its size is known before."""
+def test_attachment_is_encoded_as_by_the_library(raw: bytes) -> None:
+    """Byte for byte, and its size is known in advance."""
     encoded = b"".join(Base64(raw))
     assert encoded == encoded_by_library(raw)
     assert Base64(raw).size == len(encoded)
@@ -32,8 +32,8 @@ def test_an_attachment_is_encoded_as_by_the_library(raw: bytes) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.binary(max_size=200) | st.just(b"x" * (2 * MAX_PIECE + 1)), max_size=5))
-def test_pieces_are_small_and_make_the_whole(parts: list[bytes]) -> None:
-    """No piece is larger than it may be, and reading it again gives the same."""
+def test_pieces_are_small_and_complete(parts: list[bytes]) -> None:
+    """No piece exceeds the limit, and reading again gives the same result."""
     content = Content([item for part in parts for item in (part, Base64(part))])
     whole = b"".join(part + b"".join(Base64(part)) for part in parts)
     assert all(len(piece) <= MAX_PIECE for piece in content)
@@ -43,7 +43,7 @@ def test_pieces_are_small_and_make_the_whole(parts: list[bytes]) -> None:
 
 
 def attachment(content: bytes, filename: str, content_id: str | None = None) -> Attachment:
-    """Return an attachment of no particular type."""
+    """Return an attachment without a particular type."""
     return Attachment(
         content=content,
         filename=filename,
@@ -53,7 +53,7 @@ def attachment(content: bytes, filename: str, content_id: str | None = None) -> 
 
 
 def composed(*attachments: Attachment, html: str | None = None) -> Composed:
-    """Compose a message with attachments."""
+    """Return a composed message with attachments."""
     outgoing = OutgoingMessage(
         to=(Mailbox("anna@example.com"),),
         title="Files",
@@ -65,8 +65,8 @@ def composed(*attachments: Attachment, html: str | None = None) -> Composed:
 
 
 @pytest.mark.parametrize("html", [None, '<img src="cid:one">'])
-def test_every_attachment_is_in_its_place(html: str | None) -> None:
-    """Pictures that are shown, files that are attached and empty ones are not mixed up."""
+def test_attachments_are_in_their_places(html: str | None) -> None:
+    """Inline images, attached files and empty ones are not mixed up."""
     files = [
         attachment(b"first" * 40_000, "first.bin"),
         attachment(b"shown", "one.png", content_id="one"),

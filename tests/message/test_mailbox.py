@@ -1,4 +1,4 @@
-"""Recipients are read as people write them; what is refused is told what is wrong with it."""
+"""Recipients are parsed as people write them, with a reason for each rejection."""
 
 from time import process_time
 
@@ -25,7 +25,7 @@ CONTROLS = ["\r\nBcc: eve@example.com", "\n", "\r", "\t", "\0", "\x0b", "\x85", 
         ("Anna <anna@example.com>", "anna@example.com", "Anna", None),
         ("Anna  B.  Smith<anna@example.com>", "anna@example.com", "Anna B. Smith", None),
         ("Zoë Åström 🏠 <zoe@example.com>", "zoe@example.com", "Zoë Åström 🏠", None),
-        # Addresses as names, and quoted names, whole or in part.
+        # Addresses as names, and names that are quoted as a whole or in part.
         ("bob@example.com <bob@example.com>", "bob@example.com", "bob@example.com", None),
         ("bob@a.example <bob@b.example>", "bob@b.example", "bob@a.example", None),
         ('"bob@example.com" <bob@example.com>', "bob@example.com", "bob@example.com", None),
@@ -36,7 +36,7 @@ CONTROLS = ["\r\nBcc: eve@example.com", "\n", "\r", "\t", "\0", "\x0b", "\x85", 
         ("'Bob' <bob@example.com>", "bob@example.com", "'Bob'", None),
         ("Alarm: Hall <a@b.example>", "a@b.example", "Alarm: Hall", None),
         ("Smile :) or :( <a@b.example>", "a@b.example", "Smile :) or :(", None),
-        # Comments; one is the name where there is no other (RFC 5322, section 3.4).
+        # Comments; one is the name if there is no other (RFC 5322, section 3.4).
         ("bob@example.com (Bob)", "bob@example.com", "Bob", None),
         (r'b@x.yz (Smith, \(Bob; "B (at) home)', "b@x.yz", 'Smith, (Bob; "B (at) home', None),
         ("(Bob) bob@example.com", "bob@example.com", "Bob", None),
@@ -61,8 +61,8 @@ CONTROLS = ["\r\nBcc: eve@example.com", "\n", "\r", "\t", "\0", "\x0b", "\x85", 
         ("a@straße.example", "a@straße.example", "", "a@xn--strae-oqa.example"),
     ],
 )
-def test_one_mailbox_is_read(text: str, address: str, name: str, envelope: str | None) -> None:
-    """The forms that people write are understood, and written back they read the same."""
+def test_one_mailbox_is_parsed(text: str, address: str, name: str, envelope: str | None) -> None:
+    """All common forms are parsed, and give the same result when written and parsed again."""
     mailbox = parse_mailbox(text, "to")
     assert (mailbox.address, mailbox.name) == (address, name)
     assert mailbox.envelope == (envelope or address)
@@ -137,8 +137,8 @@ def test_one_mailbox_is_read(text: str, address: str, name: str, envelope: str |
         ),
     ],
 )
-def test_what_is_no_mailbox_is_told_why(problem: str, texts: list[str]) -> None:
-    """Anything but exactly one plain mailbox is refused with its own problem of its field."""
+def test_invalid_mailbox_is_rejected_with_its_problem(problem: str, texts: list[str]) -> None:
+    """Anything but exactly one plain mailbox is rejected with its problem and its field."""
     for text in texts:
         with pytest.raises(InvalidMessageError) as caught:
             parse_mailbox(text, "cc")
@@ -157,8 +157,8 @@ def test_what_is_no_mailbox_is_told_why(problem: str, texts: list[str]) -> None:
         ('a@x.yz, Anna "B <b@x.yz>, c@x.yz', 'Anna "B <b@x.yz>, c@x.yz'),
     ],
 )
-def test_only_what_is_wrong_is_quoted(text: str, value: str) -> None:
-    """Among many, the one is named that its author has to change."""
+def test_only_the_invalid_mailbox_is_quoted(text: str, value: str) -> None:
+    """Of several, the error quotes the one that needs to be corrected."""
     with pytest.raises(InvalidMessageError) as caught:
         parse_mailboxes(text, "to")
     assert caught.value.value == value
@@ -166,8 +166,8 @@ def test_only_what_is_wrong_is_quoted(text: str, value: str) -> None:
 
 @pytest.mark.parametrize("control", CONTROLS)
 @pytest.mark.parametrize("form", ["a{}b@example.com", "a@exa{}mple.com", "A <a@example.com{}b>"])
-def test_an_address_with_a_control_character_is_refused(form: str, control: str) -> None:
-    """An address is never changed; the error shows the character without obeying it."""
+def test_address_with_a_control_character_is_rejected(form: str, control: str) -> None:
+    """An address is never changed; the error shows the character escaped."""
     with pytest.raises(InvalidMessageError) as caught:
         parse_mailbox(form.format(control), "to")
     assert caught.value.problem is MessageProblem.LINE_BREAK
@@ -177,8 +177,8 @@ def test_an_address_with_a_control_character_is_refused(form: str, control: str)
 
 @pytest.mark.parametrize("control", [*CONTROLS[1:], "\r\n", " \r\n\t "])
 @pytest.mark.parametrize("form", ["An{}na <a@x.yz>", '"An{}na" <a@x.yz>', "a@x.yz (An{}na)"])
-def test_a_name_with_a_control_character_is_written_with_a_space(form: str, control: str) -> None:
-    """Whoever writes the name, it stays on its line."""
+def test_control_character_in_a_name_becomes_a_space(form: str, control: str) -> None:
+    """Whatever the source of the name, it stays on one line."""
     assert parse_mailbox(form.format(control), "to").name == "An na"
     assert Mailbox("a@x.yz", f" An{control}na\n").name == "An na"
 
@@ -204,8 +204,8 @@ def test_a_name_with_a_control_character_is_written_with_a_space(form: str, cont
         ("Family:, a@x.yz,, b@x.yz,;", ["a@x.yz", "b@x.yz"]),
     ],
 )
-def test_many_mailboxes_are_read(texts: list[str] | str, expected: list[str]) -> None:
-    """One text or many, each with none, one or several: all come out in order."""
+def test_several_mailboxes_are_parsed(texts: list[str] | str, expected: list[str]) -> None:
+    """One or more texts, each with none, one or several mailboxes, give all of them in order."""
     assert [str(mailbox) for mailbox in parse_mailboxes(texts, "to")] == expected
 
 
@@ -216,14 +216,14 @@ def test_many_mailboxes_are_read(texts: list[str] | str, expected: list[str]) ->
         *("Family: a@x.yz, b;", "a@x.yz: b@x.yz;", "Family: Friends: a@x.yz;", "A: a@x.yz; b:"),
     ],
 )
-def test_one_bad_mailbox_refuses_them_all(texts: list[str] | str) -> None:
-    """No recipient is dropped quietly."""
+def test_one_bad_mailbox_rejects_them_all(texts: list[str] | str) -> None:
+    """No recipient is dropped silently."""
     with pytest.raises(InvalidMessageError):
         parse_mailboxes(texts, "to")
 
 
-def test_what_nobody_writes_is_not_looked_at() -> None:
-    """Five hundred addresses are read, for a limit to be told of; more are counted at most."""
+def test_too_many_mailboxes_are_not_parsed() -> None:
+    """Up to five hundred addresses are parsed to report the limit; more are only counted."""
     many = [f'"Anna, {number}" <a{number}@example.com> (home)' for number in range(500)]
     assert len(parse_mailboxes(many, "to")) == 500
     assert len(parse_mailboxes(", ".join(many), "to")) == 500
@@ -241,8 +241,8 @@ def test_what_nobody_writes_is_not_looked_at() -> None:
         *(":", "@:", "a:", ":;", "a;:", ",", "<>", "\n"),
     ],
 )
-def test_hostile_texts_take_no_time(unit: str, before: str, after: str) -> None:
-    """A text of any length is settled at once, whatever it is made of."""
+def test_hostile_texts_are_fast(unit: str, before: str, after: str) -> None:
+    """A text of any length is handled at once, whatever its content."""
     for length in (MAX_FIELD, 10_000_000):
         text = (before + unit * length)[: length - len(after)] + after
         started = process_time()
@@ -253,8 +253,8 @@ def test_hostile_texts_take_no_time(unit: str, before: str, after: str) -> None:
 
 @given(st.text(st.characters()) | st.text(st.sampled_from('a@.<>(),;:"\\ \n')))
 @example("a@x.yz\r\nRCPT TO:<eve@x.yz>")
-def test_any_text_is_a_mailbox_or_a_message_error(text: str) -> None:
-    """Nothing else is raised, and what is accepted is safe in a command and in a header."""
+def test_any_text_is_a_mailbox_or_an_error(text: str) -> None:
+    """Nothing else is raised, and an accepted mailbox is safe in a command and in a header."""
     for candidate in (text, f"{text}@example.com", f"a@{text}.example", f"{text} <a@example.com>"):
         try:
             mailboxes = parse_mailboxes(candidate, "to")
@@ -269,8 +269,8 @@ def test_any_text_is_a_mailbox_or_a_message_error(text: str) -> None:
 
 
 @given(st.text(st.characters()))
-def test_any_name_survives_being_written_and_read(name: str) -> None:
-    """The written form of a mailbox is one line that is read back."""
+def test_any_name_can_be_written_and_parsed(name: str) -> None:
+    """The written form of a mailbox is one line that can be parsed again."""
     mailbox = Mailbox("a@x.yz", name)
     assert len(str(mailbox).splitlines()) == 1
     assert str(mailbox).encode()

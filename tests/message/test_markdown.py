@@ -1,4 +1,4 @@
-"""Markdown becomes HTML that mail readers show, and that can do nothing else."""
+"""Markdown becomes HTML that mail readers show, and that is harmless."""
 
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
@@ -25,10 +25,10 @@ ATTRIBUTES = FRAME | {"alt", "href", "src", "start", "style", "title", "width"}
 
 
 class Reader(HTMLParser):
-    """Reads a page as a mail reader does, and finds what it should not hold."""
+    """Parses a page like a mail reader, and finds what must not be in it."""
 
     def __init__(self) -> None:
-        """Start with nothing read."""
+        """Start empty."""
         super().__init__(convert_charrefs=True)
         self.tags: list[str] = []
         self.open: list[str] = []
@@ -37,7 +37,7 @@ class Reader(HTMLParser):
 
     @override
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note an element that begins."""
+        """Record the start of an element."""
         self.tags.append(tag)
         self.attributes += [(tag, name, value or "") for name, value in attrs]
         if tag not in VOID:
@@ -45,27 +45,27 @@ class Reader(HTMLParser):
 
     @override
     def handle_endtag(self, tag: str) -> None:
-        """Note an element that ends."""
+        """Record the end of an element."""
         if tag not in VOID:
             assert self.open.pop() == tag
 
     @override
     def handle_data(self, data: str) -> None:
-        """Note what is shown."""
+        """Record visible text."""
         self.text += data
 
     @override
     def handle_comment(self, data: str) -> None:
-        """Refuse a comment: Outlook obeys some."""
+        """Reject comments: Outlook interprets some."""
         raise AssertionError(data)
 
     def values(self, name: str) -> list[str]:
-        """Return the values of all attributes of a name."""
+        """Return all values of an attribute."""
         return [value for _, attribute, value in self.attributes if attribute == name]
 
 
 def read(markdown: str) -> Reader:
-    """Read the page of a Markdown text, and make sure that it is harmless and whole."""
+    """Read the page of a Markdown text, and check that it is harmless and complete."""
     reader = Reader()
     reader.feed(render(markdown))
     reader.close()
@@ -114,16 +114,16 @@ PIECES = st.sampled_from(
 @example("[a]\n\n[a]: javascript&colon;alert(1)")
 @example("<script>alert(1)</script>\n\n<img src=x onerror=alert(1)>\n\n<!-- [if mso]> x -->")
 @example('``` " onclick=x style=y\ncode\n```')
-def test_nothing_in_it_can_do_harm(markdown: str) -> None:
-    """No script, no event handler, no strange address, no open element, whatever is written."""
+def test_html_is_harmless(markdown: str) -> None:
+    """No script, no event handler, no unsafe URL, no open element, whatever the input."""
     read(markdown)
 
 
 @pytest.mark.parametrize(
     "bomb", ["![", "[", "[a](", "*a ", "> ", "- ", "`", "<", "&", "|a|\n|-|\n"]
 )
-def test_no_text_is_too_deep(bomb: str) -> None:
-    """What nests without end is still a page, in a moment."""
+def test_any_depth_can_be_rendered(bomb: str) -> None:
+    """Endless nesting still gives a page quickly."""
     read(bomb * 3000)
 
 
@@ -143,15 +143,15 @@ def test_no_text_is_too_deep(bomb: str) -> None:
         ("a <b>c</b>", "p", "a <b>c</b>"),
     ],
 )
-def test_what_markdown_has(markdown: str, tag: str, text: str) -> None:
-    """Each element is there, and so is every word of the text."""
+def test_every_element_is_rendered(markdown: str, tag: str, text: str) -> None:
+    """Each element is present, and so is every word of the text."""
     reader = read(markdown)
     assert tag in reader.tags
     assert text in reader.text
 
 
-def test_a_table_is_aligned_as_it_says() -> None:
-    """A cell keeps the alignment of its column beside its style, where it wins."""
+def test_table_alignment_is_kept() -> None:
+    """A cell keeps the alignment of its column in addition to its style."""
     reader = read("| Door | Hours |\n|:--|--:|\n| Front | 3 |")
     cells = [value for tag, name, value in reader.attributes if tag == "td" and name == "style"]
     assert [cell.rpartition(";")[2] for cell in cells[-2:]] == [
@@ -160,8 +160,8 @@ def test_a_table_is_aligned_as_it_says() -> None:
     ]
 
 
-def test_tasks_are_boxes() -> None:
-    """A task shows whether it is done, and no bullet; other items are left alone."""
+def test_tasks_are_checkboxes() -> None:
+    """A task shows whether it is done, without a bullet; other items are unchanged."""
     reader = read("- [ ] Water\n- [x] Feed\n- [X] Walk\n- []\n- [y] No\n-\n\n[ ] Nor this")
     assert "☐ Water" in reader.text
     assert "☑ Feed" in reader.text
@@ -184,14 +184,14 @@ def test_tasks_are_boxes() -> None:
         ("[a](javascript:x) [b](/lovelace) [c](//d.e) [f](file:///g) https://", []),
     ],
 )
-def test_links(markdown: str, addresses: list[str]) -> None:
-    """Links lead where they say; a bare web address is one; what is unsafe stays text."""
+def test_links_are_rendered(markdown: str, addresses: list[str]) -> None:
+    """Links lead where they say; a bare URL is linked; unsafe ones stay text."""
     found = [address.lower() for address in read(markdown).values("href")]
     assert found == [address.lower() for address in addresses]
 
 
-def test_pictures() -> None:
-    """A picture is one of the mail's own or of the web, and no wider than the page."""
+def test_images_are_rendered() -> None:
+    """An image is attached or from the web, and no wider than the page."""
     reader = read("![Front *door*](cid:door) ![](https://a.b/c.png) ![x](data:image/png;base64,AA)")
     assert reader.values("src") == ["cid:door", "https://a.b/c.png"]
     assert reader.values("alt") == ["Front door", ""]
@@ -199,8 +199,8 @@ def test_pictures() -> None:
     assert all(style.startswith("max-width:100%") for style in styles)
 
 
-def test_dark_mode_has_nothing_to_fight_with() -> None:
-    """The page asks for both schemes, and whoever brings a background brings a text colour."""
+def test_dark_mode_is_supported() -> None:
+    """The page supports both color schemes, and every background sets a text color."""
     reader = read("# A\n\n`b` [c](https://d.e)\n\n```\nf\n```\n\n|a|\n|-|\n|b|")
     assert reader.values("content").count("light dark") == 2
     for style in reader.values("style"):
@@ -209,14 +209,14 @@ def test_dark_mode_has_nothing_to_fight_with() -> None:
 
 
 def composed(**parts: object) -> EmailMessage:
-    """Compose a message in Markdown."""
+    """Return a composed message in Markdown."""
     outgoing = OutgoingMessage(to=(ANNA,), title="Door", markdown=True, **parts)  # type: ignore[arg-type]
     made = compose(outgoing, ME, now=datetime(2026, 11, 24, tzinfo=UTC), product="Test")
     return message_from_bytes(bytes(made.content), policy=policy.default)
 
 
-def test_the_mail_has_both() -> None:
-    """The text is the message itself, the HTML is made from it."""
+def test_email_has_text_and_html() -> None:
+    """The text is the message itself, the HTML is rendered from it."""
     mail = composed(text="# Front door\r\n\r\nSomebody **rang**\0.")
     assert mail.get_content_type() == "multipart/alternative"
     text, html = mail.get_body(("plain",)), mail.get_body(("html",))
@@ -229,8 +229,8 @@ def test_the_mail_has_both() -> None:
     assert "<strong>rang</strong>" in html.get_content()
 
 
-def test_the_mail_shows_its_pictures() -> None:
-    """A picture of the mail's own is where the Markdown says."""
+def test_email_shows_its_images() -> None:
+    """Attached images are where the Markdown puts them."""
     door = Attachment(
         content=b"\x89PNG", filename="door.png", mime_type="image/png", content_id="door"
     )

@@ -1,4 +1,4 @@
-"""A message that exists can be sent; what cannot be sent names its field and its problem."""
+"""Every message is valid; an invalid one names its field and its problem."""
 
 import pytest
 
@@ -11,14 +11,14 @@ ANNA = Mailbox("anna@example.com")
 
 
 def attachment(content_id: str | None) -> Attachment:
-    """Return an attachment that only its content identifier tells from others."""
+    """Return an attachment that only differs in its content ID."""
     return Attachment(
         content=b"", filename="door.jpg", mime_type="image/jpeg", content_id=content_id
     )
 
 
-def test_recipients_are_those_of_all_three_fields_once() -> None:
-    """An address is written to once, however often and in whatever case it is given."""
+def test_recipients_of_all_fields_are_distinct() -> None:
+    """An address gets one email, however often and in whatever case it is given."""
     outgoing = OutgoingMessage(
         to=parse_mailboxes("b@x.yz, A <a@x.yz>", "to"),
         cc=parse_mailboxes("A@X.yz, c@bücher.example, strasse@x.yz", "cc"),
@@ -30,15 +30,15 @@ def test_recipients_are_those_of_all_three_fields_once() -> None:
     )
 
 
-def test_a_message_without_recipient_is_refused() -> None:
-    """There must be someone to write to."""
+def test_message_without_recipient_is_rejected() -> None:
+    """At least one recipient is required."""
     with pytest.raises(InvalidMessageError) as caught:
         OutgoingMessage(title="Door", text="open", reply_to=(ANNA,))
     assert (caught.value.field, caught.value.problem) == ("to", MessageProblem.NO_RECIPIENT)
 
 
-def test_the_recipient_that_is_one_too_many_is_refused() -> None:
-    """A hundred distinct addresses are a message; one more is named with its field."""
+def test_one_recipient_too_many_is_rejected() -> None:
+    """A hundred distinct addresses are accepted; one more is named with its field."""
     many = tuple(Mailbox(f"a{number}@example.com") for number in range(MAX_RECIPIENTS))
     assert len(OutgoingMessage(to=many, cc=many, title="").recipients) == MAX_RECIPIENTS
     with pytest.raises(InvalidMessageError) as caught:
@@ -55,18 +55,18 @@ def test_the_recipient_that_is_one_too_many_is_refused() -> None:
         (Mailbox("a@x.yz\r\nRCPT TO:<eve@x.yz>"), MessageProblem.LINE_BREAK),
     ],
 )
-def test_mailboxes_that_nobody_parsed_are_checked(
+def test_unparsed_mailboxes_are_checked(
     field: str, mailbox: Mailbox, problem: MessageProblem
 ) -> None:
-    """A message trusts no mailbox, in whatever field it comes."""
+    """A message validates mailboxes in every field."""
     fields = {"to": (ANNA,), field: (mailbox,)}
     with pytest.raises(InvalidMessageError) as caught:
         OutgoingMessage(title="", **fields)  # type: ignore[arg-type]
     assert (caught.value.field, caught.value.problem) == (field, problem)
 
 
-def test_a_title_is_one_line_of_whole_characters() -> None:
-    """What the outbox lists and repairs quote is what the subject says."""
+def test_title_is_one_line_of_valid_characters() -> None:
+    """The outbox list and repairs quote the same title as the subject."""
     outgoing = OutgoingMessage(to=(ANNA,), title="\r\n Door\topen\n\u2028 Bcc: eve@x.yz\0\ud83d ")
     assert outgoing.title == "Door open Bcc: eve@x.yz \ufffd"
 
@@ -79,17 +79,15 @@ def test_a_title_is_one_line_of_whole_characters() -> None:
         (["a", "b", "a"], MessageProblem.DUPLICATE_CONTENT_ID),
     ],
 )
-def test_content_identifiers_name_one_attachment(
-    content_ids: list[str], problem: MessageProblem
-) -> None:
-    """What the HTML cannot name, or not unmistakably, is refused."""
+def test_content_ids_are_unique(content_ids: list[str], problem: MessageProblem) -> None:
+    """A content ID that the HTML cannot refer to, or not uniquely, is rejected."""
     with pytest.raises(InvalidMessageError) as caught:
         OutgoingMessage(to=(ANNA,), title="", attachments=tuple(map(attachment, content_ids)))
     assert (caught.value.field, caught.value.problem) == ("attachments", problem)
 
 
-def test_contents_are_not_shown() -> None:
-    """What an attachment holds does not reach a log by way of its repr."""
+def test_content_is_not_in_the_repr() -> None:
+    """The content of an attachment does not reach a log through its repr."""
     assert "secret" not in repr(
         Attachment(content=b"secret", filename="a.txt", mime_type="text/plain")
     )

@@ -1,4 +1,4 @@
-"""The text of an email that has only HTML: it reads well, loses no word, and always comes."""
+"""The text of an HTML-only email: readable, complete, and always available."""
 
 import re
 from time import thread_time
@@ -102,8 +102,8 @@ BOMBS_BEHIND = [
         ("<!DOCTYPE html><!--[if mso]>x<![endif]--><![if !mso]>a<![endif]><![CDATA[b]]>", "ab"),
     ],
 )
-def test_a_text_has_the_lines_that_html_has(html: str, text: str) -> None:
-    """Blocks and line breaks end lines, words within a line stay together, entities are read."""
+def test_text_has_the_lines_of_the_html(html: str, text: str) -> None:
+    """Blocks and line breaks end lines, words within a line stay together, entities are decoded."""
     assert plain_text(html) == text
 
 
@@ -116,7 +116,7 @@ def test_a_text_has_the_lines_that_html_has(html: str, text: str) -> None:
     ],
 )
 def test_blocks_separate_words_and_other_elements_do_not(between: str, tags: list[str]) -> None:
-    """Where a reader of the HTML sees one word, the text has one, and two where there are two."""
+    """The text has as many words as a reader of the HTML sees."""
     for tag in tags:
         text = plain_text(f"a<{tag}>b</{tag}>c")
         assert text.replace(">", "").replace(" ", "") == f"a{between}b{between}c", tag
@@ -140,7 +140,7 @@ def test_blocks_separate_words_and_other_elements_do_not(between: str, tags: lis
     ],
 )
 def test_lists_have_bullets_and_numbers(html: str, text: str) -> None:
-    """Items have their lines, marks and indentation, also where end tags are missing."""
+    """Items have lines, bullets and indentation, even with missing end tags."""
     assert plain_text(html) == text
 
 
@@ -173,8 +173,8 @@ def test_lists_have_bullets_and_numbers(html: str, text: str) -> None:
         ("a<tr><td>b<td>c</table></tr>d", "a\nb | c\nd"),
     ],
 )
-def test_cells_of_a_row_stand_side_by_side(html: str, text: str) -> None:
-    """A row is a line where its cells are; what has more lines, or only arranges, is in turn."""
+def test_cells_of_a_row_are_side_by_side(html: str, text: str) -> None:
+    """The cells of a row are on one line; multi-line and layout cells follow one another."""
     assert plain_text(html) == text
 
 
@@ -217,8 +217,8 @@ def test_cells_of_a_row_stand_side_by_side(html: str, text: str) -> None:
         ("<pre>a <a href=https://a.b>b</a>\n c</pre>", "a b <https://a.b>\n c"),
     ],
 )
-def test_links_are_followed_by_their_addresses(html: str, text: str) -> None:
-    """An address that leads somewhere is there once, and cannot break out of its brackets."""
+def test_links_are_followed_by_their_urls(html: str, text: str) -> None:
+    """A useful URL is written once, and cannot break out of its brackets."""
     assert plain_text(html) == text
 
 
@@ -230,8 +230,8 @@ def test_links_are_followed_by_their_addresses(html: str, text: str) -> None:
         ("<pre>a <img alt=b>", "a [b]"),
     ],
 )
-def test_pictures_are_their_alternative_texts(html: str, text: str) -> None:
-    """What a picture shows is said in brackets; one without words says nothing."""
+def test_images_become_their_alternative_texts(html: str, text: str) -> None:
+    """The description of an image is in brackets; an image without one is omitted."""
     assert plain_text(html) == text
 
 
@@ -247,14 +247,14 @@ def test_pictures_are_their_alternative_texts(html: str, text: str) -> None:
         *("<tr><td hidden>x</tr>", "<dl><dd hidden>x<dt></dl>", "<p hidden/>", "<br hidden>"),
     ],
 )
-def test_what_is_hidden_stays_hidden(hidden: str) -> None:
-    """What no mail reader shows is left out, and nothing of what comes after it."""
+def test_hidden_elements_are_omitted(hidden: str) -> None:
+    """What no mail reader shows is omitted, but nothing after it."""
     assert plain_text(f"a {hidden} b").split() == ["a", "b"]
 
 
 @given(st.lists(st.sampled_from(SHOWN + ["word"] * 20)))
-def test_no_word_is_lost_and_no_line_is_wasted(pieces: list[str]) -> None:
-    """However tags are missing, wrong or in disorder, all words are there, in order."""
+def test_no_word_is_lost(pieces: list[str]) -> None:
+    """With missing, wrong or misplaced tags, all words are there, in order."""
     html = "".join(f"w{n}z" if piece == "word" else piece for n, piece in enumerate(pieces))
     text = plain_text(html)
     assert re.findall(r"w\d+z", text) == re.findall(r"w\d+z", html)
@@ -266,8 +266,8 @@ def test_no_word_is_lost_and_no_line_is_wasted(pieces: list[str]) -> None:
 @example("<![CDATA[")
 @example("&#" + "9" * 5000 + ";<img alt='&#" + "9" * 5000 + "'>")
 @example("<a href='https://\ud800 \u2028'>\ud800</a>\0\x1b")
-def test_any_html_yields_a_text(html: str) -> None:
-    """Nothing in HTML, nor in what is none, is an error or grows without bound."""
+def test_any_html_can_be_converted(html: str) -> None:
+    """Nothing in HTML, valid or not, is an error or grows without limit."""
     assert len(plain_text(html)) <= 12 * len(html)
 
 
@@ -281,20 +281,20 @@ def test_any_html_yields_a_text(html: str) -> None:
         *("<tr><td colspan=9999999 rowspan=65535>Door", "<p style='margin-top:9999999em'>Door"),
     ],
 )
-def test_nothing_comes_between_the_text_and_its_reader(html: str) -> None:
-    """Declarations, depth and claims of size change nothing about what is said."""
+def test_declarations_and_depth_change_nothing(html: str) -> None:
+    """Declarations, depth and claimed sizes change nothing."""
     assert plain_text(html) == "Door"
 
 
-def test_what_is_deep_is_not_far_to_the_right() -> None:
-    """Lists and quotes are moved in five times at most."""
+def test_indentation_is_limited() -> None:
+    """Lists and quotes are indented five times at most."""
     assert plain_text("<ul><li>" * 9999 + "a<br>b") == "          - a\n          b"
     assert plain_text("<blockquote>" * 9999 + "a") == "> > > > > a"
     assert plain_text("<ul><li>" + "<blockquote>" * 9999 + "a") == "- > > > > a"
 
 
 @pytest.mark.parametrize(("start", "bomb"), [*(("", bomb) for bomb in BOMBS), *BOMBS_BEHIND])
-def test_time_and_length_grow_as_the_html_does(start: str, bomb: str) -> None:
+def test_time_and_length_are_linear(start: str, bomb: str) -> None:
     """16 times the HTML takes 16 times the time; a square of it would be 256 times."""
     seconds = []
     for size in (6_250, 100_000):
@@ -306,8 +306,8 @@ def test_time_and_length_grow_as_the_html_does(start: str, bomb: str) -> None:
     assert seconds[1] < 64 * max(seconds[0], 0.0025)
 
 
-def test_ten_megabytes_are_no_obstacle() -> None:
-    """As much HTML as an email can hold takes seconds."""
+def test_ten_megabytes_take_seconds() -> None:
+    """The largest HTML of an email takes seconds."""
     started = thread_time()
     text = plain_text("<p>" + "Somebody <b>rang</b> at the front door.\n" * 250_000)
     assert thread_time() - started < 30

@@ -1,4 +1,4 @@
-"""Text of any kind becomes one line that can be encoded."""
+"""Any text becomes one line that can be encoded."""
 
 from time import process_time
 
@@ -20,13 +20,13 @@ from custom_components.outlook_smtp.message.text import holds_control, one_line
     ],
 )
 def test_control_characters_become_one_space(text: str, line: str) -> None:
-    """A run of them is one space with the spaces around it; other spaces are kept."""
+    """Control characters and spaces around them become one space; other spaces are kept."""
     assert one_line(text) == line
 
 
 @given(st.text(st.characters()))
-def test_a_line_is_a_line(text: str) -> None:
-    """What comes out holds nothing that ends a line, can be encoded, and stays as it is."""
+def test_line_has_no_line_end(text: str) -> None:
+    """The result has no line end, can be encoded, and does not change when cleaned again."""
     line = one_line(text)
     assert not holds_control(line)
     assert len(line.splitlines()) <= 1
@@ -34,8 +34,8 @@ def test_a_line_is_a_line(text: str) -> None:
 
 
 @pytest.mark.parametrize("unit", [" ", "\n", " \n", "a ", "  a\t", "\ud83d"])
-def test_long_texts_take_no_time(unit: str) -> None:
-    """The work grows with the length and not with its square."""
+def test_long_texts_take_linear_time(unit: str) -> None:
+    """The work is linear, not quadratic."""
     started = process_time()
     one_line(unit * 500_000 + "x")
     assert process_time() - started < 1

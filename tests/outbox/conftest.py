@@ -1,4 +1,4 @@
-"""Fixtures of this room: a queue on disk, a fake server, and no Home Assistant."""
+"""Fixtures: a queue on disk, a fake server, and no Home Assistant."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,7 +37,7 @@ def spool(spool_folder: Path) -> Spool:
 
 @pytest.fixture
 async def queue(spool_folder: Path) -> Queue:
-    """Return an empty queue with room for all, opened."""
+    """Return an open, empty queue with room for all messages."""
     queue = Queue(Spool(spool_folder), Limits(1000, 500_000_000))
     await queue.open()
     return queue
@@ -45,7 +45,7 @@ async def queue(spool_folder: Path) -> Queue:
 
 @pytest.fixture
 def told(queue: Queue) -> list[Delivery]:
-    """Return what the queue's listeners are told of messages, as it comes."""
+    """Return a list of the events that the queue's listeners receive."""
     deliveries: list[Delivery] = []
     queue.subscribe(lambda delivery: deliveries.append(delivery) if delivery else None)
     return deliveries

@@ -1,4 +1,4 @@
-"""What the tests of this room share: messages and their way into a queue."""
+"""Shared helpers: messages and how they get into a queue."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,12 +27,12 @@ REFUSED = Fault(Kind.MESSAGE, Problem.MESSAGE_REFUSED, 554, "5.2.0", "No")
 
 
 def content_of(number: int) -> bytes:
-    """Return the content of a message that its number tells from others."""
+    """Return the content of a message, distinguished by its number."""
     return f"From: {ADDRESS}\r\nSubject: {number}\r\n\r\nAlarm {number}.\r\n".encode()
 
 
 def entry_of(content: bytes, *recipients: str, title: str = "Alarm", **changes: Any) -> SpoolEntry:
-    """Return the entry of a content, for one recipient unless told otherwise."""
+    """Return the record of a content, for one recipient by default."""
     recipients = recipients or (ANNA,)
     values: dict[str, Any] = {
         "message_id": "<1@example.com>",
@@ -45,7 +45,7 @@ def entry_of(content: bytes, *recipients: str, title: str = "Alarm", **changes: 
 
 
 async def add(queue: Queue, number: int = 1, *recipients: str) -> QueuedMessage:
-    """Put a message of a number into a queue; its Message-ID and its title have the number too."""
+    """Add a numbered message to a queue; its Message-ID and its title have the number, too."""
     content = content_of(number)
     entry = entry_of(
         content, *recipients, title=f"Alarm {number}", message_id=f"<{number}@example.com>"
@@ -78,13 +78,13 @@ def reopened(folder: Path) -> Contents:
 
 
 def write(spool: Spool, number: int = 1, *recipients: str, queued_at: float = NOW) -> Spooled:
-    """Put the message of a number into a spool."""
+    """Write a numbered message to a spool."""
     entry = entry_of(content_of(number), *recipients, title=f"Alarm {number}")
     return spool.write(entry, [content_of(number)], queued_at)
 
 
 def fail(spool: Spool, spooled: Spooled, *recipients: str, failed_at: float = NOW) -> Failure:
-    """Keep a message as failed, for all of its recipients unless told otherwise."""
+    """Fail a message, for all of its recipients by default."""
     failure = Failure(
         spooled=spooled,
         event="refused",
@@ -102,23 +102,23 @@ def read(spool: Spool, spooled: Spooled) -> bytes:
 
 
 def failed_content(spool: Spool, failure: Failure) -> bytes:
-    """Return the content of a failed message, which the spool itself reads once it waits again."""
+    """Return the content of a failed message, which the spool only reads after a retry."""
     with (spool.folder / FAILED / failure.spooled.name).open("rb") as file:
         return b"".join(read_content(file, read_head(file)))
 
 
 def files(folder: Path) -> list[str]:
-    """Return the names of all files under a folder, as paths in it."""
+    """Return the names of all files under a folder, as relative paths."""
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
 def titles(queue: Queue) -> list[str]:
-    """Return the titles of what waits, in order."""
+    """Return the titles of the waiting messages, in order."""
     return [queued.entry.title for queued in queue.waiting]
 
 
 async def started_again(queue: Queue, limits: Limits | None = None) -> Queue:
-    """Return what a queue is after a restart."""
+    """Return the state of a queue after a restart."""
     again = Queue(Spool(queue.spool.folder), limits or queue.limits)
     await again.open()
     return again
@@ -126,7 +126,7 @@ async def started_again(queue: Queue, limits: Limits | None = None) -> Queue:
 
 @contextmanager
 def broken(folder: Path) -> Iterator[None]:
-    """Have every change to a folder fail, as it does on a disk that is broken."""
+    """Make every change to a folder fail, like a broken disk."""
     away = folder.with_name(f"{folder.name}-away")
     folder.rename(away)
     try:
@@ -137,7 +137,7 @@ def broken(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def no_file_larger_than(size: int) -> Iterator[None]:
-    """Limit the size of the files that this process may write, as a full disk does."""
+    """Limit the size of the files that this process may write, like a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:

@@ -1,4 +1,4 @@
-"""Ages survive a restart without the time of day, and what failed is there to be seen."""
+"""Ages survive a restart without the time of day, and failed messages stay visible."""
 
 import time
 
@@ -16,15 +16,13 @@ DAY = 86_400.0
 
 
 async def waiting_for(queue: Queue) -> float:
-    """Return for how long the one message is known to wait, in a queue that starts again."""
+    """Return the known age of the one message in a restarted queue."""
     [queued] = (await started_again(queue)).waiting
     return time.monotonic() - queued.known
 
 
-async def test_ages_add_up_over_restarts_and_go_with_the_messages(
-    queue: Queue, freezer: FrozenDateTimeFactory
-) -> None:
-    """The time that Home Assistant was off is not known, and there is no file without messages."""
+async def test_ages_add_up_over_restarts(queue: Queue, freezer: FrozenDateTimeFactory) -> None:
+    """The time that Home Assistant was off is unknown, and there is no file without messages."""
     await add(queue)
     for hours in (1, 2, 3):
         freezer.tick(3600)
@@ -38,10 +36,8 @@ async def test_ages_add_up_over_restarts_and_go_with_the_messages(
     await queue.save_ages()
 
 
-async def test_a_message_that_waits_anew_is_young(
-    queue: Queue, freezer: FrozenDateTimeFactory
-) -> None:
-    """A failed one that is sent again has a whole lifetime, and one that fails a whole week."""
+async def test_retried_message_is_new(queue: Queue, freezer: FrozenDateTimeFactory) -> None:
+    """A retried message has a full lifetime again, and one that fails a full week."""
     queued = await add(queue)
     freezer.tick(DAY)
     await queue.save_ages()
@@ -56,15 +52,15 @@ async def test_a_message_that_waits_anew_is_young(
 
 @pytest.mark.parametrize("content", ["", "[]", '{"waiting/%s": %s}'])
 @pytest.mark.parametrize("age", ['"old"', "null", "true", "NaN", "Infinity", "-5.0", "1e400"])
-async def test_what_is_no_age_counts_as_none(queue: Queue, content: str, age: str) -> None:
-    """A file that somebody changed, or that another version wrote, makes nothing older."""
+async def test_invalid_ages_are_ignored(queue: Queue, content: str, age: str) -> None:
+    """A file that was edited, or is from another version, makes nothing older."""
     queued = await add(queue)
     text = content % (queued.spooled.name, age) if "%" in content else content
     (queue.spool.folder / AGES_FILE).write_text(text)
     assert await waiting_for(queue) == pytest.approx(0, abs=5)
 
 
-async def test_ages_that_cannot_be_written_do_no_harm(queue: Queue) -> None:
+async def test_unwritable_ages_do_no_harm(queue: Queue) -> None:
     """A message then stays a little longer."""
     await add(queue)
     (queue.spool.folder / AGES_FILE).mkdir()
@@ -73,10 +69,10 @@ async def test_ages_that_cannot_be_written_do_no_harm(queue: Queue) -> None:
 
 
 @pytest.mark.parametrize("behind", [8 * DAY, 30 * DAY])
-async def test_what_failed_is_there_for_a_day_after_a_start_whatever_the_clock_says(
+async def test_failed_message_stays_for_a_day_after_a_start(
     spool: Spool, queue: Queue, freezer: FrozenDateTimeFactory, behind: float
 ) -> None:
-    """A clock that was behind makes it look old; somebody can still see it and send it again."""
+    """A clock that was behind makes it look old; it can still be seen and retried."""
     fail(spool, write(spool), failed_at=time.time() - behind)
     queue = await started_again(queue)
     freezer.tick(DAY - 1)
@@ -87,10 +83,10 @@ async def test_what_failed_is_there_for_a_day_after_a_start_whatever_the_clock_s
     assert not queue.failed
 
 
-async def test_what_is_known_to_be_a_week_old_is_forgotten_however_often_it_starts(
+async def test_week_old_message_is_deleted_despite_restarts(
     queue: Queue, freezer: FrozenDateTimeFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A clock that stands still keeps nothing for ever."""
+    """A clock that stands still keeps nothing forever."""
     await queue.refuse(await add(queue), REFUSED)
     frozen = time.time()
     monkeypatch.setattr(time, "time", lambda: frozen)

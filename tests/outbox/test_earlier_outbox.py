@@ -1,4 +1,4 @@
-"""The outbox that the code before the rooms were rearranged has left on disk is read and sent."""
+"""An outbox written before the renaming is read and sent."""
 
 from pathlib import Path
 import shutil
@@ -18,7 +18,7 @@ BEFORE = Path(__file__).parent / "before"
 async def test_outbox_of_an_earlier_version_is_read_and_sent(
     fake_server: FakeServer, spool_folder: Path
 ) -> None:
-    """What waits is sent to those who have not got it, and what failed is still known."""
+    """Waiting messages go to the remaining recipients, and failed ones are still known."""
     shutil.copytree(BEFORE, spool_folder)
     queue = Queue(Spool(spool_folder), Limits(100, 1_000_000))
     await queue.open()

@@ -1,4 +1,4 @@
-"""The form of a message on disk: what was written is read again, and nothing else is."""
+"""The format of a message on disk: only what was written can be read."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -29,14 +29,14 @@ CONTENT = content_of(1)
 
 
 def read(data: bytes) -> tuple[SpoolEntry, bytes]:
-    """Return the entry and the content that a file has."""
+    """Return the record and the content of a file."""
     file = io.BytesIO(data)
     entry = read_head(file)
     return entry, b"".join(read_content(file, entry))
 
 
 def file_saying(line: bytes) -> bytes:
-    """Return a file whose second line is another, with the digest that fits."""
+    """Return a file with a replaced second line and a matching digest."""
     return MARK + sha256(line).hexdigest().encode() + b"\n" + line + b"\n" + CONTENT
 
 
@@ -57,9 +57,9 @@ def values(**changes: Any) -> bytes:
     ),
     title=st.text(),
     to=st.lists(st.text(), max_size=100).map(tuple),
-    created=st.datetimes(datetime(1970, 1, 2), datetime(9000, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 - The time zone is beside them.
+    created=st.datetimes(datetime(1970, 1, 2), datetime(9000, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 - The time zone is a separate argument.
 )
-def test_any_message_is_read_again(
+def test_any_message_can_be_restored(
     content: bytes, envelope: Envelope, title: str, to: tuple[str, ...], created: datetime
 ) -> None:
     """Whatever its title, its names and its bytes are, nothing of a message changes."""
@@ -73,14 +73,14 @@ def test_any_message_is_read_again(
 
 
 @pytest.mark.parametrize("pieces", [[], [CONTENT[:-1]], [CONTENT, b"more"]])
-def test_a_content_of_another_size_is_an_error(pieces: list[bytes]) -> None:
-    """What was said of a message before it was written has to be true."""
+def test_content_of_another_size_is_an_error(pieces: list[bytes]) -> None:
+    """The metadata given before writing must be true."""
     with pytest.raises(ValueError, match=f"and not {len(CONTENT)}"):
         write_message(io.BytesIO(), entry_of(CONTENT), pieces)
 
 
-def test_what_is_kept_to_be_shown() -> None:
-    """Titles and names are cut to what a list has room for, and the time is that of Greenwich."""
+def test_metadata_is_shortened_for_lists() -> None:
+    """Titles and names are shortened for the list, and the time is UTC."""
     created = datetime(2026, 11, 24, 9, 30, tzinfo=timezone(timedelta(hours=1)))
     entry = entry_of(CONTENT, title="x" * 1000, to=("y" * 1000, ANNA), created=created)
     assert entry.title == "x" * MAX_SHOWN
@@ -88,16 +88,16 @@ def test_what_is_kept_to_be_shown() -> None:
     assert entry.created.isoformat() == "2026-11-24T08:30:00+00:00"
 
 
-def test_the_longest_head_can_be_read() -> None:
-    """A hundred recipients with the longest of names and addresses fit."""
+def test_longest_head_can_be_read() -> None:
+    """A hundred recipients with the longest names and addresses fit."""
     entry = entry_of(CONTENT, *["🏠" * 254] * 100, title="🏠" * 1000)
     head = write_head(entry)
     assert len(head) < MAX_HEAD
     assert read(head + CONTENT) == (entry, CONTENT)
 
 
-def test_a_record_has_no_content() -> None:
-    """What is kept in memory says nothing of what a message says."""
+def test_record_has_no_content() -> None:
+    """The data kept in memory does not include the content."""
     assert b"Alarm 1." in CONTENT
     assert "Alarm 1." not in repr(entry_of(CONTENT))
 
@@ -120,7 +120,7 @@ def test_a_record_has_no_content() -> None:
     ],
 )
 def test_anything_else_is_damaged(data: bytes) -> None:
-    """A file that is not whole, or from somebody else, is never taken for a message."""
+    """A file that is incomplete, or foreign, is never accepted as a message."""
     with pytest.raises(DamagedError):
         read(data)
 
@@ -145,14 +145,14 @@ def test_anything_else_is_damaged(data: bytes) -> None:
         values().replace(b'"digest"', b'"sum"'),
     ],
 )
-def test_another_version_is_not_guessed_at(line: bytes) -> None:
-    """A head that is whole, but says something else, is not taken for a message."""
+def test_another_version_is_damaged(line: bytes) -> None:
+    """A head that is complete but different is not accepted as a message."""
     with pytest.raises(DamagedError, match="another version"):
         read(file_saying(line))
 
 
 def test_halves_of_characters_of_earlier_versions_can_be_shown() -> None:
-    """JSON cannot say them, and Home Assistant's frontend is told in JSON."""
+    """JSON cannot represent them, and Home Assistant sends JSON to its frontend."""
     half = "Door\ud83d"
     line = values(title=half, to=[half], missing=[[half, half]])
     entry, _ = read(file_saying(line))

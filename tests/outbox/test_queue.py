@@ -1,4 +1,4 @@
-"""What waits in the queue: as much as there is room for, in order, for its time and no longer."""
+"""What waits in the queue: limited, in order, and for its lifetime only."""
 
 import asyncio
 from collections.abc import Sequence
@@ -44,8 +44,8 @@ from .helpers import (
 DAY = 86_400.0
 
 
-async def test_it_is_safe_and_told(queue: Queue, told: list[Delivery]) -> None:
-    """A message is on disk when it is taken in; nobody takes it away yet, so it is deferred."""
+async def test_added_message_is_on_disk_and_reported(queue: Queue, told: list[Delivery]) -> None:
+    """An added message is on disk; it is deferred, because no worker takes it yet."""
     queued = await add(queue, 1, ANNA, BERT)
     assert queue.waiting == [queued]
     assert queue.size == queued.entry.size == len(content_of(1))
@@ -61,7 +61,7 @@ async def test_it_is_safe_and_told(queue: Queue, told: list[Delivery]) -> None:
     assert await queued.receipt == expected_receipt(queued, waiting=(ANNA, BERT))
 
 
-async def test_whoever_takes_messages_away_is_told(queue: Queue, told: list[Delivery]) -> None:
+async def test_worker_is_woken_by_a_new_message(queue: Queue, told: list[Delivery]) -> None:
     """A message that is tried at once is not deferred before that."""
     added: list[QueuedMessage] = []
     queue.on_added = added.append
@@ -72,8 +72,8 @@ async def test_whoever_takes_messages_away_is_told(queue: Queue, told: list[Deli
     assert not queued.receipt.done()
 
 
-async def test_deferred_once(queue: Queue, told: list[Delivery]) -> None:
-    """A message is told to wait once, with what stands in its way; the last fault is kept."""
+async def test_deferral_is_reported_once(queue: Queue, told: list[Delivery]) -> None:
+    """A deferral is reported once, with its reason; the latest fault is kept."""
     queue.on_added = lambda queued: queue.defer(queued, BUSY)
     queued = await add(queue)
     queue.defer(queued, REFUSED)
@@ -85,7 +85,7 @@ async def test_deferred_once(queue: Queue, told: list[Delivery]) -> None:
     assert receipt_of(queued) == expected_receipt(queued, waiting=(ANNA,), fault=BUSY)
 
 
-async def test_whoever_listens_no_longer_hears_nothing(queue: Queue) -> None:
+async def test_unsubscribed_listener_gets_nothing(queue: Queue) -> None:
     """A subscription ends, and may be ended twice."""
     heard: list[Delivery | None] = []
     end = queue.subscribe(heard.append)
@@ -97,10 +97,10 @@ async def test_whoever_listens_no_longer_hears_nothing(queue: Queue) -> None:
     assert len(heard) == 2
 
 
-async def test_a_listener_that_fails(
+async def test_failing_listener_affects_no_message(
     queue: Queue, caplog: pytest.LogCaptureFixture, told: list[Delivery]
 ) -> None:
-    """It keeps neither the message nor the other listeners from what they wait for."""
+    """It affects neither the message nor the other listeners."""
 
     def fail(_delivery: Delivery | None) -> None:
         raise LookupError("not mine")
@@ -110,19 +110,19 @@ async def test_a_listener_that_fails(
     assert queued.receipt
     assert queued.receipt.done()
     assert len(told) == 1
-    assert "A listener of the outbox failed" in caplog.text
+    assert "An outbox listener failed" in caplog.text
 
 
-async def test_full_of_messages(queue: Queue) -> None:
-    """One more than there is room for is refused, and nothing is kept of it."""
+async def test_message_limit_is_enforced(queue: Queue) -> None:
+    """One message over the limit is rejected, and nothing of it is kept."""
     queue.limits = Limits(2, 1_000_000)
     results = await asyncio.gather(*(add(queue, n) for n in range(5)), return_exceptions=True)
     assert [type(result) for result in results] == [QueuedMessage] * 2 + [OutboxFullError] * 3
     assert len(files(queue.spool.folder)) == 2
 
 
-async def test_full_of_bytes(queue: Queue) -> None:
-    """The sizes count too, to the byte."""
+async def test_size_limit_is_enforced(queue: Queue) -> None:
+    """The sizes count, too, to the byte."""
     queue.limits = Limits(1000, 3 * len(content_of(1)) - 1)
     await add(queue)
     await add(queue)
@@ -131,8 +131,8 @@ async def test_full_of_bytes(queue: Queue) -> None:
     assert titles(await started_again(queue)) == ["Alarm 1", "Alarm 1"]
 
 
-async def test_a_full_disk(queue: Queue, told: list[Delivery]) -> None:
-    """The caller gets the system's error, and nothing is kept of the message, here or there."""
+async def test_full_disk_is_an_error(queue: Queue, told: list[Delivery]) -> None:
+    """The caller gets the system's error, and nothing of the message is kept."""
     content = b"x" * 100_000
     with no_file_larger_than(50_000), pytest.raises(OSError, match="File too large"):
         await queue.add(entry_of(content), [content])
@@ -142,15 +142,15 @@ async def test_a_full_disk(queue: Queue, told: list[Delivery]) -> None:
     await add(queue)
 
 
-async def test_in_the_order_of_the_calls(queue: Queue) -> None:
-    """However many call at once, the order on disk is the order of the calls."""
+async def test_messages_are_in_the_order_of_the_calls(queue: Queue) -> None:
+    """However many calls are concurrent, the order on disk is that of the calls."""
     await asyncio.gather(*(add(queue, number) for number in range(20)))
     assert titles(queue) == [f"Alarm {number}" for number in range(20)]
     assert titles(await started_again(queue)) == titles(queue)
 
 
-async def test_after_a_restart(queue: Queue) -> None:
-    """What waits, waits on, and nobody is told again that it does."""
+async def test_waiting_messages_survive_a_restart(queue: Queue) -> None:
+    """Waiting messages keep waiting, and this is not reported again."""
     first, second = await add(queue, 1), await add(queue, 2, ANNA, BERT)
     again = await started_again(queue)
     assert [queued.spooled for queued in again.waiting] == [first.spooled, second.spooled]
@@ -160,21 +160,21 @@ async def test_after_a_restart(queue: Queue) -> None:
     assert not heard
 
 
-async def test_foreign_files_are_named(queue: Queue) -> None:
-    """Files that are none of ours are reported."""
+async def test_foreign_files_are_reported(queue: Queue) -> None:
+    """Foreign files are reported."""
     (queue.spool.folder / WAITING / "note.txt").touch()
     assert (await started_again(queue)).quarantined == ["note.txt"]
 
 
-async def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
-    """The caller is told."""
+async def test_folder_that_cannot_be_created_is_an_error(tmp_path: Path) -> None:
+    """The caller gets the error."""
     (tmp_path / "outbox").touch()
     with pytest.raises(FileExistsError):
         await Queue(Spool(tmp_path / "outbox"), Limits(1, 1)).open()
 
 
-async def test_the_first_that_may_be_tried(queue: Queue) -> None:
-    """One that has to wait lets the others pass."""
+async def test_first_due_message_is_next(queue: Queue) -> None:
+    """A message that has to wait does not block the others."""
     assert queue.first(0.0) is None
     first, second = await add(queue, 1), await add(queue, 2)
     assert queue.first(0.0) is first
@@ -183,8 +183,10 @@ async def test_the_first_that_may_be_tried(queue: Queue) -> None:
     assert queue.first(10.0) is first
 
 
-async def test_expired(freezer: FrozenDateTimeFactory, queue: Queue, told: list[Delivery]) -> None:
-    """What has waited for its lifetime is kept as failed, and told with what stood in its way."""
+async def test_expired_message_is_kept_as_failed(
+    freezer: FrozenDateTimeFactory, queue: Queue, told: list[Delivery]
+) -> None:
+    """An expired message is kept as failed, and reported with its last fault."""
     queue.on_added = lambda _queued: None
     queued = await add(queue, 1)
     queued.fault = BUSY
@@ -203,42 +205,44 @@ async def test_expired(freezer: FrozenDateTimeFactory, queue: Queue, told: list[
     assert failed.failure.failed_at == time.time()
 
 
-async def test_under_way_is_not_expired(freezer: FrozenDateTimeFactory, queue: Queue) -> None:
-    """What is being handed to the server gets its answer."""
+async def test_message_in_progress_does_not_expire(
+    freezer: FrozenDateTimeFactory, queue: Queue
+) -> None:
+    """A message in progress gets its reply."""
     queue.under_way = await add(queue)
     freezer.tick(DAY)
     await queue.expire(DAY, time.monotonic())
     assert queue.waiting == [queue.under_way]
 
 
-async def test_cancelled_while_others_expire(
+async def test_message_canceled_while_others_expire_is_gone(
     freezer: FrozenDateTimeFactory, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A message that somebody cancels at that moment is gone, and neither expired nor failed."""
+    """A message that is canceled at that moment is gone, and neither expired nor failed."""
     waiting = [await add(queue, number) for number in (1, 2)]
     freezer.tick(DAY)
-    cancelled = threading.Event()
+    canceled = threading.Event()
     fail = queue.spool.fail
 
     def fail_later(failure: Failure, recipients: Sequence[str]) -> Failure:
-        assert cancelled.wait(10)
+        assert canceled.wait(10)
         return fail(failure, recipients)
 
     monkeypatch.setattr(queue.spool, "fail", fail_later)
     expiring = asyncio.create_task(queue.expire(DAY, time.monotonic()))
     await asyncio.sleep(0)
     await queue.cancel(waiting[1].spooled.id)
-    cancelled.set()
+    canceled.set()
     await expiring
     assert not queue.waiting
     assert [failed.failure.spooled for failed in queue.failed] == [waiting[0].spooled]
     assert titles(await started_again(queue)) == []
 
 
-async def test_failed_ones_are_kept_for_a_week(
+async def test_failed_messages_are_kept_for_a_week(
     freezer: FrozenDateTimeFactory, queue: Queue
 ) -> None:
-    """Then they are gone, also when Home Assistant was started again meanwhile."""
+    """After that they are gone, even if Home Assistant was restarted meanwhile."""
     await queue.refuse(await add(queue), REFUSED)
     await add(queue, 2)
     freezer.tick(KEEP_FAILED / 2)
@@ -255,7 +259,7 @@ async def test_failed_ones_are_kept_for_a_week(
 
 
 @pytest.mark.parametrize("limits", [Limits(2, 1_000_000), Limits(1000, 2 * len(content_of(1)))])
-async def test_no_more_failed_ones_than_there_is_room_for(queue: Queue, limits: Limits) -> None:
+async def test_number_of_failed_messages_is_limited(queue: Queue, limits: Limits) -> None:
     """The oldest make room for the newest."""
     queue.limits = limits
     for number in range(4):
@@ -266,8 +270,10 @@ async def test_no_more_failed_ones_than_there_is_room_for(queue: Queue, limits: 
 
 
 @pytest.mark.parametrize("written_at", [0.0, 1e8, 4e9])
-async def test_a_clock_that_was_wrong(spool_folder: Path, queue: Queue, written_at: float) -> None:
-    """A message from 1970 or from the future gets a lifetime from now on."""
+async def test_wrong_clock_gives_a_full_lifetime(
+    spool_folder: Path, queue: Queue, written_at: float
+) -> None:
+    """A message from 1970 or from the future gets a full lifetime from now on."""
     write(queue.spool, queued_at=written_at)
     queue = await started_again(queue)
     now = time.monotonic()
@@ -275,8 +281,8 @@ async def test_a_clock_that_was_wrong(spool_folder: Path, queue: Queue, written_
     assert queue.waiting[0].since == pytest.approx(now, abs=5)
 
 
-async def test_a_clock_that_is_set(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A year that passes on the wall ends no lifetime: that runs on a clock that never jumps."""
+async def test_clock_change_ends_no_lifetime(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the time of day jumps by a year, no lifetime ends: it is monotonic."""
     await add(queue)
     await queue.refuse(await add(queue, 2), REFUSED)
     year_later = time.time() + 365 * DAY
@@ -286,8 +292,8 @@ async def test_a_clock_that_is_set(queue: Queue, monkeypatch: pytest.MonkeyPatch
     assert len(queue.failed) == 1
 
 
-async def test_the_time_that_it_was_off_does_not_count(queue: Queue) -> None:
-    """Only the clock says how long that was, even after a try."""
+async def test_downtime_does_not_count(queue: Queue) -> None:
+    """Only the clock tells how long that was, even after an attempt."""
     write(queue.spool, queued_at=time.time() - 30 * DAY)
     queue = await started_again(queue)
     [queued] = queue.waiting
@@ -296,8 +302,8 @@ async def test_the_time_that_it_was_off_does_not_count(queue: Queue) -> None:
     assert queue.waiting == [queued]
 
 
-async def test_cancelled(queue: Queue) -> None:
-    """A message that waits is forgotten, and whoever waits for it is told."""
+async def test_canceled_message_is_deleted_and_reported(queue: Queue) -> None:
+    """A waiting message is deleted, and its caller is informed."""
     queue.on_added = lambda _queued: None
     queued, other = await add(queue, 1), await add(queue, 2)
     await queue.cancel(queued.spooled.id)
@@ -307,16 +313,16 @@ async def test_cancelled(queue: Queue) -> None:
     assert titles(await started_again(queue)) == ["Alarm 2"]
 
 
-async def test_cancelled_on_a_broken_disk(queue: Queue) -> None:
-    """Nobody is told that a message is gone which a restart would bring back: it waits on."""
+async def test_message_on_a_broken_disk_cannot_be_canceled(queue: Queue) -> None:
+    """A message that a restart would bring back is not reported as gone: it keeps waiting."""
     queued, _ = [await add(queue, number) for number in (1, 2)]
     with broken(queue.spool.folder / WAITING), pytest.raises(FileNotFoundError):
         await queue.cancel(queued.spooled.id)
     assert titles(queue) == titles(await started_again(queue)) == ["Alarm 1", "Alarm 2"]
 
 
-async def test_who_was_turned_away_is_forgotten_when_there_is_room(queue: Queue) -> None:
-    """An outbox that has been emptied is not full again for the sake of an old message."""
+async def test_rejected_message_is_cleared_when_there_is_room(queue: Queue) -> None:
+    """An emptied outbox is no longer full because of an old message."""
     queue.limits = Limits(10, 600)
     small = await add(queue)
     with pytest.raises(OutboxFullError):
@@ -327,8 +333,8 @@ async def test_who_was_turned_away_is_forgotten_when_there_is_room(queue: Queue)
     assert not queue.is_full
 
 
-async def test_cancelled_after_it_failed(queue: Queue) -> None:
-    """A failed message is forgotten too, once."""
+async def test_failed_message_can_be_canceled(queue: Queue) -> None:
+    """A failed message can be deleted, too, once."""
     queued = await add(queue)
     await queue.refuse(queued, REFUSED)
     await queue.cancel(queued.spooled.id)
@@ -338,16 +344,18 @@ async def test_cancelled_after_it_failed(queue: Queue) -> None:
         await queue.cancel(queued.spooled.id)
 
 
-async def test_too_late_to_cancel(queue: Queue) -> None:
-    """What is being handed to the server cannot be taken back."""
+async def test_message_in_progress_cannot_be_canceled(queue: Queue) -> None:
+    """A message that is being submitted cannot be canceled."""
     queue.under_way = await add(queue)
     with pytest.raises(UnderWayError):
         await queue.cancel(queue.under_way.spooled.id)
     assert queue.waiting == [queue.under_way]
 
 
-async def test_lost(queue: Queue, told: list[Delivery], caplog: pytest.LogCaptureFixture) -> None:
-    """A message whose file is damaged cannot be sent: all are told, and the file is kept."""
+async def test_damaged_message_is_reported_as_lost(
+    queue: Queue, told: list[Delivery], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A message with a damaged file cannot be sent: this is reported, and the file is kept."""
     queue.on_added = lambda _queued: None
     queued = await add(queue)
     await queue.quarantine(queued)
@@ -355,12 +363,12 @@ async def test_lost(queue: Queue, told: list[Delivery], caplog: pytest.LogCaptur
     assert queue.quarantined == [queued.spooled.name]
     assert files(queue.spool.folder / QUARANTINE) == [queued.spooled.name]
     assert [(delivery.event, delivery.recipients) for delivery in told] == [(Event.FAILED, (ANNA,))]
-    assert f"The message {queued.spooled.id} is lost" in caplog.text
+    assert f"Message {queued.spooled.id} is lost" in caplog.text
     assert receipt_of(queued) == expected_receipt(queued)
 
 
-async def test_no_content_in_memory(queue: Queue) -> None:
-    """What a message says is on disk alone."""
+async def test_content_is_not_in_memory(queue: Queue) -> None:
+    """The content of a message is only on disk."""
     queued = await add(queue)
     await queue.refuse(await add(queue, 2), REFUSED)
     assert "Alarm 1." not in repr((queued, queued.entry, queue))

@@ -1,4 +1,4 @@
-"""Messages are settled, for all or some, and the failed ones sent again: everybody is told."""
+"""Messages are settled for some or all recipients, failed ones are retried, all is reported."""
 
 import asyncio
 from math import inf
@@ -44,7 +44,7 @@ SENT = "2.0.0 OK <abc@server>"
 def outcome_of(
     *accepted: str, refused: tuple[str, ...] = (), waiting: tuple[str, ...] = ()
 ) -> Outcome:
-    """Return who got a message, who never will, and who has to wait."""
+    """Return which recipients were accepted, refused and deferred."""
     return Outcome(
         accepted=accepted,
         refused=dict.fromkeys(refused, REFUSED) | dict.fromkeys(waiting, BUSY),
@@ -55,17 +55,17 @@ def outcome_of(
 
 @pytest.fixture
 async def queued(queue: Queue) -> QueuedMessage:
-    """Return a message to three people that is being handed to the server."""
+    """Return a message to three recipients that is being submitted."""
     queue.on_added = lambda _queued: None
     return await add(queue, 1, ANNA, BERT, CARL)
 
 
 @pytest.mark.parametrize("accepted", [(), (ANNA,), (ANNA, BERT), (ANNA, BERT, CARL)])
 @pytest.mark.parametrize("last", ["refused", "waiting", "both"])
-async def test_settled(
+async def test_recipients_are_settled_once(
     queue: Queue, queued: QueuedMessage, told: list[Delivery], accepted: tuple[str, ...], last: str
 ) -> None:
-    """Each recipient is told of once, waits or failed if so, and after a restart just the same."""
+    """Each recipient is reported once, keeps waiting or fails if so, also after a restart."""
     rest = (ANNA, BERT, CARL)[len(accepted) :]
     split = {"refused": len(rest), "waiting": 0, "both": 1}[last]
     refused, waiting = rest[:split], rest[split:]
@@ -75,7 +75,7 @@ async def test_settled(
         *([(Event.SENT, accepted, SENT)] if accepted else []),
         *([(Event.REFUSED, refused, REFUSED.reply)] if refused else []),
     ]
-    if refused:  # Whoever hears of it can have it sent again.
+    if refused:  # A listener can retry it.
         assert [told[-1].id] == [entry.failure.spooled.id for entry in queue.failed]
     assert queued.receipt
     assert queued.receipt.done() == bool(accepted or refused)
@@ -97,20 +97,20 @@ async def test_settled(
         assert read(queue.spool, queued.spooled) == content_of(1)
 
 
-async def test_settled_after_it_was_deferred(
+async def test_deferred_message_is_settled(
     queue: Queue, queued: QueuedMessage, told: list[Delivery]
 ) -> None:
-    """Who had to wait for the message hears of both, and whoever waits for the receipt of one."""
+    """Listeners get both events, and the caller that waits for the receipt the first."""
     queue.defer(queued, BUSY)
     await queue.settle(queued, outcome_of(ANNA, BERT, CARL))
     assert [delivery.event for delivery in told] == [Event.QUEUED, Event.SENT]
     assert receipt_of(queued) == expected_receipt(queued, waiting=(ANNA, BERT, CARL), fault=BUSY)
 
 
-async def test_an_answer_that_comes_late(
+async def test_late_reply_is_reported(
     queue: Queue, queued: QueuedMessage, told: list[Delivery]
 ) -> None:
-    """A message that is no longer there was sent all the same, and that is told."""
+    """A message that is already gone was sent anyway, and this is reported."""
     await queue.cancel(queued.spooled.id)
     await queue.settle(queued, outcome_of(ANNA, BERT, CARL))
     assert [delivery.event for delivery in told] == [Event.SENT]
@@ -120,10 +120,10 @@ async def test_an_answer_that_comes_late(
 @pytest.mark.parametrize(
     ("fault", "event"), [(REFUSED, Event.REFUSED), (UNSPEAKABLE, Event.FAILED)]
 )
-async def test_refused_for_all(
+async def test_message_refused_for_all_fails(
     queue: Queue, queued: QueuedMessage, told: list[Delivery], fault: Fault, event: Event
 ) -> None:
-    """The server's word is told from what cannot be said to it, at once and in the list."""
+    """The server's reply is kept in full, immediately and in the list."""
     await queue.refuse(queued, fault)
     assert [(delivery.event, delivery.fault) for delivery in told] == [(event, fault)]
     (failed,) = (await started_again(queue)).failed
@@ -131,24 +131,24 @@ async def test_refused_for_all(
     assert failed.failure.spooled == queued.spooled
 
 
-async def test_settled_on_a_broken_disk(
+async def test_settled_message_is_not_repeated_on_a_broken_disk(
     queue: Queue, queued: QueuedMessage, told: list[Delivery], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Nobody gets the message twice before a restart; after it rather twice than never."""
+    """No recipient gets it twice before a restart; after one, twice is better than never."""
     with broken(queue.spool.folder / WAITING), broken(queue.spool.folder / FAILED):
         await queue.settle(queued, outcome_of(ANNA, refused=(BERT,), waiting=(CARL,)))
     assert queued.recipients == (CARL,)
     assert [delivery.event for delivery in told] == [Event.SENT, Event.REFUSED]
-    assert "The outbox on disk is behind" in caplog.text
+    assert "Outbox file not updated" in caplog.text
     assert read(queue.spool, queued.spooled) == content_of(1)
     (kept,) = (await started_again(queue)).waiting
     assert kept.recipients == (ANNA, BERT, CARL)
 
 
-async def test_settled_when_the_file_was_damaged(
+async def test_accepted_recipients_of_a_damaged_file_are_reported(
     queue: Queue, queued: QueuedMessage, told: list[Delivery], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Those who got the message in time are told so all the same."""
+    """The accepted recipients are still reported."""
     path = queue.spool.folder / WAITING / queued.spooled.name
     path.write_bytes(path.read_bytes()[:-1])
     await queue.settle(queued, outcome_of(ANNA, refused=(BERT,), waiting=(CARL,)))
@@ -157,8 +157,10 @@ async def test_settled_when_the_file_was_damaged(
     assert "its content was changed or cut off" in caplog.text
 
 
-async def test_refused_on_a_broken_disk(queue: Queue, queued: QueuedMessage) -> None:
-    """A message that cannot be moved is not tried again before a restart, and not lost."""
+async def test_refused_message_is_not_lost_on_a_broken_disk(
+    queue: Queue, queued: QueuedMessage
+) -> None:
+    """A message that cannot be moved is not retried before a restart, and not lost."""
     with broken(queue.spool.folder / FAILED):
         await queue.refuse(queued, REFUSED)
     assert not queue.waiting
@@ -168,15 +170,17 @@ async def test_refused_on_a_broken_disk(queue: Queue, queued: QueuedMessage) -> 
 
 @pytest.fixture
 async def failed(queue: Queue) -> list[str]:
-    """Return the ids of two failed messages, one that waits beside them."""
+    """Return the IDs of two failed messages, next to a waiting one."""
     waiting = [await add(queue, number) for number in (1, 2, 3)]
     for queued in waiting[:2]:
         await queue.refuse(queued, REFUSED)
     return [queued.spooled.id for queued in waiting[:2]]
 
 
-async def test_one_is_tried_again(queue: Queue, failed: list[str], told: list[Delivery]) -> None:
-    """It waits behind all others, for its whole lifetime, and whoever takes it away is told."""
+async def test_one_failed_message_is_retried(
+    queue: Queue, failed: list[str], told: list[Delivery]
+) -> None:
+    """It waits behind all others, with a full lifetime, and the worker is woken."""
     added: list[QueuedMessage] = []
     queue.on_added = added.append
     assert await queue.retry(failed[0]) == 1
@@ -189,23 +193,23 @@ async def test_one_is_tried_again(queue: Queue, failed: list[str], told: list[De
     assert [entry.failure.spooled.id for entry in again.failed] == failed[1:]
 
 
-async def test_all_are_tried_again(queue: Queue, failed: list[str]) -> None:
-    """They wait in the order in which they failed; then there is none left."""
+async def test_all_failed_messages_are_retried(queue: Queue, failed: list[str]) -> None:
+    """They wait in the order in which they failed; then none is left."""
     assert await queue.retry() == len(failed)
     assert titles(queue) == ["Alarm 3", "Alarm 1", "Alarm 2"]
     assert await queue.retry() == 0
     assert not files(queue.spool.folder / FAILED)
 
 
-async def test_tried_again_twice_at_once(queue: Queue, failed: list[str]) -> None:
-    """Each is sent once, however often somebody asks for it."""
+async def test_concurrent_retries_send_once(queue: Queue, failed: list[str]) -> None:
+    """Each is sent once, however often it is requested."""
     counts = await asyncio.gather(queue.retry(), queue.retry())
     assert sum(counts) == len(failed)
     assert titles(await started_again(queue)) == ["Alarm 3", "Alarm 1", "Alarm 2"]
 
 
-async def test_tried_again_while_it_is_forgotten(queue: Queue, failed: list[str]) -> None:
-    """Of two who want different things of a message one has his way, and nothing fails."""
+async def test_retry_and_cancel_do_not_conflict(queue: Queue, failed: list[str]) -> None:
+    """Of two conflicting requests for a message, one succeeds, without an error."""
     gone = queue.failed[1]
     _, count = await asyncio.gather(queue.cancel(failed[1]), queue.retry())
     assert count == 1
@@ -213,10 +217,10 @@ async def test_tried_again_while_it_is_forgotten(queue: Queue, failed: list[str]
     assert titles(await started_again(queue)) == titles(queue) == ["Alarm 3", "Alarm 1"]
 
 
-async def test_tried_again_as_its_week_ends(
+async def test_message_retried_as_its_week_ends_is_sent(
     queue: Queue, failed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What somebody sends again at that moment is sent, and those before it are forgotten."""
+    """A message retried at that moment is sent, and those before it are deleted."""
     go_on = threading.Event()
     discard = queue.spool.discard
     monkeypatch.setattr(queue.spool, "discard", lambda queued: go_on.wait(5) and discard(queued))
@@ -232,10 +236,10 @@ async def test_tried_again_as_its_week_ends(
     assert not again.failed
 
 
-async def test_stopped_while_one_is_tried_again(
+async def test_interrupted_retry_keeps_the_message(
     queue: Queue, failed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An automation that is stopped in the middle leaves a message that waits or has failed."""
+    """An automation stopped in between leaves a message that is waiting or failed."""
     go_on, requeue = threading.Event(), queue.spool.requeue
     monkeypatch.setattr(queue.spool, "requeue", lambda *args: go_on.wait(5) and requeue(*args))
     retrying = asyncio.create_task(queue.retry(failed[0]))
@@ -246,8 +250,8 @@ async def test_stopped_while_one_is_tried_again(
     assert retrying.cancelled()
 
 
-async def test_stopped_while_one_is_canceled(queue: Queue) -> None:
-    """Who waits for a message is answered, even if the automation that cancels it is stopped."""
+async def test_interrupted_cancel_informs_the_caller(queue: Queue) -> None:
+    """A caller waiting for a message gets a result, even if the canceling automation is stopped."""
     queue.on_added = lambda _queued: None
     queued = await add(queue)
     canceling = asyncio.create_task(queue.cancel(queued.spooled.id))
@@ -258,14 +262,14 @@ async def test_stopped_while_one_is_canceled(queue: Queue) -> None:
     assert not files(queue.spool.folder)
 
 
-async def test_unknown_ones_are_not_tried(queue: Queue, failed: list[str]) -> None:
-    """What waits has not failed."""
+async def test_unknown_messages_are_not_retried(queue: Queue, failed: list[str]) -> None:
+    """A waiting message has not failed."""
     with pytest.raises(UnknownMessageError):
         await queue.retry(queue.waiting[0].spooled.id)
 
 
-async def test_no_room_to_try_again(queue: Queue, failed: list[str]) -> None:
-    """As many wait as have room; the others stay failed."""
+async def test_retry_stops_at_the_limit(queue: Queue, failed: list[str]) -> None:
+    """Messages are retried up to the limit; the others stay failed."""
     queue.limits = Limits(2, 1_000_000)
     with pytest.raises(OutboxFullError):
         await queue.retry()
@@ -273,8 +277,10 @@ async def test_no_room_to_try_again(queue: Queue, failed: list[str]) -> None:
     assert [entry.failure.spooled.id for entry in queue.failed] == failed[1:]
 
 
-async def test_tried_again_on_a_broken_disk(queue: Queue, failed: list[str]) -> None:
-    """What cannot be moved stays failed, and can be tried once the disk is well."""
+async def test_retry_on_a_broken_disk_keeps_the_message_failed(
+    queue: Queue, failed: list[str]
+) -> None:
+    """What cannot be moved stays failed, and can be retried once the disk works."""
     with broken(queue.spool.folder / FAILED), pytest.raises(FileNotFoundError):
         await queue.retry(failed[0])
     assert titles(queue) == ["Alarm 3"]

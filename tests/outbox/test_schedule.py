@@ -69,7 +69,7 @@ def schedule() -> Schedule:
 
 
 def test_delays_double_from_a_quarter_of_a_minute_to_half_an_hour() -> None:
-    """Each failure in a row doubles the wait, up to a limit that no number exceeds."""
+    """Each consecutive failure doubles the delay, up to a limit that is never exceeded."""
     delays = [delay_after(failures) for failures in range(1, 10)]
     assert delays == [15, 30, 60, 120, 240, 480, 960, 1800, 1800]
     assert delay_after(10**6) == LAST_DELAY
@@ -79,7 +79,7 @@ def test_delays_double_from_a_quarter_of_a_minute_to_half_an_hour() -> None:
 def test_jitter_shortens_or_lengthens_a_delay_by_a_fifth(
     schedule: Schedule, monkeypatch: pytest.MonkeyPatch, end: float
 ) -> None:
-    """Many installations do not come back at the same moment."""
+    """Many installations do not retry at the same moment."""
     ends: list[tuple[float, float]] = []
 
     def uniform(*between: float) -> float:
@@ -95,10 +95,8 @@ def test_jitter_shortens_or_lengthens_a_delay_by_a_fifth(
 
 
 @pytest.mark.parametrize("submitting", [False, True])
-def test_new_mail_and_whatever_is_authenticated_reset_the_back_off(
-    schedule: Schedule, *, submitting: bool
-) -> None:
-    """The next failure begins with the shortest delay again."""
+def test_new_mail_and_a_sign_in_reset_the_back_off(schedule: Schedule, *, submitting: bool) -> None:
+    """The next failure starts with the shortest delay again."""
     for reset in (
         schedule.reset_backoff,
         schedule.flush,
@@ -113,8 +111,8 @@ def test_new_mail_and_whatever_is_authenticated_reset_the_back_off(
         assert schedule.due <= NOW + FIRST_DELAY * (1 + JITTER)
 
 
-def test_a_burst_goes_at_once_and_the_rest_evenly() -> None:
-    """Five messages go in a moment, then one every 2.4 s."""
+def test_burst_is_immediate_and_the_rest_even() -> None:
+    """Five messages are sent at once, then one every 2.4 s."""
     schedule = Schedule()
     for _ in range(BURST):
         assert schedule.due <= NOW
@@ -124,8 +122,8 @@ def test_a_burst_goes_at_once_and_the_rest_evenly() -> None:
         schedule.start(schedule.due)
 
 
-def test_a_quiet_minute_allows_no_more_than_a_burst() -> None:
-    """What was not used is not saved up."""
+def test_quiet_minute_allows_no_more_than_a_burst() -> None:
+    """Unused capacity is not accumulated."""
     schedule = Schedule()
     schedule.start(NOW)
     for _ in range(BURST):
@@ -135,7 +133,7 @@ def test_a_quiet_minute_allows_no_more_than_a_burst() -> None:
 
 
 def test_no_rate_limiter_means_no_limit(schedule: Schedule) -> None:
-    """A rate limit of nothing a minute stands in nobody's way."""
+    """A rate of zero per minute means unlimited."""
     for _ in range(1000):
         assert schedule.due <= NOW
         schedule.start(NOW)
@@ -159,20 +157,20 @@ def test_no_rate_limiter_means_no_limit(schedule: Schedule) -> None:
         (REFUSED, True, None),
     ],
 )
-def test_each_kind_of_fault_holds_as_long_as_it_lasts(
+def test_each_kind_of_fault_has_its_hold(
     schedule: Schedule, fault: Fault, *, submitting: bool, hold: Hold | None
 ) -> None:
-    """What ends by itself is tried again then; anything else has no end of its own."""
+    """Temporary holds end with a retry; others have no end."""
     schedule.fail(fault, NOW, submitting=submitting)
     assert schedule.hold == hold
     if hold:
         assert schedule.due == hold.until
 
 
-def test_a_check_ends_what_the_sign_in_held_and_nothing_that_a_mail_met(
+def test_check_only_ends_holds_of_the_sign_in(
     schedule: Schedule,
 ) -> None:
-    """A check proves that the account is authenticated, and not that it may send."""
+    """A check proves that the account can sign in, not that it may send."""
     schedule.fail(DAILY_LIMIT, NOW, submitting=True)
     schedule.fail(WRONG_PASSWORD, NOW, submitting=False)
     assert schedule.due == inf
@@ -182,18 +180,18 @@ def test_a_check_ends_what_the_sign_in_held_and_nothing_that_a_mail_met(
     assert schedule.hold is None
 
 
-def test_an_accepted_message_ends_every_hold(schedule: Schedule) -> None:
-    """Somebody has asked for a try before the end, and it went well."""
+def test_accepted_message_ends_every_hold(schedule: Schedule) -> None:
+    """A retry was requested before the end, and it succeeded."""
     schedule.fail(WRONG_PASSWORD, NOW, submitting=False)
     schedule.fail(SENDING_QUOTA, NOW, submitting=True)
     schedule.succeed(NOW, submitting=True)
     assert schedule.due == -inf
 
 
-def test_an_endless_try_again_at_the_sign_in_becomes_a_matter_of_credentials(
+def test_repeated_try_again_counts_as_refused_credentials(
     schedule: Schedule,
 ) -> None:
-    """The tenth in a row, and each one after it; those that new mail brought forward count once."""
+    """The tenth in a row and later ones do; those retried because of new mail count once."""
     for number in range(MAX_AUTH_FAILURES - 1):
         for delay in (0, 1, 10):
             now = NOW + number * FIRST_DELAY + delay
@@ -205,10 +203,10 @@ def test_an_endless_try_again_at_the_sign_in_becomes_a_matter_of_credentials(
 
 
 @pytest.mark.parametrize("fault", [None, BUSY, REFUSED, SUSPENDED, SENDING_QUOTA])
-def test_being_authenticated_forgets_what_the_sign_in_met(
+def test_authentication_clears_the_holds_of_the_sign_in(
     schedule: Schedule, fault: Fault | None
 ) -> None:
-    """Whatever becomes of the message that was handed in, the sign-in works."""
+    """Whatever the fate of the submitted message, the sign-in works."""
     for number in range(MAX_AUTH_FAILURES - 1):
         schedule.escalate(AUTH_FAILURE, NOW + number * FIRST_DELAY)
     later = NOW + MAX_AUTH_FAILURES * FIRST_DELAY
@@ -220,10 +218,10 @@ def test_being_authenticated_forgets_what_the_sign_in_met(
     assert schedule.escalate(AUTH_FAILURE, later) is AUTH_FAILURE
 
 
-def test_a_locked_account_is_left_alone_for_hours_twice_as_long_each_time(
+def test_locked_account_waits_twice_as_long_each_time(
     schedule: Schedule,
 ) -> None:
-    """Who asks for a try before does not lengthen it; a successful sign-in starts it anew."""
+    """Requested retries do not lengthen it; a successful sign-in resets it."""
     now, waits = NOW, []
     for _ in range(5):
         schedule.fail(LOCKED, now, submitting=False)
@@ -240,10 +238,8 @@ def test_a_locked_account_is_left_alone_for_hours_twice_as_long_each_time(
 
 @pytest.mark.parametrize("fault", [WRONG_PASSWORD, LOCKED, GIVEN_UP, PASSWORDS_OFF])
 @pytest.mark.parametrize("met", [BUSY, SETUP])
-def test_who_asks_for_a_try_of_what_was_refused_gets_one(
-    schedule: Schedule, fault: Fault, met: Fault
-) -> None:
-    """What was met on the way to the server proves nothing: it stays refused."""
+def test_flush_tries_refused_credentials(schedule: Schedule, fault: Fault, met: Fault) -> None:
+    """A fault on the way to the server proves nothing: the refusal stays."""
     schedule.fail(fault, NOW, submitting=False)
     check_at = schedule.check_at
     assert check_at > NOW
@@ -256,10 +252,10 @@ def test_who_asks_for_a_try_of_what_was_refused_gets_one(
 
 @pytest.mark.parametrize("fault", [WRONG_PASSWORD, LOCKED, SETUP, None])
 @pytest.mark.parametrize("quota", [DAILY_LIMIT, None])
-def test_what_was_refused_is_kept_for_after_a_restart(
+def test_refusal_survives_a_restart(
     schedule: Schedule, fault: Fault | None, quota: Fault | None
 ) -> None:
-    """It is forgotten only when something else signs in; what ends by itself is kept beside it."""
+    """It is cleared only when something else signs in; temporary holds are stored next to it."""
     now = time.monotonic()
     if quota:
         schedule.fail(quota, now, submitting=True)
@@ -280,8 +276,8 @@ def test_what_was_refused_is_kept_for_after_a_restart(
 
 
 @pytest.mark.parametrize("kept", [{"locks": "many"}, {"until": "never"}, None, [], "refused"])
-def test_what_is_no_refusal_keeps_nobody_from_a_try(schedule: Schedule, kept: Any) -> None:
-    """A file that somebody changed is as good as none, or as one that was written now."""
+def test_invalid_refusal_is_ignored(schedule: Schedule, kept: Any) -> None:
+    """An edited file is ignored, or treated as one written now."""
     schedule.fail(LOCKED, time.monotonic(), submitting=False)
     written = schedule.write()
     again = Schedule()
@@ -299,10 +295,10 @@ def test_what_is_no_refusal_keeps_nobody_from_a_try(schedule: Schedule, kept: An
     ],
 )
 @pytest.mark.parametrize("jump", [-365 * 86_400.0, -60.0, 0.0, 60.0])
-def test_a_hold_is_kept_for_no_longer_than_it_may_last_whatever_the_clock_does(
+def test_hold_is_never_longer_than_its_original_length(
     monkeypatch: pytest.MonkeyPatch, fault: Fault, length: float, jump: float
 ) -> None:
-    """A clock that was set back does not lengthen a hold beyond what it was from the start."""
+    """A clock that was set back does not extend a hold beyond its original length."""
     clock = {"time": 1.8e9, "monotonic": NOW}
     monkeypatch.setattr(time, "time", lambda: clock["time"])
     monkeypatch.setattr(time, "monotonic", lambda: clock["monotonic"])
@@ -312,8 +308,8 @@ def test_a_hold_is_kept_for_no_longer_than_it_may_last_whatever_the_clock_does(
     assert read_hold(written) == Hold(fault, expected, submitting=True)
 
 
-def test_a_hold_that_has_ended_meanwhile_is_in_nobodys_way(schedule: Schedule) -> None:
-    """A clock that was set forward ends it; the next try shows whether that is right."""
+def test_ended_hold_is_ignored(schedule: Schedule) -> None:
+    """A clock that was set forward ends it; the next attempt shows whether that is right."""
     schedule.mail_hold = read_hold(write_hold(Hold(DAILY_LIMIT, -inf, submitting=True)))
     assert schedule.mail_hold
     assert schedule.due == -inf
@@ -332,8 +328,8 @@ def test_a_hold_that_has_ended_meanwhile_is_in_nobodys_way(schedule: Schedule) -
     ],
     ids=str,
 )
-def test_what_is_no_hold_holds_nothing(change: dict[str, Any]) -> None:
-    """A file that somebody changed, or that another version wrote, is as good as none."""
+def test_invalid_hold_is_ignored(change: dict[str, Any]) -> None:
+    """A file that was edited, or is from another version, is ignored."""
     written = {
         "until": inf,
         "kind": "quota",
@@ -348,10 +344,10 @@ def test_what_is_no_hold_holds_nothing(change: dict[str, Any]) -> None:
 
 
 class AnySequence(RuleBasedStateMachine):
-    """Whatever happens in whatever order, the schedule keeps its promises."""
+    """Whatever happens in whatever order, the schedule keeps its guarantees."""
 
     def __init__(self) -> None:
-        """Begin with nothing in the way."""
+        """Start without obstacles."""
         super().__init__()
         self.schedule = Schedule()
         self.now = NOW
@@ -378,14 +374,14 @@ class AnySequence(RuleBasedStateMachine):
 
     @rule(fault=st.sampled_from((AUTH_FAILURE, WRONG_PASSWORD, LOCKED, SUSPENDED, SETUP)))
     def check_fails(self, fault: Fault) -> None:
-        """Meet a fault at the sign-in of a check."""
+        """A check fails at the sign-in."""
         held = self.schedule.mail_hold
         self.schedule.fail(self.schedule.escalate(fault, self.now), self.now, submitting=False)
         assert self.schedule.mail_hold is held
 
     @rule()
     def check_succeeds(self) -> None:
-        """Sign in: a hold that a mail has met is not over before its time."""
+        """A check signs in: a hold from a message does not end early."""
         held = self.schedule.mail_hold
         self.schedule.succeed(self.now, submitting=False)
         assert self.schedule.sign_in_hold is None
@@ -394,20 +390,20 @@ class AnySequence(RuleBasedStateMachine):
 
     @rule()
     def mail_is_added(self) -> None:
-        """Reset the back-off: only a hold and the rate limit are left in the way."""
+        """New mail arrives: only holds and the rate limit remain."""
         self.schedule.reset_backoff()
         assert self.schedule.hold or self.schedule.due <= self.now + INTERVAL + ROUNDING
 
     @rule()
     def somebody_asks_for_a_try(self) -> None:
-        """Flush: only the rate limit is left in the way."""
+        """A flush: only the rate limit remains."""
         self.schedule.flush()
         assert self.schedule.hold is None
         assert self.schedule.due <= self.now + INTERVAL + ROUNDING
 
     @invariant()
     def no_wait_is_longer_than_it_may_be(self) -> None:
-        """Only what somebody has to mend has no end."""
+        """Only holds that need a person have no end."""
         if self.schedule.hold and self.schedule.hold is self.schedule.sign_in_hold:
             assert self.schedule.due == inf
         elif self.schedule.mail_hold:
@@ -417,7 +413,7 @@ class AnySequence(RuleBasedStateMachine):
 
     @invariant()
     def no_check_signs_in_with_what_is_refused(self) -> None:
-        """What was refused waits for a person, what is locked for hours, all else for nothing."""
+        """Refused credentials wait for a person, a locked account for hours, others not at all."""
         if self.schedule.refusal is None:
             assert self.schedule.check_at == -inf
         elif self.schedule.refusal in (LOCKED, GIVEN_UP):
@@ -427,7 +423,7 @@ class AnySequence(RuleBasedStateMachine):
 
     @invariant()
     def no_minute_sees_more_than_its_share(self) -> None:
-        """Five at once, thirty a minute, and evenly: no span sees more than is due to it."""
+        """Five at once, thirty a minute, and evenly: no interval exceeds its share."""
         last = self.starts[-PER_MINUTE - BURST :]
         for count, start in enumerate(reversed(last), 1):
             span = last[-1] - start if last else 0.0

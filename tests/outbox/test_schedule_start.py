@@ -1,4 +1,4 @@
-"""The schedule in the first minute: what may soon be over is tried again within seconds."""
+"""The schedule in the first minute: temporary faults are retried within seconds."""
 
 import pytest
 
@@ -21,17 +21,17 @@ PORTAL = (
 
 @pytest.fixture
 def schedule(monkeypatch: pytest.MonkeyPatch) -> Schedule:
-    """Return a schedule that has just begun, without jitter and without a rate limit."""
+    """Return a new schedule without jitter and without a rate limit."""
     monkeypatch.setattr(schedule_module, "uniform", lambda *_: 1.0)
     schedule = Schedule(RateLimiter(per_minute=0))
     schedule.begin(NOW)
     return schedule
 
 
-def test_a_wrong_clock_is_looked_at_within_seconds_and_then_ever_more_rarely(
+def test_wrong_clock_is_retried_within_seconds_then_less_often(
     schedule: Schedule,
 ) -> None:
-    """It holds nothing, and a server is not asked every second for days."""
+    """It causes no hold, and the server is not contacted every second for days."""
     delays: list[float] = []
     for _ in range(11):
         schedule.fail(schedule.escalate(CLOCK_WRONG, NOW), NOW, submitting=False)
@@ -42,8 +42,8 @@ def test_a_wrong_clock_is_looked_at_within_seconds_and_then_ever_more_rarely(
 
 
 @pytest.mark.parametrize("problem", PORTAL)
-def test_a_portal_passes_until_the_second_look(schedule: Schedule, problem: Problem) -> None:
-    """Whatever meets it meanwhile, a check or new mail, is part of the first look."""
+def test_portal_is_temporary_until_the_second_attempt(schedule: Schedule, problem: Problem) -> None:
+    """Any check or new mail before the second attempt belongs to the first one."""
     fault = Fault(Kind.SETUP, problem)
     met = NOW + FIRST_MINUTE - 1
     for later in (0.0, 0.1, 3.9):
@@ -57,13 +57,13 @@ def test_a_portal_passes_until_the_second_look(schedule: Schedule, problem: Prob
 
 
 @pytest.mark.parametrize("problem", PORTAL)
-def test_what_is_met_after_the_first_minute_counts(schedule: Schedule, problem: Problem) -> None:
-    """A server that has answered for a minute was changed."""
+def test_faults_after_the_first_minute_count(schedule: Schedule, problem: Problem) -> None:
+    """A server that has worked for a minute was changed."""
     fault = Fault(Kind.SETUP, problem)
     assert schedule.escalate(fault, NOW + FIRST_MINUTE) is fault
 
 
-def test_other_faults_of_the_setup_count_in_the_first_minute_too(schedule: Schedule) -> None:
-    """No portal lets anybody sign in."""
+def test_other_setup_faults_count_in_the_first_minute(schedule: Schedule) -> None:
+    """No portal accepts a sign-in."""
     fault = Fault(Kind.SETUP, Problem.MECHANISM_NOT_OFFERED)
     assert schedule.escalate(fault, NOW) is fault

@@ -1,4 +1,4 @@
-"""Whatever cuts off the settling of a message: no recipient is lost or failed twice."""
+"""Whatever interrupts the settling of a message: no recipient is lost or failed twice."""
 
 from collections.abc import Sequence
 import errno
@@ -30,8 +30,8 @@ from .helpers import (
 from .test_spool_crashes import Disk, PowerCutError
 
 EVERYBODY = (ANNA, BERT, CARL)
-# Whom the server accepts; then whom it refuses for good, in the order in which it says so. All
-# others are deferred.
+# The recipients that the server accepts, and those it permanently refuses, in the order of the
+# replies. All others are deferred.
 SPLITS = {
     "each another way": ((ANNA,), (BERT,)),
     "nobody deferred": ((ANNA,), (BERT, CARL)),
@@ -44,7 +44,7 @@ SPLITS = {
 
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
-    """Return a disk that can be spoiled."""
+    """Return a disk that can be made to fail."""
     return Disk(monkeypatch)
 
 
@@ -58,7 +58,7 @@ async def start(folder: Path) -> Queue:
 async def settle(
     queue: Queue, queued: QueuedMessage, accepted: tuple[str, ...], gone: tuple[str, ...]
 ) -> None:
-    """Settle a message as the server does, for those whom it still waits for."""
+    """Settle a message like the server, for its remaining recipients."""
     here = queued.recipients
     refused = {name: REFUSED if name in gone else BUSY for name in here if name not in accepted}
     taken = tuple(name for name in accepted if name in here)
@@ -66,7 +66,7 @@ async def settle(
 
 
 async def fates(folder: Path) -> tuple[list[str], list[str]]:
-    """Return who waits and who is kept as failed after a start, whole to the last byte."""
+    """Return who waits and who failed after a start, complete to the last byte."""
     queue = await start(folder)
     assert not queue.quarantined
     waiting: list[str] = []
@@ -81,10 +81,10 @@ async def fates(folder: Path) -> tuple[list[str], list[str]]:
 
 
 @pytest.mark.parametrize(("accepted", "gone"), SPLITS.values(), ids=SPLITS)
-async def test_a_message_cut_off_while_it_is_settled(
+async def test_interrupted_settling_fails_a_recipient_once(
     disk: Disk, tmp_path: Path, accepted: tuple[str, ...], gone: tuple[str, ...]
 ) -> None:
-    """A refused recipient is kept as failed once, and the next try changes nothing."""
+    """A refused recipient fails once, and the next attempt changes nothing."""
     rest = [name for name in EVERYBODY if name not in accepted + gone]
     for step in count(1):
         folder = tmp_path / str(step)
@@ -112,10 +112,10 @@ async def test_a_message_cut_off_while_it_is_settled(
 
 
 @pytest.mark.parametrize("refused", [(ANNA,), EVERYBODY[::-1]], ids=["some", "everybody"])
-async def test_a_start_that_is_cut_off_as_well(
+async def test_interrupted_start_is_completed_by_the_next(
     disk: Disk, tmp_path: Path, refused: tuple[str, ...]
 ) -> None:
-    """However often a start is cut off while it sets things right, another one does so."""
+    """However often a start is interrupted while it repairs things, another one completes it."""
     for step in count(1):
         folder = tmp_path / str(step)
         queue = await start(folder)
@@ -136,18 +136,18 @@ async def test_a_start_that_is_cut_off_as_well(
 
 
 @pytest.mark.parametrize(("refused", "rest"), [((ANNA,), (BERT,)), ((BERT, ANNA), ())])
-def test_a_start_on_a_broken_disk(
+def test_start_on_a_broken_disk_fails_no_recipient_twice(
     spool: Spool,
     refused: tuple[str, ...],
     rest: tuple[str, ...],
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Nobody is kept as failed twice, even if the file goes on naming them among those who wait."""
+    """No recipient fails twice, even if the file still lists them as waiting."""
     kept = fail(spool, write(spool, 1, ANNA, BERT), *refused)
 
     def broken(*_: object) -> None:
-        """Fail as a broken disk does."""
+        """Fail like a broken disk."""
         raise OSError(errno.EIO, "I/O error")
 
     for work in ("restrict", "delete"):
@@ -156,27 +156,27 @@ def test_a_start_on_a_broken_disk(
     waiting = [one.entry.envelope.recipients for one in contents.waiting]
     assert waiting == ([rest] if rest else [])
     assert contents.failed == [kept]
-    assert "still names recipients of another: I/O error" in caplog.text
+    assert "still lists recipients that failed: I/O error" in caplog.text
 
 
-def test_tried_again_before_the_disk_has_caught_up(spool: Spool) -> None:
-    """A refused recipient who waits again gets the message once, though two files name him."""
+def test_retry_before_the_disk_has_caught_up_sends_once(spool: Spool) -> None:
+    """A refused recipient that is retried gets the message once, though two files list it."""
     spooled = write(spool, 1, ANNA, BERT)
     retried = spool.requeue(fail(spool, spooled, ANNA), 0.0)
     waiting = [(one.id, one.entry.envelope.recipients) for one in reopened(spool.folder).waiting]
     assert waiting == [(spooled.id, (BERT,)), (retried.id, (ANNA,))]
 
 
-async def test_canceled_while_the_message_is_restricted(
+async def test_failed_message_is_offered_after_the_restriction(
     queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was kept as failed is offered once no crash can bring it back to those who wait."""
+    """A failed message is only offered once no crash can bring it back to the waiting ones."""
     queued = await add(queue, 1, ANNA, BERT)
     offered: list[int] = []
     restrict = queue.spool.restrict
 
     def restricted(spooled: Spooled, recipients: Sequence[str]) -> Spooled:
-        """Note how many failed messages anybody could cancel."""
+        """Record how many failed messages could be canceled."""
         offered.append(len(queue.failed))
         return restrict(spooled, recipients)
 

@@ -1,4 +1,4 @@
-"""Messages on disk: readable by their owner alone, in order, and no more than there is room for."""
+"""Messages on disk: readable by their owner only, in order, and within limits."""
 
 from collections.abc import Iterator
 import os
@@ -37,13 +37,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:  # noqa: S603 - Fixed.
-        pytest.skip("This system lets nobody mount a disk here")
+        pytest.skip("This system does not allow mounting a disk here")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)  # noqa: S603, S607 - A fixed command.
 
 
-def test_a_message_is_kept(spool: Spool) -> None:
-    """What is read after a restart is what was written, and who it goes to."""
+def test_message_survives_a_restart(spool: Spool) -> None:
+    """After a restart, content and recipients are the same."""
     spooled = write(spool, 1, ANNA, BERT)
     (found,) = reopened(spool.folder).waiting
     assert found == spooled
@@ -53,8 +53,8 @@ def test_a_message_is_kept(spool: Spool) -> None:
     assert read(Spool(spool.folder), found) == content_of(1)
 
 
-def test_nobody_else_can_read(spool: Spool) -> None:
-    """Folders and files are their owner's alone, whatever the process lets others do."""
+def test_files_are_private(spool: Spool) -> None:
+    """Folders and files are private to their owner, whatever the umask."""
     old = os.umask(0)
     try:
         second = Spool(spool.folder / "second")
@@ -71,8 +71,8 @@ def test_nobody_else_can_read(spool: Spool) -> None:
     assert len(paths) == 8
 
 
-def test_the_order_survives(spool: Spool) -> None:
-    """Messages are found in the order in which they came, whatever the clock said meanwhile."""
+def test_order_survives_a_restart(spool: Spool) -> None:
+    """Messages are found in the order they were added, whatever the clock said."""
     times = [NOW, NOW - 86_400, 0.0, NOW * 2, NOW]
     written = [write(spool, number, queued_at=at) for number, at in enumerate(times)]
     again = Spool(spool.folder)
@@ -82,8 +82,8 @@ def test_the_order_survives(spool: Spool) -> None:
     assert len({spooled.id for spooled in [*written, last]}) == 6
 
 
-def test_the_order_has_no_end(spool: Spool) -> None:
-    """After more messages than the names have digits for, the order is still that of numbers."""
+def test_order_has_no_end(spool: Spool) -> None:
+    """With more messages than the names have digits, the order is still numeric."""
     first = write(spool)
     path = spool.folder / WAITING / first.name
     path.rename(path.with_name(first.name.replace("0000000001", "9999999999")))
@@ -93,7 +93,7 @@ def test_the_order_has_no_end(spool: Spool) -> None:
 
 
 def test_leftovers_are_swept(spool: Spool) -> None:
-    """What a crash leaves half written is deleted, and only that."""
+    """Partial files left by a crash are deleted, and only those."""
     spooled = write(spool)
     for folder, name in ((WAITING, spooled.name), (FAILED, f"{spooled.name}.json")):
         (spool.folder / folder / f".{name}.part").touch()
@@ -102,16 +102,16 @@ def test_leftovers_are_swept(spool: Spool) -> None:
     assert files(spool.folder) == [f"waiting/{spooled.name}"]
 
 
-def test_deleted_for_good(spool: Spool) -> None:
-    """A message that is settled leaves nothing, and may be settled twice."""
+def test_settled_message_is_deleted(spool: Spool) -> None:
+    """A settled message leaves nothing, and may be settled twice."""
     spooled = write(spool)
     spool.delete(spooled)
     spool.delete(spooled)
     assert not files(spool.folder)
 
 
-def test_restricted(spool: Spool) -> None:
-    """For those who have it a message no longer waits; its place in the order is the same."""
+def test_message_is_restricted_to_its_remaining_recipients(spool: Spool) -> None:
+    """A message no longer waits for its accepted recipients; its position is the same."""
     first, second = write(spool, 1, ANNA, BERT), write(spool, 2)
     restricted = spool.restrict(first, (BERT,))
     assert restricted.name == first.name
@@ -120,8 +120,8 @@ def test_restricted(spool: Spool) -> None:
     assert read(spool, restricted) == content_of(1)
 
 
-def test_kept_as_failed_for_all(spool: Spool) -> None:
-    """A message that failed no longer waits, and says why."""
+def test_message_fails_for_all_recipients(spool: Spool) -> None:
+    """A failed message no longer waits, and has its reason."""
     kept = fail(spool, write(spool, 1, ANNA, BERT))
     contents = reopened(spool.folder)
     assert not contents.waiting
@@ -130,8 +130,8 @@ def test_kept_as_failed_for_all(spool: Spool) -> None:
     assert kept.reply == "550 5.1.1 User unknown"
 
 
-def test_kept_as_failed_for_some(spool: Spool) -> None:
-    """It is another message with an id of its own; the first waits for the others."""
+def test_message_fails_for_some_recipients(spool: Spool) -> None:
+    """It becomes another message with its own ID; the first waits for the others."""
     spooled = write(spool, 1, ANNA, BERT, CARL)
     kept = fail(spool, spooled, ANNA, CARL)
     contents = reopened(spool.folder)
@@ -142,15 +142,15 @@ def test_kept_as_failed_for_some(spool: Spool) -> None:
     assert failed_content(spool, kept) == content_of(1)
 
 
-def test_failed_ones_in_order(spool: Spool) -> None:
-    """Those that failed first come first."""
+def test_failed_messages_are_in_order(spool: Spool) -> None:
+    """The first to fail comes first."""
     late = fail(spool, write(spool, 1), failed_at=NOW + 5)
     early = fail(spool, write(spool, 2), failed_at=NOW)
     assert reopened(spool.folder).failed == [early, late]
 
 
-def test_tried_again(spool: Spool) -> None:
-    """A failed message waits again under its id, behind all others, and no longer failed."""
+def test_failed_message_can_be_retried(spool: Spool) -> None:
+    """A retried message waits under its ID, behind all others, and is no longer failed."""
     failure = fail(spool, write(spool, 1))
     second = write(spool, 2)
     spooled = spool.requeue(failure, NOW + 60)
@@ -162,14 +162,14 @@ def test_tried_again(spool: Spool) -> None:
     assert read(spool, spooled) == content_of(1)
 
 
-def test_discarded(spool: Spool) -> None:
-    """A failed message that nobody wants leaves nothing."""
+def test_failed_message_can_be_discarded(spool: Spool) -> None:
+    """A discarded message leaves nothing."""
     spool.discard(fail(spool, write(spool)))
     assert not files(spool.folder)
 
 
-def test_damaged_while_it_waits(spool: Spool) -> None:
-    """A content that changed on disk is noticed before it is sent, and the file can be kept."""
+def test_damage_is_noticed_before_sending(spool: Spool) -> None:
+    """Content that changed on disk is noticed before it is sent, and the file can be kept."""
     spooled = write(spool)
     path = spool.folder / WAITING / spooled.name
     path.write_bytes(path.read_bytes().replace(b"Alarm 1.", b"Alarm 2."))
@@ -179,8 +179,8 @@ def test_damaged_while_it_waits(spool: Spool) -> None:
     assert files(spool.folder) == [f"set_aside/{spooled.name}"]
 
 
-def test_a_hold_is_kept(spool: Spool) -> None:
-    """What is saved of a hold is there after a restart, until another is saved or none."""
+def test_hold_is_stored(spool: Spool) -> None:
+    """A saved hold is there after a restart, until it is replaced or cleared."""
     assert spool.load_hold() == {}
     spool.save_hold({"until": 1.0})
     spool.save_hold({"until": 2.0})
@@ -190,20 +190,20 @@ def test_a_hold_is_kept(spool: Spool) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[1]", "{", "[" * 100_000, "\0"])
-def test_a_hold_that_is_unreadable(spool: Spool, text: str) -> None:
-    """It is as if there were none."""
+def test_unreadable_hold_is_ignored(spool: Spool, text: str) -> None:
+    """It is ignored."""
     (spool.folder / HOLD_FILE).write_text(text)
     assert spool.load_hold() == {}
 
 
-def test_a_hold_that_is_a_pipe(spool: Spool) -> None:
-    """Nothing waits for somebody to write into it."""
+def test_pipe_as_a_hold_does_not_block(spool: Spool) -> None:
+    """Nothing waits for a writer to the pipe."""
     os.mkfifo(spool.folder / HOLD_FILE)
     assert spool.load_hold() == {}
 
 
-def test_destroyed(spool: Spool) -> None:
-    """Nothing is left of an account that is removed, and what comes after that is refused."""
+def test_destroyed_spool_leaves_nothing(spool: Spool) -> None:
+    """A removed account leaves nothing, and later writes are rejected."""
     write(spool)
     spool.destroy()
     spool.destroy()
@@ -213,8 +213,8 @@ def test_destroyed(spool: Spool) -> None:
     assert not spool.folder.exists()
 
 
-def test_no_room_for_a_file(spool: Spool) -> None:
-    """A message that does not fit is refused as a whole, and there is room for smaller ones."""
+def test_message_that_does_not_fit_is_rejected(spool: Spool) -> None:
+    """A message that does not fit is rejected as a whole, and there is room for smaller ones."""
     with no_file_larger_than(50_000):
         with pytest.raises(OSError, match="File too large"):
             spool.write(entry_of(LARGE), [LARGE], NOW)
@@ -223,8 +223,8 @@ def test_no_room_for_a_file(spool: Spool) -> None:
     assert reopened(spool.folder).waiting == [spooled]
 
 
-def test_no_room_to_restrict_or_to_copy(spool: Spool) -> None:
-    """Without room for another file, the message that is there stays as it is."""
+def test_message_is_unchanged_without_room_for_a_copy(spool: Spool) -> None:
+    """Without room for another file, the existing message stays unchanged."""
     spooled = spool.write(entry_of(LARGE, ANNA, BERT), [LARGE], NOW)
     with no_file_larger_than(50_000):
         with pytest.raises(OSError, match="File too large"):
@@ -238,18 +238,20 @@ def test_no_room_to_restrict_or_to_copy(spool: Spool) -> None:
     assert files(spool.folder) == [f"waiting/{spooled.name}"]
 
 
-def test_no_room_for_a_reason(spool: Spool, caplog: pytest.LogCaptureFixture) -> None:
-    """A message is kept as failed even where the reason cannot be."""
+def test_message_fails_without_room_for_its_reason(
+    spool: Spool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A message fails even if its reason cannot be stored."""
     spooled = write(spool)
     with no_file_larger_than(10):
         fail(spool, spooled)
-    assert "The reason of a failure cannot be kept: File too large" in caplog.text
+    assert "The reason for a failure cannot be saved: File too large" in caplog.text
     (failure,) = reopened(spool.folder).failed
     assert (failure.spooled, failure.event, failure.reply) == (spooled, "failed", "")
 
 
-def test_a_full_disk(small_disk: Path) -> None:
-    """What is there is kept when no more fits, and deleting makes room again."""
+def test_full_disk_keeps_existing_messages(small_disk: Path) -> None:
+    """Existing messages are kept when the disk is full, and deleting makes room again."""
     spool = Spool(small_disk / "outbox")
     spool.open()
     content = b"x" * 20_000

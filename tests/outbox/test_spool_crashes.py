@@ -1,4 +1,4 @@
-"""Whatever ends the work of the spool in the middle: a message is there as a whole, or not."""
+"""Whatever interrupts the spool: a message exists completely, or not at all."""
 
 from collections.abc import Callable
 import errno
@@ -31,7 +31,7 @@ WORKS: dict[str, Work] = {
 
 
 def split(spool: Spool, spooled: Spooled) -> None:
-    """Keep a message as failed for one recipient, and let it wait for the other."""
+    """Fail a message for one recipient, and let it wait for the other."""
     fail(spool, spooled, ANNA)
     spool.restrict(spooled, (BERT,))
 
@@ -41,27 +41,27 @@ class PowerCutError(BaseException):
 
 
 class Disk:
-    """Notes each step of the disk's work, and spoils one."""
+    """Records each disk operation, and can make one fail."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Stand between the code and the system."""
+        """Intercept the system calls."""
         self.steps: list[tuple[str, ...]] = []
         self.trouble: BaseException | None = None
         self.spoiled_step = 0
         for name in ("open", "rename", "unlink"):
             monkeypatch.setattr(os, name, self._spoil(name, getattr(os, name)))
-        # Only its place among the steps matters, not the time that it takes.
+        # Only its position among the steps matters, not its duration.
         monkeypatch.setattr(os, "fsync", self._spoil("fsync", lambda _descriptor: None))
         monkeypatch.setattr(os, "fdopen", self._fdopen)
 
     def spoil(self, step: int, trouble: BaseException) -> None:
-        """Have a step go wrong, counted from now; after a power cut all that follow do."""
+        """Make a step fail, counted from now; after a power cut, all later ones fail, too."""
         self.steps.clear()
         self.spoiled_step = step
         self.trouble = trouble
 
     def take(self, *step: str) -> None:
-        """Note a step, or raise what spoils it."""
+        """Record a step, or raise its error."""
         self.steps.append(step)
         now = len(self.steps) == self.spoiled_step
         dead = isinstance(self.trouble, PowerCutError) and len(self.steps) > self.spoiled_step
@@ -85,15 +85,15 @@ class Disk:
 
 
 class BreakingFile(io.FileIO):
-    """A file of which only the first half is written when that step goes wrong."""
+    """A file that writes only the first half when that step fails."""
 
     def __init__(self, descriptor: int, disk: Disk) -> None:
-        """Belong to a disk."""
+        """Attach the file to a disk."""
         super().__init__(descriptor, "wb")
         self._disk = disk
 
     def write(self, data: Any, /) -> int:
-        """Write as much as there is time for."""
+        """Write as much as possible before the interruption."""
         try:
             self._disk.take("write", _name(self.fileno()))
         except BaseException:
@@ -110,7 +110,7 @@ def _name(target: int | str | os.PathLike[str]) -> str:
 
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
-    """Return a disk that can be spoiled."""
+    """Return a disk that can be made to fail."""
     return Disk(monkeypatch)
 
 
@@ -125,7 +125,7 @@ def filled(folder: Path) -> tuple[Spool, Spooled, Failure]:
 
 
 def state(folder: Path) -> list[tuple[str, ...]]:
-    """Return what a new start finds, after a look at every byte of it."""
+    """Return what a new start finds, after reading every byte."""
     spool = Spool(folder)
     contents = spool.open()
     assert not contents.quarantined
@@ -142,7 +142,7 @@ def state(folder: Path) -> list[tuple[str, ...]]:
 
 
 def run(work: str, spool: Spool, spooled: Spooled, failure: Failure) -> bool:
-    """Do a work; return whether it ended as it should."""
+    """Run an operation; return whether it completed."""
     try:
         WORKS[work](spool, spooled, failure)
     except OSError, PowerCutError:
@@ -152,10 +152,10 @@ def run(work: str, spool: Spool, spooled: Spooled, failure: Failure) -> bool:
 
 @pytest.mark.parametrize("work", WORKS)
 @pytest.mark.parametrize("trouble", [PowerCutError(), OSError(errno.EIO, "I/O error")], ids=repr)
-def test_any_step_may_be_the_last(
+def test_any_interruption_leaves_complete_messages(
     disk: Disk, tmp_path: Path, work: str, trouble: BaseException
 ) -> None:
-    """All is as it was or as it should be, each message whole and in its place, never half."""
+    """The state is the old or the new one, each message complete and in place, never partial."""
     well = filled(tmp_path / "well")
     before = state(tmp_path / "well")
     assert run(work, *well)
@@ -166,7 +166,7 @@ def test_any_step_may_be_the_last(
         disk.spoil(step, trouble)
         done = run(work, spool, spooled, failure)
         reached = len(disk.steps) >= step
-        disk.spoil(0, trouble)  # It is well again.
+        disk.spoil(0, trouble)  # It works again.
         if not done and work == "write" and not isinstance(trouble, PowerCutError):
             assert not [name for name in files(folder) if name.endswith(".part")]
             assert state(folder) == before
@@ -177,20 +177,20 @@ def test_any_step_may_be_the_last(
 
 
 @pytest.mark.parametrize("work", ["write", "restrict"])
-def test_on_disk_before_it_counts(disk: Disk, spool_folder: Path, work: str) -> None:
-    """A file gets its name when all of it is on the disk, and the name is brought there too."""
+def test_content_is_synced_before_the_rename(disk: Disk, spool_folder: Path, work: str) -> None:
+    """A file gets its name after its content is on disk, and the name is synced, too."""
     assert run(work, *filled(spool_folder))
     steps = disk.steps[-7:]
     assert [step[0] for step in steps] == [
-        *("open", "write", "write", "fsync", "rename"),  # The head once more, with the digest.
+        *("open", "write", "write", "fsync", "rename"),  # The head again, with the digest.
         *("open", "fsync"),
     ]
     assert {step[1][-9:] for step in steps[:5]} == {".msg.part"}
     assert {step[1] for step in steps[5:]} == {"waiting"}
 
 
-def test_new_folders_are_on_disk(disk: Disk, spool_folder: Path) -> None:
-    """The folders of a new account survive a power cut too."""
+def test_new_folders_are_synced(disk: Disk, spool_folder: Path) -> None:
+    """The folders of a new account survive a power cut, too."""
     Spool(spool_folder).open()
     assert [name for step, name in disk.steps if step == "fsync"] == [
         spool_folder.name,
@@ -198,8 +198,8 @@ def test_new_folders_are_on_disk(disk: Disk, spool_folder: Path) -> None:
     ]
 
 
-def test_a_file_system_that_cannot_sync_folders(disk: Disk, spool: Spool) -> None:
-    """Where only files can be brought to the disk, as on some network drives, that must do."""
+def test_file_system_without_folder_sync_works(disk: Disk, spool: Spool) -> None:
+    """If only files can be synced, as on some network drives, that must be enough."""
     disk.spoil(7, OSError(errno.EINVAL, "Invalid argument"))
     write(spool)
     assert disk.steps[6] == ("fsync", "waiting")

@@ -23,35 +23,35 @@ WHOLE = write_head(entry_of(content_of(7))) + content_of(7)
 
 
 def make_file(path: Path) -> None:
-    """Make a file that is no message."""
+    """Create a file that is no message."""
     path.write_bytes(b"From: eve@example.com\r\n\r\n")
 
 
 def make_directory(path: Path) -> None:
-    """Make a folder with something in it."""
+    """Create a folder with something in it."""
     path.mkdir()
     (path / "something").touch()
 
 
 def make_link(path: Path) -> None:
-    """Make a link to a whole message elsewhere."""
+    """Create a link to a complete message elsewhere."""
     target = path.parents[2] / "elsewhere"
     target.write_bytes(WHOLE)
     path.symlink_to(target)
 
 
 def make_dangling_link(path: Path) -> None:
-    """Make a link to nothing."""
+    """Create a link to nothing."""
     path.symlink_to("nowhere")
 
 
 def make_looped_link(path: Path) -> None:
-    """Make a link to itself."""
+    """Create a link to itself."""
     path.symlink_to(path.name)
 
 
 def make_socket(path: Path) -> None:
-    """Make the name of a socket that nobody listens to."""
+    """Create a socket without a listener."""
     with socket.socket(socket.AF_UNIX) as server:
         descriptor = os.open(path.parent, os.O_DIRECTORY)
         server.bind(f"/proc/self/fd/{descriptor}/{path.name}")
@@ -84,7 +84,7 @@ NAMES = [
 def test_foreign_files_are_quarantined(
     spool: Spool, folder: str, make: Callable[[Path], object]
 ) -> None:
-    """Of whatever kind, it is moved as it is, and the messages beside it are not kept back."""
+    """Whatever it is, it is moved unchanged, and the messages next to it are not delayed."""
     spooled = write(spool)
     path = spool.folder / folder / NAME
     make(path)
@@ -98,23 +98,23 @@ def test_foreign_files_are_quarantined(
 
 @pytest.mark.parametrize("name", [f".{NAME}.part", f"{NAME}.json"])
 @pytest.mark.parametrize("make", MAKERS[1:])
-def test_foreign_files_under_names_of_ours(
+def test_foreign_files_with_our_names_are_quarantined(
     spool: Spool, make: Callable[[Path], object], name: str
 ) -> None:
-    """What has the name of a leftover, but is no file, is quarantined too, and not deleted."""
+    """Something with the name of a leftover that is not a file is quarantined, not deleted."""
     make(spool.folder / FAILED / name)
     assert reopened(spool.folder).quarantined == [name]
     assert stat.S_IFMT((spool.folder / QUARANTINE / name).lstat().st_mode)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_strange_names(spool: Spool, name: str) -> None:
-    """Any name can be reported: control characters and broken ones never get into a text."""
+def test_strange_names_can_be_reported(spool: Spool, name: str) -> None:
+    """Any name can be reported: control and invalid characters never get into a text."""
     make_file(spool.folder / WAITING / name)
     (shown,) = reopened(spool.folder).quarantined
     assert shown.isprintable()
     assert len(shown) == len(name)
-    assert os.listdir(spool.folder / QUARANTINE) == [name]  # noqa: PTH208 - Names as they are.
+    assert os.listdir(spool.folder / QUARANTINE) == [name]  # noqa: PTH208 - Raw names.
 
 
 @pytest.mark.parametrize(
@@ -130,14 +130,14 @@ def test_strange_names(spool: Spool, name: str) -> None:
         NAME[1:],
     ],
 )
-def test_a_message_under_another_name(spool: Spool, name: str) -> None:
-    """A whole message is not sent if somebody has renamed it: it could not be found again."""
+def test_renamed_message_is_quarantined(spool: Spool, name: str) -> None:
+    """A complete message is not sent after it was renamed: it could not be found again."""
     (spool.folder / WAITING / name).write_bytes(WHOLE)
     assert reopened(spool.folder).quarantined == [name]
 
 
-def test_foreign_files_of_one_name_are_all_kept(spool: Spool) -> None:
-    """Nothing that was quarantined is overwritten."""
+def test_foreign_files_with_one_name_are_all_kept(spool: Spool) -> None:
+    """No quarantined file is overwritten."""
     for number in range(3):
         (spool.folder / WAITING / NAME).write_text(str(number))
         (spool.folder / FAILED / NAME).write_text(str(number))
@@ -146,8 +146,8 @@ def test_foreign_files_of_one_name_are_all_kept(spool: Spool) -> None:
     assert sorted(kept) == ["0", "0", "1", "1", "2", "2"]
 
 
-def test_a_other_address_that_cannot_be_moved(spool: Spool) -> None:
-    """It stays where it is, is reported, and harms nobody."""
+def test_foreign_file_that_cannot_be_moved_stays(spool: Spool) -> None:
+    """It stays where it is, is reported, and does no harm."""
     spooled = write(spool)
     make_file(spool.folder / WAITING / ("x" * 255))
     make_file(spool.folder / QUARANTINE / ("x" * 255))
@@ -158,7 +158,7 @@ def test_a_other_address_that_cannot_be_moved(spool: Spool) -> None:
 
 
 def refuse_to_open(monkeypatch: pytest.MonkeyPatch, name: str, error: int) -> None:
-    """Have the system refuse to open a file, as it does with others than root."""
+    """Make the system refuse to open a file, as it does for users other than root."""
     real_open = os.open
 
     def refuse(path: Any, *args: Any) -> int:
@@ -169,17 +169,17 @@ def refuse_to_open(monkeypatch: pytest.MonkeyPatch, name: str, error: int) -> No
     monkeypatch.setattr(os, "open", refuse)
 
 
-def test_a_file_that_may_not_be_read(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_forbidden_file_is_quarantined(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is quarantined and reported."""
     spooled = write(spool)
     refuse_to_open(monkeypatch, spooled.name, errno.EACCES)
     assert reopened(spool.folder).quarantined == [spooled.name]
 
 
-def test_a_file_that_cannot_be_read_now(
+def test_temporarily_unreadable_file_stays(
     spool: Spool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A trouble of the machine, which may pass, is logged, and the message stays where it is."""
+    """A temporary problem of the machine is logged, and the message stays where it is."""
     spooled = write(spool)
     with monkeypatch.context() as patches:
         refuse_to_open(patches, spooled.name, errno.EIO)
@@ -189,8 +189,8 @@ def test_a_file_that_cannot_be_read_now(
     assert reopened(spool.folder).waiting == [spooled]
 
 
-def test_a_file_that_was_exchanged(spool: Spool) -> None:
-    """What was written to one is never sent to another, however whole the file is."""
+def test_exchanged_file_is_not_sent(spool: Spool) -> None:
+    """Content for one recipient is never sent to another, however valid the file is."""
     first, second = write(spool, 1, ANNA), write(spool, 2, BERT)
     (spool.folder / WAITING / second.name).replace(spool.folder / WAITING / first.name)
     with pytest.raises(DamagedError):
@@ -198,8 +198,8 @@ def test_a_file_that_was_exchanged(spool: Spool) -> None:
 
 
 @pytest.mark.parametrize("make", [make_link, make_looped_link, os.mkfifo])
-def test_a_file_that_became_something_else(spool: Spool, make: Callable[[Path], object]) -> None:
-    """Nothing is followed, and nothing waits, when a message is read either."""
+def test_special_file_is_not_read(spool: Spool, make: Callable[[Path], object]) -> None:
+    """Reading a message never follows a link and never waits."""
     spooled = write(spool)
     path = spool.folder / WAITING / spooled.name
     path.unlink()
@@ -226,8 +226,8 @@ def test_a_file_that_became_something_else(spool: Spool, make: Callable[[Path], 
     ],
     ids=range(10),
 )
-def test_a_reason_that_says_nothing(spool: Spool, reason: bytes) -> None:
-    """A message failed, even when nobody can tell why or when."""
+def test_message_without_a_readable_reason_is_failed(spool: Spool, reason: bytes) -> None:
+    """A message stays failed, even without a known reason or time."""
     spooled = fail(spool, write(spool)).spooled
     (spool.folder / FAILED / f"{spooled.name}.json").write_bytes(reason)
     (failure,) = reopened(spool.folder).failed
@@ -247,7 +247,7 @@ mutations = st.lists(
 
 
 def mutated(data: bytes, changes: list[tuple[str, int, bytes]]) -> bytes:
-    """Return a file after what a bad disk or a bad editor does to it."""
+    """Return a file as damaged by a bad disk or editor."""
     for kind, place, extra in changes:
         match kind:
             case "flip":
@@ -261,8 +261,8 @@ def mutated(data: bytes, changes: list[tuple[str, int, bytes]]) -> bytes:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(data=st.one_of(st.binary(), mutations.map(lambda changes: mutated(WHOLE, changes))))
-def test_no_bytes_are_taken_for_another_message(spool: Spool, data: bytes) -> None:
-    """Whatever stands in a file: it is the message that was written, or it is quarantined as is."""
+def test_damaged_file_is_never_another_message(spool: Spool, data: bytes) -> None:
+    """A file is the message that was written, or it is quarantined unchanged."""
     path = spool.folder / WAITING / NAME
     path.write_bytes(data)
     contents = spool.open()

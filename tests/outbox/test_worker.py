@@ -1,4 +1,4 @@
-"""The delivery worker while all goes well: order, rate, one connection, checks, a quiet loop."""
+"""The delivery worker in normal operation: order, rate, one connection, checks, an idle loop."""
 
 import asyncio
 import time
@@ -38,10 +38,10 @@ from .worker_helpers import (
 ROWS = {row.name: row for row in CATALOGUE}
 
 
-async def test_a_message_is_taken_to_the_server_and_all_are_told(
+async def test_message_is_submitted_and_reported(
     fake_server: FakeServer, queue: Queue, told: list[Delivery]
 ) -> None:
-    """The waiting caller, the listeners and whoever follows the attempts learn of it."""
+    """The waiting caller gets the receipt; listeners get the delivery and the attempt."""
     attempts: list[Attempt] = []
     async with running(worker_on(fake_server, queue, attempts=attempts)):
         queued = await add(queue, 1, ANNA, BERT)
@@ -59,8 +59,8 @@ async def test_a_message_is_taken_to_the_server_and_all_are_told(
     assert attempt.latency > 0
 
 
-async def test_the_order_of_the_queue_is_kept(fake_server: FakeServer, queue: Queue) -> None:
-    """What was there before the start comes before what is added after it."""
+async def test_order_of_the_queue_is_kept(fake_server: FakeServer, queue: Queue) -> None:
+    """Messages from before the start come before those added after it."""
     for number in range(1, 4):
         await add(queue, number)
     async with running(worker_on(fake_server, queue)):
@@ -73,7 +73,7 @@ async def test_the_order_of_the_queue_is_kept(fake_server: FakeServer, queue: Qu
 async def test_there_is_one_connection_at_a_time(
     fake_server: FakeServer, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Submissions and checks take turns, whoever asks for them."""
+    """Submissions and checks take turns, whatever requests them."""
     welcome, opened = fake_server.welcome, []
 
     def count(conversation: object) -> Script | None:
@@ -90,15 +90,15 @@ async def test_there_is_one_connection_at_a_time(
     assert 6 <= len(opened) <= 10
 
 
-async def test_the_server_never_sees_more_than_its_limit_in_a_minute(
+async def test_rate_limit_is_kept(
     fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory
 ) -> None:
-    """A burst goes at once, then one message at a time, evenly."""
+    """A burst is sent at once, then one message at a time, evenly."""
     for number in range(1, 12):
         await add(queue, number)
     async with running(worker_on(fake_server, queue)):
         await all_done(queue)
-        await let_pass(freezer, queue, 0.001)  # Frozen, the clock's numbers are rounded.
+        await let_pass(freezer, queue, 0.001)  # With frozen time, the clock's numbers are rounded.
         arrived = [len(fake_server.received)]
         for _ in range(5):
             await let_pass(freezer, queue, 60 / (PER_MINUTE - 5) + 0.001)
@@ -106,18 +106,18 @@ async def test_the_server_never_sees_more_than_its_limit_in_a_minute(
     assert arrived == [5, 6, 7, 8, 9, 10]
 
 
-async def test_a_check_tells_what_it_found(fake_server: FakeServer, queue: Queue) -> None:
-    """It needs no message, and not even a delivery worker that has started."""
+async def test_check_reports_its_result(fake_server: FakeServer, queue: Queue) -> None:
+    """It needs no message, and not even a started worker."""
     worker = worker_on(fake_server, queue)
     timings = await worker.check()
     assert timings
     assert Stage.AUTH in timings
 
 
-async def test_a_check_that_meets_passing_trouble_puts_nothing_off(
+async def test_check_with_a_temporary_fault_defers_nothing(
     fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory
 ) -> None:
-    """The next message is tried at once: it may fare better."""
+    """The next message is tried at once: it may succeed."""
     fake_server.script = Script.for_row(ROWS["service_not_active"], times=1)
     async with running(worker_on(fake_server, queue)) as worker:
         with pytest.raises(SubmissionError) as caught:
@@ -128,10 +128,10 @@ async def test_a_check_that_meets_passing_trouble_puts_nothing_off(
     assert numbers(fake_server) == [1]
 
 
-async def test_a_successful_check_ends_the_back_off(
+async def test_successful_check_ends_the_back_off(
     fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory
 ) -> None:
-    """What waits goes at once when the server is well again."""
+    """Waiting messages are sent as soon as the server works again."""
     fake_server.script = Script.for_row(ROWS["service_not_active"], times=1)
     async with running(worker_on(fake_server, queue)) as worker:
         await add(queue)
@@ -145,7 +145,7 @@ async def test_a_successful_check_ends_the_back_off(
 async def test_new_mail_ends_the_back_off(
     fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory
 ) -> None:
-    """All that waits is tried with it, in order, and the next delay is the shortest again."""
+    """All waiting messages are tried with it, in order, and the next delay is the shortest."""
     fake_server.script = Script.for_row(ROWS["service_not_active"])
     async with running(worker_on(fake_server, queue, schedule=unpaced())) as worker:
         first = await add(queue, 1)
@@ -162,10 +162,10 @@ async def test_new_mail_ends_the_back_off(
     assert numbers(fake_server) == [1, 2, 3]
 
 
-async def test_a_check_that_finds_the_account_refused_comes_before_a_message(
+async def test_hold_of_a_check_applies_to_waiting_messages(
     fake_server: FakeServer, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A message that waited for its turn is not tried under the hold that the check brought."""
+    """A message that waited for its turn is not tried during the hold that the check caused."""
     fake_server.script = Script.for_row(ROWS["credentials_incorrect"])
     attempts: list[Attempt] = []
     probing = asyncio.Event()
@@ -206,7 +206,7 @@ async def test_a_check_that_finds_the_account_refused_comes_before_a_message(
     ],
     ids=["empty", "sent", "paced", "refused", "deferred", "down", "signed out", "blocked", "quota"],
 )
-async def test_nothing_turns_while_nothing_is_due(
+async def test_worker_sleeps_until_something_is_due(
     fake_server: FakeServer,
     queue: Queue,
     freezer: FrozenDateTimeFactory,
@@ -241,7 +241,7 @@ async def test_nothing_turns_while_nothing_is_due(
 async def test_two_accounts_never_wait_for_each_other(
     fake_server: FakeServer, queue: Queue, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """A server that says nothing keeps its own messages only."""
+    """A stalled server only delays its own messages."""
     other = Queue(Spool(tmp_path_factory.mktemp("other")), Limits(10, 1_000_000))
     await other.open()
     with FakeServer() as silent:
@@ -262,11 +262,11 @@ async def test_two_accounts_never_wait_for_each_other(
 
 
 @pytest.mark.timeout(180)
-async def test_a_thousand_messages_arrive_in_order_and_once(
+async def test_thousand_messages_arrive_in_order_and_once(
     fake_server: FakeServer, queue: Queue
 ) -> None:
-    """Nothing is lost, doubled or overtaken, and nothing is left on disk."""
-    # Each takes four syncs of the disk; all share a session.
+    """Nothing is lost, duplicated or reordered, and nothing is left on disk."""
+    # Each takes four disk syncs; all share a session.
     count = 1000
     asyncio.get_running_loop().set_debug(False)
     async with running(worker_on(fake_server, queue, schedule=unpaced())):
@@ -279,8 +279,8 @@ async def test_a_thousand_messages_arrive_in_order_and_once(
     assert not Spool(queue.spool.folder).open().waiting
 
 
-async def test_many_messages_over_one_session(fake_server: FakeServer, queue: Queue) -> None:
-    """One sign-in serves all that follow one another."""
+async def test_several_messages_share_a_session(fake_server: FakeServer, queue: Queue) -> None:
+    """One sign-in is enough for all consecutive messages."""
     async with running(worker_on(fake_server, queue, schedule=unpaced())):
         for number in range(1, 11):
             await add(queue, number)
@@ -289,10 +289,10 @@ async def test_many_messages_over_one_session(fake_server: FakeServer, queue: Qu
     assert numbers(fake_server) == list(range(1, 11))
 
 
-async def test_recipients_over_the_limit_get_it_in_their_turn(
+async def test_recipients_over_the_limit_get_separate_transactions(
     fake_server: FakeServer, queue: Queue
 ) -> None:
-    """Who asked hears of all of them at the end, and nobody gets the message twice."""
+    """The caller gets one result for all at the end, and no recipient gets it twice."""
     fake_server.script = Script(
         limit_recipients=2, refuse_recipients={BERT: "550 5.1.1 User unknown"}
     )
@@ -307,10 +307,10 @@ async def test_recipients_over_the_limit_get_it_in_their_turn(
     assert receipt.waiting == ()
 
 
-async def test_an_end_between_two_transactions_repeats_nothing(
+async def test_stop_between_two_transactions_repeats_nothing(
     fake_server: FakeServer, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a first transaction has brought away is on disk before the next one begins."""
+    """The result of the first transaction is on disk before the next one begins."""
     fake_server.script = Script(limit_recipients=1)
     settle, settled = queue.settle, asyncio.Event()
 

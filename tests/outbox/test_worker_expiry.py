@@ -1,4 +1,4 @@
-"""When the delivery worker gives a message up for its age, and when it does not."""
+"""When the delivery worker expires a message, and when it does not."""
 
 import time
 
@@ -31,14 +31,14 @@ ROWS = {row.name: row for row in CATALOGUE}
 @pytest.mark.parametrize(
     "name", ["credentials_incorrect", "daily_limit", "service_not_active", "server_busy"]
 )
-async def test_a_message_expires_while_it_is_held_or_backing_off(
+async def test_message_expires_during_a_hold_or_a_back_off(
     fake_server: FakeServer,
     queue: Queue,
     told: list[Delivery],
     freezer: FrozenDateTimeFactory,
     name: str,
 ) -> None:
-    """It is kept as failed with the last fault, at its own time and not at that of the next try."""
+    """It fails with the last fault, exactly on time and not at the next attempt."""
     fake_server.script = Script.for_row(ROWS[name])
     async with running(worker_on(fake_server, queue, lifetime=HOUR)):
         queued = await add(queue)
@@ -57,7 +57,7 @@ async def test_a_message_expires_while_it_is_held_or_backing_off(
 
 
 @pytest.mark.parametrize("again", ["credentials_incorrect", None])
-async def test_after_a_start_what_is_too_old_has_one_more_try(
+async def test_expired_message_gets_one_more_attempt_after_a_start(
     fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory, again: str | None
 ) -> None:
     """A restart does not make a message younger, but gives it another chance."""
@@ -79,7 +79,7 @@ async def test_after_a_start_what_is_too_old_has_one_more_try(
 
 
 @pytest.mark.parametrize("name", ["server_busy", "credentials_incorrect"])
-async def test_a_try_that_fails_gives_up_nothing_that_only_the_clock_says_is_old(
+async def test_failed_attempt_does_not_expire_a_message_by_the_clock(
     fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory, name: str
 ) -> None:
     """The clock may have been behind when the message was written."""
@@ -95,10 +95,10 @@ async def test_a_try_that_fails_gives_up_nothing_that_only_the_clock_says_is_old
 
 
 @pytest.mark.parametrize("behind", [3 * DAY, 30 * DAY])
-async def test_a_clock_that_was_behind_gives_nothing_up(
+async def test_clock_that_was_behind_expires_nothing(
     fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory, behind: float
 ) -> None:
-    """Set right before a start, it makes messages look old that are not: all of them are sent."""
+    """Corrected before a start, it makes messages look old: all of them are still sent."""
     fake_server.stop()
     async with running(worker_on(fake_server, queue, lifetime=DAY)):
         for number in range(3):
@@ -115,10 +115,10 @@ async def test_a_clock_that_was_behind_gives_nothing_up(
     assert not queue.failed
 
 
-async def test_a_message_that_no_try_reaches_expires_by_what_is_known_of_its_age(
+async def test_untried_message_expires_by_its_known_age(
     fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory
 ) -> None:
-    """However often Home Assistant is started again meanwhile: the hours that it ran add up."""
+    """However often Home Assistant restarts meanwhile: its running time adds up."""
     fake_server.stop()
     await add(queue)
     for _ in range(4):
@@ -132,14 +132,14 @@ async def test_a_message_that_no_try_reaches_expires_by_what_is_known_of_its_age
 
 
 @pytest.mark.parametrize("jump", [-YEAR, YEAR])
-async def test_a_jump_of_the_clock_ages_nothing(
+async def test_clock_jump_ages_nothing(
     fake_server: FakeServer,
     queue: Queue,
     freezer: FrozenDateTimeFactory,
     monkeypatch: pytest.MonkeyPatch,
     jump: float,
 ) -> None:
-    """While it runs only the clock that never jumps counts, to the second."""
+    """While it runs, only the monotonic clock counts, to the second."""
     fake_server.stop()
     async with running(worker_on(fake_server, queue, lifetime=DAY)):
         await add(queue)
@@ -152,13 +152,13 @@ async def test_a_jump_of_the_clock_ages_nothing(
         assert not queue.waiting
 
 
-async def test_a_message_does_not_expire_while_it_is_under_way(
+async def test_message_in_progress_does_not_expire(
     fake_server: FakeServer, queue: Queue, told: list[Delivery], freezer: FrozenDateTimeFactory
 ) -> None:
-    """The server takes its time, and the message with it."""
+    """The server takes its time, and so does the message."""
 
     class Slow(Script):
-        """Lets two days pass before the final answer."""
+        """Lets two days pass before the final reply."""
 
         def take(self, step: Step) -> bool:
             """Let time pass."""
@@ -174,10 +174,10 @@ async def test_a_message_does_not_expire_while_it_is_under_way(
     assert [turn.event for turn in told] == [Event.SENT]
 
 
-async def test_what_failed_is_forgotten_after_a_week(
+async def test_failed_message_is_deleted_after_a_week(
     fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory
 ) -> None:
-    """The delivery worker wakes for it, though nothing waits."""
+    """The delivery worker wakes up for that, though nothing waits."""
     fake_server.script = Script.for_row(ROWS["too_big"])
     async with running(worker_on(fake_server, queue)):
         await add(queue)

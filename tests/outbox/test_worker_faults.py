@@ -1,4 +1,4 @@
-"""What becomes of a message, and of those behind it, when a try goes wrong."""
+"""What happens to a message, and to those behind it, when an attempt fails."""
 
 from operator import attrgetter
 import time
@@ -34,7 +34,7 @@ SIGN_IN_STEPS = (Step.GREETING, Step.AUTH)
 
 
 def rows(*kinds: str, submitting: bool | None = None) -> pytest.MarkDecorator:
-    """Parametrize over the known replies of some kinds, met at the sign-in or later."""
+    """Parametrize over the known replies of some kinds, to the sign-in or later."""
     chosen = [
         row
         for row in CATALOGUE
@@ -45,10 +45,10 @@ def rows(*kinds: str, submitting: bool | None = None) -> pytest.MarkDecorator:
 
 
 @rows("message")
-async def test_a_message_that_is_refused_is_kept_as_failed_and_the_next_one_goes(
+async def test_refused_message_fails_and_the_next_is_sent(
     fake_server: FakeServer, queue: Queue, told: list[Delivery], row: Row
 ) -> None:
-    """Its caller learns the server's words; it never stands in the way."""
+    """Its caller gets the server's reply; it never blocks the others."""
     fake_server.script = Script.for_row(row, times=1)
     attempts: list[Attempt] = []
     async with running(worker_on(fake_server, queue, attempts=attempts)) as worker:
@@ -65,14 +65,14 @@ async def test_a_message_that_is_refused_is_kept_as_failed_and_the_next_one_goes
 
 
 @rows("transient")
-async def test_a_message_that_is_deferred_goes_later(
+async def test_deferred_message_is_sent_later(
     fake_server: FakeServer,
     queue: Queue,
     told: list[Delivery],
     freezer: FrozenDateTimeFactory,
     row: Row,
 ) -> None:
-    """Its caller learns that it waits, and why."""
+    """Its caller learns that it is queued, and why."""
     fake_server.script = Script.for_row(row, times=1)
     attempts: list[Attempt] = []
     async with running(worker_on(fake_server, queue, attempts=attempts)) as worker:
@@ -98,10 +98,10 @@ async def test_a_message_that_is_deferred_goes_later(
 
 
 @pytest.mark.parametrize("step", [*Step], ids=str)
-async def test_a_message_whose_connection_drops_arrives_exactly_once(
+async def test_message_with_a_dropped_connection_arrives_once(
     fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory, step: Step
 ) -> None:
-    """Wherever the line breaks before the server has the message, and wherever after that."""
+    """Wherever the connection breaks, before or after the server has the message."""
     fake_server.script = Script(drop=step, times=1)
     async with running(worker_on(fake_server, queue)):
         await add(queue)
@@ -113,10 +113,10 @@ async def test_a_message_whose_connection_drops_arrives_exactly_once(
     assert numbers(fake_server) == [1]
 
 
-async def test_a_message_whose_answer_is_lost_is_sent_again_as_it_was(
+async def test_message_with_a_lost_reply_is_sent_again_unchanged(
     fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory
 ) -> None:
-    """A duplicate beats a loss, and the Message-ID tells that it is one."""
+    """A duplicate beats a loss, and has the same Message-ID."""
     content = b"From: me@outlook.com\r\nMessage-ID: <7@example.com>\r\n\r\nFire.\r\n"
     fake_server.script = Script(drop=Step.FINAL, keep=True, times=1)
     async with running(worker_on(fake_server, queue)):
@@ -127,14 +127,14 @@ async def test_a_message_whose_answer_is_lost_is_sent_again_as_it_was(
         await let_pass(freezer, queue, NEXT_TRY)
     assert not queue.waiting
     assert [mail.content for mail in fake_server.received] == [content, content]
-    # The second time it is known where the message came to.
+    # The second attempt shows how far the message gets.
     assert [mail.chunks for mail in fake_server.received] == [1, 0]
 
 
-async def test_a_message_whose_answer_is_lost_time_and_again_is_kept_as_failed(
+async def test_message_with_repeatedly_lost_replies_fails(
     fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory
 ) -> None:
-    """It may have arrived each time: a person decides whether it is sent once more."""
+    """It may have arrived each time: a person decides whether to send it again."""
     fake_server.script = Script(drop=Step.FINAL, keep=True)
     async with running(worker_on(fake_server, queue)):
         await add(queue)
@@ -146,10 +146,10 @@ async def test_a_message_whose_answer_is_lost_time_and_again_is_kept_as_failed(
     assert numbers(fake_server) == [1] * MAX_LOST_ANSWERS
 
 
-async def test_the_back_off_grows_while_the_server_puts_off_every_recipient(
+async def test_back_off_grows_while_the_server_defers_every_recipient(
     fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory
 ) -> None:
-    """That the server lets the account in does not make the next try come sooner."""
+    """The server's accepting the sign-in does not make the next attempt come sooner."""
     fake_server.script = Script.for_row(ROWS["organization_queue_quota"])
     async with running(worker_on(fake_server, queue)) as worker:
         queued = await add(queue)
@@ -165,14 +165,14 @@ async def test_the_back_off_grows_while_the_server_puts_off_every_recipient(
 
 
 @pytest.mark.parametrize("jitter", [0.8, 1.0, 1.2])
-async def test_a_message_that_is_deferred_again_and_again_lets_the_others_pass(
+async def test_repeatedly_deferred_message_yields_to_others(
     fake_server: FakeServer,
     queue: Queue,
     freezer: FrozenDateTimeFactory,
     monkeypatch: pytest.MonkeyPatch,
     jitter: float,
 ) -> None:
-    """After the third time in a row the others go first, and it is tried again later."""
+    """After the third deferral in a row, the others go first, and it is retried later."""
     monkeypatch.setattr(schedule_module, "uniform", lambda *_: jitter)
     fake_server.script = Script(refuse_recipients={BERT: BUSY})
     stuck = await add(queue, 1, BERT)
@@ -192,10 +192,10 @@ async def test_a_message_that_is_deferred_again_and_again_lets_the_others_pass(
     assert numbers(fake_server) == [2, 3, 1]
 
 
-async def test_a_message_that_is_set_back_can_be_sent_at_once(
+async def test_yielding_message_can_be_flushed(
     fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory
 ) -> None:
-    """Somebody who asks for it now need not wait."""
+    """A flush need not wait."""
     fake_server.script = Script(refuse_recipients={BERT: DEFERRED})
     async with running(worker_on(fake_server, queue)) as worker:
         await add(queue, 1, ANNA, BERT)
@@ -206,10 +206,10 @@ async def test_a_message_that_is_set_back_can_be_sent_at_once(
     assert [mail.recipients for mail in fake_server.received] == [(ANNA,), (BERT,)]
 
 
-async def test_each_recipient_is_settled_for_himself(
+async def test_each_recipient_is_settled_separately(
     fake_server: FakeServer, queue: Queue, told: list[Delivery], freezer: FrozenDateTimeFactory
 ) -> None:
-    """One is accepted, one refused for good, and one tried alone later; the others do not wait."""
+    """One is accepted, one refused, and one retried alone later; the others do not wait."""
     fake_server.script = Script(refuse_recipients={BERT: REFUSED, CARL: DEFERRED})
     attempts: list[Attempt] = []
     async with running(worker_on(fake_server, queue, attempts=attempts)):
@@ -234,10 +234,10 @@ async def test_each_recipient_is_settled_for_himself(
     assert [attempt.fault for attempt in attempts] == [None] * 3
 
 
-async def test_only_the_recipients_who_wait_are_tried_after_a_restart(
+async def test_only_waiting_recipients_are_tried_after_a_restart(
     fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory
 ) -> None:
-    """Nobody gets a message twice for the sake of another one."""
+    """No recipient gets a message twice because of another one."""
     fake_server.script = Script(refuse_recipients={BERT: REFUSED, CARL: DEFERRED})
     async with running(worker_on(fake_server, queue)):
         await add(queue, 1, ANNA, BERT, CARL)
@@ -251,10 +251,10 @@ async def test_only_the_recipients_who_wait_are_tried_after_a_restart(
     assert [kept.failure.spooled.entry.envelope.recipients for kept in again.failed] == [(BERT,)]
 
 
-async def test_recipients_who_meet_a_quota_hold_the_account(
+async def test_recipients_refused_by_a_quota_hold_the_account(
     fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory
 ) -> None:
-    """Some were accepted before the day's limit was reached."""
+    """Some were accepted before the daily limit was reached."""
     limit = "550 5.1.90 Your message can't be sent because you've reached your daily limit"
     fake_server.script = Script(refuse_recipients={BERT: limit})
     attempts: list[Attempt] = []

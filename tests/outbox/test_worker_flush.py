@@ -1,4 +1,4 @@
-"""Whoever asks for a try while one is under way gets one afterwards, whatever that one meets."""
+"""A flush during an attempt causes another attempt afterwards, whatever the first one's result."""
 
 import asyncio
 from typing import Any, override
@@ -20,10 +20,10 @@ BUSY = "451 4.7.500 Server busy"
 
 
 class Flushed(Script):
-    """Has somebody ask for a try at the step that it answers with something bad."""
+    """Requests a flush at the step at which it replies with an error."""
 
     def __init__(self, worker: DeliveryWorker, step: Step, reply: str) -> None:
-        """Remember whom to ask."""
+        """Store the worker to flush."""
         super().__init__(replies={step: reply})
         self._worker = worker
         self._step = step
@@ -31,7 +31,7 @@ class Flushed(Script):
 
     @override
     def take(self, step: Step) -> Any:
-        """Ask, once the client is in the middle of its try."""
+        """Flush in the middle of the client's attempt."""
         if step is self._step:
             asyncio.run_coroutine_threadsafe(self._worker.flush(), self._loop).result(5)
         return super().take(step)
@@ -46,10 +46,10 @@ class Flushed(Script):
         (Step.MAIL, BUSY),
     ],
 )
-async def test_a_flush_during_a_try_is_not_lost(
+async def test_flush_during_an_attempt_is_not_lost(
     fake_server: FakeServer, queue: Queue, step: Step, reply: str
 ) -> None:
-    """All that waits is tried again at once, even if the first try has met what holds it."""
+    """All waiting messages are retried at once, even if the first attempt caused a hold."""
     async with running(worker_on(fake_server, queue, schedule=unpaced())) as worker:
         fake_server.script_next(Flushed(worker, step, reply))
         await add(queue, 1)
@@ -58,10 +58,10 @@ async def test_a_flush_during_a_try_is_not_lost(
         assert fake_server.connections == 2
 
 
-async def test_a_flush_during_the_last_try_before_others_pass_is_not_lost(
+async def test_flush_during_the_last_attempt_before_yielding_is_not_lost(
     fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory
 ) -> None:
-    """The message itself is tried as well."""
+    """The message itself is retried, too."""
     async with running(worker_on(fake_server, queue, schedule=unpaced())) as worker:
         for _ in range(MAX_DEFERRALS - 1):
             fake_server.script_next(Script(replies={Step.MAIL: BUSY}))
@@ -74,8 +74,8 @@ async def test_a_flush_during_the_last_try_before_others_pass_is_not_lost(
         assert numbers(fake_server) == [1]
 
 
-async def test_a_flush_during_a_check_is_not_lost(fake_server: FakeServer, queue: Queue) -> None:
-    """What the check has met holds the message no longer than until the try."""
+async def test_flush_during_a_check_is_not_lost(fake_server: FakeServer, queue: Queue) -> None:
+    """A hold caused by the check only lasts until the attempt."""
     async with running(worker_on(fake_server, queue, schedule=unpaced())) as worker:
         fake_server.script_next(Script(replies={Step.AUTH: LOCKED}))
         await add(queue, 1)
@@ -88,8 +88,8 @@ async def test_a_flush_during_a_check_is_not_lost(fake_server: FakeServer, queue
         assert numbers(fake_server) == [1]
 
 
-async def test_one_flush_is_one_try(fake_server: FakeServer, queue: Queue) -> None:
-    """What is refused again holds all messages again."""
+async def test_one_flush_is_one_attempt(fake_server: FakeServer, queue: Queue) -> None:
+    """Another refusal holds all messages again."""
     async with running(worker_on(fake_server, queue, schedule=unpaced())) as worker:
         fake_server.script = Script(replies={Step.AUTH: LOCKED})
         fake_server.script_next(Flushed(worker, Step.AUTH, LOCKED))

@@ -1,4 +1,4 @@
-"""What holds all messages: how long, what ends it, and what a restart leaves of it."""
+"""What holds all messages: how long, what ends it, and what remains after a restart."""
 
 from collections.abc import Callable
 import time
@@ -51,7 +51,7 @@ type SetClock = Callable[[float], None]
 
 @pytest.fixture
 def set_clock(freezer: FrozenDateTimeFactory, monkeypatch: pytest.MonkeyPatch) -> SetClock:
-    """Return what sets the time of day forward or back; no other clock learns of it."""
+    """Return a function that sets the time of day forward or back; other clocks are unaffected."""
     frozen = time.time
 
     def jump(seconds: float) -> None:
@@ -61,14 +61,14 @@ def set_clock(freezer: FrozenDateTimeFactory, monkeypatch: pytest.MonkeyPatch) -
 
 
 async def first_held(queue: Queue) -> QueuedMessage:
-    """Add a message, and return it when it has met what the server has for it."""
+    """Add a message, and return it after it got the server's reply."""
     queued = await add(queue)
     await all_done(queue)
     return queued
 
 
 async def is_held(freezer: FrozenDateTimeFactory, queue: Queue, fake_server: FakeServer) -> bool:
-    """Tell whether nothing is tried, neither in days nor for new mail."""
+    """Return whether nothing is tried, neither for days nor for new mail."""
     before = fake_server.connections
     await let_pass(freezer, queue, 2 * DAY)
     new = await add(queue, 99)
@@ -78,17 +78,17 @@ async def is_held(freezer: FrozenDateTimeFactory, queue: Queue, fake_server: Fak
     return fake_server.connections == before
 
 
-def test_the_catalogue_has_every_quota() -> None:
-    """A quota that is added to the catalogue needs its time here."""
+def test_every_quota_in_the_catalogue_has_a_duration() -> None:
+    """A quota that is added to the catalogue needs its duration here."""
     assert set(QUOTAS) == {row.name for row in CATALOGUE if row.kind == "quota"}
     assert PROBED
 
 
 @pytest.mark.parametrize("row", ENDLESS, ids=lambda row: row.name)
-async def test_what_somebody_has_to_mend_holds_all_until_a_check_goes_well(
+async def test_fault_of_the_setup_holds_all_until_a_check_succeeds(
     fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory, row: Row
 ) -> None:
-    """The messages wait without a try that counts, and their callers know why."""
+    """The messages wait without counting attempts, and their callers know why."""
     fake_server.script = Script.for_row(row)
     attempts: list[Attempt] = []
     async with running(worker_on(fake_server, queue, attempts=attempts)) as worker:
@@ -109,10 +109,10 @@ async def test_what_somebody_has_to_mend_holds_all_until_a_check_goes_well(
 
 @pytest.mark.parametrize("row", ENDLESS, ids=lambda row: row.name)
 @pytest.mark.parametrize("way", ["flush", "new worker"])
-async def test_a_person_or_another_sign_in_ends_a_hold(
+async def test_flush_or_another_sign_in_ends_a_hold(
     fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory, row: Row, way: str
 ) -> None:
-    """Who asks for a try gets one, and a delivery worker with new credentials begins anew."""
+    """A flush causes an attempt, and a worker with new credentials starts fresh."""
     fake_server.script = Script.for_row(row)
     async with running(worker_on(fake_server, queue)) as worker:
         await add(queue)
@@ -130,10 +130,10 @@ async def test_a_person_or_another_sign_in_ends_a_hold(
 
 
 @pytest.mark.parametrize(("name", "length"), LASTING.items())
-async def test_what_a_mail_met_holds_all_for_its_time_and_a_check_proves_nothing(
+async def test_hold_of_a_message_is_not_ended_by_a_check(
     fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory, name: str, length: float
 ) -> None:
-    """The account is authenticated and may not send: only the next message can tell."""
+    """The account can sign in but may not send: only the next message can tell."""
     fake_server.script = Script.for_row(ROWS[name], times=2)
     async with running(worker_on(fake_server, queue)) as worker:
         queued = await add(queue, 1)
@@ -156,10 +156,10 @@ async def test_what_a_mail_met_holds_all_for_its_time_and_a_check_proves_nothing
     assert (queued.tries, queued.deferrals) == (0, 0)
 
 
-async def test_a_message_that_is_refused_for_its_own_sake_ends_a_hold_that_is_over(
+async def test_refused_message_ends_an_expired_hold(
     fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory
 ) -> None:
-    """The server has looked at the message, and found nothing wrong with the account."""
+    """The server has examined the message, and found no problem with the account."""
     fake_server.script = Script.for_row(ROWS["suspended"], times=1)
     async with running(worker_on(fake_server, queue)):
         await add(queue, 1)
@@ -171,10 +171,10 @@ async def test_a_message_that_is_refused_for_its_own_sake_ends_a_hold_that_is_ov
     assert len(queue.failed) == 1
 
 
-async def test_a_refused_sign_in_does_not_shorten_what_a_mail_met(
+async def test_refused_sign_in_does_not_shorten_a_quota(
     fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory
 ) -> None:
-    """When the sign-in is mended, the quota is as it was, and a restart knows it."""
+    """Once the sign-in is fixed, the quota is as before, also after a restart."""
     fake_server.script = Script.for_row(ROWS["daily_limit"], times=1)
     async with running(worker_on(fake_server, queue)) as worker:
         await add(queue)
@@ -198,14 +198,14 @@ async def test_a_refused_sign_in_does_not_shorten_what_a_mail_met(
     "after",
     [(-YEAR, DAY), (-HOUR, 23 * HOUR), (0.0, 22 * HOUR), (HOUR, 21 * HOUR), (YEAR, 0.0)],
 )
-async def test_a_restart_keeps_a_hold_and_no_clock_makes_it_longer_than_a_day(
+async def test_hold_survives_a_restart_and_never_exceeds_a_day(
     fake_server: FakeServer,
     queue: Queue,
     freezer: FrozenDateTimeFactory,
     set_clock: SetClock,
     after: tuple[float, float],
 ) -> None:
-    """Two hours are over when Home Assistant starts again with whatever time of day."""
+    """Two hours have passed when Home Assistant starts again, whatever the time of day."""
     jump, left = after
     fake_server.script = Script.for_row(ROWS["daily_limit"], times=1)
     async with running(worker_on(fake_server, queue)):
@@ -229,14 +229,14 @@ async def test_a_restart_keeps_a_hold_and_no_clock_makes_it_longer_than_a_day(
 
 
 @pytest.mark.parametrize("jump", [-YEAR, YEAR])
-async def test_a_clock_that_is_set_while_messages_wait_changes_nothing(
+async def test_clock_change_while_messages_wait_has_no_effect(
     fake_server: FakeServer,
     queue: Queue,
     freezer: FrozenDateTimeFactory,
     set_clock: SetClock,
     jump: float,
 ) -> None:
-    """Neither does anything expire, nor does anything wait longer."""
+    """Nothing expires, and nothing waits longer."""
     fake_server.script = Script.for_row(ROWS["quota_refused"], times=1)
     async with running(worker_on(fake_server, queue, lifetime=DAY)) as worker:
         await add(queue, 1)
@@ -250,10 +250,10 @@ async def test_a_clock_that_is_set_while_messages_wait_changes_nothing(
     assert not queue.failed
 
 
-async def test_a_hold_is_over_at_its_time_even_with_nothing_to_send(
+async def test_hold_ends_on_time_even_without_messages(
     fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory
 ) -> None:
-    """A new message is tried at once then, and its caller is not told to wait."""
+    """A new message is then tried at once, and its caller is not told to wait."""
     fake_server.script = Script.for_row(ROWS["quota_refused"], times=1)
     async with running(worker_on(fake_server, queue)) as worker:
         await queue.cancel((await first_held(queue)).spooled.id)
@@ -265,10 +265,10 @@ async def test_a_hold_is_over_at_its_time_even_with_nothing_to_send(
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"until": "tomorrow"}', b"\xff"])
-async def test_a_hold_that_cannot_be_read_holds_nothing(
+async def test_unreadable_hold_is_ignored(
     fake_server: FakeServer, queue: Queue, content: bytes
 ) -> None:
-    """A try shows what is true."""
+    """An attempt shows the real state."""
     (queue.spool.folder / HOLD_FILE).write_bytes(content)
     async with running(worker_on(fake_server, queue)):
         await add(queue)
@@ -276,14 +276,14 @@ async def test_a_hold_that_cannot_be_read_holds_nothing(
     assert numbers(fake_server) == [1]
 
 
-async def test_a_hold_that_cannot_be_kept_holds_until_a_restart(
+async def test_unwritable_hold_lasts_until_a_restart(
     fake_server: FakeServer,
     queue: Queue,
     freezer: FrozenDateTimeFactory,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A full disk does not stop the delivery worker, and is told in the log."""
+    """A full disk does not stop the delivery worker, and is logged."""
 
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
@@ -296,4 +296,4 @@ async def test_a_hold_that_cannot_be_kept_holds_until_a_restart(
         assert worker.hold
         await let_pass(freezer, queue, DAY + 0.1)
     assert numbers(fake_server) == [1]
-    assert caplog.text.count("A hold cannot be kept for after a restart: No space left") == 2
+    assert caplog.text.count("A hold cannot be saved for after a restart: No space left") == 2

@@ -1,4 +1,4 @@
-"""What one recipient meets is that recipient's: neither the others nor other messages wait."""
+"""A reply to one recipient only affects that recipient: others and other messages do not wait."""
 
 import time
 from typing import Any
@@ -38,17 +38,17 @@ every_way = pytest.mark.parametrize("without", WAYS.values(), ids=WAYS)
 
 
 def postfix(reply: str, without: tuple[str, ...], bad: tuple[str, ...] = BAD) -> Script:
-    """Return the script of a server that hangs up after 20 errors, as Postfix does."""
+    """Return the script of a server that disconnects after 20 errors, like Postfix."""
     return Script(max_errors=20, refuse_recipients=dict.fromkeys(bad, reply), without=without)
 
 
 def said(fake_server: FakeServer) -> list[str]:
-    """Return what clients have said in all sessions."""
+    """Return the commands of all sessions."""
     return [line for session in fake_server.sessions for who, line in session if who == "C"]
 
 
 def failed(queue: Queue) -> set[str]:
-    """Return for whom messages have failed."""
+    """Return the recipients of failed messages."""
     return {
         name for kept in queue.failed for name in kept.failure.spooled.entry.envelope.recipients
     }
@@ -57,14 +57,14 @@ def failed(queue: Queue) -> set[str]:
 @pytest.mark.parametrize(
     "reply", [DEFERRED, "451 4.7.1 Greylisted", "452 4.2.2 Mailbox full", "450 Later"]
 )
-async def test_a_recipient_who_is_deferred_holds_nobody(
+async def test_deferred_recipient_holds_no_other(
     fake_server: FakeServer,
     queue: Queue,
     told: list[Delivery],
     freezer: FrozenDateTimeFactory,
     reply: str,
 ) -> None:
-    """The message waits alone, its caller knows why, and the account is found to be well."""
+    """Only this message waits, its caller knows why, and the account is healthy."""
     fake_server.script = Script(refuse_recipients={BERT: reply})
     attempts: list[Attempt] = []
     async with running(worker_on(fake_server, queue, attempts=attempts)) as worker:
@@ -91,10 +91,10 @@ async def test_a_recipient_who_is_deferred_holds_nobody(
 
 
 @pytest.mark.parametrize("others", [(), (ANNA,)], ids=["alone", "with others"])
-async def test_the_back_off_of_a_message_grows_and_new_mail_does_not_shorten_it(
+async def test_back_off_of_a_message_is_not_reset_by_new_mail(
     fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory, others: tuple[str, ...]
 ) -> None:
-    """It is the message's, and not the account's."""
+    """It is the message's own, not the account's."""
     fake_server.script = Script(refuse_recipients={BERT: DEFERRED})
     async with running(worker_on(fake_server, queue, schedule=unpaced())) as worker:
         stuck = await add(queue, 1, *others, BERT)
@@ -112,10 +112,10 @@ async def test_the_back_off_of_a_message_grows_and_new_mail_does_not_shorten_it(
 
 
 @pytest.mark.parametrize("reply", [BUSY, "452 4.5.3 Too many recipients", "421 4.3.2 Not now"])
-async def test_what_speaks_of_the_server_holds_all(
+async def test_reply_about_the_server_holds_all(
     fake_server: FakeServer, queue: Queue, reply: str
 ) -> None:
-    """A busy server is not asked again for the next message, though it said so to a recipient."""
+    """A busy server is not contacted for the next message, though it replied to a recipient."""
     fake_server.script = Script(refuse_recipients={BERT: reply})
     attempts: list[Attempt] = []
     await add(queue, 1, BERT)
@@ -127,10 +127,10 @@ async def test_what_speaks_of_the_server_holds_all(
 
 
 @every_way
-async def test_a_server_that_hangs_up_over_bad_recipients(
+async def test_server_may_disconnect_after_bad_recipients(
     fake_server: FakeServer, queue: Queue, told: list[Delivery], without: tuple[str, ...]
 ) -> None:
-    """The refused are settled, the good ones get the message at once, and nothing waits."""
+    """The refused ones are settled, the good ones get the message at once, and nothing waits."""
     fake_server.script = postfix(REFUSED, without)
     attempts: list[Attempt] = []
     async with running(worker_on(fake_server, queue, attempts=attempts)) as worker:
@@ -152,8 +152,8 @@ async def test_a_server_that_hangs_up_over_bad_recipients(
     assert fake_server.connections == 2
 
 
-async def test_a_hundred_bad_recipients(fake_server: FakeServer, queue: Queue) -> None:
-    """Each connection settles twenty, and there is an end to it."""
+async def test_hundred_bad_recipients_are_settled(fake_server: FakeServer, queue: Queue) -> None:
+    """Each connection settles twenty, until all are done."""
     bad = tuple(f"nobody{number}@example.com" for number in range(99))
     fake_server.script = postfix(REFUSED, (), bad)
     async with running(worker_on(fake_server, queue, schedule=unpaced())):
@@ -165,10 +165,10 @@ async def test_a_hundred_bad_recipients(fake_server: FakeServer, queue: Queue) -
 
 
 @every_way
-async def test_a_server_that_hangs_up_over_deferred_recipients(
+async def test_server_may_disconnect_after_deferred_recipients(
     fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory, without: tuple[str, ...]
 ) -> None:
-    """They are not named again before the others have got the message."""
+    """They are not sent again before the others have got the message."""
     fake_server.script = postfix(DEFERRED, without)
     async with running(worker_on(fake_server, queue)):
         queued = await add(queue, 1, *MIXED)
@@ -185,10 +185,10 @@ async def test_a_server_that_hangs_up_over_deferred_recipients(
     assert not queue.failed
 
 
-async def test_a_server_that_hangs_up_without_a_word(
+async def test_server_may_disconnect_without_a_reply(
     fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory
 ) -> None:
-    """What was heard of some recipients before is settled all the same."""
+    """Replies received before are settled anyway."""
     fake_server.script = Script(
         without=("PIPELINING",), refuse_recipients={ANNA: REFUSED}, drop=Step.RCPT, times=1
     )
@@ -203,7 +203,7 @@ async def test_a_server_that_hangs_up_without_a_word(
 
 
 def drop_at_the_second(script: Script) -> Any:
-    """Return what lets a script hang up at the second recipient, once."""
+    """Return a function that lets a script disconnect at the second recipient, once."""
     steps: list[Step] = []
 
     def take(step: Step) -> bool:
@@ -214,10 +214,10 @@ def drop_at_the_second(script: Script) -> Any:
     return take
 
 
-async def test_a_connection_that_breaks_before_anything_is_settled(
+async def test_early_disconnect_is_a_fault_of_the_server(
     fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory
 ) -> None:
-    """That is a matter of the server, as ever."""
+    """That is a problem of the server, as always."""
     fake_server.script = Script(drop=Step.RCPT, times=1)
     attempts: list[Attempt] = []
     async with running(worker_on(fake_server, queue, attempts=attempts)):
@@ -230,10 +230,10 @@ async def test_a_connection_that_breaks_before_anything_is_settled(
     assert problems == [Problem.CONNECTION_LOST, None]
 
 
-async def test_a_lost_answer_does_not_take_refusals_along(
+async def test_lost_reply_keeps_earlier_refusals(
     fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory
 ) -> None:
-    """Who was refused is settled; only who may have got the message may get it twice."""
+    """Refused recipients are settled; only those that may have got it may get it twice."""
     fake_server.script = Script(
         refuse_recipients={BERT: REFUSED}, drop=Step.FINAL, keep=True, times=1
     )
@@ -253,10 +253,10 @@ async def test_a_lost_answer_does_not_take_refusals_along(
     assert problems == [Problem.ANSWER_LOST, None]
 
 
-async def test_a_recipient_who_is_deferred_in_the_first_of_many_transactions(
+async def test_recipient_deferred_in_the_first_transaction_waits(
     fake_server: FakeServer, queue: Queue
 ) -> None:
-    """The others get the message in theirs, and only then it waits, for the reason of the first."""
+    """The others get the message in theirs, and only then it waits, for the first one's reason."""
     fake_server.script = Script(limit_recipients=1, refuse_recipients={ANNA: DEFERRED})
     others = (BERT, CARL, "dora@example.com")
     async with running(worker_on(fake_server, queue)):
@@ -270,7 +270,7 @@ async def test_a_recipient_who_is_deferred_in_the_first_of_many_transactions(
     assert sum(line.startswith(f"RCPT TO:<{ANNA}>") for line in said(fake_server)) == 1
 
 
-async def test_a_message_that_is_refused_after_some_were_deferred(
+async def test_message_refused_after_deferrals_is_refused_for_all(
     fake_server: FakeServer, queue: Queue
 ) -> None:
     """It is refused for these, too: they would not get it either."""

@@ -1,4 +1,4 @@
-"""What was refused is not tried again by itself: accounts are locked for that."""
+"""Refused credentials are not tried again automatically: that locks accounts."""
 
 from freezegun.api import FrozenDateTimeFactory
 import pytest
@@ -31,15 +31,15 @@ LOCKED = next(row for row in CATALOGUE if row.name == "account_locked")
 
 
 async def check_by_itself(worker: WatchedWorker) -> None:
-    """Check as the coordinator does when nobody has asked for it."""
+    """Check like the coordinator without a user's request."""
     assert await worker.check(unless_refused=True) is None
 
 
 @pytest.mark.parametrize("row", REFUSED, ids=lambda row: row.name)
-async def test_what_was_refused_is_tried_once_for_each_time_that_somebody_asks(
+async def test_refused_credentials_are_tried_once_per_request(
     fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory, row: Row
 ) -> None:
-    """Neither time, nor new mail, nor a restart has it tried again; a check or a flush does."""
+    """Neither time, new mail nor a restart retries it; a check or a flush does."""
     fake_server.script = Script.for_row(row)
     async with running(worker_on(fake_server, queue)) as worker:
         await add(queue, 1)
@@ -71,10 +71,10 @@ async def test_what_was_refused_is_tried_once_for_each_time_that_somebody_asks(
     assert not again.spool.load_hold()
 
 
-async def test_a_locked_account_is_tried_after_hours(
+async def test_locked_account_is_tried_after_hours(
     fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory
 ) -> None:
-    """Four at first, then twice as many, even if Home Assistant restarts in between."""
+    """After four hours, then twice as many, even across restarts."""
     fake_server.script = Script.for_row(LOCKED)
     async with running(worker_on(fake_server, queue)):
         await add(queue)
@@ -96,10 +96,10 @@ async def test_a_locked_account_is_tried_after_hours(
     assert numbers(fake_server) == [1]
 
 
-async def test_a_try_that_did_not_reach_the_server_leaves_it_refused(
+async def test_attempt_without_a_connection_keeps_the_refusal(
     fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory
 ) -> None:
-    """Who asked while the server was away asks again: nothing signs in behind their back."""
+    """A request while the server was down is spent: nothing signs in without another one."""
     fake_server.script = Script.for_row(REFUSED[0])
     async with running(worker_on(fake_server, queue)) as worker:
         await add(queue)

@@ -1,4 +1,4 @@
-"""A delivery worker stops and starts again: nothing is lost, and nobody waits for long."""
+"""A delivery worker stops and restarts: nothing is lost, and nothing waits long."""
 
 import asyncio
 from itertools import pairwise
@@ -29,12 +29,12 @@ WAITS = [step for step in Step if step is not Step.IDLE]
 
 @pytest.fixture
 def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give what is under way a moment only."""
+    """Shorten the grace period for work in progress."""
     monkeypatch.setattr(grace_module, "STOP_GRACE", SHORT)
 
 
-def test_the_end_comes_within_ten_seconds() -> None:
-    """A moment of grace and QUIT are all that a stop waits for."""
+def test_stop_takes_at_most_ten_seconds() -> None:
+    """A stop only waits for the grace period and a 421 reply."""
     assert grace_module.STOP_GRACE == STOP_GRACE
     assert session_module.QUIT_TIMEOUT == QUIT_TIMEOUT
     assert STOP_GRACE + QUIT_TIMEOUT < 10
@@ -42,15 +42,15 @@ def test_the_end_comes_within_ten_seconds() -> None:
 
 @pytest.mark.usefixtures("short_grace")
 @pytest.mark.parametrize("step", WAITS, ids=str)
-async def test_a_server_that_stalls_is_left_and_the_message_is_sent_after_the_next_start(
+async def test_message_at_a_stalled_server_is_sent_after_the_next_start(
     fake_server: FakeServer, queue: Queue, told: list[Delivery], step: Step
 ) -> None:
-    """Wherever it stalls, the caller gets his answer and nothing is left open."""
+    """Wherever it stalls, the caller gets its result and nothing is left open."""
     fake_server.script_next(Script(stall=step))
     worker = worker_on(fake_server, queue)
     await worker.start()
     queued = await add(queue)
-    # The moment is for what stalls, not for what comes before it.
+    # The grace period is for the stall, not for what precedes it.
     await until(lambda: fake_server.received if step is Step.QUIT else fake_server.connections)
     started = RealTime.now()
     await worker.stop()
@@ -68,8 +68,8 @@ async def test_a_server_that_stalls_is_left_and_the_message_is_sent_after_the_ne
     assert told[-1].event is Event.SENT
 
 
-async def test_what_is_under_way_is_finished(fake_server: FakeServer, queue: Queue) -> None:
-    """A server that is merely slow gets the message, and the others wait for the next start."""
+async def test_submission_in_progress_is_completed(fake_server: FakeServer, queue: Queue) -> None:
+    """A slow server gets the message, and the others wait for the next start."""
     fake_server.script = Script.for_row(ROWS["too_big"], times=1)
     fake_server.script.refusal_delay = 0.1
     async with running(worker_on(fake_server, queue, schedule=unpaced())):
@@ -82,10 +82,8 @@ async def test_what_is_under_way_is_finished(fake_server: FakeServer, queue: Que
 
 
 @pytest.mark.usefixtures("short_grace")
-async def test_a_check_that_stalls_keeps_nobody_from_the_end(
-    fake_server: FakeServer, queue: Queue
-) -> None:
-    """A message that waits for its turn does not wait for it any longer."""
+async def test_stalled_check_does_not_delay_the_stop(fake_server: FakeServer, queue: Queue) -> None:
+    """A message that waits for its turn does not wait any longer."""
     fake_server.script = Script(stall=Step.GREETING)
     worker = worker_on(fake_server, queue)
     await worker.start()
@@ -102,10 +100,10 @@ async def test_a_check_that_stalls_keeps_nobody_from_the_end(
     assert fake_server.connections == 1
 
 
-async def test_an_end_that_comes_while_a_file_is_read_waits_for_no_check(
+async def test_stop_while_a_file_is_read_waits_for_no_check(
     fake_server: FakeServer, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The message is not even put in line for a turn that may never come."""
+    """The message does not even queue for a turn that may never come."""
     open_content, reading, may_end = queue.spool.open_content, threading.Event(), threading.Event()
 
     def slow_open(spooled: Spooled) -> BinaryIO:
@@ -133,10 +131,10 @@ async def test_an_end_that_comes_while_a_file_is_read_waits_for_no_check(
     assert fake_server.connections == 1
 
 
-async def test_a_message_whose_turn_comes_at_the_end_waits_for_the_next_start(
+async def test_message_due_during_the_stop_waits_for_the_next_start(
     fake_server: FakeServer, queue: Queue
 ) -> None:
-    """No new connection is made once all has to end."""
+    """No new connection is made during the shutdown."""
     fake_server.script = Script.for_row(ROWS["server_busy"])
     fake_server.script.replies = {Step.AUTH: ROWS["credentials_incorrect"].reply}
     fake_server.script.refusal_delay = 0.1
@@ -153,10 +151,10 @@ async def test_a_message_whose_turn_comes_at_the_end_waits_for_the_next_start(
     assert len(queue.waiting) == 1
 
 
-async def test_messages_that_come_while_nobody_serves_are_sent_after_the_next_start(
+async def test_messages_added_while_stopped_are_sent_after_the_next_start(
     fake_server: FakeServer, queue: Queue
 ) -> None:
-    """Their callers learn at once that they wait."""
+    """Their callers learn at once that they are queued."""
     worker = worker_on(fake_server, queue, schedule=unpaced())
     await worker.stop()
     for start in range(3):
@@ -169,8 +167,8 @@ async def test_messages_that_come_while_nobody_serves_are_sent_after_the_next_st
     assert numbers(fake_server) == [0, 1, 2, 3, 4, 5]
 
 
-async def test_several_may_ask_for_the_end(fake_server: FakeServer, queue: Queue) -> None:
-    """Each of them returns when it has come, and a later one at once."""
+async def test_concurrent_stops_all_return(fake_server: FakeServer, queue: Queue) -> None:
+    """Each call returns when the worker has stopped, and a later one at once."""
     fake_server.script = Script.for_row(ROWS["too_big"])
     fake_server.script.refusal_delay = 0.05
     worker = worker_on(fake_server, queue)
@@ -185,10 +183,10 @@ async def test_several_may_ask_for_the_end(fake_server: FakeServer, queue: Queue
 
 
 @pytest.mark.usefixtures("short_grace")
-async def test_nothing_is_lost_or_doubled_however_often_all_ends(
+async def test_repeated_stops_lose_and_duplicate_nothing(
     fake_server: FakeServer, queue: Queue
 ) -> None:
-    """Stopped at any moment, the messages arrive in order; only a lost answer makes a duplicate."""
+    """Stopped at any moment, the messages arrive in order; only a lost reply causes a duplicate."""
     for number in range(30):
         await add(queue, number, ANNA, BERT)
     pause = 0.0
@@ -203,8 +201,8 @@ async def test_nothing_is_lost_or_doubled_however_often_all_ends(
     assert all(later - sooner in (0, 1) for sooner, later in pairwise(arrived))
 
 
-async def test_a_worker_that_is_cancelled_is_gone(fake_server: FakeServer, queue: Queue) -> None:
-    """The end of the loop itself is no trouble that it recovers from, and its message waits."""
+async def test_canceled_worker_ends(fake_server: FakeServer, queue: Queue) -> None:
+    """It does not recover from the end of the loop itself, and its message waits."""
     fake_server.script = Script(stall=Step.MAIL)
     worker = worker_on(fake_server, queue)
     await worker.start()

@@ -1,4 +1,4 @@
-"""What is nobody's ordinary fault: spoiled files, surprises, and an endless "try again"."""
+"""Unusual problems: damaged files, unexpected errors, and an endless "try again"."""
 
 from collections.abc import Callable
 import time
@@ -31,21 +31,21 @@ def damage(queued: QueuedMessage, queue: Queue) -> None:
 
 
 def replace(queued: QueuedMessage, queue: Queue) -> None:
-    """Put a folder in the place of a message."""
+    """Replace a message with a folder."""
     path = queue.spool.folder / "waiting" / queued.spooled.name
     path.unlink()
     path.mkdir()
 
 
 @pytest.mark.parametrize("spoil", [damage, replace])
-async def test_a_message_whose_file_is_spoiled_is_given_up_and_the_others_go(
+async def test_message_with_a_damaged_file_fails_and_others_are_sent(
     fake_server: FakeServer,
     queue: Queue,
     told: list[Delivery],
     caplog: pytest.LogCaptureFixture,
     spoil: Callable[[QueuedMessage, Queue], None],
 ) -> None:
-    """It is told as failed, and named in the log."""
+    """It is reported as failed, and named in the log."""
     lost = await add(queue, 1)
     await add(queue, 2)
     spoil(lost, queue)
@@ -58,14 +58,14 @@ async def test_a_message_whose_file_is_spoiled_is_given_up_and_the_others_go(
 
 
 @pytest.mark.parametrize("error", [RuntimeError, TimeoutError, FileNotFoundError])
-async def test_what_nobody_foresaw_puts_a_message_off_and_stops_nothing(
+async def test_unexpected_error_defers_a_message(
     fake_server: FakeServer,
     queue: Queue,
     freezer: FrozenDateTimeFactory,
     monkeypatch: pytest.MonkeyPatch,
     error: type[Exception],
 ) -> None:
-    """It counts as if the server had put the message off: in the end the others pass."""
+    """It counts as if the server had deferred the message: in the end, the others go first."""
     submit = Session.submit
 
     async def fail(
@@ -92,14 +92,14 @@ async def test_what_nobody_foresaw_puts_a_message_off_and_stops_nothing(
     assert numbers(fake_server) == [2, 1]
 
 
-async def test_trouble_between_two_messages_stops_nothing(
+async def test_error_between_two_messages_stops_nothing(
     fake_server: FakeServer,
     queue: Queue,
     freezer: FrozenDateTimeFactory,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The delivery worker rests for a moment, and goes on."""
+    """The delivery worker pauses for a moment, and continues."""
 
     async def fail(*_: object) -> None:
         raise RuntimeError("nobody foresaw this")
@@ -111,16 +111,16 @@ async def test_trouble_between_two_messages_stops_nothing(
         await add(queue)
         await all_done(queue)
         assert not fake_server.received
-        assert caplog.text.count("Unforeseen trouble in the outbox") <= 2
+        assert caplog.text.count("Unexpected error in the outbox") <= 2
     await let_pass(freezer, queue, 15.1)
     assert numbers(fake_server) == [1]
     await worker.stop()
 
 
-async def test_a_follower_who_fails_neither_stops_nor_doubles_a_message(
+async def test_failing_listener_affects_no_delivery(
     fake_server: FakeServer, queue: Queue, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A message that the server took is not sent again for the trouble of others."""
+    """A message that the server accepted is not sent again because of a broken listener."""
 
     class Broken(list[Attempt]):
         """Takes no attempt."""
@@ -138,10 +138,10 @@ async def test_a_follower_who_fails_neither_stops_nor_doubles_a_message(
     assert "nobody foresaw this" in caplog.text
 
 
-async def test_an_endless_try_again_at_the_sign_in_ends_as_a_matter_of_credentials(
+async def test_repeated_try_again_holds_as_refused_credentials(
     fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory
 ) -> None:
-    """After ten it holds all messages and is told as such, and no message is the worse for it."""
+    """After ten, it holds all messages as such, and no message is affected."""
     fake_server.script = Script.for_row(ROWS["temporary_server_error"])
     attempts: list[Attempt] = []
     async with running(worker_on(fake_server, queue, attempts=attempts)) as worker:
@@ -163,10 +163,10 @@ async def test_an_endless_try_again_at_the_sign_in_ends_as_a_matter_of_credentia
     assert numbers(fake_server) == [1]
 
 
-async def test_checks_count_towards_the_end_of_patience_with_the_sign_in(
+async def test_checks_count_towards_refused_credentials(
     fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory
 ) -> None:
-    """An account that sends nothing learns of it, too, and one success starts the count anew."""
+    """An account that sends nothing notices it, too, and one success resets the count."""
     worker = worker_on(fake_server, queue)
 
     async def checked() -> Kind:

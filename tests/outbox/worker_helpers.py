@@ -1,4 +1,4 @@
-"""What the tests of the delivery worker share: a worker on a fake server, and time that passes."""
+"""Shared helpers of the delivery worker's tests: a worker on a fake server, and passing time."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -34,21 +34,21 @@ REFUSED = "550 5.1.1 User unknown"
 
 
 class RealTime:
-    """The clock that goes on while a test freezes time."""
+    """The clock that continues while a test freezes time."""
 
-    # Freezing replaces what modules hold, not what classes hold.
+    # Freezing replaces names in modules, not in classes.
     now = staticmethod(time.monotonic)
 
 
 class WatchedWorker(DeliveryWorker):
-    """A delivery worker that can be seen to rest, of which there is one a queue."""
+    """A delivery worker whose sleep can be observed; one per queue."""
 
     of: ClassVar[WeakKeyDictionary[Queue, WatchedWorker]] = WeakKeyDictionary()
     is_resting = False
 
     @override
     async def _sleep(self, duration: float) -> None:
-        """Be seen to rest."""
+        """Make the sleep observable."""
         self.is_resting = True
         await super()._sleep(duration)
         self.is_resting = False
@@ -63,7 +63,7 @@ def worker_on(
     schedule: Schedule | None = None,
     **account: Any,
 ) -> WatchedWorker:
-    """Return a delivery worker that takes a queue's messages to a fake server, not yet started."""
+    """Return a delivery worker for a queue and a fake server, not yet started."""
     told = [] if attempts is None else attempts
     worker = WatchedWorker.of[queue] = WatchedWorker(
         SmtpRoute(account_on(fake_server, **account)),
@@ -79,7 +79,7 @@ def worker_on(
 async def running(
     worker: WatchedWorker, *, signed_in_anew: bool = False
 ) -> AsyncIterator[WatchedWorker]:
-    """Start a delivery worker, and stop it in the end."""
+    """Start a delivery worker, and stop it at the end."""
     await worker.start(signed_in_anew=signed_in_anew)
     try:
         yield worker
@@ -100,7 +100,7 @@ async def queue_in(queue: Queue) -> Queue:
 
 
 async def all_done(queue: Queue) -> None:
-    """Wait until the delivery worker has done all that is due at this moment."""
+    """Wait until the delivery worker has done everything that is due now."""
     # A timer that is due wakes its task within three turns of the loop.
     for _ in range(5):
         await asyncio.sleep(0)
@@ -108,11 +108,11 @@ async def all_done(queue: Queue) -> None:
 
 
 async def let_pass(freezer: FrozenDateTimeFactory, queue: Queue, seconds: float) -> None:
-    """Let time pass at once, and the delivery worker do what has become due."""
+    """Let time pass at once, and let the delivery worker do what has become due."""
     freezer.tick(seconds)
     await all_done(queue)
 
 
 def numbers(fake_server: FakeServer) -> list[int]:
-    """Return the numbers of the messages that have arrived, in their order."""
+    """Return the numbers of the received messages, in order."""
     return [int(mail.message["Subject"]) for mail in fake_server.received]

@@ -1,1 +1,1 @@
-"""Attacks, and what comes of them."""
+"""Attacks, and their results."""

@@ -1,4 +1,4 @@
-"""Fixtures of this room: a queue on disk, and the ear that hears what is logged and shown."""
+"""Fixtures: a queue on disk, and everything that is logged and shown."""
 
 from tests.outbox.conftest import queue, spool_folder
 

@@ -30,7 +30,7 @@ LOCAL = "media-source://media_source/local"
 
 @pytest.fixture
 async def media(hass: HomeAssistant, account: MockConfigEntry, files: Path) -> Path:
-    """Return the folder of local media, beside a running account."""
+    """Return the folder of local media, with a running account."""
     assert await async_setup_component(hass, "media_source", {})
     return files / "media"
 
@@ -43,7 +43,7 @@ async def send(hass: HomeAssistant, *items: dict[str, Any]) -> dict[str, Any]:
 
 
 async def refused(hass: HomeAssistant, *items: dict[str, Any]) -> tuple[str | None, dict[str, str]]:
-    """Return the key and the placeholders of the error that attachments are refused with."""
+    """Return the key and the placeholders of the error for rejected attachments."""
     with pytest.raises(ServiceValidationError) as caught:
         await send(hass, *items)
     assert caught.value.translation_domain == DOMAIN
@@ -51,17 +51,17 @@ async def refused(hass: HomeAssistant, *items: dict[str, Any]) -> tuple[str | No
 
 
 def sparse(path: Path, size: int) -> dict[str, Any]:
-    """Make a file that has a size and needs no disk, and return it as an attachment."""
+    """Create a sparse file, and return it as an attachment."""
     with path.open("wb") as file:
         file.truncate(size)
     return {"path": str(path)}
 
 
 @pytest.mark.usefixtures("account")
-async def test_files_that_do_not_fit_together_are_refused_before_one_is_read(
+async def test_files_too_large_together_are_rejected_unread(
     hass: HomeAssistant, fake_server: FakeServer, files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Thirty files of 150 MB take no memory: the second one has no room any more."""
+    """Thirty files of 150 MB take no memory: there is no room for the second one."""
     items = [sparse(files / "allowed" / f"{number}.bin", 150_000_000) for number in range(30)]
     read: list[Any] = []
     monkeypatch.setattr(attachments, "read_file", read.append)
@@ -75,10 +75,10 @@ async def test_files_that_do_not_fit_together_are_refused_before_one_is_read(
 
 
 @pytest.mark.usefixtures("account")
-async def test_more_than_100_attachments_are_refused(
+async def test_more_than_100_attachments_are_rejected(
     hass: HomeAssistant, fake_server: FakeServer, files: Path
 ) -> None:
-    """None of them is looked at; 100 are sent."""
+    """None of them is opened; 100 are sent."""
     assert attachments.MAX_ATTACHMENTS == MAX_ATTACHMENTS
     item = sparse(files / "allowed" / "x.bin", 10)
     key, placeholders = await refused(hass, *[item] * 101)
@@ -88,14 +88,14 @@ async def test_more_than_100_attachments_are_refused(
 
 
 def bind(path: Path) -> None:
-    """Make a socket."""
+    """Create a socket."""
     os.chdir(path.parent)  # Its address has no room for the whole path.
     with socket.socket(socket.AF_UNIX) as bound:
         bound.bind(path.name)
 
 
 def link_to_device(path: Path) -> None:
-    """Make a device."""
+    """Create a link to a device."""
     os.mknod(path, 0o20644, os.makedev(1, 5))  # /dev/zero never ends.
 
 
@@ -114,7 +114,7 @@ async def test_only_regular_files_are_opened(
     place: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A folder, a pipe, a socket and a device are refused as what they are, and none hangs."""
+    """A folder, a pipe, a socket and a device each have their own error, and none hangs."""
     monkeypatch.chdir(media)
     path = media.parent / place / "it.jpg"
     try:
@@ -130,8 +130,8 @@ async def test_only_regular_files_are_opened(
 
 
 @pytest.mark.usefixtures("socket_enabled")
-def test_pipe_that_takes_the_place_of_a_file_hangs_nobody(tmp_path: Path) -> None:
-    """It is opened without waiting for a writer, and seen for what it is."""
+def test_pipe_in_place_of_a_file_does_not_block(tmp_path: Path) -> None:
+    """It is opened without waiting for a writer, and recognized."""
     found = attachment_files.File(tmp_path / "it", 10, "it")
     os.mkfifo(found.path)
     with pytest.raises(attachment_files.UnusableError, match="missing_special"):
@@ -144,7 +144,7 @@ def test_pipe_that_takes_the_place_of_a_file_hangs_nobody(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("size", [0, 8, 10, 10_000_000_000])
 @pytest.mark.usefixtures("account")
-async def test_file_that_changes_meanwhile_is_refused(
+async def test_file_that_changes_meanwhile_is_rejected(
     hass: HomeAssistant,
     fake_server: FakeServer,
     files: Path,
@@ -152,13 +152,13 @@ async def test_file_that_changes_meanwhile_is_refused(
     *,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It takes no more memory than it was found to need."""
+    """It takes no more memory than its original size."""
     path = files / "allowed" / "log.txt"
     path.write_bytes(b"as it was")
     opened = os.open
 
     def open_and_change(name: Any, *args: Any) -> int:
-        """Change the file between the moments when it is found and read."""
+        """Change the file between finding and reading it."""
         if Path(name) == path:
             os.truncate(path, size)
         return opened(name, *args)
@@ -171,10 +171,10 @@ async def test_file_that_changes_meanwhile_is_refused(
 
 
 @pytest.mark.parametrize("link", ["file", "folder"])
-async def test_no_link_leads_out_of_a_folder_of_media(
+async def test_links_cannot_lead_out_of_a_media_folder(
     hass: HomeAssistant, media: Path, fake_server: FakeServer, link: str
 ) -> None:
-    """Whether the link is the file or a folder on the way."""
+    """Whether the link is the file or a folder in its path."""
     (media / "link.jpg").symlink_to("/etc/passwd" if link == "file" else "/etc")
     name = f"{LOCAL}/link.jpg" if link == "file" else f"{LOCAL}/link.jpg/passwd"
     key, placeholders = await refused(hass, {"media_source": name})
@@ -182,14 +182,14 @@ async def test_no_link_leads_out_of_a_folder_of_media(
     assert fake_server.received == []
 
 
-async def test_no_source_returns_a_file_from_elsewhere(
+async def test_sources_cannot_return_other_files(
     hass: HomeAssistant, media: Path, fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It follows the rules of a path; the images that Home Assistant keeps are its own."""
+    """The rules for paths apply; Home Assistant's stored images are its own."""
     secret = media.parent / "secret" / "x.jpg"
 
     async def resolve(*_: object) -> PlayMedia:
-        """Return a path that is none of its business."""
+        """Return a path that it must not return."""
         return PlayMedia("/x", "image/jpeg", path=secret)
 
     monkeypatch.setattr(LocalSource, "async_resolve_media", resolve)
@@ -204,10 +204,10 @@ async def test_no_source_returns_a_file_from_elsewhere(
 
 
 @pytest.mark.parametrize("name", ["report.log", "README", "archive.tar.zst", "100%.x"])
-async def test_media_of_no_known_type_are_attached_as_what_they_are(
+async def test_media_of_unknown_types_are_attached(
     hass: HomeAssistant, media: Path, fake_server: FakeServer, name: str
 ) -> None:
-    """A folder of media plays only what it knows; an email takes any file."""
+    """A media folder only plays known types; an email accepts any file."""
     (media / name).write_bytes(b"\x00content")
     response = await send(hass, {"media_source": f"{LOCAL}/{name}"})
     assert response["missing_attachments"] == []
@@ -227,10 +227,10 @@ async def test_media_of_no_known_type_are_attached_as_what_they_are(
         ("x" * 5000, "value_too_long"),
     ],
 )
-async def test_names_that_no_file_has_are_refused(
+async def test_impossible_file_names_are_rejected(
     hass: HomeAssistant, fake_server: FakeServer, name: str, key: str
 ) -> None:
-    """The error quotes as much of the name as anybody reads."""
+    """The error quotes a readable part of the name."""
     found, placeholders = await refused(hass, {"media_source": f"{LOCAL}/{name}"})
     assert found == key
     assert placeholders["value"].startswith(LOCAL)
@@ -238,7 +238,7 @@ async def test_names_that_no_file_has_are_refused(
     assert fake_server.received == []
 
 
-async def test_media_that_are_gone_do_not_hold_the_email(
+async def test_missing_media_do_not_stop_the_email(
     hass: HomeAssistant, media: Path, fake_server: FakeServer
 ) -> None:
     """With or without a type that the folder knows."""

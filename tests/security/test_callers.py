@@ -1,4 +1,4 @@
-"""What templates and callers hand over: any text of any length stalls and breaks nothing."""
+"""What templates and callers pass: text of any length blocks and breaks nothing."""
 
 import asyncio
 from collections.abc import Callable
@@ -22,12 +22,12 @@ from ..helpers import ANNA, ask
 from ..promises import LONGEST_STALL, MAX_NAME, MAX_TEXT_SIZE
 
 ME = "notify.me_outlook_com"
-HALF = "Cut \ud83d\x00\x1b\x85\u2028 here"  # Half a character, and others that control a terminal.
+HALF = "Cut \ud83d\x00\x1b\x85\u2028 here"  # A lone surrogate, and others that control a terminal.
 MB = 1_000_000
 
 
 class Action:
-    """Calls an action as an automation does, and keeps what comes of it."""
+    """Calls an action as an automation does, and keeps the result."""
 
     def __init__(self, hass: HomeAssistant) -> None:
         """Start without a call."""
@@ -52,12 +52,12 @@ class Action:
 
 @pytest.fixture
 def action(hass: HomeAssistant, account: MockConfigEntry) -> Action:
-    """Return what calls the actions of a running account."""
+    """Return a function that calls the actions of a running account."""
     return Action(hass)
 
 
 SEND, NOTIFY, ENTITY = "outlook_smtp.send_message", "notify.me_outlook_com", "notify.send_message"
-# Every way in which a text enters, with something that lets it get as far as it can.
+# Every field through which text enters, with values that let it get as far as possible.
 ENTRANCES: dict[str, tuple[str, dict[str, Any]]] = {
     **{
         field: (SEND, {"entity_id": ME, "message": "x", field: HALF})
@@ -97,7 +97,7 @@ ENTRANCES: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def check_shown(shown: Any) -> None:
-    """Check that something can be sent to a browser: it is JSON, without halves or controls."""
+    """Check that a value can be sent to a browser: it is JSON, without surrogates or controls."""
     json_bytes(shown)
     text = json.dumps(shown, ensure_ascii=False, default=str)
     text.encode()
@@ -105,7 +105,7 @@ def check_shown(shown: Any) -> None:
 
 
 @pytest.mark.usefixtures("no_pace")
-async def test_half_a_character_gets_nowhere(
+async def test_lone_surrogates_reach_nothing(
     hass: HomeAssistant, action: Action, fake_server: FakeServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Neither into the outbox, events, states and repairs, nor into the log or an error."""
@@ -128,10 +128,10 @@ async def test_half_a_character_gets_nowhere(
 
 
 @pytest.mark.parametrize("field", ["title", "sender_name"])
-async def test_titles_and_names_are_cut(
+async def test_titles_and_names_are_shortened(
     action: Action, fake_server: FakeServer, field: str
 ) -> None:
-    """An alert goes out, whatever its template made of its title."""
+    """An alert is sent, whatever its template made of its title."""
     await action.call(SEND, {"entity_id": ME, "message": "x", field: "ä" * 10 * MB})
     assert action.problem is None
     [received] = fake_server.received
@@ -168,7 +168,7 @@ async def test_text_and_html_have_a_limit(
         (["x" * MB] * 10, "address_too_long"),
     ],
 )
-async def test_addresses_are_counted_before_they_are_read(
+async def test_addresses_are_counted_before_they_are_parsed(
     action: Action, value: Any, problem: str
 ) -> None:
     """Ten megabytes of them take no memory."""
@@ -183,13 +183,13 @@ async def test_addresses_are_counted_before_they_are_read(
 
 
 def steps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Return a list that gets the seconds of processor time of each step of the event loop."""
+    """Return a list that collects the processor time of each step of the event loop."""
     taken: list[float] = []
     run = asyncio.Handle._run
-    thread = threading.get_ident()  # The fake server has an event loop of its own.
+    thread = threading.get_ident()  # The fake server has its own event loop.
 
     def timed(handle: asyncio.Handle) -> None:
-        """Take the time of one."""
+        """Measure one step."""
         start = time.thread_time()
         run(handle)
         if threading.get_ident() == thread:
@@ -200,7 +200,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 UMLAUTS = [f"Näme {n} <a{n}@{'ö' * 30}.{n}{'ä' * 30}.com>" for n in range(500)]
-# The worst that a call can bring along.
+# The worst that a call can contain.
 LOADS: dict[str, Callable[[], tuple[str, dict[str, Any]]]] = {
     "addresses in one text": lambda: (SEND, {"message": "x", "to": "a@b.cd," * 1_500_000}),
     "commas": lambda: (SEND, {"message": "x", "to": "," * 10 * MB}),
@@ -235,12 +235,12 @@ LOADS: dict[str, Callable[[], tuple[str, dict[str, Any]]]] = {
 
 
 def table(columns: int, rows: int) -> str:
-    """Return a table of Markdown whose rows are all but empty."""
+    """Return a Markdown table whose rows are almost empty."""
     return f"|{'a|' * columns}\n|{'-|' * columns}\n" + "|\n" * rows
 
 
 def nested(depth: int) -> list[Any]:
-    """Return a list within lists."""
+    """Return nested lists."""
     innermost: list[Any] = []
     for _ in range(depth):
         innermost = [innermost]
@@ -248,14 +248,14 @@ def nested(depth: int) -> list[Any]:
 
 
 @pytest.mark.parametrize("load", LOADS)
-async def test_nothing_keeps_the_event_loop_busy(
+async def test_no_action_blocks_the_event_loop(
     action: Action, fake_server: FakeServer, load: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No step of the loop takes more than 20 ms, whatever an action is given."""
     assert LONGEST_STALL == 0.02
     data = LOADS[load]()
     longest = []
-    gc.freeze()  # The whole of the tests is not gone through for garbage.
+    gc.freeze()  # Do not collect the garbage of all tests.
     for _ in range(3):
         with monkeypatch.context() as patch:
             taken = steps(patch)

@@ -1,4 +1,4 @@
-"""What composing does with the worst of texts, HTML and Markdown: it takes turns with others."""
+"""Composing the worst texts, HTML and Markdown still gives other threads their turns."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -40,7 +40,7 @@ def longest_stretch(fields: dict[str, Any]) -> float:
         before, last = last, now()
         longest = max(longest, last - before)
 
-    gc.freeze()  # The whole of the tests is not gone through for garbage.
+    gc.freeze()  # Do not collect the garbage of all tests.
     sys.setprofile(note)
     try:
         composed(**fields)
@@ -78,11 +78,11 @@ BODIES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.timeout(240)  # Profiled, composing takes many times as long.
+@pytest.mark.timeout(240)  # With profiling, composing takes many times as long.
 @pytest.mark.parametrize("body", BODIES)
-def test_composing_leaves_the_event_loop_its_turns(body: str) -> None:
-    """It has a thread of its own, and nothing in it holds all others up for more than 20 ms."""
-    composed(text="x", html="<p>x")  # What is needed is imported.
+def test_composing_does_not_block_the_event_loop(body: str) -> None:
+    """It has its own thread, and nothing in it blocks all others for more than 20 ms."""
+    composed(text="x", html="<p>x")  # All required modules are imported.
     composed(text="x", markdown=True)
     assert any(longest_stretch(BODIES[body]) < LONGEST_STALL for _ in range(5))
 
@@ -97,7 +97,7 @@ def test_composing_leaves_the_event_loop_its_turns(body: str) -> None:
         {"text": "x" * 9 * MB},
     ],
 )
-def test_nothing_becomes_many_times_larger(fields: dict[str, Any]) -> None:
+def test_composed_size_is_limited(fields: dict[str, Any]) -> None:
     """A table of 3,000 columns does not become 29 MB."""
     size = sum(len(text) for text in fields.values() if isinstance(text, str))
     assert composed(**fields).content.size < 3 * size + MB
@@ -113,11 +113,11 @@ def test_nothing_becomes_many_times_larger(fields: dict[str, Any]) -> None:
         lambda n: {"text": "[a](<b" * (n // 100), "markdown": True},
     ],
 )
-def test_composing_takes_time_in_proportion(make: Callable[[int], dict[str, Any]]) -> None:
-    """Eight times as much takes not much more than eight times as long."""
+def test_composing_takes_linear_time(make: Callable[[int], dict[str, Any]]) -> None:
+    """Eight times as much takes little more than eight times as long."""
 
     def measure(count: int) -> float:
-        """Return the least time of the processor that composing takes."""
+        """Return the minimum processor time that composing takes."""
         taken = []
         for _ in range(3):
             start = time.thread_time()

@@ -1,4 +1,4 @@
-"""A disk that is away, read-only, full or replaced by links: nothing is lost, and none is twice."""
+"""A disk that is missing, read-only, full or replaced by links: nothing is lost or duplicated."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -64,13 +64,13 @@ from tests.outbox.worker_helpers import (
 )
 from tests.promises import LONGEST_DELAY
 
-LOOK_AGAIN = 15.001  # Seconds until a disk that cannot be written is tried again.
+LOOK_AGAIN = 15.001  # Seconds until an unwritable disk is tried again.
 CHANGES = ("rename", "replace", "unlink", "mkdir", "rmdir")
 
 
 @contextmanager
 def read_only(folder: Path, error: int = errno.EROFS) -> Iterator[None]:
-    """Have the system refuse every change below a folder, as on a file system that is read-only."""
+    """Make the system refuse every change below a folder, like a read-only file system."""
     real_open = os.open
 
     def refuse(path: Any) -> None:
@@ -103,7 +103,7 @@ def queue_on(folder: Path) -> Queue:
 
 @pytest.fixture
 async def queue(tmp_path: Path) -> Queue:
-    """Return an empty queue, opened."""
+    """Return an open, empty queue."""
     queue = queue_on(tmp_path / "outbox")
     await queue.open()
     return queue
@@ -111,14 +111,14 @@ async def queue(tmp_path: Path) -> Queue:
 
 @pytest.fixture
 def told(queue: Queue) -> list[Delivery]:
-    """Return what the queue's listeners are told of messages, as it comes."""
+    """Return a list of the events that the queue's listeners receive."""
     deliveries: list[Delivery] = []
     queue.subscribe(lambda delivery: deliveries.append(delivery) if delivery else None)
     return deliveries
 
 
 def events(told: list[Delivery]) -> set[Event]:
-    """Return which turns messages have taken."""
+    """Return the event types of all messages."""
     return {delivery.event for delivery in told}
 
 
@@ -126,7 +126,7 @@ def events(told: list[Delivery]) -> set[Event]:
 
 
 @pytest.mark.parametrize("away", ["the outbox", "its messages", "a message"])
-async def test_what_is_away_for_a_moment_is_sent_when_it_is_back(
+async def test_temporarily_missing_message_is_sent_later(
     fake_server: FakeServer,
     *,
     queue: Queue,
@@ -135,7 +135,7 @@ async def test_what_is_away_for_a_moment_is_sent_when_it_is_back(
     caplog: pytest.LogCaptureFixture,
     away: str,
 ) -> None:
-    """It is not lost, not named in a repair, tried again ever later, and sent once."""
+    """It is not lost, raises no repair issue, is retried at growing intervals, and sent once."""
     first, _ = await add(queue, 1), await add(queue, 2)
     folder = queue.spool.folder
     path = {"the outbox": folder, "its messages": folder / WAITING}.get(
@@ -153,14 +153,14 @@ async def test_what_is_away_for_a_moment_is_sent_when_it_is_back(
     assert events(told) == {Event.QUEUED, Event.SENT}
     assert queue.quarantined == []
     assert "is lost" not in caplog.text
-    assert caplog.text.count(f"{first.spooled.id} is tried again later") == 1
+    assert caplog.text.count(f"{first.spooled.id} will be retried later") == 1
     assert (await started_again(queue)).waiting == []
 
 
-async def test_a_folder_that_was_deleted_is_made_anew(
+async def test_deleted_folder_is_created_again(
     fake_server: FakeServer, queue: Queue, told: list[Delivery], freezer: FrozenDateTimeFactory
 ) -> None:
-    """New mail is safe and goes out; what went with the folder expires, and is told as such."""
+    """New mail is safe and sent; deleted messages expire, and are reported."""
     await add(queue, 1)
     shutil.rmtree(queue.spool.folder)
     async with running(worker_on(fake_server, queue)):
@@ -175,7 +175,7 @@ async def test_a_folder_that_was_deleted_is_made_anew(
 
 
 @pytest.mark.parametrize("error", [errno.EIO, errno.ESTALE, errno.EACCES, errno.EMFILE])
-async def test_a_file_that_cannot_be_read_now_is_tried_again(
+async def test_temporarily_unreadable_file_is_tried_again(
     fake_server: FakeServer,
     *,
     queue: Queue,
@@ -208,10 +208,10 @@ async def test_a_file_that_cannot_be_read_now_is_tried_again(
 
 @pytest.mark.parametrize("name", ["", WAITING, "failed", QUARANTINE])
 @pytest.mark.parametrize("target", ["elsewhere", "nowhere"])
-async def test_a_link_in_the_place_of_a_folder_is_an_error_that_says_so(
+async def test_link_in_place_of_a_folder_is_an_error(
     hass: HomeAssistant, entry: MockConfigEntry, fake_server: FakeServer, name: str, target: str
 ) -> None:
-    """The account names it, writes nothing where it leads, and comes to life without it."""
+    """The account reports it, writes nothing to its target, and recovers without it."""
     elsewhere = Path(hass.config.config_dir) / "elsewhere"
     elsewhere.mkdir()
     link = folder_of(hass, entry) / name
@@ -228,10 +228,10 @@ async def test_a_link_in_the_place_of_a_folder_is_an_error_that_says_so(
     assert titles(fake_server) == ["Door"]
 
 
-async def test_a_link_that_takes_the_place_of_a_folder_is_an_error_that_says_so(
+async def test_link_that_replaces_a_folder_is_an_error(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """The caller is told, nothing is written where it leads, and a removal leaves that alone."""
+    """The caller gets an error, nothing is written to its target, nor is that removed."""
     folder = folder_of(hass, account)
     elsewhere = folder.rename(folder.with_name("elsewhere"))
     folder.symlink_to(elsewhere)
@@ -243,10 +243,10 @@ async def test_a_link_that_takes_the_place_of_a_folder_is_an_error_that_says_so(
     assert (elsewhere / WAITING).exists()
 
 
-async def test_a_link_in_the_place_of_a_message_is_quarantined(
+async def test_link_in_place_of_a_message_is_quarantined(
     fake_server: FakeServer, queue: Queue, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Even one to the very same message: the log says that it is a link."""
+    """Even one to the same message: the log says that it is a link."""
     item = await add(queue)
     path = queue.spool.folder / WAITING / item.spooled.name
     path.symlink_to(path.rename(queue.spool.folder.with_name("elsewhere")))
@@ -263,10 +263,10 @@ async def test_a_link_in_the_place_of_a_message_is_quarantined(
 
 
 @pytest.mark.parametrize("error", [errno.EROFS, errno.EIO, errno.EACCES])
-async def test_a_read_only_disk_sends_nothing_at_any_start_and_goes_on_by_itself(
+async def test_read_only_disk_sends_nothing_until_it_is_writable(
     fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory, error: int
 ) -> None:
-    """What waited is sent once, however often all starts, when the disk can be written again."""
+    """Waiting mail is sent once, however often it restarts, when the disk is writable again."""
     for number in (1, 2):
         await add(queue, number)
     with read_only(queue.spool.folder, error):
@@ -281,10 +281,10 @@ async def test_a_read_only_disk_sends_nothing_at_any_start_and_goes_on_by_itself
     assert (await queue_in(queue)).waiting == []
 
 
-async def test_a_disk_that_becomes_read_only_while_mail_waits_sends_none_of_it(
+async def test_disk_that_becomes_read_only_sends_no_waiting_mail(
     fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory
 ) -> None:
-    """It is tried before a message is sent, unless it was written just now."""
+    """It is tested before a message is sent, unless it was just written to."""
     fake_server.script = Script(replies={Step.MAIL: "451 4.7.500 Server busy"})
     async with running(worker_on(fake_server, queue)):
         await add(queue)
@@ -299,10 +299,10 @@ async def test_a_disk_that_becomes_read_only_while_mail_waits_sends_none_of_it(
     assert numbers(fake_server) == [1]
 
 
-async def test_a_disk_that_becomes_read_only_while_a_message_is_sent_doubles_none(
+async def test_disk_that_becomes_read_only_during_a_send_duplicates_nothing(
     fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory
 ) -> None:
-    """One goes out, and is deleted as soon as that is possible; the others wait until then."""
+    """One is sent, and deleted as soon as possible; the others wait until then."""
     for number in (1, 2, 3):
         await add(queue, number)
     async with running(worker_on(fake_server, queue)):
@@ -318,10 +318,10 @@ async def test_a_disk_that_becomes_read_only_while_a_message_is_sent_doubles_non
     assert files(queue.spool.folder / WAITING) == []
 
 
-async def test_recipients_who_have_a_message_do_not_get_it_again_from_a_disk_that_was_read_only(
+async def test_accepted_recipients_get_no_duplicate_from_a_read_only_disk(
     fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory
 ) -> None:
-    """For whom it still waits is written as soon as that is possible."""
+    """The remaining recipients are written to disk as soon as possible."""
     fake_server.script = Script(refuse_recipients={BERT: DEFERRED})
     await add(queue, 1, ANNA, BERT)
     async with running(worker_on(fake_server, queue)):
@@ -333,8 +333,8 @@ async def test_recipients_who_have_a_message_do_not_get_it_again_from_a_disk_tha
         assert (await queue_in(queue)).waiting[0].recipients == (BERT,)
 
 
-async def test_what_could_not_be_done_is_done_when_its_folder_is_back(queue: Queue) -> None:
-    """A folder that is away keeps it; a file that is gone needs nothing any more."""
+async def test_postponed_changes_are_made_when_the_folder_is_back(queue: Queue) -> None:
+    """A missing folder postpones it; a missing file needs nothing anymore."""
     tries: list[bool] = []
 
     def delete() -> None:
@@ -349,10 +349,10 @@ async def test_what_could_not_be_done_is_done_when_its_folder_is_back(queue: Que
     assert tries == [False, True]
 
 
-async def test_nothing_expires_on_a_disk_that_is_read_only(
+async def test_nothing_expires_on_a_read_only_disk(
     fake_server: FakeServer, queue: Queue, told: list[Delivery], freezer: FrozenDateTimeFactory
 ) -> None:
-    """What could not be kept as failed would be told as expired, and be sent after a start."""
+    """A message that could not be kept as failed would be reported as expired, and sent later."""
     await add(queue)
     with read_only(queue.spool.folder):
         async with running(worker_on(fake_server, queue)):
@@ -362,13 +362,13 @@ async def test_nothing_expires_on_a_disk_that_is_read_only(
     assert events(told) == {Event.QUEUED}
 
 
-async def test_a_full_disk_is_no_reason_to_send_nothing(
+async def test_full_disk_does_not_stop_sending(
     fake_server: FakeServer,
     queue: Queue,
     freezer: FrozenDateTimeFactory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It lets files be deleted, and sending is what makes room."""
+    """Files can still be deleted, and sending makes room."""
     await add(queue)
     freezer.tick(60)
     real_open = os.open
@@ -385,7 +385,7 @@ async def test_a_full_disk_is_no_reason_to_send_nothing(
     assert files(queue.spool.folder / WAITING) == []
 
 
-async def test_a_repair_says_that_the_disk_is_read_only_until_it_is_not(
+async def test_repair_reports_a_read_only_disk(
     hass: HomeAssistant,
     *,
     account: MockConfigEntry,
@@ -394,7 +394,7 @@ async def test_a_repair_says_that_the_disk_is_read_only_until_it_is_not(
     freezer: FrozenDateTimeFactory,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """From the start on; new mail is an error that says why, and all goes on by itself."""
+    """From the start on; new mail is an error with the reason, and recovery is automatic."""
     fake_server.stop()
     await defer(account)
     await shut_down(hass, account)
@@ -422,7 +422,7 @@ async def test_a_repair_says_that_the_disk_is_read_only_until_it_is_not(
 
 
 def fill(folder: Path, count: int) -> None:
-    """Let messages wait in the folder of an outbox, at once."""
+    """Put messages into the folder of an outbox, at once."""
     Spool(folder).open()
     for number in range(1, count + 1):
         content = content_of(number)
@@ -431,7 +431,7 @@ def fill(folder: Path, count: int) -> None:
         (folder / WAITING / spooled.name).write_bytes(write_head(entry) + content)
 
 
-async def test_lists_are_bounded_and_say_how_much_there_is(
+async def test_lists_are_limited_and_have_totals(
     hass: HomeAssistant, entry: MockConfigEntry, fake_server: FakeServer
 ) -> None:
     """Thousands of messages are neither in a response nor in diagnostics, and take no time."""
@@ -453,9 +453,9 @@ async def test_lists_are_bounded_and_say_how_much_there_is(
 
 
 @pytest.mark.parametrize("limit", [0, -1, 1001, "many"])
-async def test_a_limit_that_is_none_is_refused(
+async def test_invalid_limit_is_rejected(
     hass: HomeAssistant, account: MockConfigEntry, limit: object
 ) -> None:
-    """It is the action's own check that says so."""
+    """The action's own validation rejects it."""
     with pytest.raises(Exception, match="limit"):
         await ask(hass, "list_outbox", limit=limit)

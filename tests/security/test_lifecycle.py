@@ -1,4 +1,4 @@
-"""An account comes, goes, fails to come and fails to go: no mail and no promise is left behind."""
+"""An account is added, removed, or fails at either: no mail and no promise is left behind."""
 
 import asyncio
 from collections.abc import Callable
@@ -51,7 +51,7 @@ WORKER = "outlook_smtp delivery worker"
 
 
 def workers() -> list[asyncio.Task[Any]]:
-    """Return the delivery workers that run."""
+    """Return the running delivery workers."""
     return [task for task in asyncio.all_tasks() if task.get_name() == WORKER]
 
 
@@ -64,13 +64,13 @@ def left_in_storage(hass: HomeAssistant, entry: MockConfigEntry) -> list[str]:
 # Removed while calls are under way
 
 
-async def test_a_call_whose_account_is_removed_gets_an_error_and_leaves_nothing(
+async def test_call_on_a_removed_account_is_an_error(
     hass: HomeAssistant,
     account: MockConfigEntry,
     fake_server: FakeServer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """One message is at the server, one is being written, the others come one after another."""
+    """One message is at the server, one is being written, the others are queued."""
     write, writing, may_end = Spool.write, threading.Event(), threading.Event()
 
     def slow_write(spool: Spool, *args: Any) -> Spooled:
@@ -100,10 +100,10 @@ async def test_a_call_whose_account_is_removed_gets_an_error_and_leaves_nothing(
     assert workers() == []
 
 
-async def test_a_call_that_outlasts_an_unloading_is_told_that_its_message_waits(
+async def test_call_that_outlasts_unloading_is_queued(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """It is not told so before it is known that no removal follows."""
+    """It is not told so until it is certain that no removal follows."""
     fake_server.script_next(Script(stall=Step.GREETING))
     sending = asyncio.create_task(mailer_of(account).send(outgoing()))
     await until(lambda: mailer_of(account).queue.under_way)
@@ -117,7 +117,7 @@ async def test_a_call_that_outlasts_an_unloading_is_told_that_its_message_waits(
     assert titles(fake_server) == ["Door"]
 
 
-async def test_a_failed_message_of_a_removed_account_cannot_be_sent_again(
+async def test_failed_message_of_a_removed_account_cannot_be_retried(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
     """It is gone with the account, and nothing brings it back."""
@@ -132,13 +132,13 @@ async def test_a_failed_message_of_a_removed_account_cannot_be_sent_again(
     assert left_in_storage(hass, account) == []
 
 
-async def test_a_start_sweeps_what_belongs_to_no_account(
+async def test_start_deletes_files_of_removed_accounts(
     hass: HomeAssistant,
     entry: MockConfigEntry,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Whole outboxes, other files, leftovers and links go; what is not ours, or in use, stays."""
+    """Outboxes, other files, leftovers and links are deleted; foreign or used files stay."""
     storage = folder_of(hass, entry).parent
     gone = storage / "outlook_smtp.01GONE.outbox"
     (gone / "waiting").mkdir(parents=True)
@@ -161,7 +161,7 @@ async def test_a_start_sweeps_what_belongs_to_no_account(
     assert f"{gone} was deleted with 1 waiting messages" in caplog.text
 
 
-async def test_an_outbox_that_cannot_be_swept_stops_nothing(
+async def test_undeletable_outbox_stops_nothing(
     hass: HomeAssistant,
     entry: MockConfigEntry,
     monkeypatch: pytest.MonkeyPatch,
@@ -203,7 +203,7 @@ STEPS: dict[str, tuple[object, str]] = {
 
 
 def failing(work: Callable[..., Any], when: str, error: BaseException) -> Callable[..., Any]:
-    """Return what fails before or after it does its work."""
+    """Return a function that fails before or after its work."""
     if not inspect.iscoroutinefunction(work):
 
         def fail(*args: Any, **kwargs: Any) -> None:
@@ -224,7 +224,7 @@ def failing(work: Callable[..., Any], when: str, error: BaseException) -> Callab
 @pytest.mark.parametrize("error", [RuntimeError("nobody foresaw this"), OSError(5, "I/O error")])
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("step", STEPS)
-async def test_a_set_up_that_fails_at_any_step_leaves_nothing_running(
+async def test_failed_set_up_leaves_nothing_running(
     hass: HomeAssistant,
     *,
     entry: MockConfigEntry,
@@ -235,7 +235,7 @@ async def test_a_set_up_that_fails_at_any_step_leaves_nothing_running(
     when: str,
     error: Exception,
 ) -> None:
-    """No worker, entity, action or repair stays, and the next set-up works."""
+    """No worker, entity, action or repair issue stays, and the next set-up works."""
     owner, name = STEPS[step]
     with monkeypatch.context() as patch:
         patch.setattr(owner, name, failing(getattr(owner, name), when, error))
@@ -255,7 +255,7 @@ async def test_a_set_up_that_fails_at_any_step_leaves_nothing_running(
 
 
 def restored(state: State) -> bool:
-    """Return whether a state only says that its entity was there before."""
+    """Return whether a state only says that its entity existed before."""
     return bool(state.attributes.get("restored"))
 
 
@@ -263,12 +263,12 @@ def restored(state: State) -> bool:
 
 
 async def refuse_to_unload(*_: object) -> bool:
-    """Keep a platform."""
+    """Keep a platform loaded."""
     return False
 
 
 async def fail_to_unload(*_: object) -> bool:
-    """Keep a platform, as no platform should."""
+    """Keep a platform loaded in an unexpected way."""
     raise RuntimeError("nobody foresaw this")
 
 
@@ -284,7 +284,7 @@ UNLOADS: dict[str, tuple[object, str, Callable[..., Any]]] = {
 
 
 @pytest.mark.parametrize("step", UNLOADS)
-async def test_an_account_that_cannot_be_unloaded_goes_on(
+async def test_account_that_cannot_be_unloaded_continues(
     hass: HomeAssistant,
     *,
     account: MockConfigEntry,
@@ -292,7 +292,7 @@ async def test_an_account_that_cannot_be_unloaded_goes_on(
     monkeypatch: pytest.MonkeyPatch,
     step: str,
 ) -> None:
-    """All of its entities are there and say the truth; what waits goes out, also once removed."""
+    """All of its entities exist and are right; waiting mail is sent, even after removal."""
     before = {state.entity_id for state in hass.states.async_all()}
     fake_server.stop()
     await defer(account)
@@ -319,10 +319,10 @@ async def test_an_account_that_cannot_be_unloaded_goes_on(
 
 
 @pytest.mark.parametrize("again", ["reload", "restart"])
-async def test_no_minute_sees_more_than_thirty_however_often_all_starts_anew(
+async def test_rate_limit_holds_across_restarts(
     tmp_path: Path, fake_server: FakeServer, freezer: FrozenDateTimeFactory, again: str
 ) -> None:
-    """A start gives no burst of its own, and takes none of what there is."""
+    """A start allows no additional burst, and does not use up the current one."""
     queue = Queue(Spool(tmp_path), Limits(1000, 500_000_000))
     await queue.open()
     for number in range(2 * PER_MINUTE):
@@ -347,10 +347,10 @@ async def test_no_minute_sees_more_than_thirty_however_often_all_starts_anew(
         "",
     ],
 )
-async def test_a_rate_limiter_by_a_clock_that_cannot_be_trusted_costs_a_burst_and_no_more(
+async def test_untrusted_clock_costs_the_rate_limiter_one_burst(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, freezer: FrozenDateTimeFactory, kept: str
 ) -> None:
-    """After a start of the machine, or when the file is spoiled, the first message waits 2.4 s."""
+    """After a reboot, or with a damaged file, the first message waits 2.4 s."""
     boot = tmp_path / "boot_id"
     boot.write_text("this")
     monkeypatch.setattr(schedule_files, "_BOOT_ID", boot)
@@ -361,13 +361,13 @@ async def test_a_rate_limiter_by_a_clock_that_cannot_be_trusted_costs_a_burst_an
 
 
 @pytest.mark.parametrize("boot", ["this", None])
-async def test_a_rate_limiter_goes_on_after_a_restart_of_home_assistant_alone(
+async def test_rate_limiter_survives_a_restart(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     freezer: FrozenDateTimeFactory,
     boot: str | None,
 ) -> None:
-    """The clock that never jumps goes on; where nobody knows that, it is not trusted."""
+    """The monotonic clock continues; without knowing that, it is not trusted."""
     (tmp_path / "boot_id").write_text("this")
     monkeypatch.setattr(schedule_files, "_BOOT_ID", tmp_path / (f"boot_id{'' if boot else '_'}"))
     before = Schedule()
@@ -379,10 +379,10 @@ async def test_a_rate_limiter_goes_on_after_a_restart_of_home_assistant_alone(
     assert (after.due <= time.monotonic()) is bool(boot)
 
 
-async def test_there_is_one_connection_while_an_old_one_says_goodbye(
+async def test_new_connection_waits_for_the_old_one_to_quit(
     fake_server: FakeServer,
 ) -> None:
-    """A new one is opened when the server has seen the end of the old one."""
+    """A new one is opened once the server has seen the end of the old one."""
     fake_server.script = Script(stall=Step.QUIT)
     route = SmtpRoute(account_on(fake_server), idle_time=0)
     await route.submit(envelope_to(ANNA), Content.of(CONTENT))

@@ -1,4 +1,4 @@
-"""What strangers write, where Home Assistant shows Markdown: no link, no picture, no HTML of it."""
+"""Foreign text where Home Assistant shows Markdown: no links, no images, no HTML."""
 
 from dataclasses import dataclass, field
 import re
@@ -48,35 +48,34 @@ ATTACKS: Final = (
 _PARSER: Final = (
     MarkdownIt("commonmark", {"breaks": True})
     .enable(["table", "strikethrough"])
-    .disable("text_join")  # So that what is escaped can be told from the rest.
+    .disable("text_join")  # Distinguishes escaped characters from the rest.
 )
-# The addresses that GitHub's Markdown makes links of: https://github.github.com/gfm/#autolinks-
-# extension-
+# URLs that GitHub's Markdown links: https://github.github.com/gfm/#autolinks-extension-
 _AUTOLINK: Final = re.compile(r"(?:https?|ftp)://[a-z0-9-]|www\.[a-z0-9-]", re.IGNORECASE)
 
 
 @dataclass
 class Page:
-    """What a browser shows of Markdown: the text, and what there is besides it."""
+    """What a browser shows for Markdown: the text, and everything else."""
 
     text: str = ""
     extras: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, markdown: str) -> Page:
-        """Render Markdown as the frontend does."""
+        """Render Markdown like the frontend."""
         page = cls()
         page._read(_PARSER.parse(markdown))
         return page
 
     def _read(self, tokens: list[Token]) -> None:
-        """Read what a parser makes of a text."""
+        """Read a parser's result."""
         escaped = ""
         for token in tokens:
             if token.type == "inline":
                 self._read(token.children or [])
             elif token.type in ("text", "text_special"):
-                # What was escaped cannot be a part of an address that becomes a link.
+                # Escaped characters cannot be part of a linked URL.
                 escaped += "\0" if token.type == "text_special" else token.content
                 self.text += token.content
             elif token.type in ("softbreak", "hardbreak"):
@@ -88,8 +87,8 @@ class Page:
 
 @pytest.mark.parametrize("attack", ATTACKS)
 @pytest.mark.parametrize("around", ["{}", "{} said so", "The server said: {}", "- **{}** → {}"])
-def test_quoted_text_is_shown_as_it_is(attack: str, around: str) -> None:
-    """Whatever it is, and wherever it stands: as text, and as nothing else."""
+def test_quoted_text_is_shown_literally(attack: str, around: str) -> None:
+    """Whatever it is, and wherever it is: it is text, and nothing else."""
     page = Page.of(around.replace("{}", quote(attack)))
     expected = Page.of(around.replace("{}", "word"))
     assert page.extras == expected.extras
@@ -98,10 +97,8 @@ def test_quoted_text_is_shown_as_it_is(attack: str, around: str) -> None:
 
 @pytest.mark.parametrize("attack", ATTACKS)
 @pytest.mark.parametrize("around", ["{}", "{} cannot send mail", "Sign in as {}"])
-def test_shared_text_is_nothing_but_text_and_looks_the_same_in_titles(
-    attack: str, around: str
-) -> None:
-    """Only emphasis, strikethrough and code may be made of it, and titles show it unchanged."""
+def test_shared_text_looks_the_same_in_titles(attack: str, around: str) -> None:
+    """Only emphasis, strikethrough and code may result, and titles show it unchanged."""
     shown = shared(attack)
     assert shown.replace("\u2060", "") == one_line(attack)
     kinds = {extra.split()[0] for extra in Page.of(around.replace("{}", shown)).extras}
@@ -112,8 +109,8 @@ def test_shared_text_is_nothing_but_text_and_looks_the_same_in_titles(
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_errors_quote_in_plain_text(attack: str) -> None:
-    """They are readable, and even as Markdown they would hide no link and load no picture."""
+def test_errors_quote_plain_text(attack: str) -> None:
+    """They are readable, and even as Markdown they would hide no link and load no image."""
     shown = plain(attack)
     assert shown.replace("\u2060", "") == one_line(attack)
     assert not [
@@ -136,14 +133,14 @@ def test_errors_quote_in_plain_text(attack: str) -> None:
         "-",
     ],
 )
-def test_what_is_harmless_is_left_alone(words: str) -> None:
-    """Nobody sees a difference, and nothing is there that would be copied."""
+def test_harmless_text_is_unchanged(words: str) -> None:
+    """The text looks unchanged, and has no invisible characters to copy."""
     assert quote(words) == shared(words) == plain(words) == words
 
 
 @given(st.text("[]()<>!\\`*_~#-+=|:/.&;@ \n1awWhtpsx\u2028"))
-def test_nothing_can_be_composed_that_escapes(text: str) -> None:
-    """Whatever the characters of Markdown are put together to."""
+def test_no_combination_escapes_the_quoting(text: str) -> None:
+    """However the characters of Markdown are combined."""
     page = Page.of(f"It said: {quote(text)} (so)")
     assert page.extras == []
     assert page.text == f"It said: {one_line(text)} (so)"
@@ -165,8 +162,8 @@ def test_nothing_can_be_composed_that_escapes(text: str) -> None:
         ("https:///x", "https://other.example"),
     ],
 )
-def test_an_address_to_open_is_a_link_to_itself_alone(address: str, shown: str | None) -> None:
-    """It cannot end the link in which it stands, and is an address on the web or another one."""
+def test_url_is_only_a_link_to_itself(address: str, shown: str | None) -> None:
+    """It cannot end its link, and is either a web URL or the fallback."""
     made = link(address, "https://other.example")
     assert shown in (None, made)
     extras = [extra for extra in Page.of(f"Open [{made}]({made}) now").extras if "/" in extra]

@@ -1,4 +1,4 @@
-"""What the code and the texts say of placeholders: each is made harmless, and for its place."""
+"""Placeholders in code and texts: each is escaped, and for its place."""
 
 import ast
 from collections.abc import Iterator
@@ -7,15 +7,15 @@ from ..test_repository import INTEGRATION, read_json
 
 
 def _calls() -> Iterator[tuple[str, ast.Call]]:
-    """Yield every call in the integration, with the name of what is called."""
+    """Yield every call in the integration, with the name of the function."""
     for path in INTEGRATION.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call):
                 yield ast.unparse(node.func).rpartition(".")[2], node
 
 
-def test_no_placeholder_is_set_in_another_way() -> None:
-    """Whatever shows a dialog or an issue takes its placeholders from one function."""
+def test_placeholders_are_set_by_one_function() -> None:
+    """Whatever shows a dialog or an issue gets its placeholders from one function."""
     count = 0
     for name, call in _calls():
         if name.endswith(("Error", "NotReady")):
@@ -31,7 +31,7 @@ def test_no_placeholder_is_set_in_another_way() -> None:
     assert count >= 18
 
 
-def test_texts_name_placeholders_where_they_are_made_for() -> None:
+def test_placeholders_are_used_in_their_places() -> None:
     """A title or an error shows no backslash, and a description quotes nothing that is plain."""
     texts = read_json(INTEGRATION / "translations" / "en.json")
     shared = {"account", "mailbox", "count"}
@@ -40,7 +40,7 @@ def test_texts_name_placeholders_where_they_are_made_for() -> None:
         plain = [issue["title"], *flow.get("error", {}).values()]
         for step in flow.get("step", {}).values():
             plain.append(step["title"])
-            # A menu has no errors: there it is made for Markdown.
+            # A menu has no errors: its placeholders are for Markdown.
             assert "menu_options" in step or "answer" not in _named([step["description"]])
         assert _named(plain) <= shared | {"answer"}, key
     for name, step in texts["config"]["step"].items():
@@ -51,5 +51,5 @@ def test_texts_name_placeholders_where_they_are_made_for() -> None:
 
 
 def _named(texts: list[str]) -> set[str]:
-    """Return the placeholders that texts name."""
+    """Return the placeholders in texts."""
     return {part.partition("}")[0] for text in texts for part in text.split("{")[1:]}

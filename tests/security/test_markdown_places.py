@@ -1,4 +1,4 @@
-"""Every place where Home Assistant shows what strangers write: dialogs, repairs, notifications."""
+"""Every place where Home Assistant shows foreign text: dialogs, repairs, notifications."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ from .test_markdown import EVIL, Page
 
 BASIC = f"535 5.7.139 Authentication unsuccessful, basic authentication is disabled. {EVIL}"
 SMTP_OFF = "535 5.7.139 SmtpClientAuthentication is disabled for the Tenant."
-# What only errors name is plain text in a form, and addresses of ours are links on purpose.
+# Placeholders only in errors are plain text in a form, and our own URLs are links on purpose.
 IN_ERRORS: Final = frozenset(
     {"answer", "code", "hint", "host", "port", "reply", "stranger", "value"}
 )
@@ -54,7 +54,7 @@ MARKUP: Final[tuple[str, ...]] = (
 
 @dataclass(frozen=True)
 class Value:
-    """What stands for a placeholder, and where."""
+    """The value of a placeholder, and its place."""
 
     place: str
     name: str
@@ -62,7 +62,7 @@ class Value:
     is_plain: bool = False
 
     def check(self) -> None:
-        """Check that it shows as text, as far as the frontend may show it as Markdown."""
+        """Check that it is shown as text wherever the frontend may render it as Markdown."""
         if self.name in ON_PURPOSE or self.text == "-":
             return
         is_list = self.name == "messages"
@@ -74,10 +74,10 @@ class Value:
 
 
 class Seen:
-    """All that dialogs, issues and notifications have shown."""
+    """Everything that dialogs, issues and notifications have shown."""
 
     def __init__(self, hass: HomeAssistant) -> None:
-        """Begin with nothing."""
+        """Start empty."""
         self.hass = hass
         self.values: list[Value] = []
 
@@ -87,7 +87,7 @@ class Seen:
         return {value.place for value in self.values}
 
     def note_step(self, result: Mapping[str, Any]) -> None:
-        """Note a step of a dialog, or its end."""
+        """Record a step of a dialog, or its end."""
         self.note_issues()
         place = str(result.get("reason") or result.get("step_id"))
         for name, text in (result.get("description_placeholders") or {}).items():
@@ -97,7 +97,7 @@ class Seen:
             self.values.append(Value(place, name, text, is_plain))
 
     def note_issues(self) -> None:
-        """Note the issues that are raised."""
+        """Record the raised issues."""
         for issue in ir.async_get(self.hass).issues.values():
             if issue.domain == DOMAIN:
                 for name, text in (issue.translation_placeholders or {}).items():
@@ -106,12 +106,12 @@ class Seen:
 
     @callback
     def note_notices(self, _: Any, notices: Mapping[str, Any]) -> None:
-        """Note notifications."""
+        """Record notifications."""
         for notice in notices.values():
             self.values.append(Value("notice", "messages", notice["message"]))
 
     def check(self, *places: str) -> None:
-        """Check all that was shown, some places among it."""
+        """Check everything that was shown, including some required places."""
         self.note_issues()
         assert set(places) <= self.places
         for value in self.values:
@@ -120,7 +120,7 @@ class Seen:
 
 @pytest.fixture
 def seen(hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch) -> Seen:
-    """Return what sees every dialog, issue and notification, and show news at once."""
+    """Return what records every dialog, issue and notification, and show progress immediately."""
     monkeypatch.setattr(connection_check, "PROGRESS_INTERVAL", 0)
     seen = Seen(hass)
     handle = FlowManager._async_handle_step
@@ -146,19 +146,19 @@ async def evil(hass: HomeAssistant, account: MockConfigEntry) -> MockConfigEntry
 
 @pytest.fixture
 def repair(hass: HomeAssistant, hass_client: ClientSessionGenerator) -> Repair:
-    """Return a dialog under Repairs."""
+    """Return a repair dialog."""
     return Repair(hass, hass_client)
 
 
 async def begin(hass: HomeAssistant, way: str) -> Dialog:
-    """Open the dialog that adds an account, and choose a way to sign in."""
+    """Open the dialog that adds an account, and choose how to sign in."""
     flows = hass.config_entries.flow
     menu = await flows.async_init(DOMAIN, context=ConfigFlowContext(source=SOURCE_USER))
     form = await flows.async_configure(menu["flow_id"], {"next_step_id": way})
     return Dialog(hass, form)
 
 
-async def test_the_dialog_of_a_password(
+async def test_password_dialog_shows_text_only(
     hass: HomeAssistant, storage: object, fake_server: FakeServer, seen: Seen
 ) -> None:
     """The menu quotes the server exactly, and so do the errors of the forms."""
@@ -180,8 +180,10 @@ async def test_the_dialog_of_a_password(
     seen.check("check", "password", "passwords_refused", "server")
 
 
-async def test_the_dialog_of_a_code(hass: HomeAssistant, identity: Identity, seen: Seen) -> None:
-    """What the identity platform writes stands for no other place to sign in at."""
+async def test_code_dialog_shows_text_only(
+    hass: HomeAssistant, identity: Identity, seen: Seen
+) -> None:
+    """Text from the identity platform cannot suggest another place to sign in."""
     answer = {
         "user_code": f"```\n{EVIL}",
         "verification_uri": f"https://x.example) {EVIL}",
@@ -208,10 +210,10 @@ async def test_the_dialog_of_a_code(hass: HomeAssistant, identity: Identity, see
     seen.check("code", "show_code", "wait")
 
 
-async def test_the_dialogs_of_an_account(
+async def test_account_dialogs_show_text_only(
     hass: HomeAssistant, evil: MockConfigEntry, fake_server: FakeServer, seen: Seen
 ) -> None:
-    """Its options, its recipients, and the sign-in that Home Assistant asks for by itself."""
+    """Its options, its recipients, and its automatic reauthentication."""
     options = await hass.config_entries.options.async_init(evil.entry_id)
     typed = {"reply_to": EVIL, "timeout": 30, "check_interval": 30}
     typed |= {"lifetime": 48, "max_messages": 100, "max_size": 100}
@@ -237,14 +239,14 @@ async def test_the_dialogs_of_an_account(
         ("smtp_disabled_tenant", f"{SMTP_OFF} {EVIL}"),
     ],
 )
-async def test_the_repairs_of_an_account_that_cannot_send(
+async def test_health_repairs_show_text_only(
     evil: MockConfigEntry,
     fake_server: FakeServer,
     seen: Seen,
     hass_client: ClientSessionGenerator,
     case: tuple[str, str],
 ) -> None:
-    """What is wrong, and what the last look has met."""
+    """The problem, and the result of the last check."""
     key, reply = case
     repair = Repair(seen.hass, hass_client)
     fake_server.mailboxes[ADDRESS].script = Script(replies={Step.AUTH: reply})
@@ -259,10 +261,10 @@ async def test_the_repairs_of_an_account_that_cannot_send(
         seen.check(key, "check")
 
 
-async def test_the_repairs_of_an_outbox(
+async def test_outbox_repairs_show_text_only(
     hass: HomeAssistant, evil: MockConfigEntry, fake_server: FakeServer, seen: Seen, repair: Repair
 ) -> None:
-    """Titles, recipients, replies and the names of files."""
+    """Titles, recipients, replies and file names."""
     await shut_down(hass, evil)
     name = "[Click](www.evil.example) <img src=x> # `x`.txt"
     (folder_of(hass, evil) / "waiting" / name).write_text("Not a message")
@@ -285,7 +287,7 @@ async def test_the_repairs_of_an_outbox(
     seen.check("confirm", "init", "check", "outbox_full", "set_aside", "notice")
 
 
-async def test_the_repair_of_the_built_in_integration(
+async def test_smtp_repair_shows_text_only(
     hass: HomeAssistant, evil: MockConfigEntry, seen: Seen, repair: Repair
 ) -> None:
     """Names of recipients and of the entry."""
@@ -298,10 +300,10 @@ async def test_the_repair_of_the_built_in_integration(
     seen.check(BUILT_IN_SMTP, "copy")
 
 
-async def test_the_examples_that_show_markdown(
+async def test_examples_with_markdown_show_text_only(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """The dashboard, and the notification of the blueprint, quote the server and nothing else."""
+    """The dashboard and the blueprint's notification only quote the server."""
     reply = f"535 5.7.139 Authentication unsuccessful {EVIL}"
     fake_server.mailboxes[ADDRESS].script = Script(replies={Step.AUTH: reply})
     await account.runtime_data.coordinator.async_refresh()

@@ -1,4 +1,4 @@
-"""No regular expression of the integration takes more than linear time, whatever it is given."""
+"""Every regular expression of the integration takes linear time, whatever the input."""
 
 import ast
 from collections.abc import Iterator
@@ -14,15 +14,15 @@ import pytest
 
 from custom_components import outlook_smtp
 
-SIZE = 16_384  # Characters, twice what of a server's text is looked at.
-LIMIT = 0.02  # Seconds of the processor; quadratic time is ten times that.
+SIZE = 16_384  # Characters, twice as many as are parsed of a server's text.
+LIMIT = 0.02  # Seconds of processor time; quadratic time is ten times that.
 SCANS = {"findall", "finditer", "search", "split", "sub"}
 # The pattern, and how it is used: from the beginning of a text, or anywhere in it.
 type Use = tuple[re.Pattern[Any], bool]
 
 
 def uses() -> dict[str, Use]:
-    """Return the patterns of all modules: those with a name, and those that functions spell out."""
+    """Return the patterns of all modules: named ones, and those inside functions."""
     found: dict[str, Use] = {}
     for info in walk_packages(outlook_smtp.__path__, f"{outlook_smtp.__name__}."):
         module = import_module(info.name)
@@ -45,7 +45,7 @@ USES = uses()
 
 
 def samples(node: Any) -> Iterator[str]:
-    """Yield characters that one place of a pattern takes."""
+    """Yield characters that one position of a pattern matches."""
     for code, value in node:
         match code:
             case codes.LITERAL:
@@ -63,7 +63,7 @@ def samples(node: Any) -> Iterator[str]:
 
 
 def atoms(node: Any) -> Iterator[str]:
-    """Yield characters that a pattern takes anywhere."""
+    """Yield characters that a pattern matches anywhere."""
     for code, value in node:
         if code is codes.BRANCH:
             for branch in value[1]:
@@ -77,7 +77,7 @@ def atoms(node: Any) -> Iterator[str]:
 
 
 def examples(node: Any) -> Iterator[str]:
-    """Yield texts that match a pattern, or nearly, one for each way through its alternatives."""
+    """Yield texts that match a pattern, or almost, one for each way through its alternatives."""
     texts = [""]
     for code, value in node:
         if code is codes.BRANCH:
@@ -96,7 +96,7 @@ def examples(node: Any) -> Iterator[str]:
 
 
 def worst(pattern: re.Pattern[Any]) -> Iterator[str]:
-    """Yield texts that make a careless pattern go back and forth: nearly matching, many times."""
+    """Yield texts that make a careless pattern backtrack: almost matching, repeated many times."""
     flags = pattern.flags & ~re.UNICODE if isinstance(pattern.pattern, bytes) else pattern.flags
     tree = parser.parse(pattern.pattern, flags)
     begun = {text[:size] for text in examples(tree) for size in range(1, min(len(text), 60) + 1)}
@@ -109,7 +109,7 @@ def worst(pattern: re.Pattern[Any]) -> Iterator[str]:
 
 
 def duration(pattern: re.Pattern[Any], text: Any, *, scans: bool = True) -> float:
-    """Return how long a pattern takes for a text, in seconds of the processor."""
+    """Return how long a pattern takes for a text, in seconds of processor time."""
     started = time.thread_time()
     pattern.fullmatch(text)
     pattern.match(text)
@@ -118,8 +118,8 @@ def duration(pattern: re.Pattern[Any], text: Any, *, scans: bool = True) -> floa
     return time.thread_time() - started
 
 
-def test_the_patterns_are_found() -> None:
-    """Those with a name, and those without."""
+def test_patterns_are_found() -> None:
+    """Named ones and others."""
     assert USES["smtp.answers._GIVEN_MESSAGE_ID"][1]
     assert not USES["smtp.commands._SPEAKABLE"][1]
     assert any(":" in name for name in USES)
@@ -135,8 +135,8 @@ def test_the_patterns_are_found() -> None:
         (r"(a+)+b", 20),
     ],
 )
-def test_a_careless_pattern_is_noticed(careless: str, size: int) -> None:
-    """Three that the integration once had, and the one of the textbook."""
+def test_careless_pattern_is_detected(careless: str, size: int) -> None:
+    """Three that the integration once had, and the textbook example."""
     pattern = re.compile(careless)
     sizes = (size // 16, size // 4, size)  # Far more than the limit need not be waited for.
     parts = ((text * 2)[:part] for text in worst(pattern) for part in sizes)
@@ -144,12 +144,12 @@ def test_a_careless_pattern_is_noticed(careless: str, size: int) -> None:
 
 
 @pytest.mark.parametrize("name", USES)
-def test_no_pattern_takes_long(name: str) -> None:
-    """Not even for what is made to almost match it, sixteen thousand characters of it."""
+def test_every_pattern_is_fast(name: str) -> None:
+    """Not even for sixteen thousand characters that almost match."""
     pattern, scans = USES[name]
     is_bytes = isinstance(pattern.pattern, bytes)
     for text in worst(pattern):
-        for size in (22, 1024, SIZE):  # What takes exponential time is noticed early.
+        for size in (22, 1024, SIZE):  # Exponential time is noticed early.
             part = text[:size].encode("latin-1", "replace") if is_bytes else text[:size]
             if duration(pattern, part, scans=scans) > LIMIT:  # It may have been interrupted.
                 again = min(duration(pattern, part, scans=scans) for _ in range(3))

@@ -1,4 +1,4 @@
-"""What users do who may not: mail through others' entities, to anybody, and read the outbox."""
+"""What unauthorized users try: email through others' entities, to anyone, and read the outbox."""
 
 import logging
 from typing import Any
@@ -58,10 +58,10 @@ async def send(hass: HomeAssistant, user: MockUser, **fields: Any) -> None:
     )
 
 
-async def test_a_user_without_control_is_refused_as_by_the_entity_action(
+async def test_user_without_control_is_rejected_as_by_the_entity_action(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, user: MockUser
 ) -> None:
-    """Both actions name the same entity and permission, and nothing is sent or noted."""
+    """Both actions name the same entity and permission, and nothing is sent or recorded."""
     refusals = []
     for domain in (NOTIFY_DOMAIN, DOMAIN):
         with pytest.raises(Unauthorized) as caught:
@@ -103,13 +103,13 @@ async def test_a_user_without_control_is_refused_as_by_the_entity_action(
         ((FAMILY,), {"entity_id": FAMILY, "to": "nonsense"}, ME),
     ],
 )
-async def test_a_user_is_refused_what_needs_control_of(
+async def test_user_needs_control_of(
     hass: HomeAssistant,
     fake_server: FakeServer,
     user: MockUser,
     case: tuple[tuple[str, ...], dict[str, Any], str],
 ) -> None:
-    """The entity of each recipient, and the account's own for anybody else and for files."""
+    """The entity of each recipient, and the account's own for other recipients and for files."""
     controlled, fields, refused = case
     hass.states.async_set("group.home", "unknown", {"entity_id": [FAMILY]})
     allow(user, *controlled)
@@ -133,13 +133,13 @@ async def test_a_user_is_refused_what_needs_control_of(
         ((ME, FAMILY), {"entity_id": FAMILY, "bcc": SECRET}, (ANNA, BERT, SECRET)),
     ],
 )
-async def test_a_user_may_send_with_control_of(
+async def test_user_may_send_with_control_of(
     hass: HomeAssistant,
     fake_server: FakeServer,
     user: MockUser,
     case: tuple[tuple[str, ...], dict[str, Any], tuple[str, ...]],
 ) -> None:
-    """All that is needed, and nothing else."""
+    """All required permissions, and no others."""
     controlled, fields, recipients = case
     allow(user, *controlled)
     await send(hass, user, **fields)
@@ -147,10 +147,10 @@ async def test_a_user_may_send_with_control_of(
     assert mail.recipients == recipients
 
 
-async def test_a_user_needs_control_of_all_that_an_area_holds(
+async def test_user_needs_control_of_everything_in_an_area(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, user: MockUser
 ) -> None:
-    """A target by area stands for each entity in it, as for Home Assistant's own actions."""
+    """An area stands for each entity in it, as in Home Assistant's own actions."""
     area = ar.async_get(hass).async_create("Hall")
     registry = er.async_get(hass)
     family = registry.async_get(FAMILY)
@@ -169,14 +169,14 @@ async def test_a_user_needs_control_of_all_that_an_area_holds(
     assert len(fake_server.received) == 1
 
 
-async def test_control_of_a_recipient_is_none_of_another_account(
+async def test_control_of_a_recipient_does_not_extend_to_another_account(
     hass: HomeAssistant,
     account: MockConfigEntry,
     account_data: dict[str, Any],
     fake_server: FakeServer,
     user: MockUser,
 ) -> None:
-    """Who sends in the name of another account has to control that one's entity."""
+    """Sending from another account needs control of that account's entity."""
     other = add_account(hass, fake_server, account_data, "other@outlook.com")
     await settle(hass, other)
     allow(user, FAMILY, ME)
@@ -186,14 +186,14 @@ async def test_control_of_a_recipient_is_none_of_another_account(
     assert fake_server.received == []
 
 
-async def test_a_disabled_entity_stands_for_its_account(
+async def test_disabled_entity_still_stands_for_its_account(
     hass: HomeAssistant,
     entry: MockConfigEntry,
     fake_server: FakeServer,
     user: MockUser,
     hass_admin_user: MockUser,
 ) -> None:
-    """Where there is none at all, only administrators write to anybody."""
+    """Without any entity, only administrators may email anyone."""
     registry = er.async_get(hass)
     own = registry.async_get_or_create(
         NOTIFY_DOMAIN,
@@ -217,10 +217,10 @@ async def test_a_disabled_entity_stands_for_its_account(
 
 @pytest.mark.usefixtures("account")
 @pytest.mark.parametrize("fields", [{"entity_id": FAMILY}, {"to": ANNA}])
-async def test_a_user_who_does_not_exist_is_refused(
+async def test_unknown_user_is_rejected(
     hass: HomeAssistant, fake_server: FakeServer, fields: dict[str, str]
 ) -> None:
-    """As by Home Assistant's own actions; nobody else is meant."""
+    """As in Home Assistant's own actions; no other user is assumed."""
     with pytest.raises(UnknownUser):
         await send(hass, MockUser(id="nobody"), **fields)
     assert fake_server.received == []
@@ -230,7 +230,7 @@ async def test_a_user_who_does_not_exist_is_refused(
 async def test_automations_and_scripts_send_as_before(
     hass: HomeAssistant, fake_server: FakeServer
 ) -> None:
-    """There is no user behind them."""
+    """They have no user."""
     await hass.services.async_call(
         DOMAIN,
         "send_message",
@@ -244,14 +244,14 @@ async def test_automations_and_scripts_send_as_before(
 
 @pytest.mark.usefixtures("account")
 @pytest.mark.parametrize(("action", "fields"), OUTBOX)
-async def test_the_outbox_is_for_administrators(
+async def test_outbox_is_for_administrators(
     hass: HomeAssistant,
     user: MockUser,
     hass_admin_user: MockUser,
     action: str,
     fields: dict[str, str],
 ) -> None:
-    """A user who may control everything, and is none, is refused; so is one who is unknown."""
+    """A user who controls everything but is no administrator is rejected."""
     user.mock_policy({"entities": True})
 
     async def call(user_id: str | None) -> None:
@@ -278,10 +278,10 @@ async def test_the_outbox_is_for_administrators(
             await call(allowed)
 
 
-async def test_issues_tell_users_nothing_of_messages(
+async def test_issues_reveal_no_messages_to_users(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """Everybody may list issues; titles and recipients are in the dialog of administrators."""
+    """Every user may list issues; titles and recipients are in the administrators' dialog."""
     fake_server.mailboxes[ADDRESS].script = Script(replies={Step.FINAL: "554 5.6.0 No"})
     with pytest.raises(HomeAssistantError):
         await act(hass, "send_message", to=ANNA, bcc=SECRET, title="Test result", message="Hi")
@@ -308,7 +308,7 @@ async def test_blind_copies_are_in_no_event_attribute_or_log(
     caplog: pytest.LogCaptureFixture,
     script: Script,
 ) -> None:
-    """Not even if the server repeats them, nor in the error that an automation logs."""
+    """Not even if the server echoes them, nor in the error that an automation logs."""
     caplog.set_level(logging.DEBUG)
     changes: list[str] = []
     hass.bus.async_listen("state_changed", lambda event: changes.append(str(event.data)))

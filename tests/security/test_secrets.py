@@ -1,4 +1,4 @@
-"""A server repeats the sign-in, in every answer and in many forms: nobody gets to read it."""
+"""A server echoes the credentials in every reply and in many forms: they are never shown."""
 
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Iterator
@@ -37,13 +37,13 @@ from tests.fake_microsoft import FakeServer, Identity, Misstep, Script, Step
 from tests.helpers import ANNA, BERT, act, ask, mailer_of, outgoing
 
 TOKEN = "EwBIA8l6BAAUs5+an/access-token_that.nobody-may.see" + "0123456789abcdef" * 12
-BEGINNING = 24  # Characters of a form that tell enough.
+BEGINNING = 24  # Characters of a form that reveal enough.
 
 type Forms = dict[str, str]
 
 
 def forms_of(secret: str, address: str = ADDRESS) -> Forms:
-    """Return the forms in which a server may repeat a secret."""
+    """Return the forms in which a server may echo a secret."""
     plain, bearer = f"\0{address}\0{secret}", f"user={address}\x01auth=Bearer {secret}\x01\x01"
     encoded = {
         name: b64encode(text.encode()).decode()
@@ -68,7 +68,7 @@ def forms_of(secret: str, address: str = ADDRESS) -> Forms:
 
 
 def traces_of(secret: str) -> Iterator[str]:
-    """Return what tells a secret when it is found anywhere."""
+    """Return the texts that reveal a secret wherever they are found."""
     yield secret.lower()
     yield quote(secret, safe="").lower()
     yield secret.encode().hex()
@@ -80,8 +80,8 @@ def traces_of(secret: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("secret", [PASSWORD, TOKEN, "pässwörd&<\"'>+/ 7", "a+b/c=d%"])
-def test_every_form_is_masked(secret: str) -> None:
-    """Alone, between other words, and in the middle of a word; the words around it stay."""
+def test_every_form_is_redacted(secret: str) -> None:
+    """Alone, between other words, and inside a word; the words around it stay."""
     secrets = Secrets(secret, b64encode(f"\0{ADDRESS}\0{secret}".encode()).decode())
     for name, form in forms_of(secret).items():
         for text in (form, f"Unknown: {form}!", f"x\n{form}\ny", f"Go away '{form}'"):
@@ -91,8 +91,8 @@ def test_every_form_is_masked(secret: str) -> None:
         assert secrets.mask(f"Unknown: {form}").startswith("Unknown: ")
 
 
-def test_words_of_the_servers_own_stay() -> None:
-    """What a password has in common with them does not make them secret."""
+def test_ordinary_words_are_kept() -> None:
+    """Words that a password has in common with them are not secret."""
     secrets = Secrets("right-password", "ok")
     text = "535 5.7.3 Wrong password for okapi, that is not right"
     assert secrets.mask(text) == text
@@ -101,8 +101,8 @@ def test_words_of_the_servers_own_stay() -> None:
     assert Secrets("", "").mask(text) == text
 
 
-def test_the_latest_secrets_are_known() -> None:
-    """Those of many hours ago are forgotten, and what is used again is not."""
+def test_latest_secrets_are_known() -> None:
+    """Those from many hours ago are dropped, unless they are used again."""
     secrets = Secrets("the-first-one")
     for number in range(MAX_SECRETS):
         secrets.add(chr(ord("a") + number) * 12, "the-first-one")
@@ -112,15 +112,15 @@ def test_the_latest_secrets_are_known() -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(st.text(min_size=4, max_size=60), st.text(max_size=30), st.text(max_size=30))
-def test_any_secret_is_masked_anywhere(secret: str, before: str, behind: str) -> None:
-    """Whatever characters it is made of, and whatever stands beside it."""
+def test_any_secret_is_redacted_anywhere(secret: str, before: str, behind: str) -> None:
+    """Whatever its characters, and whatever is next to it."""
     shown = Secrets(secret).mask(f"{before}\n{secret}\n{behind}")
     assert secret not in shown or secret in f"{before}\n{behind}{MASK}" or "*" in secret
 
 
 @pytest.mark.parametrize("unit", ["a", "ab", TOKEN[:15] + "!", PASSWORD[:9], "\0", "="])
-def test_masking_takes_milliseconds(unit: str) -> None:
-    """Of whatever the text is made, and the secret as well."""
+def test_redaction_takes_milliseconds(unit: str) -> None:
+    """Whatever the text and the secret consist of."""
     for secrets in (Secrets(TOKEN, PASSWORD), Secrets(unit * (5000 // len(unit)))):
         secrets.mask("ready")
         text = unit * (100_000 // len(unit))
@@ -137,7 +137,7 @@ def test_masking_takes_milliseconds(unit: str) -> None:
 
 @pytest.mark.parametrize("name", ["error", "error_description"])
 @pytest.mark.parametrize("field", ["refresh_token", "client_secret", "code", "device_code"])
-def test_an_answer_of_microsoft_repeats_no_secret(name: str, field: str) -> None:
+def test_response_of_microsoft_is_redacted(name: str, field: str) -> None:
     """Neither what was sent, in whatever form, nor a token that comes with the refusal."""
     for form in (form for way, form in forms_of(TOKEN).items() if way != "twice"):
         error = read_error(_masked({name: f"What is {form}?"}, {field: TOKEN}))
@@ -147,8 +147,8 @@ def test_an_answer_of_microsoft_repeats_no_secret(name: str, field: str) -> None
     assert sent[name] == f"No {MASK}"
 
 
-def test_an_answer_of_microsoft_that_is_no_json() -> None:
-    """Nested too deeply, or with numbers too large, it is as good as none."""
+def test_invalid_json_from_microsoft_is_harmless() -> None:
+    """Nested too deeply, or with numbers too large, it counts as invalid."""
     assert _parse(b"[" * 200_000) is None
     with pytest.raises(AuthError):
         read_seconds({"expires_in": 10**400}, "expires_in")
@@ -161,7 +161,7 @@ def test_an_answer_of_microsoft_that_is_no_json() -> None:
 
 
 class Reader:
-    """Reads everything that Home Assistant writes, shows or answers."""
+    """Reads everything that Home Assistant writes, shows or responds."""
 
     def __init__(self, hass: HomeAssistant, folder: Path, log: pytest.LogCaptureFixture) -> None:
         """Listen to every event."""
@@ -171,7 +171,7 @@ class Reader:
 
     @callback
     def _note(self, event: Event[Any]) -> None:
-        """Read an event; what changes a state or an issue is one."""
+        """Read an event; changes of states and issues are events."""
         self.note(event.as_dict())
 
     def note(self, thing: object) -> None:
@@ -179,7 +179,7 @@ class Reader:
         self.read.append(json.dumps(thing, cls=JSONEncoder, default=str, skipkeys=True))
 
     async def look_around(self, entry: MockConfigEntry, client: ClientSessionGenerator) -> None:
-        """Read states, issues, diagnostics, traces, the outbox, what REST answers, and files."""
+        """Read states, issues, diagnostics, traces, the outbox, REST responses and files."""
         hass = self._hass
         await hass.async_block_till_done(wait_background_tasks=True)
         self.note([state.as_dict() for state in hass.states.async_all()])
@@ -196,7 +196,7 @@ class Reader:
                 self.read.append(file.read_text(encoding="utf-8"))
 
     def assert_nothing_of(self, *secrets: str) -> None:
-        """Make sure that nothing tells a secret, and that something was read."""
+        """Check that nothing reveals a secret, and that something was read."""
         text = "\n".join((*self.read, self._log.text)).lower()
         assert "repeats" in text
         for secret in secrets:
@@ -217,7 +217,7 @@ async def reader(hass: HomeAssistant, storage: Path, caplog: pytest.LogCaptureFi
 
 
 async def attempt(hass: HomeAssistant, reader: Reader, entry: MockConfigEntry) -> None:
-    """Check the account and send, in each way that there is, and read what comes of it."""
+    """Check the account and send in every way, and read the results."""
     await entry.runtime_data.coordinator.async_check_now()
     calls: list[Callable[[], Awaitable[Any]]] = [
         lambda: mailer_of(entry).send(outgoing("Door", ANNA, BERT)),
@@ -231,7 +231,7 @@ async def attempt(hass: HomeAssistant, reader: Reader, entry: MockConfigEntry) -
             reader.note([str(error), repr(error), error.translation_placeholders])
 
 
-KEPT_TRACES = 5  # Of each automation, by Home Assistant.
+KEPT_TRACES = 5  # For each automation, by Home Assistant.
 TRIGGER = {"entity_id": "automation.door"}
 AUTOMATION = {
     "alias": "Door",
@@ -266,7 +266,7 @@ async def repeat_everywhere(  # noqa: PLR0917 - Fixtures.
     client: ClientSessionGenerator,
     forms: Forms,
 ) -> None:
-    """Let the server repeat one form of a secret after the other, in all of its answers."""
+    """Let the server echo one form of a secret after the other, in all of its replies."""
     assert await hass.config_entries.async_setup(entry.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
     shown = [form for form in forms.values() if "\0" not in form]
@@ -280,20 +280,20 @@ async def repeat_everywhere(  # noqa: PLR0917 - Fixtures.
     await reader.look_around(entry, client)
 
 
-async def test_a_password_is_read_nowhere(
+async def test_password_is_never_shown(
     hass: HomeAssistant,
     reader: Reader,
     fake_server: FakeServer,
     entry: MockConfigEntry,
     hass_client: ClientSessionGenerator,
 ) -> None:
-    """Neither the password nor what was made of it to sign in."""
+    """Neither the password nor its encoded forms."""
     await repeat_everywhere(hass, reader, fake_server, entry, hass_client, forms_of(PASSWORD))
     assert entry.data[CONF_ACCOUNT_KIND]
     reader.assert_nothing_of(PASSWORD)
 
 
-async def test_a_token_is_read_nowhere(  # noqa: PLR0917 - Fixtures.
+async def test_token_is_never_shown(  # noqa: PLR0917 - Fixtures.
     hass: HomeAssistant,
     reader: Reader,
     fake_server: FakeServer,
@@ -301,7 +301,7 @@ async def test_a_token_is_read_nowhere(  # noqa: PLR0917 - Fixtures.
     identity: Identity,
     hass_client: ClientSessionGenerator,
 ) -> None:
-    """Neither the access token nor the refresh token, though Microsoft repeats them as well."""
+    """Neither the access token nor the refresh token, though Microsoft echoes them, too."""
     tokens = signed_in.data["token"]
     access, refresh = tokens["access_token"], tokens["refresh_token"]
     await repeat_everywhere(hass, reader, fake_server, signed_in, hass_client, forms_of(access))

@@ -1,4 +1,4 @@
-"""A server says too much, too long, twice, or never comes to an end."""
+"""A server sends too much, too long, twice, or without an end."""
 
 import asyncio
 from dataclasses import replace
@@ -44,7 +44,7 @@ from tests.smtp.helpers import (
 )
 from tests.smtp.test_transaction import line_to, transaction_over
 
-STALL = 0.02  # Seconds of the processor that a reply of 256 KB may take.
+STALL = 0.02  # Seconds of processor time that a reply of 256 KB may take.
 WORDS = [
     "@",
     "<",
@@ -67,10 +67,10 @@ TWICE = ("250 2.1.0 Sender OK", "250 2.1.5 Recipient OK", "550 5.1.1 User unknow
 
 
 class Nowhere(asyncio.Transport):
-    """A line to nobody."""
+    """A transport without a connection."""
 
     def is_closing(self) -> bool:
-        """Be there."""
+        """Report that it is open."""
         return False
 
     def abort(self) -> None:
@@ -78,7 +78,7 @@ class Nowhere(asyncio.Transport):
 
 
 def heard(data: bytes) -> Fault | None:
-    """Return what a reply is read as, on its whole way from the line."""
+    """Return how a reply is read, on its whole path from the connection."""
     pipeline = Pipeline(Nowhere(), ProtocolLog(SECRETS))
     pipeline._awaited = 1
     pipeline.data_received(data)
@@ -90,7 +90,7 @@ def heard(data: bytes) -> Fault | None:
 
 
 def spent(data: bytes) -> float:
-    """Return how long the event loop is held by a reply, in seconds of the processor."""
+    """Return how long a reply blocks the event loop, in seconds of processor time."""
     started = time.thread_time()
     heard(data)
     return time.thread_time() - started
@@ -98,7 +98,7 @@ def spent(data: bytes) -> float:
 
 @st.composite
 def long_replies(draw: st.DrawFn) -> bytes:
-    """Return a reply of 256 KB: a few words, repeated and mixed, on one line or on many."""
+    """Return a reply of 256 KB: a few words, repeated and mixed, on one line or several."""
     words = draw(st.lists(st.sampled_from(WORDS) | st.text(max_size=5), min_size=1, max_size=6))
     start = draw(st.sampled_from(["250 2.0.0 <", "554 5.2.0 ", "535 "]))
     unit = "".join(words).replace("\r", "").replace("\n", "").encode("utf-8", "surrogatepass")
@@ -114,13 +114,13 @@ def long_replies(draw: st.DrawFn) -> bytes:
 @example(b"250 2.0.0 <" + b"@" * (MAX_REPLY - 64) + b"\r\n")
 @example(b"554 5.2.0 " + b"[Hostname=" * 26_000 + b"\r\n")
 @example(b"250-\r\n" * 43_000 + b"250 \r\n")
-def test_a_reply_of_256_kb_is_read_in_milliseconds(reply: bytes) -> None:
-    """Whatever it is made of, Home Assistant does not notice it."""
+def test_reply_of_256_kb_is_parsed_in_milliseconds(reply: bytes) -> None:
+    """Whatever it consists of, Home Assistant does not notice it."""
     assert spent(reply) <= STALL or min(spent(reply) for _ in range(5)) <= STALL
 
 
-def test_what_is_looked_at_is_short() -> None:
-    """Of a text 8 KB are looked at, the last line among them, and 512 characters are kept."""
+def test_parsed_text_is_limited() -> None:
+    """Of a text, 8 KB are parsed, including the last line, and 512 characters are kept."""
     pipeline = Pipeline(Nowhere(), ProtocolLog())
     pipeline._awaited = 1
     pipeline.data_received(b"550-5.7.0 x\r\n" * 10_000 + b"550 5.1.90 The last line\r\n")
@@ -133,8 +133,8 @@ def test_what_is_looked_at_is_short() -> None:
     assert len(read_error({"error": " " * 300_000, "error_description": words}).description) < 400
 
 
-def test_nothing_is_heard_after_the_end() -> None:
-    """What still arrives once the line was cut is not even read."""
+def test_nothing_is_read_after_the_end() -> None:
+    """Data that arrives after the end is not even read."""
     pipeline = Pipeline(Nowhere(), ProtocolLog())
     for data in (b"hello?\r\n", b"250 2.0.0 OK\r\n"):
         pipeline._awaited = 1
@@ -143,8 +143,8 @@ def test_nothing_is_heard_after_the_end() -> None:
 
 
 @pytest.mark.parametrize("words", [" ", "Trace ID", "Timestamp:", "\x00", "\n"])
-def test_words_of_microsoft_are_read_in_milliseconds(words: str) -> None:
-    """Those of the identity platform as well."""
+def test_responses_of_microsoft_are_parsed_in_milliseconds(words: str) -> None:
+    """Those of the identity platform, too."""
     answer = {"error": words * 50_000, "error_description": words * 50_000}
     times = []
     for _ in range(3):
@@ -154,8 +154,8 @@ def test_words_of_microsoft_are_read_in_milliseconds(words: str) -> None:
     assert min(times) <= STALL
 
 
-async def test_an_ehlo_without_an_end_is_read_in_milliseconds(fake_server: FakeServer) -> None:
-    """What aiosmtplib takes, 32 KB, is cut before it is looked at."""
+async def test_endless_ehlo_is_parsed_in_milliseconds(fake_server: FakeServer) -> None:
+    """What aiosmtplib accepts, 32 KB, is cut before it is parsed."""
     offers = "\n".join("250-a" for _ in range(4000))
     fake_server.script = Script(replies={Step.EHLO_TLS: f"250-x\n250-AUTH LOGIN\n{offers}\n250 b"})
     async with await Session.open(account_on(fake_server)) as session:
@@ -173,10 +173,10 @@ async def test_an_ehlo_without_an_end_is_read_in_milliseconds(fake_server: FakeS
 @pytest.mark.parametrize("without", [(), ("CHUNKING",), ("CHUNKING", "PIPELINING")], ids=str)
 @pytest.mark.parametrize("enhanced", ["ENHANCEDSTATUSCODES", ""])
 @pytest.mark.parametrize("lockstep", [False, True])
-async def test_everything_answered_twice_is_not_sent(
+async def test_message_with_duplicate_replies_is_not_sent(
     fake_server: FakeServer, without: tuple[str, ...], enhanced: str, lockstep: bool
 ) -> None:
-    """The message is refused in the end, and nobody is told that it was accepted."""
+    """The message is refused in the end, and never reported as accepted."""
     offers = [each for each in ("PIPELINING", "CHUNKING") if each not in without]
     lines = ["x Hello", "AUTH LOGIN", "SIZE 1000000", *offers, *filter(None, [enhanced]), "HELP"]
     ehlo = "\n".join([*(f"250-{line}" for line in lines[:-1]), f"250 {lines[-1]}"])
@@ -204,10 +204,10 @@ async def test_everything_answered_twice_is_not_sent(
     ],
     ids=len,
 )
-async def test_a_yes_that_may_be_to_a_recipient_is_no_acceptance(
+async def test_ambiguous_positive_reply_is_no_acceptance(
     fake_server: FakeServer, replies: list[str]
 ) -> None:
-    """In a round trip the yes to the content has to say that it is one."""
+    """In a round trip, the positive reply to the content must be recognizable as one."""
     async with line_to(replies, after=1) as pipeline:
         with pytest.raises(SubmissionError) as caught:
             await transaction_over(pipeline, fake_server, ANNA).run(reset=False)
@@ -225,10 +225,10 @@ async def test_a_yes_that_may_be_to_a_recipient_is_no_acceptance(
     ids=str,
 )
 @pytest.mark.parametrize("extensions", [{"pipelining": "", "chunking": ""}, {"pipelining": ""}])
-async def test_a_refusal_that_may_be_anothers_refuses_nobody(
+async def test_ambiguous_refusal_refuses_no_recipient(
     fake_server: FakeServer, replies: list[str], extensions: dict[str, str]
 ) -> None:
-    """A message is not given up for an answer that was another command's."""
+    """A message is not failed because of another command's reply."""
     async with line_to(replies, after=1) as pipeline:
         with pytest.raises(SubmissionError) as caught:
             await transaction_over(pipeline, fake_server, ANNA, BERT, extensions=extensions).run(
@@ -238,10 +238,8 @@ async def test_a_refusal_that_may_be_anothers_refuses_nobody(
         assert not pipeline.is_synchronized
 
 
-async def test_the_message_is_tried_again_in_lockstep(
-    fake_server: FakeServer, queue: Queue
-) -> None:
-    """Over a fresh connection, where every answer is heard before the next command."""
+async def test_message_is_retried_in_lockstep(fake_server: FakeServer, queue: Queue) -> None:
+    """Over a new connection, with a reply to each command before the next."""
     fake_server.script_next(Script(twice=True, replies={Step.FINAL: "554 5.2.0 No"}))
     async with running(worker_on(fake_server, queue, schedule=unpaced())) as worker:
         await add(queue, 1)
@@ -255,10 +253,10 @@ async def test_the_message_is_tried_again_in_lockstep(
 
 
 @pytest.mark.parametrize("step", [Step.EHLO, Step.EHLO_TLS, Step.AUTH])
-async def test_one_reply_too_many_before_the_first_message(
+async def test_unsolicited_reply_before_the_first_message_ends_the_session(
     fake_server: FakeServer, step: Step
 ) -> None:
-    """Whatever was answered twice, nothing is handed in over that connection."""
+    """Whatever was answered twice, nothing is submitted over that connection."""
     words = {
         Step.EHLO: "250-x Hello\n250 STARTTLS",
         Step.EHLO_TLS: "250-x Hello\n250 AUTH LOGIN",
@@ -274,16 +272,16 @@ async def test_one_reply_too_many_before_the_first_message(
 
 
 def is_handed_in(fake_server: FakeServer) -> bool:
-    """Return whether a whole message has reached the server."""
+    """Return whether a complete message has reached the server."""
     said = commands(fake_server) if fake_server.sessions else []
     return any(line.endswith("bytes of content)") for line in said)
 
 
 @pytest.mark.parametrize("endless", [{"stall": Step.FINAL}, {"replies": {Step.FINAL: "250-Wait"}}])
-async def test_an_urgent_call_breaks_off_a_reply_without_an_end(
+async def test_urgent_message_interrupts_an_endless_reply(
     fake_server: FakeServer, queue: Queue, endless: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It goes out over a fresh connection, and the other one is tried again behind it."""
+    """It is sent over a new connection, and the other one is retried behind it."""
     monkeypatch.setattr(pipeline, "URGENT_PATIENCE", 0.5)
     fake_server.script_next(Script(keep=True, **endless))
     async with running(worker_on(fake_server, queue, schedule=unpaced(), timeout=60.0)) as worker:
@@ -298,10 +296,10 @@ async def test_an_urgent_call_breaks_off_a_reply_without_an_end(
     assert fake_server.connections == 2
 
 
-async def test_a_flush_breaks_off_a_reply_without_an_end(
+async def test_flush_interrupts_an_endless_reply(
     fake_server: FakeServer, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Though it is the only message; a connection that is only being made is left alone."""
+    """Even for a single message; a connection that is still being made is not interrupted."""
     assert pipeline.URGENT_PATIENCE == 5.0
     monkeypatch.setattr(pipeline, "URGENT_PATIENCE", 0.5)
     fake_server.script_next(Script(stall=Step.FINAL))
@@ -338,7 +336,7 @@ async def test_urgency_while_the_message_is_read_holds_to_the_end(
     async with running(worker_on(fake_server, queue, schedule=unpaced(), timeout=60.0)) as worker:
 
         async def open_content(queued: QueuedMessage) -> BinaryIO | None:
-            """Open the file of a message, and be urged meanwhile the first time."""
+            """Open the file of a message; the first time, somebody flushes the outbox meanwhile."""
             file = await opens(queued)
             if not fake_server.connections:
                 await worker.flush()
@@ -365,8 +363,8 @@ async def test_an_urgent_email_interrupts(
 # A certificate of yesterday
 
 
-async def test_a_common_name_is_no_host_name(fake_server: FakeServer) -> None:
-    """As in browsers, a certificate has to name the host as one of its host names."""
+async def test_common_name_is_no_host_name(fake_server: FakeServer) -> None:
+    """As in browsers, a certificate must have the host as a host name."""
     account = account_on(
         fake_server, server=Server("localhost", fake_server.port), tls_context=_create_tls_context()
     )

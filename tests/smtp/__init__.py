@@ -1,1 +1,1 @@
-"""Tests of the room that talks to the server."""
+"""Tests of the SMTP route."""

@@ -1,4 +1,4 @@
-"""Fixtures of this room: a fake server in nobody's place, and no Home Assistant."""
+"""Fixtures: a fake server, and no Home Assistant."""
 
 from collections.abc import Iterator
 
@@ -18,7 +18,7 @@ def fake_server(socket_enabled: None) -> Iterator[FakeServer]:
 
 @pytest.fixture
 def tls_fake_server(socket_enabled: None) -> Iterator[FakeServer]:
-    """Run a fake server with one mailbox that speaks TLS from the first byte."""
+    """Run a fake server with one mailbox that uses implicit TLS."""
     with FakeServer(security="tls") as server:
         server.add_mailbox(ADDRESS, PASSWORD)
         yield server

@@ -1,4 +1,4 @@
-"""What the tests of this room share: an account, a message, and what became of them."""
+"""Shared helpers: an account, a message, and their results."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -23,7 +23,7 @@ HOST = "127.0.0.1"
 ANNA, BERT, CARL = "anna@example.com", "bert@example.com", "carl@example.com"
 CONTENT = f"From: {ADDRESS}\r\nTo: {ANNA}\r\nSubject: Test\r\n\r\nIt works.\r\n".encode()
 UNKNOWN = "550 5.1.1 User unknown"
-LONG = 10.0  # Seconds that no test waits for.
+LONG = 10.0  # Seconds that no test reaches.
 SHORT = 0.2
 
 
@@ -47,13 +47,13 @@ def envelope_to(*recipients: str, sender: str = ADDRESS, utf8: bool = False) -> 
 
 
 async def send(fake_server: FakeServer, *recipients: str, **changes: Any) -> Outcome:
-    """Submit the message over a connection of its own."""
+    """Submit the message over a new connection."""
     async with await Session.open(account_on(fake_server, **changes)) as session:
         return await session.submit(envelope_to(*recipients or (ANNA,)), Content.of(CONTENT))
 
 
 async def send_fault(fake_server: FakeServer, *recipients: str, **changes: Any) -> Fault:
-    """Submit the message and return why it was refused for everybody."""
+    """Submit the message, and return why it was refused for all recipients."""
     with pytest.raises(SubmissionError) as caught:
         await send(fake_server, *recipients, **changes)
     await nothing_left_open(fake_server)
@@ -61,7 +61,7 @@ async def send_fault(fake_server: FakeServer, *recipients: str, **changes: Any) 
 
 
 async def probe_fault(fake_server: FakeServer, **changes: Any) -> Fault:
-    """Check the account and return what the check met."""
+    """Check the account, and return the fault of the check."""
     with pytest.raises(SubmissionError) as caught:
         await probe(account_on(fake_server, **changes))
     await nothing_left_open(fake_server)
@@ -69,23 +69,23 @@ async def probe_fault(fake_server: FakeServer, **changes: Any) -> Fault:
 
 
 async def nothing_left_open(fake_server: FakeServer, *, of: int = 0) -> None:
-    """Wait for the server to see every connection closed, of at least so many."""
+    """Wait for the server to see every connection closed, of at least a number."""
     await until(lambda: not fake_server.open_connections and fake_server.connections >= of)
 
 
 def grow_impatient(session: Session) -> None:
-    """Let a session that is open already wait for no answer for long."""
+    """Shorten the timeout of an open session."""
     session._account = replace(session._account, timeout=SHORT)
 
 
 def commands(fake_server: FakeServer, session: int = -1) -> list[str]:
-    """Return what a client said in one of the sessions."""
+    """Return a client's commands in one of the sessions."""
     return [line for speaker, line in fake_server.sessions[session] if speaker == "C"]
 
 
 @asynccontextmanager
 async def server_saying(words: bytes, *, at_once: bool = False) -> AsyncIterator[int]:
-    """Lend the port of a server that says its words, at once or once spoken to, and no more."""
+    """Yield the port of a server that sends a text, at once or after input, and no more."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if not at_once:

@@ -1,4 +1,4 @@
-"""A connection is encrypted and verified, or there is none; and nothing is left of a failed one."""
+"""A connection is encrypted and verified, or there is none; a failed one leaves nothing open."""
 
 import _socket
 import asyncio
@@ -40,40 +40,40 @@ from .helpers import (
     server_saying,
 )
 
-# The record in which a server of TLS 1.1 chooses its version and a cipher.
+# The record in which a TLS 1.1 server chooses its version and a cipher.
 SERVER_HELLO_11 = bytes.fromhex("160302002a 02000026 0302") + bytes(32) + bytes.fromhex("00002f00")
 
 
 @pytest.fixture(params=["starttls", "tls"])
 def any_fake_server(request: pytest.FixtureRequest) -> Iterator[FakeServer]:
-    """Run a fake server of each security."""
+    """Run a fake server of each encryption."""
     name = "tls_fake_server" if request.param == "tls" else "fake_server"
     return request.getfixturevalue(name)  # type: ignore[no-any-return]
 
 
 @pytest.fixture
 def addresses(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
-    """Return a list that takes the place of the name server's answer."""
+    """Return a list that replaces the DNS response."""
     found: list[tuple[Any, ...]] = []
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
     return found
 
 
 def address(port: int, protocol: int = socket.IPPROTO_TCP) -> tuple[Any, ...]:
-    """Return one answer of the name server."""
+    """Return one DNS response."""
     return (socket.AF_INET, socket.SOCK_STREAM, protocol, "", (HOST, port))
 
 
-async def test_encrypted_and_verified(any_fake_server: FakeServer) -> None:
-    """Both securities end in modern TLS with a server whose name is known."""
+async def test_connection_is_encrypted_and_verified(any_fake_server: FakeServer) -> None:
+    """Both modes end in modern TLS with a server of a known name."""
     report = await probe(account_on(any_fake_server))
     assert report.server_info.tls_version in ("TLSv1.2", "TLSv1.3")
     assert report.server_info.certificate["subjectAltName"]
     await nothing_left_open(any_fake_server)
 
 
-async def test_the_system_watches_over_the_line(fake_server: FakeServer) -> None:
-    """It asks a silent server whether it is there, and does not give it up before it has asked."""
+async def test_system_probes_a_silent_connection(fake_server: FakeServer) -> None:
+    """It probes a silent server, and does not give it up before it has."""
     for timeout in (1.0, 120.0):
         server = Server(HOST, fake_server.port)
         with await open_socket(server, timeout, Watch()) as sock:
@@ -92,14 +92,14 @@ async def test_the_system_watches_over_the_line(fake_server: FakeServer) -> None
         assert limit >= 1000 * timeout
 
 
-async def test_the_client_calls_itself_by_its_address(any_fake_server: FakeServer) -> None:
-    """EHLO names an address literal, which every server takes, whatever this host is called."""
+async def test_ehlo_has_an_address_literal(any_fake_server: FakeServer) -> None:
+    """EHLO has an address literal, which every server accepts, whatever this host's name."""
     await probe(account_on(any_fake_server))
     hellos = [line for line in commands(any_fake_server) if line.startswith("EHLO")]
     assert set(hellos) == {"EHLO [127.0.0.1]"}
 
 
-async def test_the_address_over_ipv6(socket_enabled: None) -> None:
+async def test_ipv6_address_literal_is_tagged(socket_enabled: None) -> None:
     """An IPv6 address is tagged as such."""
     socket_allow_hosts(["::1"])
     try:
@@ -130,10 +130,10 @@ async def test_the_address_over_ipv6(socket_enabled: None) -> None:
         ),
     ],
 )
-async def test_certificates(
+async def test_bad_certificates_are_rejected(
     socket_enabled: None, security: Any, certificate: Certificate, problem: Problem, text: str
 ) -> None:
-    """A server that cannot prove who it is, or only speaks broken TLS, gets no password."""
+    """A server that cannot prove its identity, or only supports broken TLS, gets no password."""
     with FakeServer(security=security, certificate=certificate) as fake_server:
         fault = await probe_fault(fake_server)
         assert (fault.kind, fault.problem) == (Kind.SETUP, problem)
@@ -151,7 +151,7 @@ async def test_certificates(
         (Certificate.EXPIRED, RELEASED, Problem.CERTIFICATE_EXPIRED),
     ],
 )
-async def test_a_clock_that_is_not_set_passes(
+async def test_wrong_clock_is_a_temporary_fault(
     socket_enabled: None,
     monkeypatch: pytest.MonkeyPatch,
     *,
@@ -160,7 +160,7 @@ async def test_a_clock_that_is_not_set_passes(
     clock: float,
     problem: Problem,
 ) -> None:
-    """A certificate of tomorrow, or any while it is earlier than this release, is the clock's."""
+    """A future certificate, or any one while the clock is before this release, blames the clock."""
     with FakeServer(security=security, certificate=certificate) as fake_server:
         monkeypatch.setattr(time, "time", lambda: clock)
         fault = await probe_fault(fake_server)
@@ -168,8 +168,8 @@ async def test_a_clock_that_is_not_set_passes(
     assert fault.kind is (Kind.TRANSIENT if problem is Problem.CLOCK_WRONG else Kind.SETUP)
 
 
-def test_the_release_is_no_earlier_than_the_day_it_was_written() -> None:
-    """No clock that is right is taken for a wrong one."""
+def test_release_date_is_not_in_the_future() -> None:
+    """A right clock is never considered wrong."""
     assert datetime.fromtimestamp(RELEASED, UTC) == datetime(2026, 11, 28, tzinfo=UTC)
 
 
@@ -184,17 +184,17 @@ def test_the_release_is_no_earlier_than_the_day_it_was_written() -> None:
     ],
     ids=["TLS 1.1", "handshake failure", "SMTP", "IMAP", "HTTP"],
 )
-async def test_answers_to_a_tls_hello(
+async def test_replies_to_a_tls_hello_are_distinguished(
     fake_server: FakeServer, answer: bytes, kind: Kind, problem: Problem
 ) -> None:
-    """Old TLS and clear text are told apart from TLS that just failed."""
+    """Old TLS and unencrypted replies are distinguished from other TLS failures."""
     async with server_saying(answer) as port:
         fault = await probe_fault(fake_server, server=Server(HOST, port, Security.TLS))
     assert (fault.kind, fault.problem) == (kind, problem)
 
 
-async def test_no_starttls_no_password(fake_server: FakeServer) -> None:
-    """A server that does not offer encryption hears EHLO and nothing else."""
+async def test_password_is_not_sent_without_starttls(fake_server: FakeServer) -> None:
+    """A server that does not offer encryption gets EHLO and nothing else."""
     fake_server.script = Script(offer_starttls=False)
     fault = await probe_fault(fake_server)
     assert (fault.kind, fault.problem) == (Kind.SETUP, Problem.STARTTLS_NOT_OFFERED)
@@ -214,10 +214,10 @@ async def test_no_starttls_no_password(fake_server: FakeServer) -> None:
         (Step.AUTH, Problem.CONNECTION_LOST),
     ],
 )
-async def test_dropped_after_starttls(
+async def test_disconnect_after_starttls_is_a_fault(
     fake_server: FakeServer, step: Step, problem: Problem, reset: bool
 ) -> None:
-    """A server may hang up at every step, which passes; in the handshake it is about TLS."""
+    """A disconnect at any step is temporary; during the handshake, it is about TLS."""
     fake_server.script = Script(drop=step, reset=reset)
     fault = await probe_fault(fake_server)
     if step is Step.STARTTLS and reset:
@@ -235,8 +235,10 @@ async def test_dropped_after_starttls(
         (Step.AUTH, Problem.CONNECTION_LOST),
     ],
 )
-async def test_dropped_over_tls(tls_fake_server: FakeServer, step: Step, problem: Problem) -> None:
-    """With TLS from the first byte the handshake is all there is before the greeting."""
+async def test_disconnect_over_implicit_tls_is_a_fault(
+    tls_fake_server: FakeServer, step: Step, problem: Problem
+) -> None:
+    """With implicit TLS, there is only the handshake before the greeting."""
     tls_fake_server.script = Script(drop=step)
     fault = await probe_fault(tls_fake_server)
     assert (fault.kind, fault.problem) == (Kind.TRANSIENT, problem)
@@ -246,8 +248,8 @@ async def test_dropped_over_tls(tls_fake_server: FakeServer, step: Step, problem
     "step",
     [Step.CONNECT, Step.GREETING, Step.STARTTLS, Step.HANDSHAKE, Step.EHLO_TLS, Step.AUTH],
 )
-async def test_silence(any_fake_server: FakeServer, step: Step) -> None:
-    """Each step has a time of its own, after which the connection is cut."""
+async def test_silence_is_a_timeout(any_fake_server: FakeServer, step: Step) -> None:
+    """Each step has its own timeout, after which the connection is cut."""
     if any_fake_server.security == "tls" and step is Step.STARTTLS:
         step = Step.EHLO_TLS
     any_fake_server.script = Script(stall=step)
@@ -256,8 +258,10 @@ async def test_silence(any_fake_server: FakeServer, step: Step) -> None:
 
 
 @pytest.mark.parametrize("step", [Step.GREETING, Step.HANDSHAKE, Step.EHLO_TLS, Step.AUTH], ids=str)
-async def test_cancelled(any_fake_server: FakeServer, step: Step) -> None:
-    """Who stops waiting for a connection leaves none behind."""
+async def test_canceled_connection_leaves_nothing_open(
+    any_fake_server: FakeServer, step: Step
+) -> None:
+    """Canceling a connection attempt leaves nothing open."""
     any_fake_server.script = Script(stall=step)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(SHORT):
@@ -266,31 +270,31 @@ async def test_cancelled(any_fake_server: FakeServer, step: Step) -> None:
 
 
 @pytest.mark.parametrize("greeting", [IMAP_GREETING, POP_GREETING])
-async def test_a_server_for_reading_mail(any_fake_server: FakeServer, greeting: str) -> None:
-    """An IMAP or POP server is recognised by its first words, which are quoted."""
+async def test_mailbox_server_is_recognized(any_fake_server: FakeServer, greeting: str) -> None:
+    """An IMAP or POP server is recognized by its greeting, which is quoted."""
     any_fake_server.script = Script(greeting=greeting)
     fault = await probe_fault(any_fake_server)
     assert (fault.kind, fault.problem, fault.text) == (Kind.SETUP, Problem.NOT_SMTP, greeting)
 
 
-async def test_nobody_listens(fake_server: FakeServer) -> None:
+async def test_closed_port_is_refused(fake_server: FakeServer) -> None:
     """A closed port refuses at once."""
     fault = await probe_fault(fake_server, server=Server(HOST, closed_port()))
     assert (fault.kind, fault.problem) == (Kind.TRANSIENT, Problem.CONNECTION_REFUSED)
 
 
-async def test_blocked_port(fake_server: FakeServer) -> None:
-    """A connection that nobody answers hints at a firewall."""
+async def test_blocked_port_is_a_timeout(fake_server: FakeServer) -> None:
+    """A connection without a response suggests a firewall."""
     with blocked_port() as port:
         fault = await probe_fault(fake_server, server=Server(HOST, port), timeout=SHORT)
     assert (fault.kind, fault.problem) == (Kind.TRANSIENT, Problem.PORT_BLOCKED)
 
 
 @pytest.mark.parametrize("refuses", [True, False], ids=["refused", "blocked"])
-async def test_the_next_address(
+async def test_next_address_is_tried(
     fake_server: FakeServer, addresses: list[tuple[Any, ...]], refuses: bool
 ) -> None:
-    """A host of several addresses is reached over any that answers."""
+    """A host with several addresses is reached over any that responds."""
     with blocked_port() as blocked:
         addresses += [address(closed_port() if refuses else blocked), address(fake_server.port)]
         report = await probe(account_on(fake_server))
@@ -299,7 +303,7 @@ async def test_the_next_address(
 
 
 @pytest.mark.parametrize("protocol", [socket.IPPROTO_TCP, socket.IPPROTO_UDP])
-async def test_no_address_left(
+async def test_refusal_counts_among_several_errors(
     fake_server: FakeServer, addresses: list[tuple[Any, ...]], protocol: int
 ) -> None:
     """A refusal counts, even if another address failed in another way."""
@@ -309,18 +313,20 @@ async def test_no_address_left(
 
 
 @pytest.mark.parametrize("host", ["a..b", "x" * 70, "ä" * 60])
-async def test_no_host_name(
+async def test_invalid_host_name_is_not_resolved(
     fake_server: FakeServer, host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What cannot be a host name is never found."""
-    # Home Assistant's test plugin stands in the way of names; these do not reach a name server.
+    """An invalid host name is never resolved."""
+    # Home Assistant's test plugin blocks name resolution; these do not reach DNS.
     monkeypatch.setattr(socket, "getaddrinfo", _socket.getaddrinfo)
     fault = await probe_fault(fake_server, server=Server(host, 587))
     assert fault == Fault(Kind.SETUP, Problem.HOST_NOT_FOUND)
 
 
-async def test_unknown_host(fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name that the name server does not know may be known once the network is back."""
+async def test_unknown_host_is_a_fault(
+    fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name that DNS does not know may be known once the network is back."""
 
     def unknown(*_: object, **__: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -331,8 +337,10 @@ async def test_unknown_host(fake_server: FakeServer, monkeypatch: pytest.MonkeyP
     assert "not known" in fault.text
 
 
-async def test_silent_name_server(fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Looking a name up takes no longer than any other step."""
+async def test_silent_name_server_is_a_timeout(
+    fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A DNS lookup has the same timeout as any other step."""
     end = Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: end.wait())
     try:
@@ -342,8 +350,10 @@ async def test_silent_name_server(fake_server: FakeServer, monkeypatch: pytest.M
     assert (fault.kind, fault.problem) == (Kind.TRANSIENT, Problem.HOST_NOT_FOUND)
 
 
-async def test_unreachable(fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A missing network is told apart from a server that is down."""
+async def test_unreachable_network_is_recognized(
+    fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A missing network is distinguished from a server that is down."""
 
     async def unreachable(*_: object) -> None:
         raise OSError(errno.ENETUNREACH, "Network is unreachable")

@@ -1,4 +1,4 @@
-"""A password is offered once, in the way that the server prefers, and shown to nobody."""
+"""A password is tried once, with the server's preferred mechanism, and never shown."""
 
 from traceback import format_exception
 
@@ -24,7 +24,9 @@ SECRET = "geheim-äöü-€"
         (("PLAIN",), "AUTH PLAIN ***"),
     ],
 )
-async def test_one_try(fake_server: FakeServer, offered: tuple[str, ...], said: str) -> None:
+async def test_refused_password_is_tried_once(
+    fake_server: FakeServer, offered: tuple[str, ...], said: str
+) -> None:
     """A refused password is not tried with another mechanism: refusals are slow and counted."""
     refusal = "535 5.7.139 Authentication unsuccessful, the user credentials were incorrect."
     fake_server.script = Script(auth_offered=offered, replies={Step.AUTH: refusal})
@@ -32,14 +34,14 @@ async def test_one_try(fake_server: FakeServer, offered: tuple[str, ...], said: 
     assert [line for line in commands(fake_server) if line.startswith("AUTH")] == [said]
 
 
-async def test_a_password_beyond_ascii(fake_server: FakeServer) -> None:
-    """A password may be of any script."""
+async def test_non_ascii_password_works(fake_server: FakeServer) -> None:
+    """A password may be in any script."""
     fake_server.add_mailbox("you@outlook.com", SECRET)
     report = await probe(account_on(fake_server, credentials=Password("you@outlook.com", SECRET)))
     assert report.server_info.extensions
 
 
-async def test_refused_before_the_password(fake_server: FakeServer) -> None:
+async def test_refused_mechanism_is_replaced(fake_server: FakeServer) -> None:
     """A server may refuse the mechanism itself, though it offers it."""
     fake_server.script = Script(auth_offered=("LOGIN",), replies={Step.AUTH: "504 5.7.4 No"})
     fault = await probe_fault(fake_server)
@@ -47,8 +49,10 @@ async def test_refused_before_the_password(fake_server: FakeServer) -> None:
 
 
 @pytest.mark.parametrize("offered", [(), ("XOAUTH2", "GSSAPI")])
-async def test_no_way_to_sign_in(fake_server: FakeServer, offered: tuple[str, ...]) -> None:
-    """Where no mechanism takes a password none is sent, and what is offered is quoted."""
+async def test_no_usable_mechanism_is_a_fault(
+    fake_server: FakeServer, offered: tuple[str, ...]
+) -> None:
+    """If no mechanism accepts a password, none is sent, and the offered ones are quoted."""
     fake_server.script = Script(auth_offered=offered)
     fault = await probe_fault(fake_server)
     expected = Fault(Kind.SETUP, Problem.MECHANISM_NOT_OFFERED, text=", ".join(offered))
@@ -56,8 +60,8 @@ async def test_no_way_to_sign_in(fake_server: FakeServer, offered: tuple[str, ..
     assert "AUTH" not in " ".join(commands(fake_server))
 
 
-async def test_a_password_that_cannot_be_said(fake_server: FakeServer) -> None:
-    """A password that is no text is wrong, and no piece of it is quoted."""
+async def test_unencodable_password_is_wrong(fake_server: FakeServer) -> None:
+    """A password that is not valid text is wrong, and no part of it is quoted."""
     fault = await probe_fault(fake_server, credentials=Password(ADDRESS, "no\udc80text"))
     assert fault == Fault(Kind.CREDENTIALS, Problem.INVALID_CREDENTIALS)
 
@@ -73,8 +77,8 @@ async def test_a_password_that_cannot_be_said(fake_server: FakeServer) -> None:
     ],
     ids=["refused", "dropped", "silence", "421", "not offered"],
 )
-async def test_the_secret_is_shown_to_nobody(fake_server: FakeServer, script: Script) -> None:
-    """Neither the account nor any error on the way shows the password."""
+async def test_secret_is_never_shown(fake_server: FakeServer, script: Script) -> None:
+    """Neither the account nor any error shows the password."""
     fake_server.script = script
     account = account_on(fake_server, credentials=Password(ADDRESS, SECRET), timeout=SHORT)
     with pytest.raises(SubmissionError) as caught:

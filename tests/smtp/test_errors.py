@@ -1,4 +1,4 @@
-"""What the network does is named, also where it cannot be made to do it here."""
+"""Network errors are named, including those that cannot be provoked here."""
 
 import errno
 import ssl
@@ -23,14 +23,14 @@ def caused(error: Exception, cause: Exception) -> Exception:
 
 
 def verify_error(code: int) -> ssl.SSLCertVerificationError:
-    """Return OpenSSL's word for a certificate that it does not accept."""
+    """Return OpenSSL's error for a rejected certificate."""
     error = ssl.SSLCertVerificationError(1, "certificate verify failed")
     error.verify_code, error.verify_message = code, "certificate is not acceptable"
     return error
 
 
 def tls_error(reason: str) -> ssl.SSLError:
-    """Return OpenSSL's word for a handshake that failed."""
+    """Return OpenSSL's error for a failed handshake."""
     error = ssl.SSLError(1, "handshake failed")
     error.reason = reason
     return error
@@ -68,8 +68,8 @@ def tls_error(reason: str) -> ssl.SSLError:
     ],
     ids=repr,
 )
-def test_passing_faults(stage: Stage, error: Exception, problem: Problem) -> None:
-    """What the network does may be over the next time."""
+def test_network_faults_are_temporary(stage: Stage, error: Exception, problem: Problem) -> None:
+    """Network failures may be over the next time."""
     fault = read_error(stage, error)
     assert (fault.kind, fault.problem, fault.code) == (Kind.TRANSIENT, problem, None)
 
@@ -89,15 +89,15 @@ def test_passing_faults(stage: Stage, error: Exception, problem: Problem) -> Non
     ],
     ids=repr,
 )
-def test_settings_to_change(error: Exception, problem: Problem, text: str) -> None:
-    """What will not pass by itself is for the user to change."""
+def test_permanent_faults_are_about_settings(error: Exception, problem: Problem, text: str) -> None:
+    """Permanent problems are for the user to change."""
     wrapped = caused(aiosmtplib.SMTPConnectError("Error connecting"), error)
     for shown in (error, wrapped if isinstance(error, OSError) else error):
         assert read_error(Stage.CERTIFICATE, shown) == Fault(Kind.SETUP, problem, text=text)
 
 
-def test_the_error_quotes_the_server() -> None:
-    """A submission error shows its key and the server's words, and knows where it comes from."""
+def test_error_quotes_the_server() -> None:
+    """A submission error shows its key and the server's reply, and has its cause."""
     refusal = aiosmtplib.SMTPSenderRefused(554, "5.2.0 SendAsDenied; not you", "me@outlook.com")
     with pytest.raises(SubmissionError) as caught, faults_of(Stage.MAIL):
         raise refusal
@@ -106,16 +106,16 @@ def test_the_error_quotes_the_server() -> None:
 
 
 def test_other_errors_are_bugs() -> None:
-    """What is no fault of the network is not hidden as one."""
+    """An error unrelated to the network is not hidden as one."""
     with pytest.raises(KeyError), faults_of(Stage.MAIL):
         raise KeyError
 
 
-def test_what_nobody_foresaw_is_logged_without_its_words(
+def test_unexpected_error_is_logged_without_its_text(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The log says where to look, and quotes nothing that may be a secret."""
     fault = read_error(Stage.CONNECT, ValueError("a piece of the password"))
     assert (fault.problem, fault.text) == (Problem.UNFORESEEN, "")
-    assert "Unforeseen ValueError at the stage connect" in caplog.text
+    assert "Unexpected ValueError at stage connect" in caplog.text
     assert "password" not in caplog.text

@@ -1,4 +1,4 @@
-"""What a server offers and does not take is done without, and the message goes all the same."""
+"""Extensions that a server offers but does not accept are dropped, and the message is sent."""
 
 import re
 
@@ -24,7 +24,7 @@ from .helpers import (
 )
 from .test_transaction import ACCEPTED, TAKEN, TAKEN_TO, line_to, transaction_over
 
-# What servers say to a command that they do not know, or not like this (RFC 5321, section 4.2.4).
+# Replies to an unknown command or form (RFC 5321, section 4.2.4).
 UNKNOWN_COMMAND = [
     "500 5.3.3 Unrecognized command",
     "500 Line too long",
@@ -50,7 +50,7 @@ async def fault_of(route: SmtpRoute, *, utf8: bool = False) -> Fault:
 
 
 async def assert_remembered(fake_server: FakeServer, route: SmtpRoute, *without: str) -> None:
-    """Check that another message goes over one more session at most, and how."""
+    """Check that another message needs at most one more session, and how it is sent."""
     await route.close()
     before = fake_server.connections
     assert (await submit(route)).accepted == (ANNA,)
@@ -66,10 +66,10 @@ async def assert_remembered(fake_server: FakeServer, route: SmtpRoute, *without:
     ids=["one chunk", "three chunks"],
 )
 @pytest.mark.parametrize("reply", UNKNOWN_COMMAND)
-async def test_chunks_that_a_proxy_does_not_know(
+async def test_bdat_unknown_to_a_proxy_is_replaced_by_data(
     fake_server: FakeServer, reply: str, content: bytes
 ) -> None:
-    """The server's EHLO is passed on, and BDAT is not; the content goes by DATA, from now on."""
+    """The server's EHLO is passed on, and BDAT is not; from then on, content is sent with DATA."""
     fake_server.script = Script(unknown={"BDAT": reply})
     route = SmtpRoute(account_on(fake_server))
     assert (await submit(route, content=content)).accepted == (ANNA,)
@@ -79,8 +79,8 @@ async def test_chunks_that_a_proxy_does_not_know(
     await assert_remembered(fake_server, route, "BDAT")
 
 
-async def test_chunks_that_are_read_and_refused(fake_server: FakeServer) -> None:
-    """The same goes for a server that takes the octets and does not want them."""
+async def test_refused_bdat_is_replaced_by_data(fake_server: FakeServer) -> None:
+    """The same applies to a server that reads the octets and rejects them."""
     fake_server.script = Script(replies={Step.DATA: "502 5.5.1 Not implemented"}, times=1)
     route = SmtpRoute(account_on(fake_server))
     assert (await submit(route)).accepted == (ANNA,)
@@ -89,10 +89,8 @@ async def test_chunks_that_are_read_and_refused(fake_server: FakeServer) -> None
 
 
 @pytest.mark.parametrize("reply", [*UNKNOWN_COMMAND, "555 5.5.4 Unsupported option: SIZE"])
-async def test_parameters_of_mail_that_a_server_does_not_know(
-    fake_server: FakeServer, reply: str
-) -> None:
-    """The sender is named without them."""
+async def test_unknown_parameters_of_mail_are_omitted(fake_server: FakeServer, reply: str) -> None:
+    """The sender is sent without them."""
     fake_server.script = Script(unknown={"MAIL .*(SIZE|BODY)": reply})
     route = SmtpRoute(account_on(fake_server))
     assert (await submit(route)).accepted == (ANNA,)
@@ -104,7 +102,7 @@ async def test_parameters_of_mail_that_a_server_does_not_know(
 async def test_pipelining_that_a_server_does_not_take(
     fake_server: FakeServer, without: tuple[str, ...]
 ) -> None:
-    """Who does not wait is told that this is the wrong time, and then waits for every answer."""
+    """After a pipelined command is refused as out of sequence, every reply is awaited."""
     fake_server.script = Script(pretends=("PIPELINING",), without=without)
     route = SmtpRoute(account_on(fake_server))
     assert (await submit(route)).accepted == (ANNA,)
@@ -112,8 +110,8 @@ async def test_pipelining_that_a_server_does_not_take(
     await assert_remembered(fake_server, route, "Improper")
 
 
-async def test_everything_that_is_offered_is_pretended(fake_server: FakeServer) -> None:
-    """There is an end to it, and the message goes."""
+async def test_message_is_sent_if_no_extension_works(fake_server: FakeServer) -> None:
+    """There is an end to it, and the message is sent."""
     fake_server.script = Script(pretends=("SIZE", "8BITMIME", "PIPELINING", "CHUNKING"))
     route = SmtpRoute(account_on(fake_server))
     assert (await submit(route)).accepted == (ANNA,)
@@ -121,8 +119,8 @@ async def test_everything_that_is_offered_is_pretended(fake_server: FakeServer) 
     await assert_remembered(fake_server, route, "SIZE", "BODY", "BDAT")
 
 
-async def test_addresses_beyond_ascii_that_are_only_offered(fake_server: FakeServer) -> None:
-    """Such a message is refused for what it is, the next one at once, and others go."""
+async def test_unsupported_smtputf8_refuses_only_its_messages(fake_server: FakeServer) -> None:
+    """Such a message is refused as such, the next one at once, and others are sent."""
     fake_server.script = Script(pretends=("SMTPUTF8",))
     route = SmtpRoute(account_on(fake_server))
     refused = Fault(Kind.MESSAGE, Problem.UTF8_NOT_SUPPORTED)
@@ -145,10 +143,10 @@ async def test_addresses_beyond_ascii_that_are_only_offered(fake_server: FakeSer
         ("(BDAT|DATA)", "502 5.5.1 Not implemented", Kind.SETUP, Problem.UNEXPECTED_REPLY),
     ],
 )
-async def test_a_command_that_is_refused_in_every_way(
+async def test_command_refused_in_every_way_fails_no_message(
     fake_server: FakeServer, command: str, reply: str, kind: Kind, problem: Problem
 ) -> None:
-    """No message is given up for it; it is tried in some other ways, and later in the last one."""
+    """No message fails because of it; it is retried in other ways, later in the last one."""
     fake_server.script = Script(unknown={command: reply})
     route = SmtpRoute(account_on(fake_server))
     fault = await fault_of(route)
@@ -168,8 +166,8 @@ async def test_a_command_that_is_refused_in_every_way(
         "550 5.5.1 Protocol error",
     ],
 )
-async def test_a_bad_address_is_no_bad_command(fake_server: FakeServer, refused: str) -> None:
-    """It is refused at once, and nothing is done without for its sake."""
+async def test_bad_address_is_no_bad_command(fake_server: FakeServer, refused: str) -> None:
+    """It is refused at once, and no extension is dropped because of it."""
     fake_server.script = Script(refuse_recipients={ANNA: refused})
     account = account_on(fake_server)
     async with await Session.open(account) as session:
@@ -190,10 +188,10 @@ async def test_a_bad_address_is_no_bad_command(fake_server: FakeServer, refused:
     ],
     ids=str,
 )
-async def test_what_follows_a_refusal_in_its_round_trip_is_blamed_on_nothing(
+async def test_commands_after_a_refusal_blame_no_extension(
     fake_server: FakeServer, replies: dict[Step, str], refused: str
 ) -> None:
-    """Whatever comes after it comes at a wrong time, and every server says so."""
+    """Commands after it are out of sequence, as every server says."""
     fake_server.script = Script(replies=replies)
     account = account_on(fake_server)
     async with await Session.open(account) as session:
@@ -207,19 +205,19 @@ async def test_what_follows_a_refusal_in_its_round_trip_is_blamed_on_nothing(
 
 
 @pytest.mark.parametrize("without", [(), ("CHUNKING",), ("CHUNKING", "PIPELINING")], ids=str)
-async def test_content_that_is_not_understood(
+async def test_refused_content_blames_the_message(
     fake_server: FakeServer, without: tuple[str, ...]
 ) -> None:
-    """By DATA it is no command that is refused in the end, and the message is to blame."""
+    """DATA itself was accepted, so the message is to blame."""
     fake_server.script = Script(replies={Step.FINAL: "500 Line too long"}, without=without)
     fault = await fault_of(SmtpRoute(account_on(fake_server)))
     assert (fault.kind, fault.problem) == (Kind.MESSAGE, Problem.MESSAGE_REFUSED)
 
 
-async def test_a_recipient_who_comes_at_the_wrong_time_in_a_round_trip(
+async def test_recipient_out_of_sequence_is_sent_again(
     fake_server: FakeServer,
 ) -> None:
-    """The others get the message, and that one is named again, after the answers before."""
+    """The others get the message, and that one is sent again in lockstep."""
     async with line_to([TAKEN, BAD_SEQUENCE, TAKEN_TO, ACCEPTED], after=1) as pipeline:
         transaction = transaction_over(pipeline, fake_server, ANNA, BERT)
         outcome = await transaction.run(reset=False)
@@ -227,18 +225,18 @@ async def test_a_recipient_who_comes_at_the_wrong_time_in_a_round_trip(
     assert transaction.unsupported == {"pipelining"}
 
 
-async def test_a_recipient_that_a_server_does_not_understand(fake_server: FakeServer) -> None:
-    """Said after every answer, it is the address that it does not understand."""
+async def test_recipient_refused_in_lockstep_has_a_bad_address(fake_server: FakeServer) -> None:
+    """In lockstep, it is the address that it does not understand."""
     fake_server.script = Script(without=("PIPELINING",), refuse_recipients={ANNA: "500 What?"})
     [fault] = (await send(fake_server, ANNA)).refused.values()
     assert (fault.kind, fault.problem) == (Kind.MESSAGE, Problem.RECIPIENT_REFUSED)
 
 
 @pytest.mark.parametrize("reply", [BAD_SEQUENCE, "535 5.7.8 Not you"])
-async def test_a_recipient_who_is_oddly_refused_while_others_are_taken(
+async def test_oddly_refused_recipient_does_not_affect_others(
     fake_server: FakeServer, reply: str
 ) -> None:
-    """Said after every answer, it is that recipient's alone."""
+    """In lockstep, it only affects that recipient."""
     fake_server.script = Script(without=("PIPELINING",), refuse_recipients={ANNA: reply})
     outcome = await send(fake_server, ANNA, BERT)
     assert outcome.accepted == (BERT,)
@@ -258,10 +256,10 @@ async def test_a_recipient_who_is_oddly_refused_while_others_are_taken(
         ("504 5.5.2 Need fully-qualified hostname", Problem.INVALID_CLIENT_NAME),
     ],
 )
-async def test_a_server_that_does_not_know_ehlo(
+async def test_server_without_ehlo_is_a_fault(
     fake_server: FakeServer, step: Step, reply: str, problem: Problem
 ) -> None:
-    """HELO has no encryption and no sign-in: nothing more is said, and the reason is told."""
+    """HELO has no encryption and no sign-in: nothing more is sent, and the reason is reported."""
     fake_server.script = Script(replies={step: reply})
     fault = await probe_fault(fake_server)
     assert (fault.kind, fault.problem, fault.reply) == (Kind.SETUP, problem, reply)
@@ -269,8 +267,8 @@ async def test_a_server_that_does_not_know_ehlo(
 
 
 @pytest.mark.parametrize("reply", UNKNOWN_COMMAND)
-async def test_encryption_that_is_only_offered(fake_server: FakeServer, reply: str) -> None:
-    """It is none, and the password is not sent."""
+async def test_encryption_must_work_if_offered(fake_server: FakeServer, reply: str) -> None:
+    """There is none, and the password is not sent."""
     fake_server.script = Script(replies={Step.STARTTLS: reply})
     fault = await probe_fault(fake_server)
     expected = (Kind.SETUP, Problem.STARTTLS_NOT_OFFERED, reply)

@@ -1,4 +1,4 @@
-"""Replies are read and paired with their commands, in whatever pieces and manner they arrive."""
+"""Replies are parsed and matched to their commands, however they arrive."""
 
 from contextlib import nullcontext
 import re
@@ -21,7 +21,7 @@ LINES = st.text(st.characters(blacklist_categories=("Cc", "Cs", "Z")), max_size=
 REPLIES = st.builds(
     Reply, st.integers(200, 599), st.lists(LINES, min_size=1, max_size=5).map("\n".join)
 )
-# What a reply is made of (RFC 5321, section 4.2), whole and in shreds.
+# The parts of a reply (RFC 5321, section 4.2), complete and in fragments.
 REPLY_LINE = re.compile(rb"(?P<code>[0-9]{3})(?:(?P<more>[ -])(?P<text>[^\n]*?))?\r*")
 SHREDS = [b"2", b"250", b"250 ", b"354-", b" ", b"-", b"\r", b"\n", b"\r\n", b"x", b"\xc2\xb2"]
 ANSWERS = {
@@ -38,7 +38,7 @@ ENDS = {
 
 
 def spoken(reply: Reply, line_end: bytes) -> bytes:
-    """Return a reply as a server says it."""
+    """Return a reply as a server sends it."""
     *lines, last = [line.encode() for line in reply.text.split("\n")]
     code = str(reply.code).encode()
     return b"".join(
@@ -50,10 +50,10 @@ def spoken(reply: Reply, line_end: bytes) -> bytes:
 @given(
     st.lists(REPLIES, max_size=6), st.sampled_from([b"\r\n", b"\n"]), st.lists(st.integers(1, 900))
 )
-def test_any_cut_makes_the_same_replies(
+def test_fragmentation_does_not_change_replies(
     replies: list[Reply], line_end: bytes, cuts: list[int]
 ) -> None:
-    """What a server says is understood the same, in one piece and byte by byte."""
+    """The result is the same in one piece and byte by byte."""
     data = b"".join(spoken(reply, line_end) for reply in replies)
     for sizes in (cuts, [1] * len(data), []):
         parser, heard, start = ReplyParser(), list[Reply](), 0
@@ -66,7 +66,7 @@ def test_any_cut_makes_the_same_replies(
 
 
 def understood(data: bytes) -> tuple[list[Reply], bytes | None]:
-    """Return the replies before the first line that belongs to none, and that line."""
+    """Return the replies before the first malformed line, and that line."""
     replies: list[Reply] = []
     texts: list[str] = []
     for line in data.split(b"\n")[:-1]:
@@ -82,8 +82,8 @@ def understood(data: bytes) -> tuple[list[Reply], bytes | None]:
 @settings(max_examples=500, deadline=None)
 @given(st.lists(st.sampled_from(SHREDS), max_size=30).map(b"".join))
 @example(b"250 a\r\n25\r\n250 b\r\n")
-def test_noise_is_no_reply(noise: bytes) -> None:
-    """Whatever arrives is replies by the rules, up to the first line that breaks them."""
+def test_noise_is_not_a_reply(noise: bytes) -> None:
+    """Input is parsed as replies up to the first line that breaks the rules."""
     parser = ReplyParser()
     replies: list[Reply] = []
     expected, broken = understood(noise)
@@ -93,8 +93,8 @@ def test_noise_is_no_reply(noise: bytes) -> None:
     assert replies == expected
 
 
-def test_a_part_is_no_reply() -> None:
-    """As long as its last line is missing, nothing is there, and a line is not over either."""
+def test_incomplete_reply_is_not_a_reply() -> None:
+    """Without its last line, there is no reply, and no line is complete either."""
     parser = ReplyParser()
     assert list(parser.feed(b"250-2.1.0 ")) == []
     assert not parser.is_between
@@ -106,7 +106,7 @@ def test_a_part_is_no_reply() -> None:
 @pytest.mark.parametrize(
     "endless", [b"2" * 1000, b"250-and so on\r\n" * 100], ids=["line", "lines"]
 )
-def test_a_reply_without_an_end_is_given_up(endless: bytes) -> None:
+def test_endless_reply_is_rejected(endless: bytes) -> None:
     """No server fills the memory."""
     parser = ReplyParser()
     for _ in range(MAX_REPLY // len(endless)):
@@ -116,7 +116,7 @@ def test_a_reply_without_an_end_is_given_up(endless: bytes) -> None:
 
 
 def hear_byte_by_byte(session: Session) -> None:
-    """Let every byte arrive alone, however the system packs them that the server sent alone."""
+    """Let every byte arrive alone, however the system packs those that the server sent alone."""
     read_reply = session._pipeline.data_received
 
     def hear_bytes(data: bytes) -> None:
@@ -138,7 +138,7 @@ def hear_byte_by_byte(session: Session) -> None:
     manner=st.sampled_from(Manner),
     without=st.sets(st.sampled_from(["PIPELINING", "CHUNKING", "8BITMIME", "SIZE"])),
 )
-async def test_the_outcome_is_the_same_on_every_way(  # noqa: PLR0917 - hypothesis fills them in.
+async def test_outcome_does_not_depend_on_the_extensions(  # noqa: PLR0917 - hypothesis fills them in.
     fake_server: FakeServer,
     answers: list[str],
     sender: str | None,
@@ -146,7 +146,7 @@ async def test_the_outcome_is_the_same_on_every_way(  # noqa: PLR0917 - hypothes
     manner: Manner,
     without: set[str],
 ) -> None:
-    """Who gets a message depends on the answers alone, and the next one is not touched by them."""
+    """The recipients depend only on the replies, and the next message is not affected."""
     names = [f"{number}-{answer.split()[0]}@example.com" for number, answer in enumerate(answers)]
     by_answer = {
         answer: tuple(name for name, given in zip(names, answers, strict=True) if given == answer)
@@ -192,10 +192,10 @@ async def test_the_outcome_is_the_same_on_every_way(  # noqa: PLR0917 - hypothes
 @pytest.mark.parametrize("manner", Manner)
 @pytest.mark.parametrize("without", [(), ("CHUNKING",), ("CHUNKING", "PIPELINING")], ids=str)
 @pytest.mark.parametrize("step", [Step.MAIL, Step.RCPT, Step.DATA, Step.CONTENT, Step.FINAL])
-async def test_a_service_closing_in_the_middle_of_a_round_trip(
+async def test_service_closing_ends_a_round_trip(
     fake_server: FakeServer, step: Step, without: tuple[str, ...], manner: Manner
 ) -> None:
-    """It is the answer to whatever was asked, says why, and ends the session."""
+    """It is the reply to any command, gives the reason, and ends the session."""
     fake_server.script = Script(
         manner=manner, without=without, replies={step: "421 4.4.1 Connection timed out"}
     )
@@ -218,10 +218,10 @@ async def test_a_service_closing_in_the_middle_of_a_round_trip(
     ],
     ids=str,
 )
-async def test_a_server_that_talks_nonsense(
+async def test_malformed_reply_ends_the_session(
     fake_server: FakeServer, replies: dict[Step, str], problem: Problem
 ) -> None:
-    """It is not believed in anything more."""
+    """It is not trusted anymore."""
     fake_server.script = Script(replies=replies)
     session = await Session.open(account_on(fake_server))
     with pytest.raises(SubmissionError) as caught:
@@ -231,8 +231,8 @@ async def test_a_server_that_talks_nonsense(
     await nothing_left_open(fake_server)
 
 
-async def test_one_reply_too_many(fake_server: FakeServer) -> None:
-    """What nobody asked for is taken for no other answer: the session is not used again."""
+async def test_unsolicited_reply_ends_the_session(fake_server: FakeServer) -> None:
+    """An unsolicited reply is never matched to a command: the session is not used again."""
     fake_server.script = Script(replies={Step.IDLE: "250 2.0.0 And another one"})
     session = await Session.open(account_on(fake_server))
     await session.submit(envelope_to(CARL), Content.of(CONTENT))
@@ -242,8 +242,8 @@ async def test_one_reply_too_many(fake_server: FakeServer) -> None:
     await session.close()
 
 
-async def test_one_reply_too_many_in_a_round_trip(fake_server: FakeServer) -> None:
-    """Where the content has to be asked for, it is noticed before any of that is sent."""
+async def test_unsolicited_reply_in_a_round_trip_is_noticed(fake_server: FakeServer) -> None:
+    """With DATA, it is noticed before any content is sent."""
     fake_server.script = Script(without=("CHUNKING",))
     session = await Session.open(account_on(fake_server))
     await session.submit(envelope_to(CARL), Content.of(CONTENT))

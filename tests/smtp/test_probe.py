@@ -1,4 +1,4 @@
-"""A check tells how far it came, and a closer look tells what was really met."""
+"""A check reports how far it got, and a diagnosis finds the real cause."""
 
 import pytest
 
@@ -40,13 +40,13 @@ SILENT = Fault(Kind.TRANSIENT, Problem.TIMEOUT)
 
 @pytest.fixture
 def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a closer look wait for a silent server no longer than a test can."""
+    """Shorten the diagnosis timeout for a silent server."""
     monkeypatch.setattr(probe_module, "OTHER_PORT_TIMEOUT", SHORT)
     monkeypatch.setattr(probe_module, "PEEK_TIMEOUT", SHORT)
 
 
 async def diagnosis(account: Account, fake_server: FakeServer) -> Fault:
-    """Check an account, and look closer at what the check met."""
+    """Check an account, and diagnose the fault of the check."""
     with pytest.raises(SubmissionError) as caught:
         await probe(account)
     fault = await diagnose(caught.value.fault, account.server, account.tls_context)
@@ -54,8 +54,8 @@ async def diagnosis(account: Account, fake_server: FakeServer) -> Fault:
     return fault
 
 
-async def test_report_over_starttls(fake_server: FakeServer) -> None:
-    """A check names every stage once, in order, times it and keeps what the server can do."""
+async def test_check_reports_all_stages_over_starttls(fake_server: FakeServer) -> None:
+    """A check reports every stage once, in order, times it, and keeps the server's extensions."""
     stages: list[Stage] = []
     report = await probe(account_on(fake_server), stages.append)
     assert stages == list(report.timings) == STARTTLS_STAGES
@@ -66,15 +66,15 @@ async def test_report_over_starttls(fake_server: FakeServer) -> None:
     await nothing_left_open(fake_server)
 
 
-async def test_report_over_tls(tls_fake_server: FakeServer) -> None:
-    """With TLS from the first byte the certificate comes before the greeting."""
+async def test_check_reports_all_stages_over_implicit_tls(tls_fake_server: FakeServer) -> None:
+    """With implicit TLS, the certificate comes before the greeting."""
     stages: list[Stage] = []
     report = await probe(account_on(tls_fake_server), stages.append)
     assert stages == list(report.timings) == TLS_STAGES
 
 
-async def test_the_stage_that_failed_is_the_last(fake_server: FakeServer) -> None:
-    """After a fault no other stage is announced."""
+async def test_failed_stage_is_the_last(fake_server: FakeServer) -> None:
+    """After a fault, no other stage is reported."""
     fake_server.script = Script(offer_starttls=False)
     stages: list[Stage] = []
     with pytest.raises(SubmissionError):
@@ -83,10 +83,10 @@ async def test_the_stage_that_failed_is_the_last(fake_server: FakeServer) -> Non
 
 
 @pytest.mark.parametrize("security", Security)
-async def test_blocked_port_and_the_other_answers(
+async def test_other_port_is_suggested(
     fake_server: FakeServer, security: Security, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where one port is blocked and the other is not, the other is named."""
+    """If only one port is blocked, the other is suggested."""
     other = Security.TLS if security is Security.STARTTLS else Security.STARTTLS
     monkeypatch.setitem(PORTS, other, fake_server.port)
     with blocked_port() as port:
@@ -97,8 +97,10 @@ async def test_blocked_port_and_the_other_answers(
 
 
 @pytest.mark.usefixtures("short_timeouts")
-async def test_both_ports_blocked(fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the other port does not answer either, it stays at that."""
+async def test_both_ports_may_be_blocked(
+    fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the other port does not respond either, the fault stays the same."""
     server = Server(HOST, fake_server.port)
     context = fake_server.client_context()
     with blocked_port() as port:
@@ -109,8 +111,10 @@ async def test_both_ports_blocked(fake_server: FakeServer, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("greeting", [IMAP_GREETING, POP_GREETING])
-async def test_server_for_reading_mail_in_clear(fake_server: FakeServer, greeting: str) -> None:
-    """A server for reading mail is recognised from either security, and the right host named."""
+async def test_mailbox_server_is_recognized_unencrypted(
+    fake_server: FakeServer, greeting: str
+) -> None:
+    """A mailbox server is recognized with either encryption, and the right host is suggested."""
     fake_server.script = Script(greeting=greeting)
     for security in Security:
         server = Server(HOST, fake_server.port, security)
@@ -120,10 +124,10 @@ async def test_server_for_reading_mail_in_clear(fake_server: FakeServer, greetin
 
 
 @pytest.mark.parametrize("greeting", [IMAP_GREETING, POP_GREETING])
-async def test_server_for_reading_mail_behind_tls(
+async def test_mailbox_server_is_recognized_over_tls(
     tls_fake_server: FakeServer, greeting: str
 ) -> None:
-    """The same goes for its TLS port, which says nothing to who waits for a greeting."""
+    """The same applies to its TLS port, which sends nothing to a client waiting for a greeting."""
     tls_fake_server.script = Script(greeting=greeting)
     for security in Security:
         server = Server(HOST, tls_fake_server.port, security)
@@ -132,8 +136,8 @@ async def test_server_for_reading_mail_behind_tls(
         assert (fault.problem, fault.text) == (Problem.NOT_SMTP, greeting)
 
 
-async def test_tls_at_a_starttls_port(fake_server: FakeServer) -> None:
-    """TLS at a port that wants STARTTLS does not match, and the greeting shows it."""
+async def test_implicit_tls_on_a_starttls_port_is_a_mismatch(fake_server: FakeServer) -> None:
+    """Implicit TLS on a STARTTLS port does not match, and the greeting shows it."""
     server = Server(HOST, fake_server.port, Security.TLS)
     fault = await diagnosis(account_on(fake_server, server=server), fake_server)
     assert (fault.kind, fault.problem) == (Kind.SETUP, Problem.WRONG_SECURITY)
@@ -141,8 +145,10 @@ async def test_tls_at_a_starttls_port(fake_server: FakeServer) -> None:
 
 
 @pytest.mark.parametrize("certificate", [Certificate.VALID, Certificate.UNTRUSTED])
-async def test_starttls_at_a_tls_port(socket_enabled: None, certificate: Certificate) -> None:
-    """STARTTLS at a port that wants TLS does not match, whoever answers there."""
+async def test_starttls_on_a_tls_port_is_a_mismatch(
+    socket_enabled: None, certificate: Certificate
+) -> None:
+    """STARTTLS on an implicit TLS port does not match, whatever server it is."""
     with FakeServer(security="tls", certificate=certificate) as fake_server:
         server = Server(HOST, fake_server.port)
         fault = await diagnosis(account_on(fake_server, server=server, timeout=SHORT), fake_server)
@@ -152,7 +158,7 @@ async def test_starttls_at_a_tls_port(socket_enabled: None, certificate: Certifi
 @pytest.mark.usefixtures("short_timeouts")
 @pytest.mark.parametrize("security", Security)
 async def test_silence_stays_silence(fake_server: FakeServer, security: Security) -> None:
-    """A server that says nothing in clear or over TLS leaves nothing to explain."""
+    """A server that sends nothing either way leaves nothing to diagnose."""
     fake_server.script = Script(silent=True)
     server = Server(HOST, fake_server.port, security)
     assert await diagnose(SILENT, server, fake_server.client_context()) is SILENT
@@ -161,15 +167,15 @@ async def test_silence_stays_silence(fake_server: FakeServer, security: Security
 
 @pytest.mark.usefixtures("short_timeouts")
 @pytest.mark.parametrize("words", [b"", b"x" * 100_000], ids=["none", "without an end"])
-async def test_a_port_that_cannot_be_understood(fake_server: FakeServer, words: bytes) -> None:
-    """A first line that never ends, or never comes, does not change the finding."""
+async def test_unreadable_port_changes_nothing(fake_server: FakeServer, words: bytes) -> None:
+    """A first line that never ends, or never comes, does not change the result."""
     fault = Fault(Kind.SETUP, Problem.WRONG_SECURITY)
     async with server_saying(words, at_once=True) as port:
         server = Server(HOST, port, Security.TLS)
         assert await diagnose(fault, server, fake_server.client_context()) is fault
 
 
-async def test_a_port_that_hangs_up(fake_server: FakeServer) -> None:
+async def test_closed_port_changes_nothing(fake_server: FakeServer) -> None:
     """Neither does an end of the stream, nor a port that has closed since."""
     fault = Fault(Kind.SETUP, Problem.WRONG_SECURITY)
     server = Server(HOST, fake_server.port, Security.TLS)
@@ -179,8 +185,8 @@ async def test_a_port_that_hangs_up(fake_server: FakeServer) -> None:
     assert await diagnose(fault, server, fake_server.client_context()) is fault
 
 
-async def test_other_faults_need_no_explanation(fake_server: FakeServer) -> None:
-    """What the server itself has said is not second-guessed."""
+async def test_other_faults_are_not_diagnosed(fake_server: FakeServer) -> None:
+    """The server's own replies are not second-guessed."""
     fault = Fault(Kind.ACCOUNT, Problem.BASIC_AUTH_DISABLED, 535, "5.7.139")
     assert (
         await diagnose(fault, Server(HOST, fake_server.port), fake_server.client_context()) is fault
@@ -204,6 +210,6 @@ async def test_other_faults_need_no_explanation(fake_server: FakeServer) -> None
         ("mail.example.com", "mail.example.com"),
     ],
 )
-def test_right_host(host: str, right: str) -> None:
-    """For a host that serves readers the host that takes mail is named."""
+def test_submission_host_is_suggested(host: str, right: str) -> None:
+    """For a host that serves mailboxes, the submission host is suggested."""
     assert right_host(host) == right

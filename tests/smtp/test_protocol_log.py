@@ -1,4 +1,4 @@
-"""The conversation with the server is in the log at debug level, without secrets and content."""
+"""The SMTP conversation is logged at debug level, without secrets and content."""
 
 from base64 import b64encode
 from collections.abc import Callable, Iterator
@@ -47,12 +47,12 @@ class OneToken:
         return TOKEN
 
     async def replace(self, refused: str) -> None:
-        """Have nothing better."""
+        """Offer no replacement."""
         assert refused == TOKEN
 
 
 def forms(*secrets: str) -> Iterator[str]:
-    """Return every form in which secrets go over the line, and what of them would tell enough."""
+    """Return every form in which secrets are sent, and their revealing parts."""
     for secret in secrets:
         sasl = f"user={ADDRESS}\x01auth=Bearer {secret}\x01\x01"
         for form in (secret, sasl, f"\0{ADDRESS}\0{secret}"):
@@ -62,7 +62,7 @@ def forms(*secrets: str) -> Iterator[str]:
 
 @pytest.fixture
 def heard(caplog: pytest.LogCaptureFixture) -> Heard:
-    """Listen at debug level; return the protocol log without the connections' numbers."""
+    """Listen at debug level; return the protocol log without connection numbers."""
     caplog.set_level(logging.DEBUG)
     caplog.set_level(logging.DEBUG, LOGGER)
 
@@ -77,7 +77,7 @@ def heard(caplog: pytest.LogCaptureFixture) -> Heard:
 
 @pytest.fixture(params=["LOGIN", "PLAIN", "XOAUTH2"])
 def credentials(request: pytest.FixtureRequest, fake_server: FakeServer) -> Credentials:
-    """Return what opens the mailbox with one mechanism, the only one that is offered."""
+    """Return credentials for one mechanism, the only one that is offered."""
     fake_server.script = Script(auth_offered=(request.param,))
     fake_server.mailboxes[ADDRESS].password = SECRET
     fake_server.access_tokens[TOKEN] = ADDRESS
@@ -86,8 +86,8 @@ def credentials(request: pytest.FixtureRequest, fake_server: FakeServer) -> Cred
     return Password(ADDRESS, SECRET)
 
 
-async def test_the_whole_protocol_log_is_there(fake_server: FakeServer, heard: Heard) -> None:
-    """Both sides are quoted, from the greeting to the leave; of the content there is the size."""
+async def test_protocol_log_is_complete(fake_server: FakeServer, heard: Heard) -> None:
+    """Both sides are quoted, from the greeting to QUIT; for the content, there is its size."""
     await send(fake_server, ANNA, BERT)
     lines = heard()
     assert lines[0].startswith("server: 220 ")
@@ -108,10 +108,10 @@ async def test_the_whole_protocol_log_is_there(fake_server: FakeServer, heard: H
     assert "It works" not in "".join(lines)
 
 
-async def test_protocol_logs_can_be_told_apart(
+async def test_protocol_logs_are_numbered(
     fake_server: FakeServer, heard: Heard, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Each connection has a number of its own."""
+    """Each connection has its own number."""
     await probe(account_on(fake_server))
     await probe(account_on(fake_server))
     heard()
@@ -130,14 +130,14 @@ async def test_protocol_logs_can_be_told_apart(
     ],
     ids=["accepted", "refused", "421", "dropped", "silence"],
 )
-async def test_no_secret_is_written(
+async def test_no_secret_is_logged(
     fake_server: FakeServer, credentials: Credentials, heard: Heard, script: Script
 ) -> None:
-    """However the sign-in ends, the log says which mechanism was tried, and no more of it."""
+    """However the sign-in ends, the log shows the mechanism, and no more."""
     script.auth_offered = fake_server.script.auth_offered
     fake_server.script = script
     timeout = SHORT if script.stall else LONG
-    with suppress(SubmissionError):  # The fake server offers PLAIN, and does not know it.
+    with suppress(SubmissionError):  # The fake server offers PLAIN, but does not know it.
         await probe(account_on(fake_server, credentials=credentials, timeout=timeout))
     await nothing_left_open(fake_server)
     (mechanism,) = script.auth_offered
@@ -145,10 +145,10 @@ async def test_no_secret_is_written(
 
 
 @pytest.mark.parametrize("credentials", ["LOGIN", "XOAUTH2"], indirect=True)
-async def test_what_the_server_repeats_of_a_secret_is_hidden(
+async def test_echoed_secrets_are_redacted(
     fake_server: FakeServer, credentials: Credentials, heard: Heard
 ) -> None:
-    """A server that quotes what it does not understand gives nothing away."""
+    """A server that quotes unknown input reveals nothing."""
     (mechanism,) = fake_server.script.auth_offered
     said = {
         "LOGIN": SECRET,
@@ -160,7 +160,7 @@ async def test_what_the_server_repeats_of_a_secret_is_hidden(
     assert "server: 501 5.5.4 What is ***?" in heard()
 
 
-async def test_trouble_is_quoted(fake_server: FakeServer, heard: Heard) -> None:
+async def test_errors_are_logged(fake_server: FakeServer, heard: Heard) -> None:
     """A refusal, a lost connection and an untrusted certificate are in the protocol log."""
     fake_server.script = Script(replies={Step.FINAL: "554 5.2.0 Not this"})
     with pytest.raises(SubmissionError):
@@ -172,8 +172,8 @@ async def test_trouble_is_quoted(fake_server: FakeServer, heard: Heard) -> None:
     assert any("server: (ConnectionResetError: " in line for line in heard())
 
 
-async def test_a_line_is_cut_and_stays_one_line(fake_server: FakeServer, heard: Heard) -> None:
-    """What a server makes up cannot flood the log, nor forge a line of it."""
+async def test_line_is_shortened_and_stays_one_line(fake_server: FakeServer, heard: Heard) -> None:
+    """A server's text can neither flood the log nor forge a line in it."""
     fake_server.script = Script(replies={Step.MAIL: "550 5.1.8 \x1b[31m" + "x" * 700})
     with pytest.raises(SubmissionError):
         async with await Session.open(account_on(fake_server)) as session:
@@ -183,19 +183,19 @@ async def test_a_line_is_cut_and_stays_one_line(fake_server: FakeServer, heard: 
     assert "\x1b" not in refusal
 
 
-async def test_nothing_is_written_without_debug(
+async def test_nothing_is_logged_without_debug(
     fake_server: FakeServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """At any other level there is no protocol log."""
+    """At other levels, there is no protocol log."""
     caplog.set_level(logging.INFO, LOGGER)
     await send(fake_server)
     assert [record for record in caplog.records if record.name == LOGGER] == []
 
 
-async def test_debug_that_begins_in_the_middle_of_a_sign_in_shows_no_secret(
+async def test_debug_enabled_during_a_sign_in_shows_no_secret(
     fake_server: FakeServer, heard: Heard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The answer to a challenge is one, whoever listened when the challenge came."""
+    """A response to a challenge is redacted, even if the log was off at the challenge."""
     fake_server.mailboxes[ADDRESS].password = SECRET
     logging.getLogger(LOGGER).setLevel(logging.INFO)  # And `caplog` puts it back.
     read_reply = protocol_log.ProtocolLog.read_reply

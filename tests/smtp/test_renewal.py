@@ -1,4 +1,4 @@
-"""An access token that is refused is renewed once, wherever and in whatever words it is refused."""
+"""A refused access token is renewed once, wherever and in whatever words it is refused."""
 
 import pytest
 
@@ -26,31 +26,31 @@ REFUSALS = [
 
 
 class Tokens:
-    """Has tokens for a mailbox, each in its turn, and counts how often it was asked for another."""
+    """The tokens of a mailbox, one after the other, counting replacements."""
 
     secrets = ()
 
     def __init__(self, fake_server: FakeServer) -> None:
-        """Begin with the first."""
+        """Start with the first token."""
         self.renewals = 0
         self._fake_server = fake_server
         self._issue()
 
     def _issue(self) -> None:
-        """Let the server know the token that is used now."""
+        """Let the server accept the current token."""
         self._fake_server.access_tokens[self._token] = ADDRESS
 
     @property
     def _token(self) -> str:
-        """Return the token that is used now."""
+        """Return the current token."""
         return f"token {self.renewals}"
 
     async def get(self) -> str:
-        """Return the token of now."""
+        """Return the current token."""
         return self._token
 
     async def replace(self, refused: str) -> None:
-        """Take another one."""
+        """Switch to another token."""
         assert refused == self._token
         self.renewals += 1
         self._issue()
@@ -64,12 +64,12 @@ def tokens(fake_server: FakeServer) -> Tokens:
 
 @pytest.fixture
 def route(fake_server: FakeServer, tokens: Tokens) -> SmtpRoute:
-    """Return what keeps the session of an account that has signed in with Microsoft."""
+    """Return the route of an account that signed in with Microsoft."""
     return SmtpRoute(account_on(fake_server, credentials=BearerToken(ADDRESS, tokens)))
 
 
 async def submit(route: SmtpRoute) -> Outcome:
-    """Submit a message, and leave the server if that fails."""
+    """Submit a message, and disconnect from the server if that fails."""
     try:
         return await route.submit(envelope_to(ANNA), Content.of(CONTENT))
     except SubmissionError:
@@ -78,10 +78,10 @@ async def submit(route: SmtpRoute) -> Outcome:
 
 
 @pytest.mark.parametrize("words", [*REFUSALS, CHALLENGE])
-async def test_refused_at_the_sign_in(
+async def test_token_refused_at_the_sign_in_is_renewed(
     fake_server: FakeServer, route: SmtpRoute, tokens: Tokens, words: str
 ) -> None:
-    """The message goes with the next token, and nobody hears of it."""
+    """The message is sent with the next token, without an error."""
     if words is CHALLENGE:
         fake_server.access_tokens.clear()
     fake_server.script_next(Script(replies={Step.AUTH: words}))
@@ -91,10 +91,10 @@ async def test_refused_at_the_sign_in(
 
 
 @pytest.mark.parametrize("words", REFUSALS)
-async def test_the_fresh_token_is_refused_too(
+async def test_renewed_token_refused_at_the_sign_in_is_a_fault(
     fake_server: FakeServer, route: SmtpRoute, tokens: Tokens, words: str
 ) -> None:
-    """Then a person has to sign in, and is sent to no password."""
+    """Then a person must sign in, and a password is not suggested."""
     fake_server.script = Script(replies={Step.AUTH: words})
     with pytest.raises(SubmissionError) as caught:
         await submit(route)
@@ -115,10 +115,10 @@ async def test_the_fresh_token_is_refused_too(
         "530 5.7.0 Authentication needed",
     ],
 )
-async def test_refused_in_the_middle_of_a_session(
+async def test_token_refused_during_a_session_is_renewed(
     fake_server: FakeServer, route: SmtpRoute, tokens: Tokens, words: str, step: Step, *, kept: bool
 ) -> None:
-    """The message goes over another session, signed in with the next token."""
+    """The message is sent over another session with the next token."""
     if kept:
         await submit(route)
     fake_server.script = Script(replies={step: words}, times=1)
@@ -129,10 +129,10 @@ async def test_refused_in_the_middle_of_a_session(
 
 
 @pytest.mark.parametrize("step", [Step.MAIL, Step.DATA])
-async def test_the_fresh_token_is_refused_in_the_middle_of_a_session(
+async def test_renewed_token_refused_during_a_session_is_a_fault(
     fake_server: FakeServer, route: SmtpRoute, tokens: Tokens, step: Step
 ) -> None:
-    """One renewal is enough, wherever it was: there is no third try."""
+    """One renewal is the limit, wherever it was: there is no third attempt."""
     fake_server.script = Script(replies={step: REFUSALS[0]})
     with pytest.raises(SubmissionError) as caught:
         await submit(route)
@@ -142,10 +142,10 @@ async def test_the_fresh_token_is_refused_in_the_middle_of_a_session(
     assert (tokens.renewals, fake_server.connections) == (1, 2)
 
 
-async def test_refused_at_the_sign_in_and_in_the_middle(
+async def test_renewal_at_the_sign_in_is_not_repeated_later(
     fake_server: FakeServer, route: SmtpRoute, tokens: Tokens
 ) -> None:
-    """It is the fresh token that is refused the second time."""
+    """The new token is refused the second time."""
     fake_server.script_next(Script(replies={Step.AUTH: REFUSALS[0]}))
     fake_server.script = Script(replies={Step.MAIL: REFUSALS[1]})
     with pytest.raises(SubmissionError, match=REFUSALS[1]):
@@ -153,10 +153,10 @@ async def test_refused_at_the_sign_in_and_in_the_middle(
     assert (tokens.renewals, fake_server.connections) == (1, 2)
 
 
-async def test_refused_in_the_middle_and_at_the_sign_in(
+async def test_renewal_during_a_session_is_not_repeated_at_the_sign_in(
     fake_server: FakeServer, route: SmtpRoute, tokens: Tokens
 ) -> None:
-    """Neither is it tried a third time the other way round."""
+    """Nor is there a third attempt in the other order."""
     await submit(route)
     fake_server.script = Script(replies={Step.MAIL: REFUSALS[1], Step.AUTH: REFUSALS[0]})
     with pytest.raises(SubmissionError, match=REFUSALS[0]) as caught:
@@ -170,20 +170,20 @@ async def test_refused_in_the_middle_and_at_the_sign_in(
     [row for row in CATALOGUE if row.step is Step.AUTH and row.kind != "credentials"],
     ids=lambda row: row.name,
 )
-async def test_what_no_other_token_would_change(
+async def test_other_refusals_cause_no_renewal(
     fake_server: FakeServer, route: SmtpRoute, tokens: Tokens, row: Row
 ) -> None:
-    """An account that may not send, and a server that is out of order, ask for no renewal."""
+    """An account that may not send, or a server that is out of order, cause no renewal."""
     fake_server.script = Script.for_row(row)
     with pytest.raises(SubmissionError):
         await submit(route)
     assert (tokens.renewals, fake_server.connections) == (0, 1)
 
 
-async def test_a_token_that_cannot_be_renewed(
+async def test_failed_renewal_is_reported(
     fake_server: FakeServer, route: SmtpRoute, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What stands in the way of the renewal is told, for it is what has to be done."""
+    """The renewal's problem is reported, because that is what must be fixed."""
     ended = Fault(Kind.CREDENTIALS, Problem.SIGN_IN_REQUIRED, text="invalid_grant")
 
     async def fail(refused: str) -> None:
@@ -198,15 +198,17 @@ async def test_a_token_that_cannot_be_renewed(
 
 
 async def test_checks_renew_too(fake_server: FakeServer, tokens: Tokens) -> None:
-    """A check that meets a refused token ends well."""
+    """A check whose token is refused succeeds in the end."""
     account = account_on(fake_server, credentials=BearerToken(ADDRESS, tokens))
     fake_server.script_next(Script(replies={Step.AUTH: REFUSALS[3]}))
     await probe(account)
     assert tokens.renewals == 1
 
 
-async def test_a_server_that_forgets_a_password(fake_server: FakeServer) -> None:
-    """A session that was kept is replaced once; what is said of a new one is told."""
+async def test_password_refused_during_a_session_gets_a_new_session(
+    fake_server: FakeServer,
+) -> None:
+    """A kept session is replaced once; the refusal of a new one is reported."""
     route = SmtpRoute(account_on(fake_server))
     await submit(route)
     fake_server.script = Script.for_row(ROWS["not_authenticated"], times=1)
@@ -220,8 +222,8 @@ async def test_a_server_that_forgets_a_password(fake_server: FakeServer) -> None
 
 
 @pytest.mark.parametrize("step", [Step.AUTH, Step.MAIL])
-async def test_a_refused_password_is_not_said_again(fake_server: FakeServer, step: Step) -> None:
-    """Microsoft counts refusals; the text is about a password, and about SMTP switched off."""
+async def test_refused_password_is_not_sent_again(fake_server: FakeServer, step: Step) -> None:
+    """Microsoft counts refusals; the text is about a password and disabled SMTP."""
     route = SmtpRoute(account_on(fake_server))
     fake_server.script = Script(replies={step: REFUSALS[0]})
     with pytest.raises(SubmissionError) as caught:

@@ -1,4 +1,4 @@
-"""Every refusal of the server is read as the problem that it means."""
+"""Every refusal of the server is mapped to its problem."""
 
 from hypothesis import given, strategies as st
 import pytest
@@ -21,7 +21,7 @@ BUSY = "421 4.3.2 Service not available"
 
 
 async def fault_of_sending(fake_server: FakeServer) -> Fault:
-    """Send a message to one recipient and return why it was refused."""
+    """Send a message to one recipient, and return why it was refused."""
     try:
         outcome = await send(fake_server)
     except SubmissionError as error:
@@ -33,8 +33,10 @@ async def fault_of_sending(fake_server: FakeServer) -> Fault:
 
 
 @pytest.mark.parametrize("row", CATALOGUE, ids=lambda row: row.name)
-async def test_catalogue(fake_server: FakeServer, row: Row) -> None:
-    """The server's sentence decides, whatever its code, and is quoted without its trace."""
+async def test_every_reply_of_the_catalogue_is_recognized(
+    fake_server: FakeServer, row: Row
+) -> None:
+    """The server's text decides, whatever its code, and is quoted without its trace data."""
     fake_server.script = Script.for_row(row)
     fault = await fault_of_sending(fake_server)
     assert f"{fault.kind} {fault.problem}" == row.meaning
@@ -82,10 +84,10 @@ async def test_the_last_reply_of_a_server_is_read(fake_server: FakeServer, step:
         (Step.MAIL, "This is no reply", Kind.TRANSIENT, Problem.UNEXPECTED_REPLY),
     ],
 )
-async def test_unknown_replies(
+async def test_unknown_replies_are_classified_by_code(
     fake_server: FakeServer, step: Step, reply: str, kind: Kind, problem: Problem
 ) -> None:
-    """A sentence that nobody has heard yet counts by its code and where it comes."""
+    """An unknown text is classified by its code and its stage."""
     fake_server.script = Script(replies={step: reply})
     fault = await fault_of_sending(fake_server)
     assert (fault.kind, fault.problem, fault.reply) == (kind, problem, reply)
@@ -108,8 +110,8 @@ async def test_unknown_replies(
         ("x" * (MAX_TEXT - 1) + " yz", "x" * (MAX_TEXT - 1)),
     ],
 )
-def test_clean(raw: str, cleaned: str) -> None:
-    """Of a reply its sentence is kept: no trace, no diagnostics, no control characters."""
+def test_reply_is_cleaned(raw: str, cleaned: str) -> None:
+    """Only the text of a reply is kept: no trace, no diagnostics, no control characters."""
     assert clean(raw) == cleaned
 
 
@@ -122,8 +124,8 @@ def test_clean(raw: str, cleaned: str) -> None:
     ],
 )
 @pytest.mark.parametrize("verdict", ["RefuseQuota, ShowTierUpgrade", "Suspend", "Whatever"])
-def test_the_verdict_is_shown(raw: str, verdict: str) -> None:
-    """It is what a person can act on, wherever it stands among what is cut."""
+def test_spam_verdict_is_kept(raw: str, verdict: str) -> None:
+    """It is what a person can act on, wherever it is in the removed part."""
     text = clean(raw.format(verdict, verdict))
     assert text.startswith("No ")
     assert text.endswith(f"Actual verdict is {verdict}.")
@@ -133,10 +135,10 @@ def test_the_verdict_is_shown(raw: str, verdict: str) -> None:
 
 @pytest.mark.parametrize("step", [Step.GREETING, Step.EHLO, Step.AUTH, Step.MAIL, Step.RCPT])
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "cp1252"])
-async def test_messages_of_other_languages(
+async def test_characters_of_other_languages_are_kept(
     fake_server: FakeServer, step: Step, encoding: str
 ) -> None:
-    """They are kept, though a server speaks as it did before there was UTF-8."""
+    """They are kept, even if a server does not use UTF-8."""
     words = "Empfänger ungültig: déjà vu, mañana"
     raw = words.encode(encoding).decode("utf-8", "surrogateescape")
     fake_server.script = Script(replies={step: f"550 5.9.9 {raw}"})
@@ -151,22 +153,22 @@ async def test_messages_of_other_languages(
         (b"\x81", "\ufffd"),
     ],
 )
-def test_what_is_no_utf8(data: bytes, text: str) -> None:
-    """It is Windows-1252, which has a message for nearly everything."""
+def test_invalid_utf8_is_windows_1252(data: bytes, text: str) -> None:
+    """It is decoded as Windows-1252, which has a character for almost every byte."""
     assert decode(data) == text
 
 
 @pytest.mark.parametrize("code", [f"5.7.{number}" for number in (200, 251, 299, 700, 750, 799)])
 @pytest.mark.parametrize("stage", [Stage.MAIL, Stage.RCPT, Stage.DATA])
-def test_limits_and_blocks_that_nobody_knows(code: str, stage: Stage) -> None:
-    """They are the account's: no message is given up for them."""
+def test_unknown_limits_and_blocks_are_the_accounts(code: str, stage: Stage) -> None:
+    """They belong to the account: no message fails because of them."""
     fault = read_reply(stage, 550, f"{code} Something new")
     assert (fault.kind, fault.problem) == (Kind.ACCOUNT, Problem.SENDER_BLOCKED)
 
 
 @pytest.mark.parametrize("code", ["5.7.1", "5.7.23", "5.7.26", "5.7.70", "5.7.300", "5.7.2000"])
 def test_other_policies_are_about_the_message(code: str) -> None:
-    """Codes that only look like it are not of that kind."""
+    """Similar codes are of another kind."""
     assert read_reply(Stage.DATA, 550, f"{code} No").kind is Kind.MESSAGE
 
 
@@ -180,10 +182,10 @@ def test_other_policies_are_about_the_message(code: str) -> None:
         (538, Kind.CREDENTIALS, Problem.AUTH_REFUSED),
     ],
 )
-def test_codes_of_the_sign_in_later_on(
+def test_sign_in_codes_at_other_stages_are_the_accounts(
     stage: Stage, code: int, kind: Kind, problem: Problem
 ) -> None:
-    """They are not about the message, whatever the words."""
+    """They are not about the message, whatever the text."""
     fault = read_reply(stage, code, "Not like this")
     assert (fault.kind, fault.problem) == (kind, problem)
 
@@ -208,8 +210,8 @@ def test_codes_of_the_sign_in_later_on(
         ("421 Good bye", False),
     ],
 )
-def test_a_deferral_that_answers_a_recipient(reply: str, own: bool) -> None:
-    """It is that recipient's, unless it speaks of the server, the account or the connection."""
+def test_deferral_in_reply_to_a_recipient_is_the_recipients(reply: str, own: bool) -> None:
+    """It only affects that recipient, unless it is about the server, account or connection."""
     code, _, text = reply.partition(" ")
     fault = read_reply(Stage.RCPT, int(code), text)
     assert fault.kind is Kind.TRANSIENT
@@ -227,8 +229,8 @@ def test_a_deferral_that_answers_a_recipient(reply: str, own: bool) -> None:
         ("5.7.3.1 is a version", None, "5.7.3.1 is a version"),
     ],
 )
-def test_enhanced_status_code(text: str, enhanced: str | None, sentence: str) -> None:
-    """The enhanced status code is told apart from the sentence, on every line."""
+def test_enhanced_status_code_is_separated(text: str, enhanced: str | None, sentence: str) -> None:
+    """The enhanced status code is separated from the text, on every line."""
     fault = read_reply(Stage.AUTH, 535, text)
     assert (fault.enhanced, fault.text) == (enhanced, sentence)
 
@@ -243,8 +245,8 @@ def test_enhanced_status_code(text: str, enhanced: str | None, sentence: str) ->
         )
     ).map("".join),
 )
-def test_no_reply_is_too_odd(stage: Stage, code: int, text: str) -> None:
-    """Whatever a server says, it is read as a fault with one printable line."""
+def test_any_reply_is_a_fault(stage: Stage, code: int, text: str) -> None:
+    """Any text of a server gives a fault with one printable line."""
     fault = read_reply(stage, code, text)
     assert fault.code == code
     assert fault.text.isprintable()
@@ -252,8 +254,8 @@ def test_no_reply_is_too_odd(stage: Stage, code: int, text: str) -> None:
     assert len(fault.text) <= MAX_TEXT
 
 
-def test_a_bad_address_at_mail_is_the_senders() -> None:
-    """The words are the same, and nobody is sent to look at the recipients."""
+def test_bad_address_in_reply_to_mail_is_the_senders() -> None:
+    """The text is the same, but the recipients are not blamed."""
     refused = {stage: read_reply(stage, 550, "5.1.7 Invalid address") for stage in Stage}
     assert refused[Stage.MAIL].problem is Problem.SENDER_NOT_ALLOWED
     assert refused[Stage.RCPT].problem is Problem.RECIPIENT_REFUSED

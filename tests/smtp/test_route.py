@@ -1,4 +1,4 @@
-"""The session is kept for the messages that follow, and replaced before anybody hears of it."""
+"""The session is kept for further messages, and replaced without an error."""
 
 import asyncio
 
@@ -29,8 +29,8 @@ async def submit(route: SmtpRoute, recipient: str = ANNA) -> Outcome:
     return await route.submit(envelope_to(recipient), Content.of(CONTENT))
 
 
-async def test_one_session_for_all(fake_server: FakeServer) -> None:
-    """One sign-in serves all messages, and leave is taken in the end."""
+async def test_messages_share_a_session(fake_server: FakeServer) -> None:
+    """One sign-in is enough for all messages, and QUIT is sent at the end."""
     route = SmtpRoute(account_on(fake_server))
     for _ in range(3):
         await submit(route)
@@ -42,8 +42,8 @@ async def test_one_session_for_all(fake_server: FakeServer) -> None:
     await route.close()
 
 
-async def test_a_refused_message_keeps_the_session(fake_server: FakeServer) -> None:
-    """The next message goes over it all the same."""
+async def test_refused_message_keeps_the_session(fake_server: FakeServer) -> None:
+    """The next message still uses it."""
     fake_server.script = Script(replies={Step.FINAL: "554 5.6.0 Not this one"}, times=1)
     route = SmtpRoute(account_on(fake_server))
     with pytest.raises(SubmissionError, match="Not this one"):
@@ -53,8 +53,8 @@ async def test_a_refused_message_keeps_the_session(fake_server: FakeServer) -> N
     await route.close()
 
 
-async def test_leave_is_taken_after_a_time_of_silence(fake_server: FakeServer) -> None:
-    """A session is not held for longer than it is useful, and then there is a new one."""
+async def test_idle_session_is_closed(fake_server: FakeServer) -> None:
+    """A session is only kept while it is useful; then there is a new one."""
     route = SmtpRoute(account_on(fake_server), idle_time=0)
     await submit(route)
     await nothing_left_open(fake_server)
@@ -64,14 +64,16 @@ async def test_leave_is_taken_after_a_time_of_silence(fake_server: FakeServer) -
     await route.close()
 
 
-async def test_the_time_of_silence(fake_server: FakeServer, freezer: FrozenDateTimeFactory) -> None:
-    """A session is held until nobody needed it for the usual time, and no shorter."""
+async def test_session_is_kept_for_the_idle_time(
+    fake_server: FakeServer, freezer: FrozenDateTimeFactory
+) -> None:
+    """A session is kept exactly until it was idle for the usual time."""
     route = SmtpRoute(account_on(fake_server))
     await submit(route)
     freezer.tick(IDLE_TIME - 1)
     await submit(route)
     freezer.tick(IDLE_TIME - 1)
-    for _ in range(5):  # A timer that is due has its turn.
+    for _ in range(5):  # A timer that is due gets its turn.
         await asyncio.sleep(0)
     assert route._session
     freezer.tick(2)
@@ -80,8 +82,8 @@ async def test_the_time_of_silence(fake_server: FakeServer, freezer: FrozenDateT
     assert fake_server.connections == 1
 
 
-async def test_the_end_waits_for_the_leave(fake_server: FakeServer) -> None:
-    """Whoever closes while leave is taken comes back when it was taken."""
+async def test_closing_waits_for_quit(fake_server: FakeServer) -> None:
+    """Closing waits for a QUIT in progress."""
     route = SmtpRoute(account_on(fake_server), idle_time=0)
     await submit(route)
     await asyncio.sleep(0)
@@ -91,8 +93,10 @@ async def test_the_end_waits_for_the_leave(fake_server: FakeServer) -> None:
     await nothing_left_open(fake_server)
 
 
-async def test_too_old(fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A session is left before the server ends it in the middle of a message."""
+async def test_old_session_is_closed(
+    fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A session is closed before the server ends it in the middle of a message."""
     monkeypatch.setattr(session_module, "MAX_AGE", 0.0)
     route = SmtpRoute(account_on(fake_server))
     await submit(route)
@@ -113,10 +117,10 @@ async def test_too_old(fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch)
     ],
     ids=str,
 )
-async def test_a_session_that_dies_while_it_is_used(
+async def test_session_that_dies_in_use_is_replaced(
     fake_server: FakeServer, spoil: dict[str, object], without: tuple[str, ...]
 ) -> None:
-    """The message goes over a new one, and arrives once."""
+    """The message is sent over a new one, and arrives once."""
     fake_server.script = Script(without=without)
     route = SmtpRoute(account_on(fake_server))
     await submit(route)
@@ -130,10 +134,10 @@ async def test_a_session_that_dies_while_it_is_used(
 
 
 @pytest.mark.parametrize("last_reply", [None, "421 4.4.2 Connection dropped due to SocketError"])
-async def test_a_session_that_died_before_it_is_used(
+async def test_dead_session_is_replaced_without_an_error(
     fake_server: FakeServer, last_reply: str | None
 ) -> None:
-    """Nobody hears of it."""
+    """There is no error."""
     route = SmtpRoute(account_on(fake_server))
     await submit(route)
     await asyncio.to_thread(fake_server.hang_up, last_reply)
@@ -143,8 +147,8 @@ async def test_a_session_that_died_before_it_is_used(
     await route.close()
 
 
-async def test_an_answer_that_is_lost_is_told(fake_server: FakeServer) -> None:
-    """A session that breaks after the server has taken the envelope is a fault like any other."""
+async def test_lost_reply_is_a_fault(fake_server: FakeServer) -> None:
+    """A session that breaks after the server has accepted the envelope is an ordinary fault."""
     route = SmtpRoute(account_on(fake_server))
     await submit(route)
     fake_server.script = Script(drop=Step.FINAL, keep=True)
@@ -154,8 +158,8 @@ async def test_an_answer_that_is_lost_is_told(fake_server: FakeServer) -> None:
     assert fake_server.connections == 1
 
 
-async def test_a_new_session_that_cannot_be_had(fake_server: FakeServer) -> None:
-    """Whoever has not been authenticated has handed nothing in."""
+async def test_failed_sign_in_submits_nothing(fake_server: FakeServer) -> None:
+    """A client that could not sign in has submitted nothing."""
     fake_server.script = Script.for_row(next(row for row in ROWS if row.name == "server_busy"))
     route = SmtpRoute(account_on(fake_server))
     with pytest.raises(SubmissionError) as caught:

@@ -1,4 +1,4 @@
-"""A sign-in comes through where it honestly can, and whatever is said of it is read."""
+"""A sign-in succeeds wherever possible, and every reply to it is read."""
 
 import asyncio
 from base64 import b64encode
@@ -25,7 +25,7 @@ CHALLENGE = "334 " + b64encode(json.dumps({"status": "401", "schemes": "bearer"}
 
 @pytest.fixture(params=["LOGIN", "PLAIN", "XOAUTH2"])
 def credentials(request: pytest.FixtureRequest, fake_server: FakeServer) -> Credentials:
-    """Return what opens the mailbox with one mechanism, the only one that is offered."""
+    """Return credentials for one mechanism, the only one that is offered."""
     fake_server.script = Script(auth_offered=(request.param,))
     fake_server.access_tokens[TOKEN] = ADDRESS
     if request.param == "XOAUTH2":
@@ -34,7 +34,7 @@ def credentials(request: pytest.FixtureRequest, fake_server: FakeServer) -> Cred
 
 
 def auth_lines(fake_server: FakeServer) -> list[str]:
-    """Return how AUTH was said in the last session."""
+    """Return the AUTH commands of the last session."""
     return [line for line in commands(fake_server) if line.startswith("AUTH")]
 
 
@@ -47,10 +47,10 @@ def auth_lines(fake_server: FakeServer) -> list[str]:
         "504 5.5.4 Command parameter not implemented",
     ],
 )
-async def test_an_answer_that_may_not_go_with_the_command(
+async def test_refused_initial_response_is_sent_after_the_challenge(
     fake_server: FakeServer, credentials: Credentials, reply: str
 ) -> None:
-    """It waits to be asked for, over the same connection, and from then on."""
+    """It is sent after the challenge, over the same connection, from then on."""
     fake_server.script.unknown = {WITH_ANSWER: reply}
     account = account_on(fake_server, credentials=credentials)
     [mechanism] = fake_server.script.auth_offered
@@ -61,10 +61,10 @@ async def test_an_answer_that_may_not_go_with_the_command(
     assert fake_server.connections == 2
 
 
-async def test_a_server_that_hangs_up_over_a_long_line(
+async def test_disconnect_after_a_long_line_is_recognized(
     fake_server: FakeServer, credentials: Credentials
 ) -> None:
-    """It is known all the same what was wrong, and the next try comes through."""
+    """The cause is still recognized, and the next attempt succeeds."""
     fake_server.script.unknown = {WITH_ANSWER: "500 Line too long"}
     fake_server.script.max_errors = 1
     account = account_on(fake_server, credentials=credentials)
@@ -74,8 +74,8 @@ async def test_a_server_that_hangs_up_over_a_long_line(
     await probe(account)
 
 
-async def test_a_mechanism_that_is_only_offered(fake_server: FakeServer) -> None:
-    """A password goes by the other one; it has not been said yet, let alone refused."""
+async def test_unsupported_mechanism_is_replaced(fake_server: FakeServer) -> None:
+    """A password is sent with the other one; it was neither sent nor refused before."""
     unknown = {"AUTH LOGIN": "504 5.7.4 Unrecognized authentication type"}
     fake_server.script = Script(auth_offered=("LOGIN", "PLAIN"), unknown=unknown)
     await probe(account_on(fake_server))
@@ -89,10 +89,10 @@ async def test_a_mechanism_that_is_only_offered(fake_server: FakeServer) -> None
         ("504 5.5.4 Unrecognized authentication type", Problem.MECHANISM_NOT_OFFERED),
     ],
 )
-async def test_no_way_to_sign_in_is_known(
+async def test_no_supported_mechanism_is_reported(
     fake_server: FakeServer, credentials: Credentials, reply: str, problem: Problem
 ) -> None:
-    """The server's words are told, and the next try begins as usual."""
+    """The server's reply is reported, and the next attempt starts as usual."""
     fake_server.script.unknown = {"AUTH": reply}
     account = account_on(fake_server, credentials=credentials)
     with pytest.raises(SubmissionError) as caught:
@@ -103,10 +103,10 @@ async def test_no_way_to_sign_in_is_known(
 
 
 @pytest.mark.parametrize("credentials", ["XOAUTH2"], indirect=True)
-async def test_a_challenge_that_asks_for_nothing_is_answered(
+async def test_empty_challenge_is_answered(
     fake_server: FakeServer, credentials: Credentials
 ) -> None:
-    """With an empty line, and the server may still agree."""
+    """With an empty line, and the server may still accept."""
     fake_server.script.replies[Step.AUTH] = CHALLENGE
     await probe(account_on(fake_server, credentials=credentials))
     said = commands(fake_server)
@@ -116,8 +116,8 @@ async def test_a_challenge_that_asks_for_nothing_is_answered(
 @pytest.mark.parametrize(
     "ends", [[], ["501 5.5.2 Cannot decode response"], ["334 Again?"]], ids=str
 )
-async def test_a_challenge_that_tells_of_a_refusal(ends: list[str], socket_enabled: None) -> None:
-    """It counts where the server has no better word for it, or hangs up."""
+async def test_error_challenge_is_a_refusal(ends: list[str], socket_enabled: None) -> None:
+    """It counts if the server's final reply is less specific, or if it disconnects."""
     async with line_to([CHALLENGE], after=1, then=ends) as pipeline:
         sign_in = SignIn(pipeline, ["xoauth2"], LONG, set())
         with pytest.raises(SubmissionError) as caught:
@@ -139,18 +139,18 @@ async def test_a_challenge_that_tells_of_a_refusal(ends: list[str], socket_enabl
         ),
     ],
 )
-async def test_a_final_word_after_a_challenge(
+async def test_final_reply_overrides_the_challenge(
     socket_enabled: None, reply: str, kind: Kind, problem: Problem
 ) -> None:
-    """It tells more than the challenge."""
+    """It is more specific than the challenge."""
     async with line_to([CHALLENGE], after=1, then=[reply]) as pipeline:
         with pytest.raises(SubmissionError) as caught:
             await SignIn(pipeline, ["xoauth2"], LONG, set()).run("xoauth2", b"bm90aGluZw==")
     assert (caught.value.fault.kind, caught.value.fault.problem) == (kind, problem)
 
 
-async def test_what_cannot_be_decoded_is_quoted(socket_enabled: None) -> None:
-    """A challenge may be plain words."""
+async def test_undecodable_challenge_is_quoted(socket_enabled: None) -> None:
+    """A challenge may be plain text."""
     async with line_to(["334 Token expired"], after=1) as pipeline:
         with pytest.raises(SubmissionError, match="334 Token expired"):
             await SignIn(pipeline, ["xoauth2"], LONG, set()).run("xoauth2", b"bm90aGluZw==")
@@ -164,7 +164,7 @@ async def test_what_cannot_be_decoded_is_quoted(socket_enabled: None) -> None:
     ],
     ids=["one line", "many lines"],
 )
-async def test_a_refusal_that_is_longer_than_a_buffer(fake_server: FakeServer, reply: str) -> None:
+async def test_long_refusal_is_read_completely(fake_server: FakeServer, reply: str) -> None:
     """It is read to its end, and quoted from its beginning."""
     fake_server.script = Script(replies={Step.AUTH: reply})
     fault = await probe_fault(fake_server)
@@ -172,8 +172,8 @@ async def test_a_refusal_that_is_longer_than_a_buffer(fake_server: FakeServer, r
     assert len(fault.text) == MAX_TEXT
 
 
-async def test_a_refusal_that_repeats_the_secret(fake_server: FakeServer) -> None:
-    """Nobody who reads what the server said reads that."""
+async def test_echoed_secret_is_redacted(fake_server: FakeServer) -> None:
+    """The secret is redacted wherever the reply is shown."""
     secret = b64encode(f"\0{ADDRESS}\0{PASSWORD}".encode()).decode()
     fake_server.script = Script(
         auth_offered=("PLAIN",), replies={Step.AUTH: f"535 5.7.8 Not {secret}!"}
@@ -182,7 +182,7 @@ async def test_a_refusal_that_repeats_the_secret(fake_server: FakeServer) -> Non
 
 
 async def test_two_sign_ins_at_once_share_nothing(fake_server: FakeServer) -> None:
-    """What one account's server does not take, another's may."""
+    """An extension that one account's server does not support may work with another."""
     fake_server.script = Script(unknown={WITH_ANSWER: "500 Line too long"})
     one, other = account_on(fake_server), account_on(fake_server)
     await asyncio.gather(probe(one), probe(other))

@@ -1,4 +1,4 @@
-"""A message is submitted to everybody who can get it, and its fate is told as it is."""
+"""A message is submitted to all possible recipients, and its fate is reported correctly."""
 
 import asyncio
 from io import BytesIO
@@ -46,7 +46,7 @@ LIMIT = "452 4.5.3 Too many recipients"
 
 @pytest.fixture(autouse=True, params=WAYS)
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Let the server offer more or less, whatever its script: the outcome is the same."""
+    """Let the server offer more or fewer extensions: the outcome is the same."""
     extends = Script.extends
     without = WAYS[request.param]
     monkeypatch.setattr(
@@ -62,8 +62,8 @@ def problems(outcome: Outcome) -> dict[str, Problem]:
     return {name: fault.problem for name, fault in outcome.refused.items()}
 
 
-async def test_accepted(fake_server: FakeServer) -> None:
-    """The outcome names everybody, the server's words and the Message-ID that it gave."""
+async def test_accepted_message_has_a_complete_outcome(fake_server: FakeServer) -> None:
+    """The outcome has all recipients, the server's reply and its Message-ID."""
     outcome = await send(fake_server, ANNA, BERT)
     (mail,) = fake_server.received
     assert (mail.sender, mail.recipients, mail.content) == (ADDRESS, (ANNA, BERT), CONTENT)
@@ -73,14 +73,14 @@ async def test_accepted(fake_server: FakeServer) -> None:
     assert re.fullmatch(r"2\.0\.0 OK <\S+>", outcome.reply)
 
 
-async def test_no_message_id_given(fake_server: FakeServer) -> None:
+async def test_missing_message_id_is_none(fake_server: FakeServer) -> None:
     """Other servers give no Message-ID."""
     fake_server.script = Script(replies={Step.FINAL: "250 2.0.0 Queued as <4711>"})
     assert (await send(fake_server)).message_id is None
 
 
-async def test_the_conversation(fake_server: FakeServer, way: str) -> None:
-    """The size is told in advance, one sign-in serves all messages, and leave is taken."""
+async def test_conversation_is_as_expected(fake_server: FakeServer, way: str) -> None:
+    """The size is announced, one sign-in is enough for all messages, and QUIT is sent."""
     async with await Session.open(account_on(fake_server)) as session:
         await session.submit(envelope_to(ANNA), Content.of(CONTENT))
         await session.submit(envelope_to(BERT), Content.of(CONTENT))
@@ -134,7 +134,7 @@ async def test_round_trips(
     [b".\r\n..\r\n.end\r\n.\r\n", b"y" * (3 * PIECE) + b"\r\n"],
     ids=["dots", "pieces"],
 )
-async def test_content_arrives_as_it_is(fake_server: FakeServer, more: bytes) -> None:
+async def test_content_arrives_unchanged(fake_server: FakeServer, more: bytes) -> None:
     """A line of a single dot does not end the message, however long that is."""
     async with await Session.open(account_on(fake_server)) as session:
         await session.submit(envelope_to(ANNA), Content.of(CONTENT + more))
@@ -142,8 +142,10 @@ async def test_content_arrives_as_it_is(fake_server: FakeServer, more: bytes) ->
 
 
 @pytest.mark.parametrize("after_cut", range(-1, 4))
-async def test_a_dot_beside_a_cut(fake_server: FakeServer, after_cut: int) -> None:
-    """A dot begins a line wherever that is cut: behind it, before it, in or before its line end."""
+async def test_dots_at_piece_boundaries_are_doubled(
+    fake_server: FakeServer, after_cut: int
+) -> None:
+    """A dot begins a line wherever the content is cut: around it, or in or before its line end."""
     place = PIECE + after_cut
     content = CONTENT.ljust(place - 2, b"x") + b"\r\n.\r\n"
     assert content.index(b"\r\n.\r\n", len(CONTENT)) + 2 == place
@@ -153,16 +155,16 @@ async def test_a_dot_beside_a_cut(fake_server: FakeServer, after_cut: int) -> No
     assert [mail.content for mail in fake_server.received] == [content, CONTENT]
 
 
-async def test_a_last_line_without_an_end(fake_server: FakeServer, way: str) -> None:
-    """By DATA the last line gets the end that it needs; by BDAT all stays as it is."""
+async def test_last_line_without_an_end_is_completed(fake_server: FakeServer, way: str) -> None:
+    """DATA adds the missing line end; BDAT leaves the content unchanged."""
     async with await Session.open(account_on(fake_server)) as session:
         await session.submit(envelope_to(ANNA), Content.of(CONTENT + b"no end"))
     end = b"no end" if "chunking" in way else b"no end\r\n"
     assert fake_server.received[0].content == CONTENT + end
 
 
-async def test_what_is_refused_is_not_sent_to_its_end(fake_server: FakeServer, way: str) -> None:
-    """A large message to nobody is broken off, and the session is good for the next one."""
+async def test_refused_content_is_not_sent_completely(fake_server: FakeServer, way: str) -> None:
+    """A large message without recipients is aborted, and the session stays usable."""
     fake_server.script = Script(refuse_recipients={ANNA: UNKNOWN})
     content = CONTENT + b"z" * (40 * PIECE) + b"\r\n"
     async with await Session.open(account_on(fake_server)) as session:
@@ -179,8 +181,8 @@ async def test_what_is_refused_is_not_sent_to_its_end(fake_server: FakeServer, w
     assert [mail.recipients for mail in fake_server.received] == [(BERT,)]
 
 
-async def test_content_that_cannot_be_read(fake_server: FakeServer) -> None:
-    """A file that ends too early is no fault of the server, and half a message is none."""
+async def test_truncated_content_is_not_sent(fake_server: FakeServer) -> None:
+    """A truncated file is not the server's fault, and half a message is not sent."""
     content = Content(BytesIO(CONTENT), len(CONTENT) + PIECE)
     async with await Session.open(account_on(fake_server)) as session:
         with pytest.raises(OSError, match="shorter"):
@@ -199,10 +201,10 @@ async def test_content_that_cannot_be_read(fake_server: FakeServer) -> None:
         ((), None),
     ],
 )
-async def test_size_limit(
+async def test_size_limit_is_known(
     fake_server: FakeServer, extensions: tuple[str, ...], limit: int | None
 ) -> None:
-    """The server's size limit is known where it tells one, and the size is told where it asks."""
+    """The server's size limit is known if it is announced, and the size is sent if it is."""
     lines = ("250-x Hello", *(f"250-{line}" for line in extensions), "250 AUTH LOGIN")
     fake_server.script = Script(replies={Step.EHLO_TLS: "\n".join(lines)})
     async with await Session.open(account_on(fake_server)) as session:
@@ -213,16 +215,16 @@ async def test_size_limit(
     )
 
 
-async def test_too_large(fake_server: FakeServer) -> None:
-    """A message over the limit is refused before it is transferred."""
+async def test_oversized_message_is_rejected(fake_server: FakeServer) -> None:
+    """A message over the limit is rejected before it is transferred."""
     fake_server.script = Script(size=10)
     fault = await send_fault(fake_server)
     assert (fault.kind, fault.problem) == (Kind.MESSAGE, Problem.MESSAGE_TOO_LARGE)
     assert fake_server.received == []
 
 
-async def test_addresses_beyond_ascii(fake_server: FakeServer) -> None:
-    """Addresses in other scripts travel as UTF-8 where the server knows how."""
+async def test_non_ascii_addresses_are_sent(fake_server: FakeServer) -> None:
+    """Non-ASCII addresses are sent as UTF-8 if the server supports it."""
     async with await Session.open(account_on(fake_server)) as session:
         outcome = await session.submit(
             envelope_to("änne@example.com", utf8=True), Content.of(CONTENT)
@@ -231,8 +233,8 @@ async def test_addresses_beyond_ascii(fake_server: FakeServer) -> None:
     assert any(line.endswith(" BODY=8BITMIME SMTPUTF8") for line in commands(fake_server))
 
 
-async def test_addresses_beyond_ascii_not_supported(fake_server: FakeServer) -> None:
-    """Where the server does not know how, the message fails before anything is said."""
+async def test_non_ascii_addresses_need_smtputf8(fake_server: FakeServer) -> None:
+    """Otherwise, the message fails before anything is sent."""
     fake_server.script = Script(replies={Step.EHLO_TLS: "250-x Hello\n250 AUTH LOGIN"})
     async with await Session.open(account_on(fake_server)) as session:
         with pytest.raises(SubmissionError) as caught:
@@ -241,7 +243,7 @@ async def test_addresses_beyond_ascii_not_supported(fake_server: FakeServer) -> 
     assert "MAIL" not in " ".join(commands(fake_server))
 
 
-async def test_support_is_not_forgotten(fake_server: FakeServer) -> None:
+async def test_lost_connection_does_not_drop_an_extension(fake_server: FakeServer) -> None:
     """A lost connection is not mistaken for a server without UTF-8."""
     async with await Session.open(account_on(fake_server)) as session:
         await session.close()
@@ -252,8 +254,8 @@ async def test_support_is_not_forgotten(fake_server: FakeServer) -> None:
 @pytest.mark.parametrize(
     "address", ["änne@example.com", "a@example.com>\r\nRCPT TO:<b@example.com", "a b@example.com"]
 )
-async def test_unspeakable_addresses(fake_server: FakeServer, address: str) -> None:
-    """An address that cannot be said is refused here, and reaches the server in no part."""
+async def test_unusable_addresses_are_rejected(fake_server: FakeServer, address: str) -> None:
+    """An address that does not fit a command is rejected here, and no part of it is sent."""
     outcome = await send(fake_server, address, BERT)
     assert outcome.accepted == fake_server.received[0].recipients == (BERT,)
     assert problems(outcome) == {address: Problem.RECIPIENT_REFUSED}
@@ -264,16 +266,16 @@ async def test_unspeakable_addresses(fake_server: FakeServer, address: str) -> N
         assert (await session.submit(envelope_to(ANNA), Content.of(CONTENT))).accepted == (ANNA,)
 
 
-async def test_partial_refusal(fake_server: FakeServer) -> None:
-    """A bad recipient does not keep the message from the others."""
+async def test_refused_recipient_does_not_affect_others(fake_server: FakeServer) -> None:
+    """The other recipients get the message."""
     fake_server.script = Script(refuse_recipients={BERT: UNKNOWN})
     outcome = await send(fake_server, ANNA, BERT, CARL)
     assert outcome.accepted == fake_server.received[0].recipients == (ANNA, CARL)
     assert {name: fault.reply for name, fault in outcome.refused.items()} == {BERT: UNKNOWN}
 
 
-async def test_all_refused(fake_server: FakeServer) -> None:
-    """Nothing is transferred for nobody, and the connection is good for the next message."""
+async def test_message_refused_for_all_is_not_transferred(fake_server: FakeServer) -> None:
+    """Nothing is transferred, and the connection stays usable for the next message."""
     fake_server.script = Script(refuse_recipients={ANNA: UNKNOWN, BERT: "451 4.7.500 Server busy."})
     async with await Session.open(account_on(fake_server)) as session:
         outcome = await session.submit(envelope_to(ANNA, BERT), Content.of(CONTENT))
@@ -287,8 +289,10 @@ async def test_all_refused(fake_server: FakeServer) -> None:
 
 
 @pytest.mark.parametrize("step", [Step.MAIL, Step.DATA, Step.FINAL])
-async def test_the_next_message_starts_anew(fake_server: FakeServer, step: Step) -> None:
-    """A refused message leaves nothing behind that would spoil the next one."""
+async def test_refused_message_does_not_affect_the_next(
+    fake_server: FakeServer, step: Step
+) -> None:
+    """A refused message leaves nothing behind that affects the next one."""
     fake_server.script = Script(replies={step: "554 5.6.0 Not this one"}, times=1)
     async with await Session.open(account_on(fake_server)) as session:
         with pytest.raises(SubmissionError, match="Not this one"):
@@ -297,8 +301,8 @@ async def test_the_next_message_starts_anew(fake_server: FakeServer, step: Step)
     assert [mail.recipients for mail in fake_server.received] == [(BERT,)]
 
 
-async def test_too_many_recipients_at_once(fake_server: FakeServer) -> None:
-    """Recipients over the server's limit are left for a transaction of their own."""
+async def test_excess_recipients_get_a_separate_transaction(fake_server: FakeServer) -> None:
+    """Recipients over the server's limit get a separate transaction."""
     fake_server.script = Script(limit_recipients=2, refuse_recipients={BERT: UNKNOWN})
     outcome = await send(fake_server, ANNA, BERT, CARL, "d@x.org", "e@x.org")
     assert outcome.accepted == fake_server.received[0].recipients == (ANNA, CARL)
@@ -306,16 +310,16 @@ async def test_too_many_recipients_at_once(fake_server: FakeServer) -> None:
     assert outcome.left == ("d@x.org", "e@x.org")
 
 
-async def test_one_recipient_too_many(fake_server: FakeServer) -> None:
-    """A recipient who is too many even alone is refused for now."""
+async def test_refused_single_recipient_is_deferred(fake_server: FakeServer) -> None:
+    """A recipient that is too many even alone is deferred."""
     fake_server.script = Script(refuse_recipients={ANNA: LIMIT})
     outcome = await send(fake_server, ANNA)
     assert (outcome.accepted, outcome.left) == ((), ())
     assert [fault.kind for fault in outcome.refused.values()] == [Kind.TRANSIENT]
 
 
-async def test_the_account_is_refused_as_a_recipient(fake_server: FakeServer) -> None:
-    """A refusal of the account is no refusal of the recipient whom it answers."""
+async def test_refusal_of_the_account_refuses_no_recipient(fake_server: FakeServer) -> None:
+    """A refusal of the account is not a refusal of the recipient in whose reply it comes."""
     fake_server.script = Script(refuse_recipients={ANNA: UNKNOWN, BERT: "550 5.1.90 daily limit"})
     fault = await send_fault(fake_server, ANNA, BERT)
     assert (fault.kind, fault.problem) == (Kind.QUOTA, Problem.DAILY_LIMIT)
@@ -332,10 +336,10 @@ async def test_the_account_is_refused_as_a_recipient(fake_server: FakeServer) ->
         (Step.FINAL, Problem.ANSWER_LOST),
     ],
 )
-async def test_dropped(
+async def test_disconnect_after_the_content_is_ambiguous(
     fake_server: FakeServer, step: Step, problem: Problem, reset: bool, way: str
 ) -> None:
-    """Once all is sent nobody can tell whether the message has arrived."""
+    """Once everything is sent, it is unknown whether the message has arrived."""
     fake_server.script = Script(drop=step, reset=reset)
     fault = await send_fault(fake_server)
     if step is Step.DATA and "chunking" not in way:
@@ -345,8 +349,8 @@ async def test_dropped(
 
 
 @pytest.mark.parametrize("spoil", [{"drop": Step.FINAL}, {"stall": Step.FINAL}], ids=str)
-async def test_arrived_without_an_answer(fake_server: FakeServer, spoil: dict[str, Any]) -> None:
-    """An answer that is lost may be one of acceptance."""
+async def test_lost_reply_may_be_positive(fake_server: FakeServer, spoil: dict[str, Any]) -> None:
+    """A lost reply may have been positive."""
     fake_server.script = Script(keep=True, **spoil)
     fault = await send_fault(fake_server, final_timeout=SHORT)
     assert (fault.kind, fault.problem) == (Kind.TRANSIENT, Problem.ANSWER_LOST)
@@ -354,8 +358,8 @@ async def test_arrived_without_an_answer(fake_server: FakeServer, spoil: dict[st
 
 
 @pytest.mark.parametrize("step", [Step.MAIL, Step.RCPT])
-async def test_silence(fake_server: FakeServer, step: Step) -> None:
-    """A server that falls silent is given up."""
+async def test_silence_is_a_timeout(fake_server: FakeServer, step: Step) -> None:
+    """A server that stops responding is given up."""
     fake_server.script = Script(stall=step)
     async with await Session.open(account_on(fake_server)) as session:
         grow_impatient(session)
@@ -367,8 +371,10 @@ async def test_silence(fake_server: FakeServer, step: Step) -> None:
 
 
 @pytest.mark.parametrize("step", [Step.MAIL, Step.FINAL])
-async def test_cancelled(fake_server: FakeServer, step: Step) -> None:
-    """After a submission was given up half-way, its late answer cannot be taken for another's."""
+async def test_reply_to_a_canceled_submission_is_ignored(
+    fake_server: FakeServer, step: Step
+) -> None:
+    """After a canceled submission, its late reply is not matched to another command."""
     fake_server.script = Script(stall=step)
     async with await Session.open(account_on(fake_server)) as session:
         with pytest.raises(TimeoutError):
@@ -380,8 +386,10 @@ async def test_cancelled(fake_server: FakeServer, step: Step) -> None:
 
 
 @pytest.mark.parametrize("last_reply", [None, "421 4.4.2 Connection dropped due to SocketError"])
-async def test_hung_up_on_while_idle(fake_server: FakeServer, last_reply: str | None) -> None:
-    """A session that the server closed in the meantime says so and can still be closed."""
+async def test_session_closed_while_idle_reports_it(
+    fake_server: FakeServer, last_reply: str | None
+) -> None:
+    """A session closed by the server in the meantime reports that and can still be closed."""
     async with await Session.open(account_on(fake_server)) as session:
         await asyncio.to_thread(fake_server.hang_up, last_reply)
         with pytest.raises(SubmissionError, match=Problem.CONNECTION_LOST):
@@ -398,18 +406,18 @@ async def test_hung_up_on_while_idle(fake_server: FakeServer, last_reply: str | 
     ],
     ids=["dropped", "silence", "refused"],
 )
-async def test_no_service_closing(
+async def test_failed_quit_does_not_affect_a_message(
     fake_server: FakeServer, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A message that was accepted stays accepted, whatever the server answers to QUIT."""
+    """A message that was accepted stays accepted, whatever the reply to QUIT."""
     monkeypatch.setattr(session_module, "QUIT_TIMEOUT", SHORT)
     fake_server.script = script
     assert (await send(fake_server)).accepted == (ANNA,)
     await nothing_left_open(fake_server)
 
 
-async def test_cancelled_while_closing(fake_server: FakeServer) -> None:
-    """Closing cannot be given up half-way."""
+async def test_closing_cannot_be_canceled_halfway(fake_server: FakeServer) -> None:
+    """Closing cannot be canceled halfway."""
     fake_server.script = Script(stall=Step.QUIT)
     session = await Session.open(account_on(fake_server))
     with pytest.raises(TimeoutError):
@@ -418,7 +426,7 @@ async def test_cancelled_while_closing(fake_server: FakeServer) -> None:
     await nothing_left_open(fake_server)
 
 
-async def test_lost_right_after_signing_in(fake_server: FakeServer) -> None:
+async def test_connection_lost_after_the_sign_in_is_a_fault(fake_server: FakeServer) -> None:
     """A connection that breaks before the first message is no session."""
 
     class Unlucky:
@@ -435,7 +443,7 @@ async def test_lost_right_after_signing_in(fake_server: FakeServer) -> None:
 
 
 async def test_two_accounts_share_nothing(fake_server: FakeServer) -> None:
-    """Each session has a connection of its own."""
+    """Each session has its own connection."""
     accounts: list[Account] = [account_on(fake_server), account_on(fake_server)]
     sessions = await asyncio.gather(*map(Session.open, accounts))
     assert fake_server.open_connections == 2

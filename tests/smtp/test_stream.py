@@ -1,4 +1,4 @@
-"""A long message goes out without a pause, as fast as it is taken and no further than it must."""
+"""A long message is sent without a pause, as fast as the server reads, no further than needed."""
 
 import asyncio
 from io import BytesIO
@@ -16,12 +16,12 @@ from .helpers import ANNA, BERT, CONTENT, UNKNOWN, account_on, commands, envelop
 
 
 def long_content(pieces: int) -> bytes:
-    """Return a message of so many pieces."""
+    """Return a message with a number of pieces."""
     return CONTENT.ljust(pieces * PIECE - 2, b"z") + b"\r\n"
 
 
-async def test_chunks_wait_for_no_answer(fake_server: FakeServer) -> None:
-    """All are on their way before anything of the message is answered."""
+async def test_chunks_are_sent_without_waiting(fake_server: FakeServer) -> None:
+    """All are sent before any reply to the message."""
     fake_server.script = Script(hold=True)
     async with await Session.open(account_on(fake_server)) as session:
         outcome = await session.submit(envelope_to(ANNA, BERT), Content.of(long_content(5)))
@@ -30,8 +30,8 @@ async def test_chunks_wait_for_no_answer(fake_server: FakeServer) -> None:
 
 
 @pytest.mark.parametrize("hold", [False, True], ids=["answers at once", "answers after the end"])
-async def test_refused_in_the_middle(fake_server: FakeServer, hold: bool) -> None:
-    """The refusal of a chunk is the message's, whatever those after it get for an answer."""
+async def test_refused_chunk_refuses_the_message(fake_server: FakeServer, hold: bool) -> None:
+    """A refused chunk refuses the message, whatever the replies to later chunks."""
     fake_server.script = Script(without=("SIZE",), size=PIECE + 1, hold=hold)
     async with await Session.open(account_on(fake_server)) as session:
         with pytest.raises(SubmissionError) as caught:
@@ -42,8 +42,8 @@ async def test_refused_in_the_middle(fake_server: FakeServer, hold: bool) -> Non
     assert [mail.recipients for mail in fake_server.received] == [(BERT,)]
 
 
-async def test_asked_for_though_nobody_gets_it(fake_server: FakeServer) -> None:
-    """The server hears a lone dot, nothing of the content (RFC 2920, section 3.1)."""
+async def test_data_without_recipients_gets_a_single_dot(fake_server: FakeServer) -> None:
+    """The server gets a single dot, and nothing of the content (RFC 2920, section 3.1)."""
     fake_server.script = Script(
         without=("CHUNKING",), let_begin=True, refuse_recipients={ANNA: UNKNOWN}
     )
@@ -56,10 +56,10 @@ async def test_asked_for_though_nobody_gets_it(fake_server: FakeServer) -> None:
 
 
 @pytest.mark.parametrize("without", [(), ("CHUNKING",)], ids=str)
-async def test_a_server_that_does_not_read(
+async def test_content_is_read_as_fast_as_the_server(
     fake_server: FakeServer, without: tuple[str, ...]
 ) -> None:
-    """No more of a message is read than the line takes, and the rest when that takes more."""
+    """Only as much of a message is read as the connection accepts, and the rest later."""
     fake_server.script = Script(stall=Step.CONTENT, times=1, without=without)
     content = long_content(24)
     file = BytesIO(content)

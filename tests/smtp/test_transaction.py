@@ -1,4 +1,4 @@
-"""What a server has decided within a round trip holds, however the line ends afterwards."""
+"""What a server has decided within a round trip stands, however the connection ends."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
@@ -35,9 +35,9 @@ SERVICE_CLOSING = "421 4.3.2 Service not available"
 async def line_to(
     replies: Iterable[str], *, after: int, then: Iterable[str] = ()
 ) -> AsyncIterator[Pipeline]:
-    """Lend a line to a server that reads so many bytes, says all its replies and hangs up.
+    """Connect to a server that reads a number of bytes, sends all its replies and disconnects.
 
-    What it says `then` answers the next lines, one by one.
+    The replies in `then` answer the next lines, one by one.
     """
 
     async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -71,7 +71,7 @@ def transaction_over(
     content: bytes = CONTENT,
     extensions: dict[str, str] = PIPELINING,
 ) -> Transaction:
-    """Return a transaction, in round trips where the server has the extensions for them."""
+    """Return a transaction, in round trips if the server has the extensions for them."""
     account = account_on(fake_server, timeout=LONG)
     return Transaction(pipeline, account, extensions, envelope_to(*recipients), Content.of(content))
 
@@ -79,7 +79,7 @@ def transaction_over(
 async def submit(
     fake_server: FakeServer, *replies: str, content: bytes = CONTENT, after: int = 1
 ) -> Outcome:
-    """Submit a message to two recipients on a line that ends after the replies."""
+    """Submit a message to two recipients on a connection that ends after the replies."""
     async with line_to(replies, after=after) as pipeline:
         transaction = transaction_over(pipeline, fake_server, ANNA, BERT, content=content)
         return await transaction.run(reset=False)
@@ -96,8 +96,8 @@ async def submit(
     ],
     ids=len,
 )
-async def test_a_refused_sender(fake_server: FakeServer, end: list[str]) -> None:
-    """The first reason is told, whatever follows of it."""
+async def test_refused_sender_is_the_reason(fake_server: FakeServer, end: list[str]) -> None:
+    """The first reason is reported, whatever follows."""
     with pytest.raises(SubmissionError) as caught:
         await submit(fake_server, NO_SENDER, *end)
     assert caught.value.fault.problem is Problem.SENDER_NOT_ALLOWED
@@ -107,16 +107,16 @@ async def test_a_refused_sender(fake_server: FakeServer, end: list[str]) -> None
 @pytest.mark.parametrize(
     "end", [[], [SERVICE_CLOSING], ["354 Start mail input"], ["hello?"]], ids=str
 )
-async def test_refused_recipients(fake_server: FakeServer, end: list[str]) -> None:
-    """Nobody gets it, and each reason is told."""
+async def test_refused_recipients_are_reported(fake_server: FakeServer, end: list[str]) -> None:
+    """No recipient gets it, and each reason is reported."""
     outcome = await submit(fake_server, TAKEN, UNKNOWN, UNKNOWN, *end)
     assert outcome.accepted == ()
     assert list(outcome.refused) == [ANNA, BERT]
 
 
 @pytest.mark.parametrize("end", [[], [SERVICE_CLOSING]], ids=len)
-async def test_some_refused_recipients(fake_server: FakeServer, end: list[str]) -> None:
-    """They are settled, and whoever was not heard of, or not for good, is left for another try."""
+async def test_some_refused_recipients_are_settled(fake_server: FakeServer, end: list[str]) -> None:
+    """They are settled, and those without a final reply are left for another attempt."""
     outcome = await submit(fake_server, TAKEN, UNKNOWN, *end)
     assert (outcome.accepted, outcome.left, outcome.lost) == ((), (BERT,), None)
     assert list(outcome.refused) == [ANNA]
@@ -125,16 +125,16 @@ async def test_some_refused_recipients(fake_server: FakeServer, end: list[str]) 
 
 
 @pytest.mark.parametrize("busy", ["451 4.7.500 Server busy", "452 4.5.3 Too many recipients"])
-async def test_what_a_recipient_hears_of_the_server_settles_nothing(
+async def test_reply_about_the_server_settles_no_recipient(
     fake_server: FakeServer, busy: str
 ) -> None:
-    """The end of the line is told as what it is."""
+    """The end of the connection is reported as such."""
     with pytest.raises(SubmissionError, match=SERVICE_CLOSING):
         await submit(fake_server, TAKEN, busy, SERVICE_CLOSING)
 
 
-async def test_a_refused_recipient_and_a_lost_answer(fake_server: FakeServer) -> None:
-    """Only the other one may have got the message."""
+async def test_lost_reply_leaves_the_other_recipient_open(fake_server: FakeServer) -> None:
+    """Only the other recipient may have got the message."""
     outcome = await submit(fake_server, TAKEN, UNKNOWN, TAKEN_TO)
     assert (outcome.accepted, outcome.left) == ((), (BERT,))
     assert outcome.lost
@@ -143,8 +143,8 @@ async def test_a_refused_recipient_and_a_lost_answer(fake_server: FakeServer) ->
 
 
 @pytest.mark.parametrize("after", [1, PIECE, 2 * PIECE])
-async def test_refused_content(fake_server: FakeServer, after: int) -> None:
-    """It is refused for good, and not the line's fault, where the server leaves in the middle."""
+async def test_refused_content_is_permanent(fake_server: FakeServer, after: int) -> None:
+    """It is refused permanently, even if the server disconnects in between."""
     with pytest.raises(SubmissionError) as caught:
         await submit(
             fake_server, TAKEN, TAKEN, TAKEN, TOO_LARGE, content=b"x" * 8 * PIECE, after=after
@@ -153,10 +153,8 @@ async def test_refused_content(fake_server: FakeServer, after: int) -> None:
 
 
 @pytest.mark.parametrize("after", [1, 2 * PIECE])
-async def test_a_service_closing_explains_a_broken_line(
-    fake_server: FakeServer, after: int
-) -> None:
-    """It is the last that was heard, though more was to be said."""
+async def test_service_closing_explains_a_disconnect(fake_server: FakeServer, after: int) -> None:
+    """It is the last reply, though more was expected."""
     with pytest.raises(SubmissionError) as caught:
         await submit(fake_server, TAKEN, SERVICE_CLOSING, content=b"x" * 8 * PIECE, after=after)
     assert caught.value.fault.code == 421
@@ -164,8 +162,10 @@ async def test_a_service_closing_explains_a_broken_line(
 
 
 @pytest.mark.parametrize("end", [[], [SERVICE_CLOSING], [ACCEPTED], [UNKNOWN]], ids=str)
-async def test_accepted_before_the_line_breaks(fake_server: FakeServer, end: list[str]) -> None:
-    """It is not sent again, and the line is used for no other message."""
+async def test_acceptance_before_a_disconnect_counts(
+    fake_server: FakeServer, end: list[str]
+) -> None:
+    """It is not sent again, and the connection is not reused."""
     async with line_to([TAKEN, TAKEN, UNKNOWN, ACCEPTED, *end], after=1) as pipeline:
         outcome = await transaction_over(pipeline, fake_server, ANNA, BERT).run(reset=False)
         await until(lambda: not pipeline.is_synchronized)
@@ -187,10 +187,10 @@ async def test_accepted_before_the_line_breaks(fake_server: FakeServer, end: lis
     ],
     ids=str,
 )
-async def test_what_is_no_answer_to_the_command(
+async def test_reply_to_another_command_is_not_trusted(
     fake_server: FakeServer, replies: list[str], problem: Problem
 ) -> None:
-    """It is an answer to another one, and so may be every answer after it: none is believed."""
+    """It answers another command, and so may all later ones: none is trusted."""
     async with line_to(replies, after=1) as pipeline:
         transaction = transaction_over(pipeline, fake_server, ANNA, BERT)
         with pytest.raises(SubmissionError) as caught:
@@ -199,8 +199,8 @@ async def test_what_is_no_answer_to_the_command(
         assert not pipeline.is_synchronized
 
 
-async def test_a_server_that_says_the_same_to_everything(fake_server: FakeServer) -> None:
-    """It is believed where nothing was said in advance, which is so at the second try."""
+async def test_uniform_replies_are_trusted_in_lockstep(fake_server: FakeServer) -> None:
+    """In lockstep, which is used at the second attempt, its replies are trusted."""
     session = await Session.open(account_on(fake_server))
     fake_server.script = Script(replies={Step.FINAL: "250 2.1.0 OK"})
     with pytest.raises(SubmissionError, match=Problem.ANSWER_LOST):
@@ -210,32 +210,32 @@ async def test_a_server_that_says_the_same_to_everything(fake_server: FakeServer
     assert outcome.accepted == (ANNA,)
 
 
-async def test_an_answer_before_the_question(fake_server: FakeServer) -> None:
-    """One by one, what comes before anything is asked for answers nothing."""
+async def test_reply_before_a_command_is_ignored(fake_server: FakeServer) -> None:
+    """In lockstep, a reply before a command answers nothing."""
     async with line_to([TAKEN, TAKEN_TO, ACCEPTED], after=1) as pipeline:
         transaction = transaction_over(pipeline, fake_server, ANNA, BERT, extensions={})
         with pytest.raises(SubmissionError, match=Problem.UNEXPECTED_REPLY):
             await transaction.run(reset=False)
 
 
-async def test_nothing_is_sent_for_nobody(fake_server: FakeServer) -> None:
-    """Whoever cannot even be named is refused without a word to the server."""
+async def test_unusable_recipients_send_nothing(fake_server: FakeServer) -> None:
+    """A recipient that cannot be named is refused without a command."""
     async with line_to([], after=1) as pipeline:
         outcome = await transaction_over(pipeline, fake_server, "no\nbody").run(reset=False)
         assert pipeline.is_synchronized
     assert list(outcome.refused) == ["no\nbody"]
 
 
-async def test_a_line_that_was_cut(fake_server: FakeServer) -> None:
-    """Nothing can be said on it any more, not even before the system has noticed."""
+async def test_closed_connection_sends_nothing(fake_server: FakeServer) -> None:
+    """Nothing can be sent on it anymore, even before the system has noticed."""
     async with line_to([], after=1) as pipeline:
         pipeline.close()
         with pytest.raises(SubmissionError, match=Problem.CONNECTION_LOST):
             await transaction_over(pipeline, fake_server, ANNA, extensions={}).run(reset=False)
 
 
-async def test_a_line_that_breaks_before_it_is_taken_over(fake_server: FakeServer) -> None:
-    """It is the connection that is lost."""
+async def test_connection_lost_before_the_takeover_is_reported(fake_server: FakeServer) -> None:
+    """The connection is reported as lost."""
     account = account_on(fake_server)
     client = await connect(account.server, account.tls_context, account.timeout, Watch())
     assert client.transport

@@ -1,4 +1,4 @@
-"""What may have arrived already is handed in with care: it is known where it came to."""
+"""A message that may have arrived is sent in lockstep, so that its progress is known."""
 
 import pytest
 
@@ -15,14 +15,14 @@ SIZE = len(CONTENT)
 
 
 def turns(fake_server: FakeServer) -> str:
-    """Return who spoke after the sign-in, message by outgoing: C for client, S for server."""
+    """Return the sequence of turns after the sign-in: C for client, S for server."""
     transcript = fake_server.sessions[-1]
     signed_in = next(place for place, (_, line) in enumerate(transcript) if line.startswith("235"))
     return "".join(speaker for speaker, _ in transcript[signed_in + 1 :])
 
 
-async def test_every_answer_is_heard_before_the_next_command(fake_server: FakeServer) -> None:
-    """It goes without BDAT too, for servers that promise it and never answer."""
+async def test_every_reply_is_awaited_before_the_next_command(fake_server: FakeServer) -> None:
+    """BDAT is not used either, for servers that offer it and never reply."""
     session = await Session.open(account_on(fake_server))
     outcome = await session.submit(envelope_to(ANNA, BERT), Content.of(CONTENT), lockstep=True)
     assert outcome.accepted == (ANNA, BERT)
@@ -37,8 +37,8 @@ async def test_every_answer_is_heard_before_the_next_command(fake_server: FakeSe
     await session.close()
 
 
-async def test_after_a_session_that_died_unheard(fake_server: FakeServer) -> None:
-    """Once more is enough: the third time there would be three copies."""
+async def test_dead_session_is_retried_once(fake_server: FakeServer) -> None:
+    """One more attempt is enough: a third one would cause three copies."""
     route = SmtpRoute(account_on(fake_server))
     await route.submit(envelope_to(ANNA), Content.of(CONTENT))
     fake_server.script = Script(drop=Step.MAIL, times=1)
@@ -50,8 +50,8 @@ async def test_after_a_session_that_died_unheard(fake_server: FakeServer) -> Non
     await route.close()
 
 
-async def test_a_sender_who_cannot_be_named(fake_server: FakeServer) -> None:
-    """Nothing is said of it, so the session stays, alone."""
+async def test_unusable_sender_keeps_the_session(fake_server: FakeServer) -> None:
+    """Nothing is sent, so the session stays usable."""
     route = SmtpRoute(account_on(fake_server))
     await route.submit(envelope_to(ANNA), Content.of(CONTENT))
     with pytest.raises(SubmissionError) as caught:

@@ -1,4 +1,4 @@
-"""Runs the soak: `python -m tests.soak [--minutes N] [--seed N]`."""
+"""Run the soak test: `python -m tests.soak [--minutes N] [--seed N]`."""
 
 from argparse import ArgumentParser
 from collections import Counter
@@ -31,27 +31,27 @@ from .weather import Server
 
 ADDRESS: Final = "me@outlook.com"
 PASSWORD: Final = "right-password"
-LONGEST_CALM: Final = 3.0  # Seconds between two changes of the weather.
+LONGEST_CALM: Final = 3.0  # Seconds between two changes of the server's faults.
 LAST_WAIT: Final = 150.0  # Seconds until Home Assistant has ended.
 
 
 @dataclass
 class Observer:
-    """Hears what Home Assistant tells."""
+    """Collects what Home Assistant reports."""
 
     life: Life = field(default_factory=lambda: Life(Order(number=1, step=1, seed=0, finish=True)))
     samples: list[dict[str, float]] = field(default_factory=list)
     turned_away: Counter[str] = field(default_factory=Counter)
     reloads: int = 0
-    left: int | None = None  # Until it is told.
+    left: int | None = None  # Not yet reported.
 
     def listen(self, lines: Iterable[str]) -> None:
-        """Hear everything until the end."""
+        """Read everything until the end."""
         for line in lines:
             self.hear(line.rstrip("\n"))
 
     def hear(self, line: str) -> None:
-        """Hear one event."""
+        """Process one event."""
         match line.split(" ", 1):
             case ["sample", sample]:
                 self.samples.append(json.loads(sample))
@@ -66,7 +66,7 @@ class Observer:
 
 
 def prepare(folder: Path, server: Server) -> None:
-    """Set the account up in Home Assistant's folder."""
+    """Set up the account in Home Assistant's folder."""
     data = {
         CONF_ACCOUNT_KIND: AccountKind.PERSONAL.value,
         CONF_EMAIL: ADDRESS,
@@ -79,7 +79,7 @@ def prepare(folder: Path, server: Server) -> None:
 
 
 def soak(folder: Path, server: Server, seconds: float, chances: Random) -> tuple[Observer, int]:
-    """Let Home Assistant send in changing weather; return what was heard and how it ended."""
+    """Let Home Assistant send with changing faults; return its events and its exit status."""
     observer = Observer()
     with (folder / "soak.log").open("ab") as log:
         process = subprocess.Popen(  # noqa: S603
@@ -112,7 +112,7 @@ def soak(folder: Path, server: Server, seconds: float, chances: Random) -> tuple
 
 
 def main() -> int:
-    """Run the soak, print the figures, and return 1 if anything is wrong."""
+    """Run the soak test, print the figures, and return 1 if anything is wrong."""
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0, help="how long to send (10)")
     parser.add_argument("--seed", type=int, help="the seed of all that is random")
@@ -138,7 +138,7 @@ def main() -> int:
     print(  # noqa: T201
         f"{len(life.calls)} messages: {dict(statuses)}, {len(life.refused)} refused, "
         f"{len(life.canceled)} recipients canceled, {life.retried} retried, "
-        f"turned away: {dict(observer.turned_away)}\n"
+        f"rejected: {dict(observer.turned_away)}\n"
         f"{len(server.shares)} recipients reached, {len(server.shares) - len(set(server.shares))} "
         f"of them again; {server.faults} faults, {observer.reloads} reloads; "
         f"lost: {len(ledger.lost)}\n{verdict}\nseed {seed}"

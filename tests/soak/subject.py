@@ -1,8 +1,8 @@
-"""The program that is watched: Home Assistant with one account, whose automations never rest.
+"""The program under test: Home Assistant with one account, whose automations never stop.
 
-Run as `python -m tests.soak.subject FOLDER SEED`. It tells what it does on its standard output, one
-line an event, and every second how it is. A line on its standard input ends the sending: what
-has failed is sent again, and when the outbox is empty the program ends.
+Run as `python -m tests.soak.subject FOLDER SEED`. It reports its actions on standard output, one
+line per event, and its resources every second. A line on standard input stops the sending: failed
+messages are retried, and when the outbox is empty, the program ends.
 """
 
 import asyncio
@@ -33,16 +33,16 @@ _LOGGER = logging.getLogger("subject")
 
 SENDERS: Final = 3
 LONGEST_PAUSE: Final = 0.6  # Seconds between two steps of a sender.
-FLUSHES: Final = (0.5, 5.0)  # Seconds between two of them.
+FLUSHES: Final = (0.5, 5.0)  # Seconds between two flushes.
 RELOADS: Final = (5.0, 20.0)
 SIZES: Final = {"note.txt": 2_000, "picture.jpg": 300_000, "film.mp4": 3_000_000}  # Bytes.
-TICK: Final = 0.005  # Seconds between two looks at the event loop.
-LAST_WAIT: Final = 90.0  # Seconds until all that waits is sent, once the server is well.
+TICK: Final = 0.005  # Seconds between two measurements of the event loop.
+LAST_WAIT: Final = 90.0  # Seconds until all waiting messages are sent, once the server works.
 
 
 @contextmanager
 def unless_reloading() -> Iterator[None]:
-    """Pass over an action that finds no account, since it is being reloaded."""
+    """Ignore an action that finds no account because it is being reloaded."""
     try:
         yield
     except ServiceValidationError as error:
@@ -51,7 +51,7 @@ def unless_reloading() -> Iterator[None]:
 
 
 class Automations(Sender):
-    """Sends numbered messages, some with attachments, and takes no refusal for an error."""
+    """Sends numbered messages, some with attachments, and does not treat refusals as errors."""
 
     def outgoing(self, number: int) -> dict[str, Any]:
         """Return a message, every fourth with attachments."""
@@ -62,7 +62,7 @@ class Automations(Sender):
         return outgoing
 
     def config_path(self, name: str) -> str:
-        """Return the path of a file beside Home Assistant's configuration."""
+        """Return the path of a file next to Home Assistant's configuration."""
         return self._hass.config.path(name)
 
     async def send_step(self) -> None:
@@ -71,7 +71,7 @@ class Automations(Sender):
             await super().send_step()
 
     def tell_error(self, number: int, error: Exception) -> None:
-        """Tell what became of a message; one that is turned away with a clear error is no loss."""
+        """Report the fate of a message; one rejected with a clear error is not lost."""
         if isinstance(error, HomeAssistantError) and error.translation_key not in REFUSALS:
             tell("turned_away", error.translation_key or repr(error))
         else:
@@ -79,14 +79,14 @@ class Automations(Sender):
 
 
 class Pulse:
-    """Notes how late the event loop is at most, and how long it computed without a pause."""
+    """Records the longest delay of the event loop, and its longest computation without a pause."""
 
     def __init__(self) -> None:
-        """Begin well."""
+        """Start without delays."""
         self.wait = self.work = 0.0
 
     async def beat(self) -> None:
-        """Look at the loop again and again."""
+        """Measure the loop repeatedly."""
         while True:
             began, worked = time.perf_counter(), time.thread_time()
             await asyncio.sleep(TICK)
@@ -94,14 +94,14 @@ class Pulse:
             self.work = max(self.work, time.thread_time() - worked)
 
     def take(self) -> dict[str, float]:
-        """Return the worst since the last time."""
+        """Return the maximum since the last call."""
         worst = {"wait": round(self.wait, 4), "work": round(self.work, 4)}
         self.wait = self.work = 0.0
         return worst
 
 
 def measure(pulse: Pulse) -> dict[str, float]:
-    """Return how the process is: memory in MB, the rest in numbers, the loop in seconds."""
+    """Return the process's resources: memory in MB, the rest in numbers, the loop in seconds."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return {
         "memory": round(pages * resource.getpagesize() / 1e6, 1),
@@ -113,7 +113,7 @@ def measure(pulse: Pulse) -> dict[str, float]:
 
 
 async def tell_samples(pulse: Pulse) -> None:
-    """Tell every second how the process is."""
+    """Report the process's resources every second."""
     while True:
         await asyncio.sleep(1)
         tell("sample", json.dumps(measure(pulse)))
@@ -127,7 +127,7 @@ async def keep_sending(sender: Automations, chances: Random) -> None:
 
 
 async def keep_flushing(sender: Automations, chances: Random) -> None:
-    """Have all tried again now and then, as a person does who has no patience."""
+    """Flush the outbox now and then, like an impatient person."""
     while True:
         await asyncio.sleep(chances.uniform(*FLUSHES))
         with unless_reloading():
@@ -143,7 +143,7 @@ async def keep_reloading(hass: HomeAssistant, chances: Random) -> None:
 
 
 async def until_told(works: list[Any]) -> None:
-    """Let everything go on until a line comes on the standard input."""
+    """Let everything continue until a line arrives on standard input."""
     tasks = [asyncio.create_task(work) for work in works]
     line = asyncio.create_task(asyncio.to_thread(sys.stdin.readline))
     done, _ = await asyncio.wait([line, *tasks], return_when=asyncio.FIRST_COMPLETED)
@@ -156,7 +156,7 @@ async def until_told(works: list[Any]) -> None:
 
 
 async def drain(sender: Automations, queue: Queue) -> None:
-    """Have everything sent that waits or has failed."""
+    """Send everything that waits or has failed."""
     deadline = time.monotonic() + LAST_WAIT
     while (queue.waiting or queue.failed) and time.monotonic() < deadline:
         await sender.act("retry_failed")
@@ -166,7 +166,7 @@ async def drain(sender: Automations, queue: Queue) -> None:
 
 
 async def live(folder: Path, seed: int) -> None:
-    """Send until told to end, and then until everything is sent."""
+    """Send until told to stop, and then until everything is sent."""
     chances = Random(seed)  # noqa: S311
     for name, size in SIZES.items():
         (folder / name).write_bytes(chances.randbytes(size))
@@ -187,7 +187,7 @@ async def live(folder: Path, seed: int) -> None:
 
 
 def main(folder: Path, seed: int) -> None:
-    """Be the program."""
+    """Run the program."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     for platform in PLATFORMS:
         import_module(f"homeassistant.components.{platform}")

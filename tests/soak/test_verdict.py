@@ -1,4 +1,4 @@
-"""The soak fails when anything grows, stalls or is missing, and not for what comes and goes."""
+"""The soak test fails if anything grows, stalls or is missing, and not for temporary use."""
 
 from typing import Any
 
@@ -28,13 +28,13 @@ def samples(**changes: list[float]) -> list[Sample]:
     "values",
     [
         samples(),
-        samples(memory=[100.0, 200.0, 290.0, 205.0]),  # It warms up, and gives some back.
+        samples(memory=[100.0, 200.0, 290.0, 205.0]),  # It warms up, and releases some.
         samples(tasks=[5.0, 5.0, 300.0, 6.0], descriptors=[9.0, 40.0, 60.0, 9.0]),
         samples(wait=[0.1, 0.9, 0.1, 0.1], work=[0.1, 0.1, 0.2, 0.1]),
     ],
 )
-def test_healthy(values: list[Sample]) -> None:
-    """What is needed for a while and given back is no leak."""
+def test_temporary_use_is_healthy(values: list[Sample]) -> None:
+    """Resources that are needed for a while and released are no leak."""
     verdict = Verdict(samples=values)
     assert verdict.wrongs == []
     assert "WRONG" not in str(verdict)
@@ -58,8 +58,8 @@ def test_healthy(values: list[Sample]) -> None:
         ({"status": -11}, "ended with -11"),
     ],
 )
-def test_ill(changes: dict[str, Any], wrong: str) -> None:
-    """Each wrong is named, among the figures."""
+def test_each_problem_is_reported(changes: dict[str, Any], wrong: str) -> None:
+    """Each problem is named, with its figures."""
     verdict = Verdict(**{"samples": samples(), **changes})
     assert len(verdict.wrongs) == 1
     assert wrong in verdict.wrongs[0]

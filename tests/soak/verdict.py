@@ -1,4 +1,4 @@
-"""Says whether a process stayed healthy: what may grow by how much, and what must not be."""
+"""Decide whether a process stayed healthy: allowed growth, and what must not happen."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,18 +6,18 @@ from typing import Final
 
 type Sample = Mapping[str, float]
 
-# By how much the least of the last quarter may be above the least of the second, when the
-# process had warmed up; memory is in MB.
+# Allowed growth of the minimum from the second quarter, after the warm-up, to the last; memory in
+# MB.
 GROWTH: Final = {"memory": 12.0, "descriptors": 3.0, "tasks": 3.0, "threads": 2.0}
-# How long the event loop may be late, and how long it may compute without a pause, in seconds.
-# What else the machine does makes it late as well, and a reload computes.
+# How late the event loop may be, and how long it may compute without a pause, in seconds. Other
+# load on the machine delays it, too, and a reload computes.
 STALLS: Final = {"wait": 2.0, "work": 0.5}
 FEWEST_SAMPLES: Final = 20
 
 
 @dataclass(kw_only=True)
 class Verdict:
-    """What was measured, and what is wrong with it."""
+    """The measurements, and their problems."""
 
     samples: Sequence[Sample]
     lost: Sequence[str] = ()
@@ -28,7 +28,7 @@ class Verdict:
     wrongs: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Compare everything with its bound."""
+        """Compare everything with its limit."""
         if len(self.samples) < FEWEST_SAMPLES:
             self.wrongs.append(f"only {len(self.samples)} samples")
         else:
@@ -43,7 +43,7 @@ class Verdict:
             self.wrongs.append(f"Home Assistant ended with {self.status}")
 
     def _compare(self) -> None:
-        """Compare the figures with their bounds."""
+        """Compare the figures with their limits."""
         for name, most in GROWTH.items():
             if (grown := self.growth(name)) > most:
                 self.wrongs.append(f"{name} grew by {grown:.1f}, and may by {most:.0f}")
@@ -52,7 +52,7 @@ class Verdict:
                 self.wrongs.append(f"the event loop had to {name} {worst:.2f} s, and may {most} s")
 
     def growth(self, name: str) -> float:
-        """Return by how much the least of a figure has grown since the process had warmed up."""
+        """Return by how much the minimum of a figure has grown since the warm-up."""
         quarter = len(self.samples) // 4
         early, late = self.samples[quarter : 2 * quarter], self.samples[3 * quarter :]
         return min(one[name] for one in late) - min(one[name] for one in early)
@@ -62,12 +62,12 @@ class Verdict:
         return max(one[name] for one in self.samples)
 
     def __str__(self) -> str:
-        """Return the figures in a few lines."""
+        """Format the figures in a few lines."""
         lines = self._figures() if len(self.samples) >= FEWEST_SAMPLES else []
         return "\n".join((*lines, *(f"WRONG: {wrong}" for wrong in self.wrongs)))
 
     def _figures(self) -> list[str]:
-        """Return a line for each figure."""
+        """Format a line for each figure."""
         lines = []
         for name in GROWTH:
             values = [one[name] for one in self.samples]

@@ -1,4 +1,4 @@
-"""What goes wrong with the server: with a connection, and from time to time for all."""
+"""What goes wrong with the server: on one connection, and now and then for all."""
 
 from collections.abc import Callable
 from random import Random
@@ -18,7 +18,7 @@ _STEPS: Final = tuple(Step)[:-2]
 _REPLIES: Final = (TRY_LATER, BUSY, CLOSING)
 _REPLY_STEPS: Final = (Step.MAIL, Step.DATA, Step.FINAL)
 
-# Connections that go wrong in another way than those of the crash test.
+# Connections with other faults than those of the crash test.
 _MOODS: Final[tuple[Callable[[Random], Script], ...]] = (
     lambda chances: Script(stall=chances.choice(_STEPS)),
     lambda chances: Script(replies={chances.choice(_REPLY_STEPS): chances.choice(_REPLIES)}),
@@ -30,23 +30,23 @@ _MOODS: Final[tuple[Callable[[Random], Script], ...]] = (
 
 
 class Server(FlakyServer):
-    """A server that misbehaves, which keeps of the mail only who got what."""
+    """A faulty server, which only stores the recipients of its mail."""
 
     def __init__(self, chances: Random) -> None:
-        """Begin well."""
+        """Start without faults."""
         super().__init__(chances)
         self.shares: list[tuple[int, str]] = []
         self.faults = 0
         self._weather = chances
 
     def keep(self, mail: Received) -> None:
-        """Note who got a message, and forget its content."""
+        """Record the recipients of a message, and drop its content."""
         number = NUMBER.search(mail.content)
         assert number, mail.content[:1000]
         self.shares += [(int(number[1]), recipient) for recipient in mail.recipients]
 
     def welcome(self, conversation: Line) -> Script | None:
-        """Choose what goes wrong with a connection, and forget those of long ago."""
+        """Choose the fault of a connection, and drop old ones."""
         if len(self.sessions) > 1000:
             del self.sessions[:500]
         script = super().welcome(conversation)
@@ -56,14 +56,14 @@ class Server(FlakyServer):
         return script
 
     def clear_up(self) -> None:
-        """Be well from now on, and end every conversation that was not."""
+        """Behave well from now on, and end every faulty conversation."""
         self.trouble, self.refuses = 0.0, None
         self.show(Certificate.VALID)
         self.go_on()
         self.hang_up()
 
     def change(self) -> None:
-        """Let something happen to everybody, for two seconds at most."""
+        """Cause a fault for all connections, for two seconds at most."""
         chances = self._weather
         self.trouble = chances.choice((0.0, 0.3, 0.6))
         self.refuses = chances.choice(({}, SPLIT))

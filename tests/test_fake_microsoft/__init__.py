@@ -1,1 +1,1 @@
-"""Tests of the local Outlook look-alike."""
+"""Tests of the local fake of Microsoft's servers."""

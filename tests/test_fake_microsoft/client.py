@@ -1,4 +1,4 @@
-"""Clients for the tests: one that sends what it is told, and shortcuts for smtplib."""
+"""Clients for the tests: one that sends exactly what it is given, and shortcuts for smtplib."""
 
 from base64 import b64encode
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ TIMEOUT = 5
 
 
 class Pipeline:
-    """A bare connection: every line is the test's own."""
+    """A bare connection: the test writes every line."""
 
     def __init__(self, port: int) -> None:
         """Connect."""
@@ -28,7 +28,7 @@ class Pipeline:
         self._file = self._socket.makefile("rb")
 
     def __enter__(self) -> Self:
-        """Lend the connection."""
+        """Return the open connection."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -37,7 +37,7 @@ class Pipeline:
         self._socket.close()
 
     def wait_at_most(self, seconds: float) -> None:
-        """Be less patient with the server."""
+        """Shorten the timeout."""
         self._socket.settimeout(seconds)
 
     def send(self, line: str) -> None:
@@ -45,7 +45,7 @@ class Pipeline:
         self._socket.sendall(f"{line}\r\n".encode())
 
     def read(self) -> list[str]:
-        """Read one reply, which may have several lines; nothing at the end of the stream."""
+        """Read one reply, which may have several lines; empty at the end of the stream."""
         lines: list[str] = []
         while line := self._file.readline().decode().rstrip("\r\n"):
             lines.append(line)
@@ -59,14 +59,14 @@ class Pipeline:
         return self.read()[-1]
 
     def encrypt(self, context: ssl.SSLContext) -> None:
-        """Go over to TLS."""
+        """Switch to TLS."""
         self._file.close()
         self._socket = context.wrap_socket(self._socket, server_hostname="localhost")
         self._file = self._socket.makefile("rb")
 
     @classmethod
     def secured(cls, fake_server: FakeServer) -> Self:
-        """Connect and go as far as the EHLO after STARTTLS."""
+        """Connect and continue up to the EHLO after STARTTLS."""
         pipeline = cls(fake_server.port)
         pipeline.read()
         pipeline.ask("EHLO client.example")
@@ -79,7 +79,7 @@ class Pipeline:
     def signed_in(
         cls, fake_server: FakeServer, address: str = ALICE, password: str = PASSWORD
     ) -> Self:
-        """Connect and go as far as a successful AUTH."""
+        """Connect and continue up to a successful AUTH."""
         pipeline = cls.secured(fake_server)
         pipeline.ask(f"AUTH LOGIN {encoded(address)}")
         assert pipeline.ask(encoded(password)).startswith("235 ")
@@ -97,7 +97,7 @@ def xoauth2(user: str, token: str) -> str:
 
 
 def outgoing(sender: str = ALICE, to: str = BOB, text: str = "It works.") -> EmailMessage:
-    """Write a message."""
+    """Return a message."""
     message = EmailMessage()
     message["From"] = sender
     message["To"] = to
@@ -108,10 +108,10 @@ def outgoing(sender: str = ALICE, to: str = BOB, text: str = "It works.") -> Ema
 
 @contextmanager
 def connected(fake_server: FakeServer, timeout: float = TIMEOUT) -> Iterator[smtplib.SMTP]:
-    """Lend an smtplib client that has gone over to TLS."""
+    """Yield an smtplib client that has switched to TLS."""
     client = smtplib.SMTP("127.0.0.1", fake_server.port, "client.example", timeout)
     try:
-        # smtplib checks the name it connected to, and the certificate covers the address too.
+        # smtplib checks the name it connected to, and the certificate covers the address, too.
         client.starttls(context=fake_server.client_context())
         yield client
     finally:
@@ -120,7 +120,7 @@ def connected(fake_server: FakeServer, timeout: float = TIMEOUT) -> Iterator[smt
 
 @contextmanager
 def logged_in(fake_server: FakeServer, timeout: float = TIMEOUT) -> Iterator[smtplib.SMTP]:
-    """Lend an smtplib client that has signed in."""
+    """Yield an smtplib client that has signed in."""
     with connected(fake_server, timeout) as client:
         client.login(ALICE, PASSWORD)
         yield client

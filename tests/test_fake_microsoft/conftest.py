@@ -1,4 +1,4 @@
-"""Fixtures of the tests of the fake server."""
+"""Fixtures for the tests of the fake server."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""A client of the identity platform that sends what it is told."""
+"""A client of the identity platform that sends exactly what it is given."""
 
 import base64
 from collections.abc import AsyncGenerator
@@ -24,10 +24,10 @@ type Answer = tuple[int, dict[str, Any]]
 
 
 class Client:
-    """A client that sends what it is told."""
+    """A client that sends exactly what it is given."""
 
     def __init__(self, http: aiohttp.ClientSession, identity: Identity) -> None:
-        """Get to know the platform."""
+        """Store the platform's endpoints."""
         self.http = http
         self.identity = identity
         self.tenant = "common"
@@ -40,7 +40,7 @@ class Client:
             return response.status, await response.json()
 
     async def ask_for_code(self, scope: str = SCOPE) -> dict[str, Any]:
-        """Ask for a device code."""
+        """Request a device code."""
         return (await self.post("devicecode", scope=scope))[1]
 
     async def poll(self, device_code: str, **form: str) -> Answer:
@@ -59,7 +59,7 @@ class Client:
         return await self.post("token", **fields)
 
     async def browse(self, **query: str) -> URL | str:
-        """Open the sign-in page, and return where it leads or what it shows."""
+        """Open the sign-in page, and return its redirect or its text."""
         asked = {
             "client_id": self.identity.client_id,
             "response_type": "code",
@@ -76,13 +76,13 @@ class Client:
             return URL(location) if location else await response.text()
 
     async def code(self) -> str:
-        """Sign in in the browser, and return the code that comes back."""
+        """Sign in in the browser, and return the authorization code."""
         target = await self.browse()
         assert isinstance(target, URL)
         return target.query["code"]
 
     async def redeem(self, code: str, **form: str) -> Answer:
-        """Redeem the code that came by way of the browser."""
+        """Redeem the code that came through the browser."""
         fields = {
             "grant_type": "authorization_code",
             "code": code,
@@ -96,7 +96,7 @@ class Client:
     @classmethod
     @asynccontextmanager
     async def running(cls, fake_server: FakeServer) -> AsyncGenerator[Self]:
-        """Run the platform for the accounts of a fake server, and lend a client of it."""
+        """Run the platform for the accounts of a fake server, and yield a client for it."""
         with Identity(fake_server) as identity:
             async with aiohttp.ClientSession() as http:
                 yield cls(http, identity)

@@ -18,7 +18,7 @@ COMMANDS = {
 
 
 def reach(fake_server: FakeServer, step: Step) -> str:
-    """Behave until a step, and return the reply given there."""
+    """Behave normally up to a step, and return the reply there."""
     if step is Step.GREETING:
         with Pipeline(fake_server.port) as pipeline:
             return pipeline.read()[-1]
@@ -34,8 +34,8 @@ def reach(fake_server: FakeServer, step: Step) -> str:
         return reply
 
 
-def test_rows() -> None:
-    """Rows have names and texts of their own, a code, an enhanced code, a kind and a mark."""
+def test_rows_are_complete_and_unique() -> None:
+    """Rows have unique names and texts, a code, an enhanced code, a kind and a trailer."""
     assert len({row.name for row in CATALOGUE}) == len(CATALOGUE)
     assert len({row.reply for row in CATALOGUE}) == len(CATALOGUE)
     for row in CATALOGUE:
@@ -48,7 +48,7 @@ def test_rows() -> None:
 
 @pytest.mark.parametrize("row", CATALOGUE, ids=lambda row: row.name)
 def test_row_arrives(fake_server: FakeServer, row: Row) -> None:
-    """A row arrives word for word at its step, for all or for one mailbox, and then no more."""
+    """A row arrives verbatim at its step, for all or for one mailbox, and then no more."""
     fake_server.script = Script.for_row(row, times=1)
     assert reach(fake_server, row.step) == row.reply
     if row.step is not Step.GREETING:

@@ -1,4 +1,4 @@
-"""The certificates, as a client sees them."""
+"""The certificates, as seen by a client."""
 
 import smtplib
 import ssl
@@ -23,7 +23,7 @@ TROUBLE = {
 
 
 def shake_hands(fake_server: FakeServer, context: ssl.SSLContext) -> str | None:
-    """Connect, and return the TLS version agreed on."""
+    """Connect, and return the negotiated TLS version."""
     if fake_server.security == "tls":
         client: smtplib.SMTP = smtplib.SMTP_SSL(
             "127.0.0.1", fake_server.port, NAME, context=context
@@ -40,8 +40,10 @@ def shake_hands(fake_server: FakeServer, context: ssl.SSLContext) -> str | None:
 
 @pytest.mark.parametrize("security", ["starttls", "tls"])
 @pytest.mark.parametrize("certificate", TROUBLE)
-def test_trouble(certificate: Certificate, security: Literal["starttls", "tls"]) -> None:
-    """Each certificate but the valid one gives its own error, and the server lives on."""
+def test_bad_certificates_cause_errors(
+    certificate: Certificate, security: Literal["starttls", "tls"]
+) -> None:
+    """Each certificate but the valid one causes its own error, and the server keeps running."""
     with FakeServer(certificate=certificate, security=security) as fake_server:
         for _ in range(2):
             with pytest.raises(ssl.SSLError, match=f"(?i){TROUBLE[certificate]}"):
@@ -49,8 +51,8 @@ def test_trouble(certificate: Certificate, security: Literal["starttls", "tls"])
 
 
 @pytest.mark.parametrize("security", ["starttls", "tls"])
-def test_valid(security: Literal["starttls", "tls"]) -> None:
-    """The valid one is trusted through the file of the authority, and by nobody else."""
+def test_valid_certificate_is_trusted(security: Literal["starttls", "tls"]) -> None:
+    """The valid one is only trusted with the CA file."""
     with FakeServer(security=security) as fake_server:
         trusting = ssl.create_default_context(cafile=fake_server.ca_file)
         assert shake_hands(fake_server, trusting) == "TLSv1.3"
@@ -58,7 +60,7 @@ def test_valid(security: Literal["starttls", "tls"]) -> None:
             shake_hands(fake_server, ssl.create_default_context())
 
 
-def test_old_tls_speaks_old_tls() -> None:
+def test_old_tls_is_supported() -> None:
     """A client that still allows TLS 1.1 gets it."""
     with FakeServer(certificate=Certificate.OLD_TLS) as fake_server:
         context = fake_server.client_context()
@@ -69,8 +71,8 @@ def test_old_tls_speaks_old_tls() -> None:
         assert shake_hands(fake_server, context) == "TLSv1.1"
 
 
-def test_the_wrong_kind_of_tls() -> None:
-    """TLS from the first byte on a STARTTLS port fails as it does at Microsoft's."""
+def test_wrong_tls_mode_fails() -> None:
+    """Implicit TLS on a STARTTLS port fails as with Microsoft's servers."""
     with (
         FakeServer() as fake_server,
         pytest.raises(ssl.SSLError, match=r"(?i)wrong.version.number"),

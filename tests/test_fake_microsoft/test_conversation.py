@@ -12,7 +12,7 @@ HOST = r"[A-Z0-9]+\.outlook\.office365\.com"
 MARK = r" \[[A-Z0-9]+\.[A-Z0-9]+\.PROD\.OUTLOOK\.COM 20\d\d-\d\d-\d\dT[\d:.]{12}Z [0-9A-F]{16}\]"
 
 
-def test_the_whole_conversation(fake_server: FakeServer) -> None:
+def test_whole_conversation_is_microsofts(fake_server: FakeServer) -> None:
     """Every line is the one Microsoft's servers send."""
     with Pipeline(fake_server.port) as pipeline:
         greeting = rf"220 {HOST} Microsoft ESMTP MAIL Service ready at .+ \+0000 \[[0-9A-F]{{16}}\]"
@@ -59,7 +59,7 @@ def test_the_whole_conversation(fake_server: FakeServer) -> None:
 
 
 def test_transcript_hides_credentials(fake_server: FakeServer) -> None:
-    """What was said is kept, but neither passwords nor content."""
+    """The conversation is recorded, but neither passwords nor content."""
     with Pipeline.signed_in(fake_server):
         pass
     transcript = fake_server.sessions[0]
@@ -73,8 +73,8 @@ def test_transcript_hides_credentials(fake_server: FakeServer) -> None:
 @pytest.mark.parametrize(
     "name", ["host_name", "host.", "two words", "host..example", "bücher.example", ""]
 )
-def test_ehlo_refuses_a_name(fake_server: FakeServer, name: str) -> None:
-    """A name that is none is refused as Microsoft refuses it."""
+def test_ehlo_rejects_invalid_names(fake_server: FakeServer, name: str) -> None:
+    """An invalid name is refused as Microsoft refuses it."""
     with Pipeline(fake_server.port) as pipeline:
         pipeline.read()
         reply = pipeline.ask(f"EHLO {name}")
@@ -82,22 +82,22 @@ def test_ehlo_refuses_a_name(fake_server: FakeServer, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["host", "a-b.example", "[192.0.2.7]", "[IPv6:2001:db8::1]"])
-def test_ehlo_takes_a_name(fake_server: FakeServer, name: str) -> None:
-    """Names and address literals are welcome."""
+def test_ehlo_accepts_valid_names(fake_server: FakeServer, name: str) -> None:
+    """Names and address literals are accepted."""
     with Pipeline(fake_server.port) as pipeline:
         pipeline.read()
         assert pipeline.ask(f"EHLO {name}") == "250 SMTPUTF8"
 
 
-def test_marks_differ(fake_server: FakeServer) -> None:
-    """No two errors end in the same mark."""
+def test_error_trailers_differ(fake_server: FakeServer) -> None:
+    """No two errors have the same trailer."""
     with Pipeline(fake_server.port) as pipeline:
         pipeline.read()
         assert pipeline.ask("MAIL FROM:<a@b>") != pipeline.ask("MAIL FROM:<a@b>")
 
 
-def test_before_tls(fake_server: FakeServer) -> None:
-    """Nothing of value goes over a line that is not encrypted."""
+def test_unencrypted_commands_are_rejected(fake_server: FakeServer) -> None:
+    """Nothing important is accepted over an unencrypted connection."""
     with Pipeline(fake_server.port) as pipeline:
         pipeline.read()
         assert pipeline.ask("STARTTLS").startswith("503 5.5.2 Send hello first [")
@@ -107,7 +107,7 @@ def test_before_tls(fake_server: FakeServer) -> None:
             assert reply.startswith("530 5.7.0 Must issue a STARTTLS command first [")
 
 
-def test_after_tls_everything_starts_over(fake_server: FakeServer) -> None:
+def test_session_starts_over_after_tls(fake_server: FakeServer) -> None:
     """AUTH needs an EHLO after TLS, and MAIL needs AUTH."""
     with Pipeline(fake_server.port) as pipeline:
         pipeline.read()
@@ -121,7 +121,7 @@ def test_after_tls_everything_starts_over(fake_server: FakeServer) -> None:
         assert reply.startswith("530 5.7.57 Client not authenticated to send mail. [")
 
 
-def test_commands_out_of_order(fake_server: FakeServer) -> None:
+def test_commands_out_of_order_are_rejected(fake_server: FakeServer) -> None:
     """A message has a beginning, recipients and an end, in this order."""
     with Pipeline.signed_in(fake_server) as pipeline:
         assert pipeline.ask("AUTH LOGIN").startswith("503 5.5.2 Auth command already specified [")
@@ -147,21 +147,21 @@ def test_commands_out_of_order(fake_server: FakeServer) -> None:
         ("MAIL FROM:<a@b.example> BODY=8BITMIME RET=HDRS", "250 2.1.0 Sender OK"),
         ("MAIL FROM:<a@b.example> BODY=BINARYMIME", "250 2.1.0 Sender OK"),
         ("MAIL FROM:<a@b.example> BODY=MORSE", "501 5.5.4 Invalid arguments"),
-        ("MAIL FROM:<a@b.example> COLOUR=RED", "501 5.5.4 Unrecognized parameter"),
+        ("MAIL FROM:<a@b.example> COLOR=RED", "501 5.5.4 Unrecognized parameter"),
         ("MAIL FROM:<a@b.example> SIZE=157286400", "250 2.1.0 Sender OK"),
         ("MAIL FROM:<a@b.example> SIZE=157286401", "552 5.3.4 Message size exceeds fixed"),
         ("BDAT", "501 5.5.4 Invalid arguments"),
         ("BDAT 3 MORE", "501 5.5.4 Invalid arguments"),
     ],
 )
-def test_arguments(fake_server: FakeServer, command: str, reply: str) -> None:
-    """Arguments are checked."""
+def test_arguments_are_checked(fake_server: FakeServer, command: str, reply: str) -> None:
+    """Arguments are validated."""
     with Pipeline.signed_in(fake_server) as pipeline:
         assert pipeline.ask(command).startswith(reply)
 
 
-def test_too_many_errors(fake_server: FakeServer) -> None:
-    """A client that only talks nonsense is sent away."""
+def test_too_many_errors_end_the_session(fake_server: FakeServer) -> None:
+    """A client that only sends nonsense is dismissed."""
     with Pipeline(fake_server.port) as pipeline:
         pipeline.read()
         replies = [pipeline.ask("NONSENSE") for _ in range(5)]
@@ -170,14 +170,14 @@ def test_too_many_errors(fake_server: FakeServer) -> None:
         assert pipeline.read() == []
 
 
-def test_an_endless_line(fake_server: FakeServer) -> None:
-    """A line without end is refused."""
+def test_endless_line_is_rejected(fake_server: FakeServer) -> None:
+    """A line without an end is refused."""
     with Pipeline(fake_server.port) as pipeline:
         pipeline.read()
         assert pipeline.ask("x" * 200_000).startswith("500 5.5.2 Command too long [")
 
 
-def test_pipelining(fake_server: FakeServer) -> None:
+def test_pipelining_works(fake_server: FakeServer) -> None:
     """Commands may be sent without waiting for the replies."""
     with Pipeline.signed_in(fake_server) as pipeline:
         pipeline.send(f"MAIL FROM:<{ALICE}>\r\nRCPT TO:<{BOB}>\r\nDATA")
@@ -186,8 +186,8 @@ def test_pipelining(fake_server: FakeServer) -> None:
         assert [pipeline.read()[0][:3] for _ in range(2)] == ["250", "221"]
 
 
-def test_what_is_offered_can_be_chosen(fake_server: FakeServer) -> None:
-    """STARTTLS, AUTH and SIZE are offered as the script wants."""
+def test_extensions_can_be_chosen(fake_server: FakeServer) -> None:
+    """The script determines whether STARTTLS, AUTH and SIZE are offered."""
     fake_server.script = Script(offer_starttls=False, size=1000)
     with Pipeline(fake_server.port) as pipeline:
         pipeline.read()

@@ -1,4 +1,4 @@
-"""The look-alike of Microsoft's identity platform, as clients meet it."""
+"""The fake of Microsoft's identity platform, as used by clients."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -28,8 +28,8 @@ async def client(fake_server: FakeServer) -> AsyncIterator[Client]:
         yield client
 
 
-def test_life(fake_server: FakeServer) -> None:
-    """The platform can be stopped and started again on its port, and leaves nothing behind."""
+def test_platform_can_be_restarted(fake_server: FakeServer) -> None:
+    """The platform can be stopped and restarted on its port, and leaves nothing behind."""
     before = threading.active_count()
     identity = Identity(fake_server)
     identity.stop()
@@ -45,8 +45,8 @@ def test_life(fake_server: FakeServer) -> None:
     gc.collect()
 
 
-async def test_stopping_in_the_middle(client: Client) -> None:
-    """A client that is never answered is hung up on."""
+async def test_stopping_disconnects_clients(client: Client) -> None:
+    """A client without a response is disconnected."""
     client.identity.script.then("token", script.HANG)
     waiting = asyncio.create_task(client.poll("x"))
     await until(lambda: client.identity.count("token") == 1)
@@ -55,8 +55,8 @@ async def test_stopping_in_the_middle(client: Client) -> None:
         await waiting
 
 
-async def test_device_code(client: Client, fake_server: FakeServer) -> None:
-    """A person types the code under any name, and the tokens open the mailbox."""
+async def test_device_code_signs_in(client: Client, fake_server: FakeServer) -> None:
+    """A person enters the code under any name, and the tokens give access to the mailbox."""
     code = await client.ask_for_code()
     assert code["verification_uri"] == f"{client.identity.authority}/device"
     assert client.identity.user_codes == [code["user_code"]]
@@ -78,8 +78,8 @@ async def test_device_code(client: Client, fake_server: FakeServer) -> None:
     assert code["device_code"] not in str(client.identity.requests)
 
 
-async def test_device_code_ends(client: Client) -> None:
-    """A code is declined, runs out or was never issued."""
+async def test_device_codes_end(client: Client) -> None:
+    """A code is declined, expires or was never issued."""
     declined, expired = await client.ask_for_code(), await client.ask_for_code()
     client.identity.decline(declined["user_code"])
     client.identity.expire(expired["user_code"])
@@ -91,8 +91,8 @@ async def test_device_code_ends(client: Client) -> None:
     assert failed(await client.poll("invented"))[0] == "bad_verification_code"
 
 
-async def test_refresh(client: Client, fake_server: FakeServer) -> None:
-    """Refresh tokens rotate, and a used one is refused, unless that is forgiven."""
+async def test_refresh_tokens_rotate(client: Client, fake_server: FakeServer) -> None:
+    """Refresh tokens rotate, and a used one is refused, unless that is tolerated."""
     first = await client.sign_in()
     status, second = await client.refresh(first["refresh_token"])
     assert status == 200
@@ -111,8 +111,8 @@ async def test_refresh(client: Client, fake_server: FakeServer) -> None:
     assert smtp_reply(fake_server, second["access_token"]).startswith("535 5.7.3 ")
 
 
-async def test_time(client: Client, fake_server: FakeServer) -> None:
-    """Tokens end by the clock that a test may freeze."""
+async def test_tokens_expire_with_frozen_time(client: Client, fake_server: FakeServer) -> None:
+    """Tokens expire by the clock that a test may freeze."""
     with freeze_time("2026-12-24", tick=False) as clock:
         answer = await client.sign_in()
         assert smtp_reply(fake_server, answer["access_token"]).startswith("235 ")
@@ -124,8 +124,8 @@ async def test_time(client: Client, fake_server: FakeServer) -> None:
         assert failed(await client.refresh(answer["refresh_token"])) == stale
 
 
-async def test_client_rules(client: Client) -> None:
-    """Device codes are for public clients, and those have no secret."""
+async def test_clients_follow_the_rules(client: Client) -> None:
+    """Device codes are for public clients, which have no secret."""
     secret = client.identity.client_secret
     code = (await client.ask_for_code())["device_code"]
     unwanted = ("invalid_client", "AADSTS700025")
@@ -137,8 +137,8 @@ async def test_client_rules(client: Client) -> None:
     assert failed(await client.poll(code)) == ("invalid_client", "AADSTS7000218")
 
 
-async def test_scopes_and_tenants(client: Client) -> None:
-    """Personal accounts know one form of the scope, and each tenant its kind of account."""
+async def test_scopes_and_tenants_are_checked(client: Client) -> None:
+    """Personal accounts accept one form of the scope, and each tenant its kind of account."""
     other = f"https://outlook.office365.com/SMTP.Send {SCOPE.partition(' ')[2]}"
     invalid = ("invalid_scope", "AADSTS70011")
     wrong_kind = ("invalid_grant", "AADSTS50020")
@@ -158,8 +158,8 @@ async def test_scopes_and_tenants(client: Client) -> None:
     assert failed((400, await client.ask_for_code())) == ("invalid_request", "AADSTS90002")
 
 
-async def test_script(client: Client) -> None:
-    """Refusals come at once, and flaws wait for a good answer."""
+async def test_script_controls_responses(client: Client) -> None:
+    """Refusals come at once, and modifications wait for a good response."""
     then = client.identity.script.then
     then("token", script.UNAVAILABLE, script.NO_REFRESH_TOKEN, script.NO_SEND_SCOPE)
     then(Endpoint.DEVICECODE, script.SERVER_ERROR)
@@ -180,8 +180,8 @@ async def test_script(client: Client) -> None:
     assert await client.browse() == script.GATEWAY_PAGE
 
 
-async def test_lost_answer(client: Client) -> None:
-    """A connection breaks, after all was done."""
+async def test_response_can_be_lost(client: Client) -> None:
+    """A connection breaks after the request was processed."""
     answer = await client.sign_in()
     client.identity.script.then("token", script.RESET, script.LOST_ANSWER)
     for _ in range(2):
@@ -194,10 +194,10 @@ async def test_lost_answer(client: Client) -> None:
         assert (response.headers["Retry-After"], await response.read()) == ("7", b"")
 
 
-def test_run_by_hand(
+def test_platform_can_be_run_manually(
     fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The platform runs beside the server until Ctrl-C, and says where."""
+    """The platform runs next to the server until Ctrl-C, and prints its URL."""
 
     def interrupt(_: float) -> None:
         raise KeyboardInterrupt

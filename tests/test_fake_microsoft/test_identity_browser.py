@@ -1,4 +1,4 @@
-"""The look-alike of Microsoft's identity platform, as people meet it in the browser."""
+"""The fake of Microsoft's identity platform, as people use it in the browser."""
 
 from collections.abc import AsyncIterator
 
@@ -18,8 +18,8 @@ async def client(fake_server: FakeServer) -> AsyncIterator[Client]:
         yield client
 
 
-async def test_browser(client: Client, fake_server: FakeServer) -> None:
-    """Somebody signs in in the browser, and the code is good for one time."""
+async def test_browser_signs_in(client: Client, fake_server: FakeServer) -> None:
+    """A person signs in in the browser, and the code can be used once."""
     client.identity.sign_in_as = ALIAS
     target = await client.browse()
     assert isinstance(target, URL)
@@ -50,16 +50,18 @@ async def test_browser(client: Client, fake_server: FakeServer) -> None:
         ({"grant_type": "password"}, "AADSTS70003"),
     ],
 )
-async def test_code_refused(client: Client, form: dict[str, str], number: str) -> None:
-    """Whatever does not belong to the code is refused, and the code stays good."""
+async def test_mismatched_code_request_is_rejected(
+    client: Client, form: dict[str, str], number: str
+) -> None:
+    """A mismatched request is refused, and the code stays valid."""
     client.identity.sign_in_as = ALICE
     code = await client.code()
     assert failed(await client.redeem(**{"code": code} | form))[1] == number
     assert (await client.redeem(code))[0] == 200
 
 
-async def test_code_expires(client: Client) -> None:
-    """A code that nobody redeems in time is void."""
+async def test_authorization_code_expires(client: Client) -> None:
+    """A code that is not redeemed in time is void."""
     client.identity.sign_in_as = ALICE
     client.identity.code_lifetime = 0
     assert failed(await client.redeem(await client.code()))[1] == "AADSTS70008"
@@ -75,8 +77,10 @@ async def test_code_expires(client: Client) -> None:
         ({"account": WORKER}, None),
     ],
 )
-async def test_sent_back(client: Client, query: dict[str, str], error: str | None) -> None:
-    """The application hears of a refusal in the browser."""
+async def test_browser_returns_with_an_error(
+    client: Client, query: dict[str, str], error: str | None
+) -> None:
+    """The application receives a refusal through the browser."""
     client.identity.sign_in_as = ALICE
     target = await client.browse(**query)
     assert isinstance(target, URL)
@@ -85,14 +89,16 @@ async def test_sent_back(client: Client, query: dict[str, str], error: str | Non
 
 
 @pytest.mark.parametrize("query", [{"redirect_uri": "https://evil.example"}, {"client_id": "x"}])
-async def test_not_sent_back(client: Client, query: dict[str, str]) -> None:
-    """Nobody is sent to an application that is not known."""
+async def test_browser_does_not_return_to_unknown_applications(
+    client: Client, query: dict[str, str]
+) -> None:
+    """The browser is not redirected to an unknown application."""
     page = await client.browse(**query)
     assert "having trouble signing you in" in str(page)
 
 
-async def test_pages(client: Client, fake_server: FakeServer) -> None:
-    """A person can type a code, cancel, and pick an account in the browser."""
+async def test_pages_can_be_used(client: Client, fake_server: FakeServer) -> None:
+    """A person can enter a code, cancel, and pick an account in the browser."""
     fake_server.add_mailbox("<b>@x.example", PASSWORD)
     page = f"{client.identity.authority}/device"
     codes = [(await client.ask_for_code())["user_code"] for _ in range(2)]
@@ -101,7 +107,7 @@ async def test_pages(client: Client, fake_server: FakeServer) -> None:
     for code, answer, title in (
         ("WRONG", "approve", "That code didn&#x27;t work"),
         (codes[0].lower(), "approve", "You have signed in"),
-        (codes[1], "decline", "You cancelled"),
+        (codes[1], "decline", "You canceled"),
     ):
         form = {"code": code, "answer": answer, "account": ALICE}
         async with client.http.post(page, data=form) as response:

@@ -1,4 +1,4 @@
-"""The fake server run by hand."""
+"""The fake server, run manually."""
 
 from pathlib import Path
 import ssl
@@ -17,7 +17,9 @@ def arguments(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
     monkeypatch.setattr(sys, "argv", ["fake_server", *words])
 
 
-def test_list(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_catalogue_is_listed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The catalogue is listed by name."""
     arguments(monkeypatch, "--list")
     main()
@@ -25,7 +27,7 @@ def test_list(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
     assert [line.split()[0] for line in lines] == [row.name for row in CATALOGUE]
 
 
-def test_script(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command_line_becomes_a_script(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command line becomes a script."""
     row = CATALOGUE[0]
     arguments(monkeypatch, "--row", row.name, "--drop", "mail", "--stall", "quit", "--delay", "5")
@@ -35,10 +37,10 @@ def test_script(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("socket_enabled")
-def test_run(
+def test_server_runs_until_ctrl_c(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """It runs until Ctrl-C, and says where."""
+    """It runs until Ctrl-C, and prints its address."""
     ca_file = tmp_path / "ca.pem"
     arguments(
         monkeypatch, "--port", "0", "--mailbox", "a@b.example:c:d", "--write-ca", str(ca_file)

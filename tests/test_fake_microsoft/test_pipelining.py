@@ -1,4 +1,4 @@
-"""Pipelined commands and content in chunks (RFC 2920, RFC 3030), with replies of every timing."""
+"""Pipelined commands and content in chunks (RFC 2920, RFC 3030), with replies of any timing."""
 
 import pytest
 
@@ -13,7 +13,7 @@ ENVELOPE = f"MAIL FROM:<{ALICE}>\r\nRCPT TO:<{BOB}>"
 
 
 def chunk(content: str, *, last: bool = True) -> str:
-    """Return a BDAT command with its octets, for a `send` that adds a line end of its own."""
+    """Return a BDAT command with its octets, for a `send` that adds its own line end."""
     return f"BDAT {len(content)}{' LAST' if last else ''}\r\n{content.removesuffix('\r\n')}"
 
 
@@ -23,8 +23,8 @@ def codes(pipeline: Pipeline, count: int) -> list[str]:
 
 
 @pytest.mark.parametrize("manner", Manner)
-def test_one_round_trip(fake_server: FakeServer, manner: Manner) -> None:
-    """Envelope and content are taken at once, and everything is answered in order."""
+def test_message_takes_one_round_trip(fake_server: FakeServer, manner: Manner) -> None:
+    """Envelope and content are accepted at once, and every command gets a reply, in order."""
     with Pipeline.signed_in(fake_server) as pipeline:
         fake_server.script.manner = manner
         for _ in range(2):
@@ -34,8 +34,8 @@ def test_one_round_trip(fake_server: FakeServer, manner: Manner) -> None:
     assert {mail.chunks for mail in fake_server.received} == {1}
 
 
-def test_a_long_winded_server(fake_server: FakeServer) -> None:
-    """Every reply has many long lines, all of one code, and the last one is the usual."""
+def test_replies_can_be_long(fake_server: FakeServer) -> None:
+    """Every reply has many long lines with the same code, and the last one is the usual."""
     fake_server.script = Script(manner=Manner.LONG_WINDED)
     with Pipeline.signed_in(fake_server) as pipeline:
         pipeline.send("NOOP")
@@ -46,8 +46,8 @@ def test_a_long_winded_server(fake_server: FakeServer) -> None:
     assert lines[-1] == "250 2.0.0 OK"
 
 
-def test_many_chunks(fake_server: FakeServer) -> None:
-    """The message is what all of them make together."""
+def test_chunks_are_concatenated(fake_server: FakeServer) -> None:
+    """The message is the concatenation of all chunks."""
     with Pipeline.signed_in(fake_server) as pipeline:
         pipeline.send(f"{ENVELOPE}\r\n{chunk(HEAD, last=False)}")
         pipeline.send(f"{chunk('one' * 70_000 + '\r\n', last=False)}")
@@ -57,8 +57,8 @@ def test_many_chunks(fake_server: FakeServer) -> None:
     assert fake_server.received[0].chunks == 3
 
 
-def test_nobody_to_take_it(fake_server: FakeServer) -> None:
-    """Content after a refused envelope is read all the same, and never taken for commands."""
+def test_content_without_recipients_is_read(fake_server: FakeServer) -> None:
+    """Content after a refused envelope is still read, and never treated as commands."""
     fake_server.script = Script(refuse_recipients={BOB: NOBODY})
     with Pipeline.signed_in(fake_server) as pipeline:
         pipeline.send(f"{ENVELOPE}\r\n{chunk('QUIT\r\nQUIT\r\n', last=False)}\r\nRSET")
@@ -68,8 +68,8 @@ def test_nobody_to_take_it(fake_server: FakeServer) -> None:
     assert fake_server.received == []
 
 
-def test_a_chunk_that_failed_fails_the_message(fake_server: FakeServer) -> None:
-    """What follows it is refused until all begins anew."""
+def test_failed_chunk_fails_the_message(fake_server: FakeServer) -> None:
+    """Later chunks are refused until a new message begins."""
     fake_server.script = Script(size=20)
     with Pipeline.signed_in(fake_server) as pipeline:
         pipeline.send(f"{ENVELOPE}\r\n{chunk(HELLO, last=False)}")
@@ -89,10 +89,10 @@ def test_a_chunk_that_failed_fails_the_message(fake_server: FakeServer) -> None:
     ],
     ids=["not offered", "last in a group", "content before it is asked for"],
 )
-def test_haste_is_sent_away(
+def test_impatient_client_is_dismissed(
     fake_server: FakeServer, without: tuple[str, ...], commands: str
 ) -> None:
-    """Who does not wait where he has to is told so and hung up on."""
+    """A client that does not wait where it must gets an error and is disconnected."""
     fake_server.script = Script(without=without)
     with Pipeline.signed_in(fake_server) as pipeline:
         pipeline.send(commands)
@@ -111,10 +111,10 @@ def test_haste_is_sent_away(
         ("SIZE", f"MAIL FROM:<{ALICE}> SIZE=7", "501 5.5.4"),
     ],
 )
-def test_what_is_not_offered_is_not_understood(
+def test_extension_that_is_not_offered_does_not_work(
     fake_server: FakeServer, keyword: str, command: str, reply: str
 ) -> None:
-    """An extension is missing from the offers, and so is what it brings."""
+    """An extension that is not offered does not work."""
     fake_server.script = Script(without=(keyword,))
     with Pipeline.signed_in(fake_server) as pipeline:
         pipeline.send("EHLO client.example")
@@ -123,8 +123,8 @@ def test_what_is_not_offered_is_not_understood(
 
 
 @pytest.mark.parametrize("step", [Step.MAIL, Step.RCPT, Step.DATA, Step.CONTENT, Step.FINAL])
-def test_a_service_closing_can_be_heard(fake_server: FakeServer, step: Step) -> None:
-    """A client that has sent all reads the 421 reply, and hangs up."""
+def test_service_closing_can_be_read(fake_server: FakeServer, step: Step) -> None:
+    """A client that has sent everything reads the 421 reply, and disconnects."""
     fake_server.script = Script(replies={step: "421 4.3.2 Service not available"})
     with Pipeline.signed_in(fake_server) as pipeline:
         pipeline.send(f"{ENVELOPE}\r\n{chunk(HEAD + 'x' * 100_000 + '\r\n')}\r\nNOOP")
@@ -132,8 +132,8 @@ def test_a_service_closing_can_be_heard(fake_server: FakeServer, step: Step) -> 
 
 
 @pytest.mark.parametrize("content", ["a\nb\r\n", "a\r\nb\r\n"])
-def test_bare_line_feeds(fake_server: FakeServer, content: str) -> None:
-    """Only what is said to be binary may have them."""
+def test_bare_line_feeds_need_binarymime(fake_server: FakeServer, content: str) -> None:
+    """Only content declared as binary may have them."""
     with Pipeline.signed_in(fake_server) as pipeline:
         pipeline.send(f"{ENVELOPE}\r\n{chunk(HEAD + content)}")
         assert codes(pipeline, 3)[-1] == ("550" if content == "a\nb\r\n" else "250")

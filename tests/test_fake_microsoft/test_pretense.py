@@ -1,4 +1,4 @@
-"""What the server offers and does not know, and how it loses its patience."""
+"""Extensions that the server offers but does not support, and how it limits errors."""
 
 import pytest
 
@@ -11,7 +11,7 @@ NOBODY = "550 5.1.1 User unknown"
 
 
 def offers(pipeline: Pipeline) -> list[str]:
-    """Return the extensions that are offered."""
+    """Return the offered extensions."""
     pipeline.send("EHLO client.example")
     return [line[4:].partition(" ")[0] for line in pipeline.read()]
 
@@ -25,18 +25,18 @@ def offers(pipeline: Pipeline) -> list[str]:
         ("SIZE", f"MAIL FROM:<{ALICE}> SIZE=7", "501 5.5.4"),
     ],
 )
-def test_what_is_pretended_is_offered_and_not_understood(
+def test_pretended_extension_is_offered_but_does_not_work(
     fake_server: FakeServer, keyword: str, command: str, reply: str
 ) -> None:
-    """A proxy passes the offers of the server behind it on, and what goes with them not."""
+    """A proxy passes on the extensions of the server behind it, but not their commands."""
     fake_server.script = Script(pretends=(keyword,))
     with Pipeline.signed_in(fake_server) as pipeline:
         assert keyword in offers(pipeline)
         assert pipeline.ask(command).startswith(reply)
 
 
-def test_pretended_pipelining(fake_server: FakeServer) -> None:
-    """Who does not wait is told so and hung up on, though it is offered."""
+def test_pretended_pipelining_dismisses_the_client(fake_server: FakeServer) -> None:
+    """A client that does not wait gets an error and is disconnected, though it is offered."""
     fake_server.script = Script(pretends=("PIPELINING",))
     with Pipeline.signed_in(fake_server) as pipeline:
         assert "PIPELINING" in offers(pipeline)
@@ -45,8 +45,8 @@ def test_pretended_pipelining(fake_server: FakeServer) -> None:
         assert pipeline.read() == []
 
 
-def test_the_content_of_an_unknown_command_is_taken_for_commands(fake_server: FakeServer) -> None:
-    """Nothing that belongs to it is read."""
+def test_content_of_an_unknown_command_is_read_as_commands(fake_server: FakeServer) -> None:
+    """Its content is not read."""
     fake_server.script = Script(unknown={"BDAT": "502 5.5.1 Not implemented"})
     with Pipeline.signed_in(fake_server) as pipeline:
         pipeline.send(f"{ENVELOPE}\r\nBDAT 6 LAST\r\nNOOP")
@@ -55,16 +55,16 @@ def test_the_content_of_an_unknown_command_is_taken_for_commands(fake_server: Fa
     assert fake_server.received == []
 
 
-def test_commands_are_unknown_in_a_form(fake_server: FakeServer) -> None:
-    """The mechanism alone is fine where an answer with it is too much."""
+def test_commands_can_be_unknown_in_one_form(fake_server: FakeServer) -> None:
+    """The mechanism alone is accepted where an initial response is not."""
     fake_server.script = Script(unknown={r"AUTH \S+ \S": "500 Line too long"})
     with Pipeline.secured(fake_server) as pipeline:
         assert pipeline.ask(f"AUTH LOGIN {encoded(ALICE)}") == "500 Line too long"
         assert pipeline.ask("AUTH LOGIN").startswith("334 ")
 
 
-def test_too_many_errors(fake_server: FakeServer) -> None:
-    """After the last that is borne comes a 421 reply, unasked, and the end."""
+def test_too_many_errors_end_the_session(fake_server: FakeServer) -> None:
+    """After the last tolerated error comes an unsolicited 421 reply, and the end."""
     fake_server.script = Script(max_errors=2, refuse_recipients={BOB: NOBODY})
     with Pipeline.signed_in(fake_server) as pipeline:
         pipeline.send(f"{ENVELOPE}\r\nRCPT TO:<{BOB}>\r\nRCPT TO:<{ALICE}>")

@@ -1,4 +1,4 @@
-"""Misbehaviour: every step that can be spoiled, and for how long."""
+"""Faults: every step that can be spoiled, and for how long."""
 
 from contextlib import suppress
 import smtplib
@@ -11,7 +11,7 @@ from tests.fake_microsoft import IMAP_GREETING, POP_GREETING, FakeServer, Script
 
 from .client import ALICE, BOB, TOKEN, Pipeline, connected, encoded, logged_in, outgoing, xoauth2
 
-# How long a test watches a silent server.
+# How long a test observes a silent server.
 PATIENCE = 0.1
 CONVERSATION = {
     Step.EHLO: "EHLO client.example",
@@ -26,7 +26,7 @@ CONVERSATION = {
 }
 
 
-# Where a client notices what the server does at a step without a command of its own.
+# Where a client notices the server's behavior at a step without its own command.
 NOTICED = {
     Step.CONNECT: Step.GREETING,
     Step.HANDSHAKE: Step.EHLO_TLS,
@@ -36,7 +36,7 @@ NOTICED = {
 
 
 def walk(fake_server: FakeServer, pipeline: Pipeline, doubt: Step | None = None) -> list[Step]:
-    """Hold the whole conversation, impatiently at one step, and return the steps answered."""
+    """Run the conversation, with a short timeout at one step, and return the answered steps."""
     done: list[Step] = []
     if doubt is Step.GREETING:
         pipeline.wait_at_most(PATIENCE)
@@ -55,7 +55,7 @@ def walk(fake_server: FakeServer, pipeline: Pipeline, doubt: Step | None = None)
 
 
 def check_answers(fake_server: FakeServer, spoiled: Step) -> None:
-    """Check that all was well on the first connection until a step, and nothing came after."""
+    """Check that the first connection worked up to a step, and nothing came after it."""
     steps = [Step.GREETING, *CONVERSATION]
     before = steps[: steps.index(NOTICED.get(spoiled, spoiled))]
     answered = [line for speaker, line in fake_server.sessions[0] if speaker == "S"]
@@ -67,16 +67,16 @@ def check_answers(fake_server: FakeServer, spoiled: Step) -> None:
     assert wording.GOODBYE not in answered
 
 
-def test_healthy(fake_server: FakeServer) -> None:
-    """Without a script all steps are answered."""
+def test_server_is_healthy_without_a_script(fake_server: FakeServer) -> None:
+    """Without a script, all steps are answered."""
     with Pipeline(fake_server.port) as pipeline:
         assert walk(fake_server, pipeline) == list(CONVERSATION)
 
 
 @pytest.mark.parametrize("reset", [False, True])
 @pytest.mark.parametrize("step", Step)
-def test_drop(fake_server: FakeServer, step: Step, reset: bool) -> None:
-    """The connection ends at the step, once, and then all is well again."""
+def test_step_can_be_dropped(fake_server: FakeServer, step: Step, reset: bool) -> None:
+    """The connection ends at the step, once, and then everything works again."""
     fake_server.script = Script(drop=step, reset=reset, times=1)
     with suppress(OSError), Pipeline(fake_server.port) as pipeline:
         assert walk(fake_server, pipeline) != list(CONVERSATION)
@@ -87,8 +87,8 @@ def test_drop(fake_server: FakeServer, step: Step, reset: bool) -> None:
 
 
 @pytest.mark.parametrize("step", Step)
-def test_stall(fake_server: FakeServer, step: Step) -> None:
-    """The server falls silent at the step, and other connections do not notice."""
+def test_step_can_be_stalled(fake_server: FakeServer, step: Step) -> None:
+    """The server stalls at the step, and other connections do not notice."""
     fake_server.script_next(Script(stall=step))
     with Pipeline(fake_server.port) as pipeline:
         with pytest.raises(TimeoutError):
@@ -99,8 +99,8 @@ def test_stall(fake_server: FakeServer, step: Step) -> None:
 
 
 @pytest.mark.parametrize("step", [Step.CONNECT, Step.HANDSHAKE, Step.GREETING])
-def test_stall_in_tls(socket_enabled: None, step: Step) -> None:
-    """With TLS from the first byte the server can fall silent too."""
+def test_implicit_tls_can_be_stalled(socket_enabled: None, step: Step) -> None:
+    """With implicit TLS, the server can stall, too."""
     with FakeServer(security="tls") as fake_server:
         fake_server.script = Script(stall=step)
         with pytest.raises(OSError, match="timed out"):
@@ -113,8 +113,8 @@ def test_stall_in_tls(socket_enabled: None, step: Step) -> None:
             )
 
 
-def test_silent(fake_server: FakeServer) -> None:
-    """A server that never says a word."""
+def test_server_can_be_silent(fake_server: FakeServer) -> None:
+    """A server that never sends anything."""
     fake_server.script = Script(silent=True)
     with Pipeline(fake_server.port) as pipeline:
         pipeline.wait_at_most(PATIENCE)
@@ -126,8 +126,10 @@ def test_silent(fake_server: FakeServer) -> None:
     ("greeting", "answer"),
     [(IMAP_GREETING, "EHLO BAD Command Error. 12"), (POP_GREETING, "-ERR Protocol error. 14")],
 )
-def test_other_protocols(fake_server: FakeServer, greeting: str, answer: str) -> None:
-    """A server for reading mail does not understand SMTP."""
+def test_server_can_use_another_protocol(
+    fake_server: FakeServer, greeting: str, answer: str
+) -> None:
+    """An IMAP or POP server does not understand SMTP."""
     fake_server.script = Script(greeting=greeting)
     with Pipeline(fake_server.port) as pipeline:
         assert pipeline.read() == [greeting]
@@ -135,8 +137,8 @@ def test_other_protocols(fake_server: FakeServer, greeting: str, answer: str) ->
 
 
 @pytest.mark.parametrize("step", CONVERSATION)
-def test_reply(fake_server: FakeServer, step: Step) -> None:
-    """A reply of the script comes instead of the normal one, and nothing happens."""
+def test_reply_can_be_replaced(fake_server: FakeServer, step: Step) -> None:
+    """The script's reply replaces the normal one, and nothing happens."""
     reply = "451 4.7.500 Server busy. Please try again later"
     fake_server.script = Script(replies={step: reply}, times=1)
     with Pipeline(fake_server.port) as pipeline:
@@ -152,16 +154,16 @@ def test_reply(fake_server: FakeServer, step: Step) -> None:
     assert len(fake_server.received) == (step is Step.QUIT)
 
 
-def test_a_421_hangs_up(fake_server: FakeServer) -> None:
-    """A server that says 421 means it."""
+def test_reply_421_disconnects(fake_server: FakeServer) -> None:
+    """A server that sends 421 disconnects."""
     fake_server.script = Script(replies={Step.GREETING: "421 4.3.2 Service not active"})
     with Pipeline(fake_server.port) as pipeline:
         assert pipeline.read() == ["421 4.3.2 Service not active"]
         assert pipeline.read() == []
 
 
-def test_a_positive_reply_changes_the_words_only(fake_server: FakeServer) -> None:
-    """A message is still taken if its answer is worded differently."""
+def test_positive_reply_only_changes_the_text(fake_server: FakeServer) -> None:
+    """A message is still accepted if its reply has another text."""
     fake_server.script = Script(
         replies={Step.GREETING: "220-first\n220 second", Step.FINAL: "250 2.6.0 <new@id> Queued"}
     )
@@ -171,8 +173,8 @@ def test_a_positive_reply_changes_the_words_only(fake_server: FakeServer) -> Non
     assert fake_server.sessions[0][:2] == [("S", "220-first"), ("S", "220 second")]
 
 
-def test_unexpected_challenge(fake_server: FakeServer) -> None:
-    """A challenge at the end of AUTH waits for a line before the outcome."""
+def test_challenge_can_be_added(fake_server: FakeServer) -> None:
+    """A challenge at the end of AUTH waits for a line before the result."""
     fake_server.script = Script(replies={Step.AUTH: "334 eyJzdGF0dXMiOiI0MDEifQ=="})
     with Pipeline.secured(fake_server) as pipeline:
         assert pipeline.ask(f"AUTH XOAUTH2 {encoded('x')}").startswith("501 5.5.124 ")
@@ -181,7 +183,7 @@ def test_unexpected_challenge(fake_server: FakeServer) -> None:
         assert pipeline.ask("").startswith("535 5.7.139 ")
 
 
-def test_words_in_the_middle_of_the_content(fake_server: FakeServer) -> None:
+def test_content_can_be_interrupted(fake_server: FakeServer) -> None:
     """The server may interrupt a client."""
     fake_server.script = Script(replies={Step.CONTENT: "421 4.4.2 Connection dropped"})
     with Pipeline.signed_in(fake_server) as pipeline:
@@ -192,8 +194,8 @@ def test_words_in_the_middle_of_the_content(fake_server: FakeServer) -> None:
 
 
 @pytest.mark.parametrize("keep", [False, True])
-def test_answer_lost(fake_server: FakeServer, keep: bool) -> None:
-    """After the final dot the message has arrived, or not."""
+def test_final_reply_can_be_lost(fake_server: FakeServer, keep: bool) -> None:
+    """After the final dot, the message has arrived, or not."""
     fake_server.script = Script(drop=Step.FINAL, keep=keep)
     with logged_in(fake_server) as client, pytest.raises(smtplib.SMTPServerDisconnected):
         client.send_message(outgoing())
@@ -201,15 +203,15 @@ def test_answer_lost(fake_server: FakeServer, keep: bool) -> None:
     assert not keep or fake_server.received[0].message_id_given is None
 
 
-def test_plain_text_instead_of_a_handshake(fake_server: FakeServer) -> None:
-    """A reply at HANDSHAKE spoils TLS."""
+def test_handshake_can_be_plain_text(fake_server: FakeServer) -> None:
+    """A reply at HANDSHAKE breaks TLS."""
     fake_server.script = Script(replies={Step.HANDSHAKE: "421 4.7.66 TLS 1.0 and 1.1"})
     with pytest.raises(OSError, match=r"(?i)wrong version number"), connected(fake_server):
         pass
 
 
-def test_times(fake_server: FakeServer) -> None:
-    """A transient fault passes."""
+def test_fault_can_be_temporary(fake_server: FakeServer) -> None:
+    """A temporary fault ends."""
     fake_server.script = Script(replies={Step.MAIL: "451 4.7.500 Server busy."}, times=2)
     with logged_in(fake_server) as client:
         codes = [client.mail(ALICE)[0] for _ in range(3)]
@@ -217,8 +219,8 @@ def test_times(fake_server: FakeServer) -> None:
     assert fake_server.script.times == 0
 
 
-def test_next_connections(fake_server: FakeServer) -> None:
-    """A script may be meant for the next connections only."""
+def test_script_can_apply_to_the_next_connections(fake_server: FakeServer) -> None:
+    """A script may apply to the next connections only."""
     fake_server.script_next(Script(greeting="220 next"), connections=2)
     greetings = []
     for _ in range(3):
@@ -228,8 +230,8 @@ def test_next_connections(fake_server: FakeServer) -> None:
     assert "Microsoft ESMTP" in greetings[2]
 
 
-def test_mailbox_wins(fake_server: FakeServer) -> None:
-    """From AUTH on the script of the mailbox comes first."""
+def test_script_of_the_mailbox_takes_precedence(fake_server: FakeServer) -> None:
+    """From AUTH on, the mailbox's script takes precedence."""
     fake_server.script = Script(replies={Step.MAIL: "451 4.0.0 all", Step.RCPT: "451 4.0.0 all"})
     mailbox = fake_server.mailboxes[ALICE]
     mailbox.script = Script(replies={Step.EHLO: "500 5.0.0 no", Step.MAIL: "250 2.1.0 one"})
@@ -243,8 +245,8 @@ def test_mailbox_wins(fake_server: FakeServer) -> None:
         client.login("bea@outlook.com", "pw")
 
 
-def test_refusal_delay(fake_server: FakeServer) -> None:
-    """Refusals come late, all else at once."""
+def test_refusals_are_delayed(fake_server: FakeServer) -> None:
+    """Refusals are delayed, all other replies are not."""
     fake_server.script = Script(refusal_delay=60)
     with Pipeline(fake_server.port) as pipeline:
         pipeline.read()
@@ -260,8 +262,8 @@ def test_refusal_delay(fake_server: FakeServer) -> None:
         assert time.monotonic() - begun >= PATIENCE
 
 
-def test_drop_and_reset_differ(fake_server: FakeServer) -> None:
-    """A client can tell a reset from the end of the stream."""
+def test_drop_and_reset_are_distinguishable(fake_server: FakeServer) -> None:
+    """A client can distinguish a reset from the end of the stream."""
     fake_server.script = Script(drop=Step.CONNECT)
     with socket.create_connection(("127.0.0.1", fake_server.port), 5) as plain:
         assert plain.recv(1) == b""

@@ -1,4 +1,4 @@
-"""The server as a whole: its life, and what it offers to tests."""
+"""The complete server: its life cycle and its interface for tests."""
 
 import asyncio
 import gc
@@ -17,8 +17,8 @@ from .client import ALICE, PASSWORD, Pipeline, logged_in, outgoing
 pytestmark = pytest.mark.usefixtures("socket_enabled")
 
 
-def test_life() -> None:
-    """A server can be stopped and started again on its port, and leaves no thread behind."""
+def test_server_can_be_restarted() -> None:
+    """A server can be stopped and restarted on its port, and leaves no thread behind."""
     before = threading.active_count()
     fake_server = FakeServer()
     assert fake_server.port == 0
@@ -42,8 +42,8 @@ def test_life() -> None:
     assert threading.active_count() == before
 
 
-def test_a_port_that_is_taken() -> None:
-    """Starting tells what is wrong, and may be tried again."""
+def test_port_in_use_is_an_error() -> None:
+    """Starting raises an error, and can be tried again."""
     with FakeServer(closed_port()) as first:
         second = FakeServer(first.port)
         with pytest.raises(OSError, match=r"(?i)address already in use"):
@@ -52,7 +52,7 @@ def test_a_port_that_is_taken() -> None:
         assert second.port == first.port
 
 
-def test_stopping_in_the_middle(fake_server: FakeServer) -> None:
+def test_stopping_ends_conversations(fake_server: FakeServer) -> None:
     """Stopping ends conversations wherever they are."""
     fake_server.script_next(Script(stall=Step.GREETING))
     fake_server.script_next(Script(stall=Step.HANDSHAKE))
@@ -72,16 +72,16 @@ def test_stopping_in_the_middle(fake_server: FakeServer) -> None:
 
 
 @pytest.mark.parametrize("last_reply", [None, "421 4.4.2 Connection timed out"])
-def test_hang_up(fake_server: FakeServer, last_reply: str | None) -> None:
-    """A test may end all sessions as idle ones end."""
+def test_sessions_can_be_closed(fake_server: FakeServer, last_reply: str | None) -> None:
+    """A test can close all sessions like idle ones."""
     with Pipeline.signed_in(fake_server) as pipeline:
         fake_server.hang_up(last_reply)
         assert pipeline.read() == ([last_reply] if last_reply else [])
         assert pipeline.read() == []
 
 
-def test_wait_for_mail(fake_server: FakeServer) -> None:
-    """Waiting returns all mail so far, or gives up."""
+def test_waiting_for_mail_returns_or_times_out(fake_server: FakeServer) -> None:
+    """Waiting returns all mail so far, or times out."""
     with pytest.raises(TimeoutError, match="0 of 1 messages"):
         fake_server.wait_for_mail(timeout=0.01)
     with logged_in(fake_server) as client:
@@ -91,8 +91,8 @@ def test_wait_for_mail(fake_server: FakeServer) -> None:
     assert fake_server.received[1].message.get_content() == "two\r\n"
 
 
-async def test_from_an_event_loop(fake_server: FakeServer) -> None:
-    """An asynchronous client and an asynchronous wait, all at localhost."""
+async def test_server_works_with_an_event_loop(fake_server: FakeServer) -> None:
+    """An asynchronous client and an asynchronous wait, all on localhost."""
     waiting = asyncio.create_task(fake_server.async_wait_for_mail())
     await aiosmtplib.send(
         outgoing(),
@@ -108,8 +108,8 @@ async def test_from_an_event_loop(fake_server: FakeServer) -> None:
     assert mail.sender == ALICE
 
 
-def test_frozen_time(fake_server: FakeServer) -> None:
-    """The clock of the server goes on while a test stops its own."""
+def test_clock_of_the_server_is_not_frozen(fake_server: FakeServer) -> None:
+    """The server's clock continues while a test freezes its own."""
     with freeze_time("2026-12-24"):
         fake_server.script = Script(refusal_delay=0.05)
         with Pipeline(fake_server.port) as pipeline:
@@ -120,8 +120,8 @@ def test_frozen_time(fake_server: FakeServer) -> None:
         assert f"{fake_server.wait_for_mail()[0].at:%Y-%m-%d}" == "2026-12-24"
 
 
-def test_who_comes_at_the_last_moment_is_not_left_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that ends while a client is signed in leaves no socket behind."""
+def test_last_connection_leaves_no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that stops while a client is signed in leaves no socket open."""
     told: list[object] = []
     monkeypatch.setattr(sys, "unraisablehook", told.append)
     for _ in range(50):

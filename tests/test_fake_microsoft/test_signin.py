@@ -13,15 +13,15 @@ WRONG = "535 5.7.139 Authentication unsuccessful, the user credentials were inco
 
 
 @pytest.mark.parametrize("name", [ALICE, ALICE.upper(), ALIAS])
-def test_right_password(fake_server: FakeServer, name: str) -> None:
-    """A password opens the mailbox under each of its names."""
+def test_right_password_signs_in(fake_server: FakeServer, name: str) -> None:
+    """A password gives access to the mailbox under each of its names."""
     with connected(fake_server) as client:
         assert client.login(name, PASSWORD)[0] == 235
 
 
 @pytest.mark.parametrize(("name", "password"), [(ALICE, "wrong"), ("nobody@outlook.com", PASSWORD)])
-def test_wrong_password(fake_server: FakeServer, name: str, password: str) -> None:
-    """A wrong password and an unknown name get the same answer, and another try."""
+def test_wrong_password_is_refused(fake_server: FakeServer, name: str, password: str) -> None:
+    """A wrong password and an unknown name get the same reply, and another attempt."""
     with Pipeline.secured(fake_server) as pipeline:
         pipeline.ask(f"AUTH LOGIN {encoded(name)}")
         assert pipeline.ask(encoded(password)).startswith(WRONG)
@@ -30,15 +30,15 @@ def test_wrong_password(fake_server: FakeServer, name: str, password: str) -> No
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "OAUTHBEARER", "CRAM-MD5", "NTLM"])
-def test_other_mechanisms(fake_server: FakeServer, mechanism: str) -> None:
-    """Only LOGIN and XOAUTH2 are known."""
+def test_other_mechanisms_are_refused(fake_server: FakeServer, mechanism: str) -> None:
+    """Only LOGIN and XOAUTH2 are supported."""
     with Pipeline.secured(fake_server) as pipeline:
         reply = pipeline.ask(f"AUTH {mechanism}")
         assert reply.startswith("504 5.7.4 Unrecognized authentication type [")
 
 
-def test_token(fake_server: FakeServer) -> None:
-    """A token opens the mailbox, with the command or after the empty challenge."""
+def test_token_signs_in(fake_server: FakeServer) -> None:
+    """A token works, with the command or after the empty challenge."""
     with Pipeline.secured(fake_server) as pipeline:
         assert pipeline.ask(f"AUTH XOAUTH2 {xoauth2(ALICE, TOKEN)}") == WELCOME
     with Pipeline.secured(fake_server) as pipeline:
@@ -51,8 +51,8 @@ def test_token(fake_server: FakeServer) -> None:
 @pytest.mark.parametrize(
     ("name", "token"), [(ALICE, "expired"), (ALIAS, TOKEN), ("eve@outlook.com", TOKEN)]
 )
-def test_wrong_token(fake_server: FakeServer, name: str, token: str) -> None:
-    """A token is good for the primary name of its owner only; no challenge explains why."""
+def test_wrong_token_is_refused(fake_server: FakeServer, name: str, token: str) -> None:
+    """A token is only valid for its owner's primary name; no challenge explains the refusal."""
     with Pipeline.secured(fake_server) as pipeline:
         reply = pipeline.ask(f"AUTH XOAUTH2 {xoauth2(name, token)}")
         assert reply.startswith("535 5.7.3 Authentication unsuccessful [")
@@ -68,16 +68,16 @@ def test_wrong_token(fake_server: FakeServer, name: str, token: str) -> None:
         encoded(f"n,a={ALICE},\x01auth=Bearer {TOKEN}\x01\x01"),
     ],
 )
-def test_malformed_token(fake_server: FakeServer, blob: str) -> None:
-    """A blob that is none is called so."""
+def test_malformed_token_is_reported(fake_server: FakeServer, blob: str) -> None:
+    """A malformed response is reported as such."""
     with Pipeline.secured(fake_server) as pipeline:
         reply = pipeline.ask(f"AUTH XOAUTH2 {blob}")
         assert reply.startswith("501 5.5.124 Invalid XOAUTH2 auth data [")
 
 
 @pytest.mark.parametrize("mechanism", ["LOGIN", "XOAUTH2"])
-def test_cancelled(fake_server: FakeServer, mechanism: str) -> None:
-    """A client may change its mind."""
+def test_sign_in_can_be_canceled(fake_server: FakeServer, mechanism: str) -> None:
+    """A client may cancel."""
     with Pipeline.secured(fake_server) as pipeline:
         pipeline.ask(f"AUTH {mechanism}")
         assert pipeline.ask("*").startswith("501 5.5.4 Authentication cancelled [")

@@ -13,7 +13,7 @@ from .client import ALIAS, ALICE, BOB, PASSWORD, Pipeline, logged_in, outgoing
     ("envelope", "header"),
     [(ALICE, ALICE), (ALIAS, ALIAS), (ALICE, f"Alice A. <{ALIAS}>"), (ALICE.upper(), ALICE)],
 )
-def test_own_names(fake_server: FakeServer, envelope: str, header: str) -> None:
+def test_own_names_are_accepted(fake_server: FakeServer, envelope: str, header: str) -> None:
     """A mailbox may send under each of its names."""
     with logged_in(fake_server) as client:
         client.send_message(outgoing(header), from_addr=envelope)
@@ -31,8 +31,10 @@ def test_own_names(fake_server: FakeServer, envelope: str, header: str) -> None:
         (ALICE, "nobody", "nobody"),
     ],
 )
-def test_foreign_names(fake_server: FakeServer, envelope: str, header: str, denied: str) -> None:
-    """Nobody may send as somebody else, and the answer is very long."""
+def test_foreign_names_are_refused(
+    fake_server: FakeServer, envelope: str, header: str, denied: str
+) -> None:
+    """A foreign sender is refused with a very long reply."""
     with Pipeline.signed_in(fake_server) as pipeline:
         pipeline.ask(f"MAIL FROM:<{envelope}>")
         pipeline.ask(f"RCPT TO:<{BOB}>")
@@ -47,7 +49,7 @@ def test_foreign_names(fake_server: FakeServer, envelope: str, header: str, deni
 
 
 @pytest.mark.parametrize("content", ["From: {}\n\r\nHi\r\n", "From: {}\r\n\r\nHi\nHo\r\n"])
-def test_bare_linefeeds(fake_server: FakeServer, content: str) -> None:
+def test_bare_linefeeds_are_refused(fake_server: FakeServer, content: str) -> None:
     """A bare LF anywhere is refused."""
     with Pipeline.signed_in(fake_server) as pipeline:
         pipeline.ask(f"MAIL FROM:<{ALICE}>")
@@ -68,8 +70,8 @@ def test_a_dot_between_linefeeds_is_no_end(fake_server: FakeServer) -> None:
         assert pipeline.ask(".").startswith("550 5.6.11 ")
 
 
-def test_size(fake_server: FakeServer) -> None:
-    """Too big a message is refused at MAIL if it is announced, else at its end."""
+def test_size_limit_is_enforced(fake_server: FakeServer) -> None:
+    """A message that is too big is refused at MAIL if it is announced, else at its end."""
     fake_server.script = Script(size=1000)
     with logged_in(fake_server) as client:
         with pytest.raises(smtplib.SMTPSenderRefused) as announced:
@@ -83,15 +85,15 @@ def test_size(fake_server: FakeServer) -> None:
     assert len(fake_server.received) == 1
 
 
-def test_a_big_message(fake_server: FakeServer) -> None:
-    """A message of several megabytes arrives whole, lines without end included."""
+def test_big_message_arrives_completely(fake_server: FakeServer) -> None:
+    """A message of several megabytes arrives complete, including long lines."""
     content = f"From: {ALICE}\r\n\r\n{'x' * 300_000}\r\n{('y' * 76 + '\r\n') * 40_000}"
     with logged_in(fake_server) as client:
         client.sendmail(ALICE, [BOB], content)
     assert fake_server.received[0].content == content.encode()
 
 
-def test_utf8(fake_server: FakeServer) -> None:
+def test_utf8_is_accepted(fake_server: FakeServer) -> None:
     """Addresses and headers may be in UTF-8."""
     fake_server.add_mailbox("älice@outlook.com", PASSWORD)
     with Pipeline.signed_in(fake_server, "älice@outlook.com") as pipeline:
@@ -105,7 +107,7 @@ def test_utf8(fake_server: FakeServer) -> None:
     assert fake_server.received[0].recipients == ("böb@example.com",)
 
 
-def test_refused_recipients(fake_server: FakeServer) -> None:
+def test_script_refuses_recipients(fake_server: FakeServer) -> None:
     """A script refuses single recipients; the others get the message."""
     fake_server.script = Script(refuse_recipients={"gone@example.com": "550 5.1.1 User unknown"})
     with logged_in(fake_server) as client:
@@ -119,8 +121,8 @@ def test_refused_recipients(fake_server: FakeServer) -> None:
     assert fake_server.received[0].recipients == (BOB,)
 
 
-def test_too_many_recipients(fake_server: FakeServer) -> None:
-    """A transaction takes so many recipients and no more."""
+def test_number_of_recipients_is_limited(fake_server: FakeServer) -> None:
+    """A transaction accepts a number of recipients and no more."""
     fake_server.script = Script(limit_recipients=2)
     people = [f"{name}@example.com" for name in "abc"]
     with logged_in(fake_server) as client:
@@ -130,8 +132,8 @@ def test_too_many_recipients(fake_server: FakeServer) -> None:
     assert fake_server.received[0].recipients == ("a@example.com", "b@example.com")
 
 
-def test_too_many_connections(fake_server: FakeServer) -> None:
-    """The sessions over the limit may not submit until others are gone."""
+def test_number_of_sessions_is_limited(fake_server: FakeServer) -> None:
+    """Sessions over the limit may not submit until others are closed."""
     fake_server.mailboxes[ALICE].script = Script(limit_connections=1)
     with logged_in(fake_server) as second, logged_in(fake_server) as third:
         with pytest.raises(smtplib.SMTPDataError) as caught:

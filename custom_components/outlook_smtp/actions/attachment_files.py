@@ -1,4 +1,4 @@
-"""Finds and reads the local files that are attached; all of it runs in the executor."""
+"""Find and read local files to attach; everything here runs in the executor."""
 
 from dataclasses import dataclass
 import errno
@@ -18,36 +18,36 @@ ALLOWLIST_HELP: Final = (
 )
 UPLOADED_IMAGES: Final = "image"  # The folder of Home Assistant's `image_upload`.
 
-# Neither waits for the other end of a pipe, nor follows a link that took the place of the file.
+# Do not wait for the other end of a pipe, and do not follow a link that replaced the file.
 _OPEN: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NOCTTY
 
 
 class UnavailableError(Exception):
-    """What is to be attached cannot be had at the moment.
+    """An attachment is not available right now.
 
-    `key` is that of the text that says why, among the `common` ones; without a key it is `reason`.
+    `key` names the text with the reason, among the `common` ones; without a key, it is `reason`.
     """
 
     def __init__(self, key: str | None, **placeholders: str) -> None:
-        """Keep why."""
+        """Store the reason."""
         super().__init__(key)
         self.key = key
         self.placeholders = placeholders
 
     async def async_reason(self, hass: HomeAssistant) -> str:
-        """Return why, in the language of Home Assistant."""
+        """Return the reason in Home Assistant's language."""
         if self.key is None:
             return self.placeholders["reason"]
         return await async_text(hass, self.key, **self.placeholders)
 
 
 class UnusableError(UnavailableError):
-    """What is to be attached is no file that could be, now or later."""
+    """An attachment can never be used."""
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file that may be read: where it is, its size in bytes, its name, and its type if known."""
+    """A readable file: its path, size in bytes, name and, if known, media type."""
 
     path: Path
     size: int
@@ -56,18 +56,18 @@ class File:
 
 
 def find_file(hass: HomeAssistant, path: Path | str, text: str, *, is_media: bool) -> File:
-    """Return a file that Home Assistant may read from, without opening it.
+    """Return a file that Home Assistant may read, without opening it.
 
     Args:
         hass: Home Assistant.
-        path: Where it is. What is checked is what is read, wherever links and dots lead.
-        text: How the caller named it.
-        is_media: Whether it may be in a folder of media.
+        path: Its path; links and dots are resolved before the check.
+        text: The path as the caller wrote it.
+        is_media: Whether media folders are allowed.
 
     Raises:
-        ServiceValidationError: If it is in no folder that is allowed.
-        UnavailableError: If it is not there, or the disk refuses it.
-        UnusableError: If it is no file.
+        ServiceValidationError: If it is not in an allowed folder.
+        UnavailableError: If it does not exist, or cannot be read.
+        UnusableError: If it is not a regular file.
 
     """
     try:
@@ -86,11 +86,11 @@ def find_file(hass: HomeAssistant, path: Path | str, text: str, *, is_media: boo
 
 
 def read_file(file: File) -> bytes:
-    """Return the content of a file, which has to have the size that it was found with.
+    """Return the content of a file that must still have the size it was found with.
 
     Raises:
-        UnavailableError: If it is gone, or the disk refuses it.
-        UnusableError: If something else took its place, or it changes meanwhile.
+        UnavailableError: If it is gone, or cannot be read.
+        UnusableError: If it was replaced, or changes while it is read.
 
     """
     try:
@@ -105,7 +105,7 @@ def read_file(file: File) -> bytes:
 
 
 def _is_allowed(hass: HomeAssistant, real: Path, *, is_media: bool) -> bool:
-    """Return whether a file without links in its path is in a folder that may be read."""
+    """Return whether a file, with links resolved, is in an allowed folder."""
     if hass.config.is_allowed_path(str(real)):
         return True
     folders = (*hass.config.media_dirs.values(), hass.config.path(UPLOADED_IMAGES))
@@ -113,7 +113,7 @@ def _is_allowed(hass: HomeAssistant, real: Path, *, is_media: bool) -> bool:
 
 
 def _check_regular(found: os.stat_result) -> None:
-    """Refuse what is no file: a folder holds nothing to read, and a pipe may never end."""
+    """Reject anything but a regular file: folders have no content, and a pipe may never end."""
     if stat.S_ISDIR(found.st_mode):
         raise UnusableError("missing_folder")
     if not stat.S_ISREG(found.st_mode):

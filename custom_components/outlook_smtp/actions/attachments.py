@@ -1,4 +1,4 @@
-"""Reads what an action wants attached: media sources, cameras, images, speech and local files."""
+"""Read attachments: media sources, cameras, images, speech and local files."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -40,21 +40,21 @@ from .attachment_files import File, UnavailableError, UnusableError, find_file, 
 _LOGGER = logging.getLogger(__name__)
 
 FALLBACK_TYPE: Final = "application/octet-stream"
-MAX_ATTACHMENTS: Final = 100  # Of one email.
-MAX_MEDIA_ID: Final = 4096  # Characters; a path has no more.
-MEDIA_TIMEOUT: Final = 30.0  # Seconds that another integration may take; cameras have 10.
-MAX_REASON: Final = 200  # Characters of another integration's explanation.
+MAX_ATTACHMENTS: Final = 100  # Per email.
+MAX_MEDIA_ID: Final = 4096  # Characters; longer than any path.
+MEDIA_TIMEOUT: Final = 30.0  # Seconds for another integration to respond; cameras get 10.
+MAX_REASON: Final = 200  # Characters of another integration's error message.
 
 _CAMERA: Final = "media-source://camera/"
 _IMAGE: Final = "media-source://image/"
 _SPEECH: Final = "media-source://tts/"
-# What stands before the host in an address, such as a camera's user name and password.
+# What precedes the host in a URL, such as a camera's user name and password.
 _USER_INFO: Final = re.compile(r"(?<=://)[^/@\s]+@")
 
 
 @dataclass(frozen=True, slots=True)
 class _Media:
-    """Something that was read, and the name and type that it goes by if nobody gives others."""
+    """Content that was read, with its default name and media type."""
 
     content: bytes
     filename: str
@@ -63,7 +63,7 @@ class _Media:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a file should be, and the type that its source gives."""
+    """The expected path of a file, and the media type that its source reports."""
 
     path: Path | str
     mime_type: str | None = None
@@ -74,14 +74,14 @@ type _Found = _Media | _Place | File | MissingAttachment
 
 
 class _Room:
-    """What is left of the size that a message may have."""
+    """The space left in a message."""
 
     def __init__(self, limit: int) -> None:
-        """Start with all of it, in bytes."""
+        """Start with the full size limit, in bytes."""
         self._limit = self._left = limit
 
     def take(self, size: int, filename: str) -> None:
-        """Take the room that an attachment needs, or refuse it: before it is read, if possible."""
+        """Reserve space for an attachment or reject it, before it is read if possible."""
         self._left -= size
         if self._left < 0:
             raise input_error(
@@ -99,22 +99,22 @@ async def async_read_attachments(
     *,
     required: bool = False,
 ) -> tuple[tuple[Attachment, ...], tuple[MissingAttachment, ...]]:
-    """Read everything that is to be attached; pictures are taken at once, of the same moment.
+    """Read all attachments; take snapshots immediately and at the same time.
 
-    The sizes of all files are known to fit before the first of them is read.
+    All files are checked to fit before the first one is read.
 
     Args:
         hass: Home Assistant.
-        items: What the action's `attachments` field holds.
-        size_limit: The most that all of them may have together, in bytes.
-        required: Whether what cannot be had at the moment is an error.
+        items: The value of the action's `attachments` field.
+        size_limit: The maximum total size, in bytes.
+        required: Whether an attachment that is not available right now is an error.
 
     Returns:
-        What is attached, and what cannot be had at the moment.
+        The attachments, and those that are not available right now.
 
     Raises:
-        ServiceValidationError: If there are too many, or if one is not named well, may not be read
-            or is too large.
+        ServiceValidationError: If there are too many, or if one is invalid, not allowed or too
+            large.
 
     """
     if len(items) > MAX_ATTACHMENTS:
@@ -140,7 +140,7 @@ async def async_read_attachments(
 
 
 def _attach(item: Mapping[str, Any], media: _Media) -> Attachment:
-    """Return the attachment that an item of the action's field asks for."""
+    """Return the attachment for one item of the action's field."""
     return Attachment(
         content=media.content,
         filename=item.get(ATTR_FILENAME) or media.filename,
@@ -150,19 +150,19 @@ def _attach(item: Mapping[str, Any], media: _Media) -> Attachment:
 
 
 def _missing_error(missing: MissingAttachment) -> HomeAssistantError:
-    """Return the error for what cannot be had though it is required."""
+    """Return the error for a required attachment that is not available."""
     is_media = missing.attachment.startswith(URI_SCHEME)
     key = "media_unavailable" if is_media else "file_not_readable"
     return input_error(key, ATTR_ATTACHMENTS, missing.attachment, reason=missing.reason)
 
 
 def _mime_type(media: _Media, filename: str) -> str:
-    """Return the type of what was read: as its source says, as its name says, or as it looks."""
+    """Return the media type: from the source, else the file name, else the content."""
     if media.mime_type:
         return media.mime_type
     for name in (filename, media.filename):
         mime_type, encoding = mimetypes.guess_type(name)
-        # A compressed file is not of the type that its content has.
+        # The type of a compressed file is not that of its content.
         if mime_type and not encoding:
             return mime_type
     try:
@@ -176,7 +176,7 @@ async def _async_try(
     item: Mapping[str, Any],
     work: Callable[[Mapping[str, Any]], Coroutine[Any, Any, _Found]],
 ) -> _Found:
-    """Do a part of the work on one attachment, or return why it cannot be had at the moment."""
+    """Run one step for an attachment, or return why the attachment is not available."""
     name = _name_of(item)
     try:
         return await work(item)
@@ -191,13 +191,13 @@ async def _async_try(
 
 
 def _name_of(item: Mapping[str, Any]) -> str:
-    """Return how an item names what is to be attached."""
+    """Return the name that an item gives its attachment."""
     name: str = item.get(ATTR_PATH) or item[ATTR_MEDIA_SOURCE]["media_content_id"]
     return name
 
 
 async def _async_resolve(hass: HomeAssistant, room: _Room, item: Mapping[str, Any]) -> _Found:
-    """Take a picture, render speech, or return where the file is."""
+    """Take a snapshot, render speech, or return the path of a file."""
     if ATTR_PATH in item:
         return _Place(item[ATTR_PATH])
     name = _name_of(item)
@@ -214,7 +214,7 @@ async def _async_resolve(hass: HomeAssistant, room: _Room, item: Mapping[str, An
 async def _async_find(
     hass: HomeAssistant, room: _Room, place: _Place, item: Mapping[str, Any]
 ) -> _Found:
-    """Find a file, and make sure that there is room for it."""
+    """Find a file, and make sure that it fits."""
     find = partial(find_file, hass, place.path, _name_of(item), is_media=place.is_media)
     file = await hass.async_add_executor_job(find)
     room.take(file.size, file.filename)
@@ -228,7 +228,7 @@ async def _async_read(hass: HomeAssistant, file: File, _: Mapping[str, Any]) -> 
 
 
 def _check_media(media_content_id: str) -> None:
-    """Refuse an identifier that can never mean anything, or that leads out of a folder."""
+    """Reject a media identifier that is malformed or leads out of its folder."""
     short = media_content_id[: MAX_MEDIA_ID + 1]
     match = URI_SCHEME_REGEX.fullmatch(short)
     printable = len(short) <= MAX_MEDIA_ID and unquote(short).isprintable()
@@ -245,9 +245,9 @@ def _check_media(media_content_id: str) -> None:
 
 
 async def _async_ask[T](hass: HomeAssistant, work: Coroutine[Any, Any, T], name: str) -> T:
-    """Await other integrations: they may raise anything, cancel themselves or never return."""
+    """Call another integration, which may raise anything, cancel itself or never return."""
     task = hass.async_create_task(work, f"read {name}")
-    # One that fails after nobody waits any more has nothing to tell.
+    # Retrieve a late exception, so that asyncio does not log it.
     task.add_done_callback(lambda task: task.cancelled() or task.exception())
     try:
         await asyncio.wait({task}, timeout=MEDIA_TIMEOUT)
@@ -268,13 +268,13 @@ async def _async_ask[T](hass: HomeAssistant, work: Coroutine[Any, Any, T], name:
 
 
 def _shown(error: HomeAssistantError) -> str:
-    """Return the text of another integration's error, on one line and without credentials."""
+    """Return another integration's error message on one line, without credentials."""
     text = one_line(str(error)[:MAX_MEDIA_ID])
     return _USER_INFO.sub("", " ".join(text.split()))[:MAX_REASON] or type(error).__name__
 
 
 async def _async_fetch(hass: HomeAssistant, media_content_id: str) -> _Media | PlayMedia:
-    """Ask the integration that a media source belongs to for its content, or where that is."""
+    """Ask the integration behind a media source for the content or its path."""
     loaded = hass.config.components
     if media_content_id.startswith(_CAMERA):
         entity_id = unquote(media_content_id.removeprefix(_CAMERA))
@@ -289,14 +289,14 @@ async def _async_fetch(hass: HomeAssistant, media_content_id: str) -> _Media | P
         media = await async_resolve_media(hass, media_content_id, None)
         return PlayMedia(media.url, str(media.mime_type or ""), path=media.path)
     except Exception:
-        # The folders of media resolve only what is named after its type, to be played.
+        # Media folders only resolve files whose names have a playable type.
         if (path := _local_path(hass, media_content_id)) is None:
             raise
         return PlayMedia("", "", path=path)
 
 
 def _local_path(hass: HomeAssistant, media_content_id: str) -> Path | None:
-    """Return what an identifier that was checked means in Home Assistant's folders of media."""
+    """Return the path that a checked identifier has in Home Assistant's media folders."""
     source, _, identifier = media_content_id.removeprefix(URI_SCHEME).partition("/")
     name, _, location = identifier.partition("/")
     folder = hass.config.media_dirs.get(name) if source == MEDIA_DOMAIN else None
@@ -304,14 +304,14 @@ def _local_path(hass: HomeAssistant, media_content_id: str) -> Path | None:
 
 
 def _snapshot(entity_id: str, picture: camera.Image | image.Image) -> _Media:
-    """Name a camera's or an image entity's picture after its entity."""
+    """Name a snapshot after its camera or image entity."""
     extension = mimetypes.guess_extension(picture.content_type) or ".jpg"
     name = entity_id.partition(".")[2]
     return _Media(_checked(picture.content), f"{name}{extension}", picture.content_type)
 
 
 def _checked(content: bytes) -> bytes:
-    """Return what an integration returned as the bytes that it should be, if it is any."""
+    """Return the non-empty bytes that an integration returned."""
     if not content:
         raise UnavailableError("missing_empty")
     return bytes(memoryview(content))

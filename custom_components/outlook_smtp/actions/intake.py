@@ -1,4 +1,4 @@
-"""Bounds what callers hand over, before anything else looks at it: templates yield anything."""
+"""Limit the size of action data before anything else reads it: templates can return anything."""
 
 from collections.abc import Iterable, Mapping
 import logging
@@ -23,13 +23,13 @@ from ..message.text import MAX_SHORT, one_line, readable
 
 _LOGGER = logging.getLogger(__name__)
 
-MAX_ITEMS: Final = 1000  # Values of one field, however they nest.
-MAX_DEPTH: Final = 10  # Levels of lists and mappings.
-MAX_VALUE: Final = 4096  # Characters of one value, such as a path.
-MAX_CHARACTERS: Final = 500_000  # Of all values of a field.
+MAX_ITEMS: Final = 1000  # Values in one field, however deeply nested.
+MAX_DEPTH: Final = 10  # Levels of nested lists and mappings.
+MAX_VALUE: Final = 4096  # Characters in one value, such as a path.
+MAX_CHARACTERS: Final = 500_000  # Characters in all values of a field.
 
 EMPTY: Final[tuple[Any, ...]] = (None, "", [], (), {})
-# What is checked as a whole by who reads it, and without looking at it if it is too long.
+# Parsed and limited as a whole later, or rejected unread if too long.
 _READ_LATER: Final = frozenset(
     {ATTR_MESSAGE, ATTR_HTML, ATTR_TO, ATTR_CC, ATTR_BCC, ATTR_REPLY_TO, ATTR_TARGET}
 )
@@ -45,10 +45,10 @@ _TOO_MANY: Final[dict[str, str]] = {
 
 
 def tidy_fields(fields: Any) -> Any:
-    """Return the fields of a call, each tidied, without those that hold nothing.
+    """Return the cleaned fields of a call, without empty ones.
 
     Raises:
-        ServiceValidationError: Naming a field that holds more than anybody means.
+        ServiceValidationError: With the name of a field that has too much in it.
 
     """
     if not isinstance(fields, Mapping):
@@ -58,17 +58,17 @@ def tidy_fields(fields: Any) -> Any:
 
 
 def tidy(field: str, value: Any) -> Any:
-    """Return the value of a field without what holds nothing, and with lists for sequences.
+    """Return the value of a field without empty values, and with sequences as lists.
 
-    Templates yield None, an empty text or a tuple where nobody thinks of it, and half a character
-    where they cut a text: that is replaced, and names that are too long to be shown are cut.
+    Templates can yield None, an empty text, a tuple or, where they cut a text, a lone surrogate:
+    surrogates are replaced, and names that are too long to show are cut.
 
     Args:
-        field: The action's name for it.
+        field: The name of the field.
         value: Anything.
 
     Raises:
-        ServiceValidationError: If it holds more than anybody means.
+        ServiceValidationError: If it has too much in it.
 
     """
     try:
@@ -79,16 +79,16 @@ def tidy(field: str, value: Any) -> Any:
 
 
 class _Tidying:
-    """Goes through the value of a field, and counts."""
+    """Walks through the value of a field and counts what it finds."""
 
     def __init__(self, field: str) -> None:
-        """Start with nothing."""
+        """Start with zero counts."""
         self._field = field
         self._items = 0
         self._characters = 0
 
     def take(self, value: Any, depth: int = 0) -> Any:
-        """Return a value as it is tidied, with all that it holds."""
+        """Return a value, cleaned together with everything in it."""
         self._items += 1
         if self._items > MAX_ITEMS or depth > MAX_DEPTH:
             key = _TOO_MANY.get(self._field, "too_many_values")
@@ -103,7 +103,7 @@ class _Tidying:
         return [each for item in value if (each := self.take(item, depth + 1)) not in EMPTY]
 
     def _take_text(self, text: str) -> str:
-        """Return a text without halves of characters."""
+        """Return a text without lone surrogates."""
         if self._field in _READ_LATER:
             return text
         if self._field in _NAMES:
@@ -111,5 +111,5 @@ class _Tidying:
         self._characters += len(text)
         if len(text) > MAX_VALUE or self._characters > MAX_CHARACTERS:
             raise input_error("value_too_long", self._field, text, limit=str(MAX_VALUE))
-        # What is wrong with a path is said of the path; nothing else has a use for line ends.
+        # Errors about a path quote it, so line breaks stay there; no other value needs them.
         return readable(text) if self._field in _FILES else one_line(text)

@@ -57,28 +57,28 @@ from .send_message import (
 
 _LOGGER = logging.getLogger(__name__)
 
-MAX_NEWS: Final = 20  # Keys that one warning names.
-MAX_NAME: Final = 50  # Characters of a key in it.
+MAX_NEWS: Final = 20  # Keys listed in one warning.
+MAX_NAME: Final = 50  # Characters of each listed key.
 
 _MAX_CONTENT_ID: Final = 255
 
 
 def _text(value: Any) -> str:
-    """Check that a value is text: a number may be meant for another notifier."""
+    """Require a string: a number may be meant for another notifier."""
     if not isinstance(value, str):
         raise vol.Invalid("not text")
     return value
 
 
 def _path(value: Any) -> str:
-    """Check that a value may be a path, and is no address on the web."""
+    """Require a local path, not a URL."""
     if "://" in (text := _text(value)):
         raise vol.Invalid("not a path")
     return text
 
 
 def _attachment(value: Any) -> dict[str, Any]:
-    """Check an attachment, given as `outlook_smtp.send_message` takes it or by its source alone."""
+    """Validate an attachment, given as for `outlook_smtp.send_message` or as its source alone."""
     if isinstance(value, Mapping):
         known = {key: each for key, each in value.items() if key in ATTACHMENT_FIELDS}
         checked: dict[str, Any] = ATTACHMENT_SCHEMA(known)
@@ -88,7 +88,7 @@ def _attachment(value: Any) -> dict[str, Any]:
     return {ATTR_PATH: _path(value)}
 
 
-# What one value of each key of `data` has to be, and the keys that may have several.
+# The type of each key of `data`, and the keys that accept several values.
 CHECKS: Final[dict[str, Callable[[Any], Any]]] = {
     ATTR_TO: _text,
     ATTR_CC: _text,
@@ -112,7 +112,7 @@ async def async_register_legacy_notify(hass: HomeAssistant, entry: OutlookSmtpCo
     name = _action_name(hass, entry)
     if hass.services.has_service(NOTIFY_DOMAIN, name):
         _LOGGER.warning(
-            "%s gets no action notify.%s, for another integration has one of that name",
+            "%s has no action notify.%s: another integration has registered that name",
             entry.title,
             name,
         )
@@ -124,10 +124,10 @@ async def async_register_legacy_notify(hass: HomeAssistant, entry: OutlookSmtpCo
 
 
 def _action_name(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> str:
-    """Return the name that an account's action always has.
+    """Return the fixed action name of an account.
 
-    It is made of the address and not of the entry's title, which may change. Addresses that
-    look the same without their punctuation are numbered, in the order in which they were added.
+    It comes from the address, not from the entry's title, which may change. Addresses that differ
+    only in punctuation are numbered, in the order they were added.
     """
     name = slugify(entry.data[CONF_EMAIL])
     namesakes = [
@@ -140,16 +140,16 @@ def _action_name(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> str:
 
 
 class MailNotificationService(BaseNotificationService):
-    """Takes what the notifier of the built-in `smtp` integration takes, and more."""
+    """Accepts what the notifier of the built-in `smtp` integration accepts, and more."""
 
     def __init__(self, entry: OutlookSmtpConfigEntry) -> None:
-        """Send for an account."""
+        """Send from an account."""
         self._entry = entry
         self._warned: set[str] = set()
 
     @override
     async def async_register_services(self) -> None:
-        """Register the action, and let it take fields that hold nothing for absent ones."""
+        """Register the action, and treat empty fields as absent."""
         await super().async_register_services()
         self.hass.services.async_register(
             NOTIFY_DOMAIN,
@@ -160,7 +160,7 @@ class MailNotificationService(BaseNotificationService):
 
     @override
     async def async_send_message(self, message: str, **kwargs: Any) -> None:
-        """Send one email to those who are named, else to all recipients, else to the account."""
+        """Send one email to the targets, else to all recipients, else to the account itself."""
         mailer = self._entry.runtime_data.mailer
         data = kwargs.get(ATTR_DATA) or {}
         with mailer.noting_rejection(), message_errors():
@@ -180,18 +180,18 @@ class MailNotificationService(BaseNotificationService):
         raise_for_refused(receipt)
 
     def _warn(self, ignored: set[str]) -> None:
-        """Say which keys are ignored, each the first time only: an alert repeats itself."""
+        """Log the ignored keys, each only once: alerts repeat."""
         news = sorted(ignored - self._warned)[:MAX_NEWS]
         if news and len(self._warned) < MAX_ITEMS:
             self._warned.update(news)
             _LOGGER.warning(
-                "notify.%s ignores what it cannot use in data: %s",
+                "notify.%s: ignoring unsupported data keys: %s",
                 self._service_name,
                 ", ".join(visible(name, MAX_NAME) for name in news),
             )
 
     def _default_recipients(self) -> list[str]:
-        """Return whom a mail without a target goes to."""
+        """Return the recipients of a message without a target."""
         recipients = [
             address
             for subentry in self._entry.subentries.values()
@@ -201,9 +201,9 @@ class MailNotificationService(BaseNotificationService):
 
 
 def _fill_in(call: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of a call that hold something, and its message, which it has to have.
+    """Return the non-empty fields of a call, including its required message.
 
-    What is meant for another notifier is not looked at, whatever its size.
+    Fields for other notifiers are not read, whatever their size.
     """
     filled: dict[str, Any] = tidy_fields({key: call[key] for key in call if key != ATTR_DATA})
     if data := call.get(ATTR_DATA):
@@ -212,7 +212,7 @@ def _fill_in(call: dict[str, Any]) -> dict[str, Any]:
 
 
 def _tidy_data(data: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return the extra data of a call that hold something."""
+    """Return the non-empty extra data of a call."""
     few = islice(data.items(), MAX_ITEMS)
     tidied = ((str(key), tidy(key, each) if key in CHECKS else each) for key, each in few)
     return {key: each for key, each in tidied if each not in EMPTY}
@@ -221,8 +221,8 @@ def _tidy_data(data: Mapping[Any, Any]) -> dict[str, Any]:
 def _read_data(message: str, data: Mapping[Any, Any]) -> tuple[dict[str, Any], set[str]]:
     """Return the extra data of a call as fields of `outlook_smtp.send_message`.
 
-    Also returns the keys that cannot be used, wholly or in part. An alert or a notify group hands
-    the same data to all of its notifiers, and some of it is for a phone.
+    Also returns the keys that cannot be used, wholly or in part. An alert or a notify group passes
+    the same data to all of its notifiers, and some of it may be for a phone.
     """
     ignored = data.keys() - CHECKS.keys()
     fields: dict[str, Any] = {}
@@ -252,22 +252,22 @@ def _sift(check: Callable[[Any], Any], values: list[Any]) -> list[Any]:
 
 
 def _plain(images: list[str], fields: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields that images without HTML change."""
+    """Return the fields for images without HTML."""
     attachments = fields.get(ATTR_ATTACHMENTS, [])
     return {ATTR_ATTACHMENTS: [*attachments, *({ATTR_PATH: path} for path in images)]}
 
 
 def _inline(images: list[str], fields: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields that images with HTML change: it shows each by its file's name.
+    """Return the fields for images with HTML, which shows each by its file name.
 
-    Of two images of one name the second is attached, for the HTML can only mean one.
+    Of two images with one name, the second is attached, because the HTML can only refer to one.
     """
     attachments = list(fields.get(ATTR_ATTACHMENTS, ()))
     taken = {item.get(ATTR_CONTENT_ID) for item in attachments}
     forms: dict[str, str] = {}
     for path in images:
         name = path.rpartition("/")[2]
-        # Mail readers disagree on how spaces and the like are written in an identifier.
+        # Mail readers disagree on how to encode spaces and the like in a content ID.
         content_id = quote(name, safe="").replace("%", "_")[:_MAX_CONTENT_ID]
         item = {ATTR_PATH: path}
         if content_id and content_id not in taken:
@@ -279,7 +279,7 @@ def _inline(images: list[str], fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _show(html: str, forms: dict[str, str]) -> str:
-    """Return HTML that names its images by their content identifiers."""
+    """Return HTML that refers to its images by their content IDs."""
     if not forms:
         return html
     longest_first = sorted(map(re.escape, forms), key=len, reverse=True)
@@ -288,7 +288,7 @@ def _show(html: str, forms: dict[str, str]) -> str:
     written: list[str] = []
     position = 0
     while position < len(html):
-        # A search through all of a long page would keep other threads waiting.
+        # Searching all of a long page would block other threads.
         end = position + MAX_PIECE
         match = pattern.search(html, position, end + reach)
         if match is None or match.start() >= end:

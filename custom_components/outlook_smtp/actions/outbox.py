@@ -1,4 +1,4 @@
-"""The actions that look after the outbox: flush, list, cancel, retry."""
+"""Actions to manage the outbox: flush, list, cancel, retry."""
 
 from datetime import timedelta
 from functools import partial
@@ -40,7 +40,7 @@ _ACCOUNT: Final[dict[vol.Marker, Any]] = {vol.Optional(ATTR_CONFIG_ENTRY_ID): cv
 
 @callback
 def async_setup_outbox_actions(hass: HomeAssistant) -> None:
-    """Register the actions; a user who calls one has to be an administrator."""
+    """Register the actions, which require an administrator."""
     register = partial(async_register_admin_service, hass)
     register(DOMAIN, SERVICE_FLUSH_OUTBOX, _async_flush, vol.Schema(_ACCOUNT))
     register(
@@ -60,19 +60,19 @@ def async_setup_outbox_actions(hass: HomeAssistant) -> None:
         DOMAIN,
         SERVICE_RETRY_FAILED,
         _async_retry,
-        # A template that comes to nothing must not stand for all.
+        # A template that renders to nothing must not select all messages.
         vol.Schema({**_ACCOUNT, vol.Optional(ATTR_ID): vol.All(cv.string, vol.Length(min=1))}),
         supports_response=SupportsResponse.OPTIONAL,
     )
 
 
 async def _async_flush(call: ServiceCall) -> None:
-    """Try now what waits, whatever holds it."""
+    """Try to send all waiting messages now, including those on hold."""
     await find_account(call).runtime_data.worker.flush()
 
 
 async def _async_list(call: ServiceCall) -> ServiceResponse:
-    """Return what waits and what has failed, without what the messages say, up to a limit."""
+    """Return waiting and failed messages without their content, up to a limit."""
     data = find_account(call).runtime_data
     queue, limit = data.queue, call.data[ATTR_LIMIT]
     hold = data.worker.hold
@@ -95,7 +95,7 @@ async def _async_list(call: ServiceCall) -> ServiceResponse:
 
 
 async def _async_cancel(call: ServiceCall) -> None:
-    """Forget a message that waits or has failed."""
+    """Delete a waiting or failed message."""
     message_id = call.data[ATTR_ID]
     queue = find_account(call).runtime_data.queue
     try:
@@ -108,7 +108,7 @@ async def _async_cancel(call: ServiceCall) -> None:
 
 
 async def _async_retry(call: ServiceCall) -> ServiceResponse:
-    """Let a failed message wait again, or all of them."""
+    """Queue one or all failed messages again."""
     queue = find_account(call).runtime_data.queue
     message_id = call.data.get(ATTR_ID)
     try:
@@ -120,7 +120,7 @@ async def _async_retry(call: ServiceCall) -> ServiceResponse:
 
 
 def _describe_waiting(data: OutlookSmtpData, queued: QueuedMessage) -> dict[str, Any]:
-    """Return what is to be known of a message that waits."""
+    """Return the details of a waiting message."""
     under_way = queued is data.queue.under_way
     return {
         "id": queued.spooled.id,
@@ -137,7 +137,7 @@ def _describe_waiting(data: OutlookSmtpData, queued: QueuedMessage) -> dict[str,
 
 
 def _describe_failure(failure: Failure) -> dict[str, Any]:
-    """Return what is to be known of a message that has failed."""
+    """Return the details of a failed message."""
     entry = failure.spooled.entry
     return {
         "id": failure.spooled.id,
@@ -154,7 +154,7 @@ def _describe_failure(failure: Failure) -> dict[str, Any]:
 
 
 def _time_of(due: float) -> str | None:
-    """Return the time of day of a time on the clock that never jumps; nothing if it never comes."""
+    """Convert a monotonic time to a time of day, or return None if it is infinite."""
     if due == inf:
         return None
     wait = max(due - time.monotonic(), 0.0)

@@ -1,4 +1,4 @@
-"""Checks what the user behind a call may do, as Home Assistant's own entity actions do."""
+"""Check the permissions of the calling user, as Home Assistant's entity actions do."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ from ..notify import MAIL
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls an action.
+    """The caller of an action.
 
-    Automations and scripts that nobody has started, and administrators, may do everything.
+    Administrators may do everything, and so may automations and scripts without a user.
     """
 
     context: Context
@@ -30,7 +30,7 @@ class Caller:
         return self.permissions.check_entity(entity_id, POLICY_CONTROL)
 
     def check_control(self, entity_ids: Iterable[str]) -> None:
-        """Raise `Unauthorized` for the first of the entities that the caller may not control."""
+        """Raise `Unauthorized` for the first entity that the caller may not control."""
         for entity_id in entity_ids:
             if not self.may_control(entity_id):
                 raise Unauthorized(
@@ -38,10 +38,10 @@ class Caller:
                 )
 
     def check_account(self, hass: HomeAssistant, account: OutlookSmtpConfigEntry) -> None:
-        """Raise `Unauthorized` unless the caller may write to anybody in the name of an account.
+        """Raise `Unauthorized` unless the caller may send to any recipient from an account.
 
-        The account's own notify entity stands for it, disabled or not. Without one, only
-        administrators may.
+        Permission to control the account's own notify entity, even if it is disabled, is
+        required. If there is none, only administrators may.
         """
         unique_id = f"{account.entry_id}_{MAIL.key}"
         own = er.async_get(hass).async_get_entity_id(NOTIFY_DOMAIN, DOMAIN, unique_id)
@@ -52,7 +52,7 @@ class Caller:
 
 
 async def async_find_caller(call: ServiceCall) -> Caller:
-    """Return who calls an action.
+    """Return the caller of an action.
 
     Raises:
         UnknownUser: If the user does not exist.

@@ -1,4 +1,4 @@
-"""The action `outlook_smtp.send_message`, and the reading of its fields."""
+"""The action `outlook_smtp.send_message` and its fields."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -63,7 +63,7 @@ _LOGGER = logging.getLogger(__name__)
 
 SERVICE_SEND_MESSAGE: Final = "send_message"
 
-# A notify entity among addresses, between the separators that addresses have.
+# A notify entity in a list of addresses.
 _NAMED_ENTITY: Final = re.compile(
     r"(?<![^,;:])\s*(notify\.[a-z0-9_]+)\s*(?![^,;])", re.ASCII | re.IGNORECASE
 )
@@ -73,7 +73,7 @@ _MEDIA_SOURCE: Final = vol.Schema(
 
 
 def _media_source(value: Any) -> dict[str, Any]:
-    """Take what a media selector gives, or the media content id alone."""
+    """Accept a media selector's value or a bare media content ID."""
     media_source = {"media_content_id": value} if isinstance(value, str) else value
     checked: dict[str, Any] = _MEDIA_SOURCE(media_source)
     return checked
@@ -94,7 +94,7 @@ PRIORITY: Final = vol.In([priority.value for priority in Priority])
 ADDRESSED: Final = (ATTR_TO, ATTR_CC, ATTR_BCC)
 _ADDRESSES: Final = vol.All(cv.ensure_list, [cv.string])
 
-type _Named = Mapping[str, tuple[Mailbox, ...]]  # Those of notify entities, by their ids.
+type _Named = Mapping[str, tuple[Mailbox, ...]]  # IDs of notify entities.
 
 MESSAGE_FIELDS: Final[dict[vol.Marker, Any]] = {
     vol.Optional(ATTR_TO): _ADDRESSES,
@@ -109,7 +109,7 @@ MESSAGE_FIELDS: Final[dict[vol.Marker, Any]] = {
     vol.Optional(ATTR_SENDER_NAME): cv.string,
 }
 
-# Home Assistant 2026.11 has `exclude` among these; a target within it cannot exclude anything.
+# Home Assistant 2026.11 adds `exclude`; a nested target cannot exclude anything.
 _TARGET: Final = {
     field: check for field, check in cv.ENTITY_SERVICE_FIELDS.items() if field != CONF_EXCLUDE
 }
@@ -137,9 +137,9 @@ def async_setup_services(hass: HomeAssistant) -> None:
 
 
 async def _async_send_message(call: ServiceCall) -> ServiceResponse:
-    """Send one mail to everybody whom the targets and the fields name.
+    """Send one email to all targets and recipients.
 
-    A caller who asks for the response reads there who was refused; any other gets an error.
+    With a response requested, it lists refused recipients; otherwise, a refusal raises an error.
     """
     caller = await async_find_caller(call)
     with _noting_rejection(call), message_errors():
@@ -170,11 +170,11 @@ async def _async_send_message(call: ServiceCall) -> ServiceResponse:
 
 @contextmanager
 def _noting_rejection(call: ServiceCall) -> Iterator[None]:
-    """Leave a trace of a call from which it cannot be told who gets or who sends the message."""
+    """Record a rejected call, even if its sender or recipients are unknown."""
     try:
         yield
     except Unauthorized:
-        raise  # What somebody may not do leaves no trace at the account.
+        raise  # Unauthorized calls leave no trace at the account.
     except HomeAssistantError as error:
         try:
             mailer = find_account(call).runtime_data.mailer
@@ -188,16 +188,16 @@ def _noting_rejection(call: ServiceCall) -> Iterator[None]:
 async def async_read_message(
     hass: HomeAssistant, mailer: Mailer, fields: Mapping[str, Any], to: Iterable[Mailbox] = ()
 ) -> OutgoingMessage:
-    """Build a message of an action's fields.
+    """Build a message from an action's fields.
 
     Args:
         hass: Home Assistant.
-        mailer: Who will send it.
+        mailer: The mailer that will send it.
         fields: Values of the title, the message and `MESSAGE_FIELDS`.
-        to: Recipients before those that the fields name.
+        to: Recipients to list before those in the fields.
 
     Raises:
-        ServiceValidationError: Naming the field that is wrong, before anything is sent.
+        ServiceValidationError: With the name of the invalid field, before anything is sent.
 
     """
     with mailer.noting_rejection(), message_errors():
@@ -222,10 +222,10 @@ async def async_read_message(
 
 
 def check_lengths(fields: Mapping[str, Any]) -> None:
-    """Refuse what is too long to be looked at, without looking at it.
+    """Reject fields that are too long to parse.
 
     Raises:
-        InvalidMessageError: Naming the field.
+        InvalidMessageError: With the name of the field.
 
     """
     for field in (*ADDRESSED, ATTR_REPLY_TO):
@@ -238,7 +238,7 @@ def check_lengths(fields: Mapping[str, Any]) -> None:
 def _read_headers(
     fields: Mapping[str, Any], to: Iterable[Mailbox], named: _Named
 ) -> OutgoingMessage:
-    """Build a message without attachments; runs in the executor, for addresses take their time."""
+    """Build a message without attachments, in the executor because parsing addresses is slow."""
     _check_content(fields)
     return OutgoingMessage(
         to=_read_recipients(fields, ATTR_TO, named, to),
@@ -255,13 +255,13 @@ def _read_headers(
 
 
 async def _async_note(hass: HomeAssistant, missing: Iterable[MissingAttachment]) -> str:
-    """Return the line that tells recipients what is missing, and why."""
+    """Return the note about missing attachments and the reasons."""
     names = "; ".join(f"{each.label} ({each.reason})" for each in missing)
     return await async_text(hass, "missing_attachments", attachments=names)
 
 
 def _check_content(fields: Mapping[str, Any]) -> None:
-    """Refuse a message that says nothing, and Markdown that has nothing to be made of."""
+    """Reject an empty message, and Markdown without a message."""
     html = fields.get(ATTR_HTML)
     message = fields.get(ATTR_MESSAGE)
     if message is None and not any(map(fields.get, (ATTR_TITLE, ATTR_HTML, ATTR_ATTACHMENTS))):
@@ -277,7 +277,7 @@ def _check_content(fields: Mapping[str, Any]) -> None:
 def _read_recipients(
     fields: Mapping[str, Any], field: str, named: _Named, targeted: Iterable[Mailbox] = ()
 ) -> tuple[Mailbox, ...]:
-    """Return the mailboxes of a field, in which an entity stands for its recipients."""
+    """Return the mailboxes of a field, with entities replaced by their recipients."""
     mailboxes = list(targeted)
     for text in fields.get(field, ()):
         for entity_id in _NAMED_ENTITY.findall(text):
@@ -287,7 +287,7 @@ def _read_recipients(
 
 
 def _named_entities(hass: HomeAssistant, text: str, field: str) -> list[MailNotifyEntity]:
-    """Return the notify entities that a text of a field names among its addresses."""
+    """Return the notify entities listed among the addresses in a field."""
     entity_ids = dict.fromkeys(map(str.lower, _NAMED_ENTITY.findall(text)))
     return [find_entity(hass, entity_id, field) for entity_id in entity_ids]
 
@@ -297,9 +297,9 @@ def _needs_account(
     entities: Collection[MailNotifyEntity],
     account: OutlookSmtpConfigEntry,
 ) -> bool:
-    """Return whether a call does more than to write to notify entities of the account that sends.
+    """Return whether a call needs permission for more than the sender's own notify entities.
 
-    Recipients that are no entity and attachments are more.
+    Free addresses and attachments do.
     """
     addressed = (text for field in (ATTR_TO, ATTR_CC, ATTR_BCC) for text in fields.get(field, ()))
     return (

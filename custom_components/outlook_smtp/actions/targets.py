@@ -1,4 +1,4 @@
-"""Finds the notify entities that a call targets, as far as who calls may control them."""
+"""Find the notify entities that a call targets and its caller may control."""
 
 import logging
 
@@ -16,11 +16,11 @@ _LOGGER = logging.getLogger(__name__)
 
 
 def find_targets(call: ServiceCall, caller: Caller) -> list[MailNotifyEntity]:
-    """Return the notify entities that a call targets, as entity actions find theirs.
+    """Return the notify entities that a call targets, as entity actions do.
 
-    An entity that is targeted by name must be one of ours; other entities of an area, a floor,
-    a device or a label are left out. A user has to be allowed to control each of them, and of
-    `all` gets those that are.
+    An entity that is targeted by ID must belong to this integration; other entities of an area, a
+    floor, a device or a label are ignored. A user must be allowed to control each of them; `all`
+    selects those that the user may control.
     """
     entities = _entities(call.hass)
     target = dict(call.data)
@@ -43,7 +43,7 @@ def find_targets(call: ServiceCall, caller: Caller) -> list[MailNotifyEntity]:
 
 
 def find_entity(hass: HomeAssistant, entity_id: str, field: str) -> MailNotifyEntity:
-    """Return the notify entity of ours that goes by an entity id."""
+    """Return this integration's notify entity with an entity ID."""
     if entity := _entities(hass).get(entity_id):
         return entity
     raise input_error("not_a_recipient", field, entity_id)

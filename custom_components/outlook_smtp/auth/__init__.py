@@ -1,1 +1,1 @@
-"""Gets a right to send from Microsoft's identity platform: signing in, and renewing tokens."""
+"""Obtain permission to send from Microsoft's identity platform: sign in and renew tokens."""

@@ -1,4 +1,4 @@
-"""The app registration under which a person signs in, and where Microsoft answers for it."""
+"""The app registration that users sign in to, and its endpoints."""
 
 from dataclasses import dataclass, field
 import re
@@ -18,12 +18,12 @@ _DOMAIN: Final = re.compile(rf"(?=.{{4,253}}\Z){_LABEL}(\.{_LABEL})+", re.IGNORE
 
 
 def is_client_id(text: str) -> bool:
-    """Return whether a text can be the application (client) id of an app registration."""
+    """Return whether a text can be the application (client) ID of an app registration."""
     return _GUID.fullmatch(text) is not None
 
 
 def is_tenant(text: str) -> bool:
-    """Return whether a text names a group of accounts, or a directory by its id or domain.
+    """Return whether a text is a tenant: a group of accounts, or a directory's ID or domain.
 
     https://learn.microsoft.com/entra/identity-platform/v2-protocols#endpoints
     """
@@ -32,11 +32,11 @@ def is_tenant(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """An app registration: its client id, and the tenant whose accounts may sign in to it.
+    """An app registration: its client ID, and the tenant whose accounts may sign in.
 
-    `client_secret` is for sign-ins through the browser alone: Microsoft refuses whoever sends one
-    with a device code, or to renew what a device code has brought (AADSTS700025), and whoever
-    leaves it out otherwise (AADSTS7000218).
+    `client_secret` is for browser sign-ins only: Microsoft refuses it with a device code and when
+    renewing tokens that came from a device code (AADSTS700025), and requires it otherwise
+    (AADSTS7000218).
     """
 
     client_id: str
@@ -45,15 +45,15 @@ class Application:
     client_secret: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
-        """Make sure that the tenant can be part of an address."""
+        """Require a tenant that can be part of a URL."""
         if not is_tenant(self.tenant):
             raise ValueError("the tenant is no directory's id or domain")
 
     def endpoint(self, name: str) -> str:
-        """Return the address of one of `authorize`, `token` and `devicecode`."""
+        """Return the URL of `authorize`, `token` or `devicecode`."""
         return f"{self.authority}/{self.tenant}/oauth2/v2.0/{name}"
 
     def credentials(self) -> dict[str, str]:
-        """Return the form fields that tell who asks (RFC 6749, section 2.3.1)."""
+        """Return the form fields that identify the client (RFC 6749, section 2.3.1)."""
         secret = {"client_secret": self.client_secret} if self.client_secret else {}
         return {"client_id": self.client_id, **secret}

@@ -1,4 +1,4 @@
-"""Signing in with a code on another screen (RFC 8628).
+"""Sign-in with a code on another device (RFC 8628).
 
 https://learn.microsoft.com/entra/identity-platform/v2-oauth2-device-code
 """
@@ -17,14 +17,14 @@ from .endpoint import post, read_seconds, read_text
 from .errors import AuthError
 
 GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
-DEFAULT_INTERVAL: Final = 5.0  # Seconds, as are these:
-SLOW_DOWN: Final = 5.0  # By which Microsoft asks to poll less often.
-LONGEST_PAUSE: Final = 30.0  # Between two polls while Microsoft is out of reach.
+DEFAULT_INTERVAL: Final = 5.0  # Seconds, like those below.
+SLOW_DOWN: Final = 5.0  # Added when Microsoft asks for slower polling.
+LONGEST_PAUSE: Final = 30.0  # Between polls while Microsoft is unreachable.
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceCode:
-    """A code that a person types on Microsoft's page.
+    """A code that a person enters on Microsoft's page.
 
     `expires_in` and `interval` (between two polls) are seconds.
     """
@@ -37,10 +37,10 @@ class DeviceCode:
 
 
 async def request_code(http: aiohttp.ClientSession, application: Application) -> DeviceCode:
-    """Ask Microsoft for a code.
+    """Request a device code from Microsoft.
 
     Raises:
-        AuthError: If the application is refused, or Microsoft is out of reach.
+        AuthError: If the application is refused, or Microsoft is unreachable.
 
     """
     answer = await post(http, application, "devicecode", {"scope": " ".join(SCOPES)})
@@ -56,9 +56,9 @@ async def request_code(http: aiohttp.ClientSession, application: Application) ->
 async def await_sign_in(
     http: aiohttp.ClientSession, application: Application, code: DeviceCode
 ) -> Mapping[str, Any]:
-    """Poll until the person has signed in, and return the answer of the token endpoint.
+    """Poll until the person has signed in, and return the token endpoint's response.
 
-    A network that is away for a while, or a passing fault of Microsoft's, does not end the wait.
+    A temporary network failure or a temporary problem at Microsoft does not end the wait.
 
     Raises:
         AuthError: If the person declines, or the code expires.
@@ -75,7 +75,7 @@ async def await_sign_in(
 async def _poll(
     http: aiohttp.ClientSession, application: Application, code: DeviceCode
 ) -> Mapping[str, Any]:
-    """Poll for ever, at the pace that is asked for (RFC 8628, section 3.5)."""
+    """Poll forever, at the interval that Microsoft asks for (RFC 8628, section 3.5)."""
     form = {"grant_type": GRANT, "device_code": code.device_code}
     pause = interval = code.interval
     while True:

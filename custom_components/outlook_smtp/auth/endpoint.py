@@ -1,4 +1,4 @@
-"""One request to Microsoft's identity platform, and what its answer holds."""
+"""One request to Microsoft's identity platform and its response."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -22,23 +22,23 @@ _TOKENS: Final = ("access_token", "id_token", "refresh_token")
 async def post(
     http: aiohttp.ClientSession, application: Application, name: str, form: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Post a form to an endpoint and return its answer.
+    """Post a form to an endpoint and return its response.
 
     Args:
         http: The HTTP session to use.
-        application: Whose endpoint it is; its credentials are added to the form.
+        application: The owner of the endpoint; its credentials are added to the form.
         name: `token` or `devicecode`.
         form: The fields (RFC 6749, section 4; RFC 8628, section 3).
 
     Raises:
-        AuthError: With what Microsoft answered, or that it did not.
+        AuthError: With Microsoft's response, or if there was none.
 
     """
     fields = {**application.credentials(), **form}
     status, retry_after, body = await _exchange(http, application.endpoint(name), fields)
     answer = _parse(body)
     if not isinstance(answer, dict):
-        # A portal, a proxy or a gateway speaks in Microsoft's place.
+        # The response is from a captive portal, a proxy or a gateway, not from Microsoft.
         raise AuthError(
             Problem.IDENTITY_UNREACHABLE,
             description=f"HTTP {status}, no JSON object",
@@ -50,7 +50,7 @@ async def post(
 
 
 def _masked(answer: Mapping[str, Any], fields: Mapping[str, str]) -> dict[str, str]:
-    """Return what is told of an error, without what was sent as a secret or came as a token."""
+    """Return an error description with all sent secrets and received tokens redacted."""
     sent = (fields.get(name, "") for name in _SECRETS)
     secrets = Secrets(*sent, *(str(answer.get(name, "")) for name in _TOKENS))
     told = ("error", "error_description")
@@ -60,20 +60,20 @@ def _masked(answer: Mapping[str, Any], fields: Mapping[str, str]) -> dict[str, s
 async def _exchange(
     http: aiohttp.ClientSession, url: str, fields: Mapping[str, str]
 ) -> tuple[int, float | None, bytes]:
-    """Post a form and return the status of the answer, its Retry-After and its body."""
+    """Post a form and return the response's status, Retry-After and body."""
     try:
-        # A form full of secrets follows no redirect.
+        # Do not resend a form with secrets to a redirect target.
         async with http.post(url, data=fields, timeout=TIMEOUT, allow_redirects=False) as response:
             body = await _read(response)
             return response.status, _delay(response.headers.get("Retry-After", "")), body
     except (aiohttp.ClientError, TimeoutError) as error:
         reason = _describe(error)
-    # Out here the exception is no part of the new one: it may hold what was received.
+    # Raise outside the handler: the original exception may hold response data.
     raise AuthError(Problem.IDENTITY_UNREACHABLE, description=reason)
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
-    """Return the body of an answer, or nothing of one that is far too long."""
+    """Return the body of a response, or nothing if it is far too long."""
     body = bytearray()
     async for piece in response.content.iter_any():
         body += piece
@@ -83,33 +83,33 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
 
 
 def _describe(error: Exception) -> str:
-    """Return what became of a request; only the words for a failed connection quote nothing."""
+    """Describe a request's failure; only the text for a failed connection quotes nothing."""
     name = type(error).__name__
     return f"{name}: {error}" if isinstance(error, aiohttp.ClientConnectorError) else name
 
 
 def _delay(header: str) -> float | None:
-    """Read a Retry-After in seconds; Microsoft sends no dates (RFC 9110, section 10.2.3)."""
+    """Parse a Retry-After in seconds; Microsoft sends no dates (RFC 9110, section 10.2.3)."""
     return float(header) if header.isascii() and header.isdecimal() else None
 
 
 def _parse(body: bytes) -> Any:
-    """Return what a JSON text stands for, or nothing if it is none."""
+    """Parse a JSON text, or return nothing if it is invalid."""
     with suppress(RecursionError, ValueError):
         return json.loads(body)
     return None
 
 
 def read_text(answer: Mapping[str, Any], name: str, most: int = MAX_ANSWER) -> str:
-    """Return a member of an answer that has to be there.
+    """Return a required member of a response.
 
     Args:
-        answer: What Microsoft sent.
-        name: Which member.
-        most: How many characters of it make sense.
+        answer: Microsoft's response.
+        name: The member.
+        most: The maximum number of characters.
 
     Raises:
-        AuthError: If it is not there, or longer.
+        AuthError: If it is missing or longer.
 
     """
     value = answer.get(name)
@@ -119,10 +119,10 @@ def read_text(answer: Mapping[str, Any], name: str, most: int = MAX_ANSWER) -> s
 
 
 def read_seconds(answer: Mapping[str, Any], name: str, default: float | None = None) -> float:
-    """Return a duration that an answer holds as a number, or as a number's text.
+    """Return a duration in a response, given as a number or as text.
 
     Raises:
-        AuthError: If it does not, and there is no default.
+        AuthError: If it is missing and there is no default.
 
     """
     with suppress(OverflowError, TypeError, ValueError):

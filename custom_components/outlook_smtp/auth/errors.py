@@ -1,4 +1,4 @@
-"""What can go wrong with a sign-in, by what is to be done about it."""
+"""Sign-in errors, classified by remedy."""
 
 from collections.abc import Mapping
 import re
@@ -35,11 +35,11 @@ _PROBLEMS: Final[dict[str, Problem]] = {
 
 
 class AuthError(Exception):
-    """Microsoft refused, or could not be reached; `problem` says what is to be done.
+    """Microsoft refused a request or was unreachable; `problem` classifies the remedy.
 
-    `code` is the protocol's error code and `description` Microsoft's words, cleaned: they hold
-    the AADSTS number that people search for, and never a token. `retry_after` is for how many
-    seconds Microsoft asked to be left alone, if it did.
+    `code` is the protocol's error code and `description` Microsoft's message, cleaned: it holds
+    the AADSTS number that people search for, and never a token. `retry_after` is the delay in
+    seconds that Microsoft asked for, if any.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class AuthError(Exception):
         description: str = "",
         retry_after: float | None = None,
     ) -> None:
-        """Keep the problem and Microsoft's words."""
+        """Store the problem and Microsoft's message."""
         super().__init__(f"{problem}: {code} {description}".rstrip(": "))
         self.problem = problem
         self.code = code
@@ -60,12 +60,12 @@ class AuthError(Exception):
 def read_error(
     answer: Mapping[str, Any], status: int = 400, retry_after: float | None = None
 ) -> AuthError:
-    """Turn an error answer into what it stands for (RFC 6749, sections 4.1.2.1 and 5.2).
+    """Turn an error response into an `AuthError` (RFC 6749, sections 4.1.2.1 and 5.2).
 
     Args:
-        answer: What Microsoft sent.
-        status: The HTTP status of the answer.
-        retry_after: What its header of that name said, in seconds.
+        answer: Microsoft's response.
+        status: The HTTP status of the response.
+        retry_after: The value of the Retry-After header, in seconds.
 
     """
     code = _clean(answer.get("error", ""))
@@ -77,6 +77,6 @@ def read_error(
 
 
 def _clean(words: Any) -> str:
-    """Return words as one line, without the numbers under which Microsoft logs the request."""
+    """Return a message on one line, without Microsoft's trace and correlation IDs."""
     text = _UNPRINTABLE.sub(" ", _TRACE.sub("", str(words)[:MAX_READ]))
     return " ".join(text.split())[:MAX_DESCRIPTION]

@@ -1,4 +1,4 @@
-"""Tokens: what Microsoft issues, and the manager that renews them."""
+"""Microsoft's tokens, and the manager that renews them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,16 +16,16 @@ from .errors import AuthError
 
 _LOGGER = logging.getLogger(__name__)
 
-PERSONAL_TENANT: Final = "9188040d-6c67-4c5b-b112-36a304b66dad"  # All personal accounts are in it.
-RENEW_BEFORE: Final = 300.0  # Seconds before it expires that a token is to be renewed.
+PERSONAL_TENANT: Final = "9188040d-6c67-4c5b-b112-36a304b66dad"  # All personal accounts.
+RENEW_BEFORE: Final = 300.0  # Seconds before expiry at which a token is due for renewal.
 
-# Posts a form to the token endpoint and returns its answer, or raises `AuthError`.
+# Posts a form to the token endpoint and returns the response, or raises `AuthError`.
 type TokenEndpoint = Callable[[Mapping[str, str]], Awaitable[Mapping[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A right to send.
+    """The tokens of one sign-in.
 
     `obtained_at` and `expires_at` are seconds since the epoch. Microsoft replaces the refresh
     token at every renewal; it lapses when it is not used for 90 days. The access token is opaque.
@@ -40,14 +40,14 @@ class Token:
 
     @classmethod
     def from_answer(cls, answer: Mapping[str, Any], refresh_token: str = "") -> Self:
-        """Read an answer of the token endpoint (RFC 6749, section 5.1).
+        """Parse a response of the token endpoint (RFC 6749, section 5.1).
 
         Args:
-            answer: What Microsoft sent.
-            refresh_token: The one to keep if no new one is sent.
+            answer: Microsoft's response.
+            refresh_token: The one to keep if the response has none.
 
         Raises:
-            AuthError: If it does not let send, or cannot be renewed.
+            AuthError: If it does not permit sending, or cannot be renewed.
 
         """
         if not _may_send(str(answer.get("scope", SEND_SCOPE))):
@@ -61,7 +61,7 @@ class Token:
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Self:
-        """Read a token that was stored."""
+        """Restore a stored token."""
         return cls(
             stored["access_token"],
             stored["refresh_token"],
@@ -70,23 +70,23 @@ class Token:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what is to be stored."""
+        """Return the data to store."""
         return asdict(self)
 
     @property
     def renew_at(self) -> float:
-        """Return when the token is to be renewed; one that lives for minutes gets half of them."""
+        """Return when to renew the token: before it expires, or at half of a short lifetime."""
         return self.expires_at - min(RENEW_BEFORE, (self.expires_at - self.obtained_at) / 2)
 
 
 def _may_send(scope: str) -> bool:
-    """Return whether the granted scopes hold the one that sends, whatever their prefix is now."""
+    """Return whether the granted scopes include SMTP.Send, whatever their prefix."""
     wanted = SEND_SCOPE.rpartition("/")[2].casefold()
     return any(item.rpartition("/")[2].casefold() == wanted for item in scope.split())
 
 
 def read_address(answer: Mapping[str, Any]) -> str:
-    """Return the primary sign-in name that an answer's id token carries.
+    """Return the primary sign-in name in a response's ID token.
 
     Raises:
         AuthError: If there is none.
@@ -94,28 +94,28 @@ def read_address(answer: Mapping[str, Any]) -> str:
     """
     claims = _claims(answer)
     for name in ("preferred_username", "email"):
-        # The first may be a telephone number.
+        # The first may be a phone number.
         if isinstance(claim := claims.get(name), str) and "@" in claim:
             return claim
     raise AuthError(Problem.NO_ADDRESS)
 
 
 def read_sender(answer: Mapping[str, Any]) -> str:
-    """Return the mailbox's own address where it is not the name that signs in, else nothing."""
+    """Return the mailbox's address if it differs from the sign-in name, else nothing."""
     address = _claims(answer).get("email")
     is_own = isinstance(address, str) and address.casefold() != read_address(answer).casefold()
     return str(address) if is_own else ""
 
 
 def is_personal(answer: Mapping[str, Any]) -> bool:
-    """Return whether it was a personal account that signed in, and not one of a directory."""
+    """Return whether a personal account signed in, not one of a directory."""
     return _claims(answer).get("tid") == PERSONAL_TENANT
 
 
 def _claims(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what an answer's id token says of who signed in.
+    """Return the claims of a response's ID token.
 
-    The token came from Microsoft over TLS, so that its signature need not be checked (OpenID
+    The token came from Microsoft over TLS, so its signature need not be checked (OpenID
     Connect Core, section 3.1.3.7).
 
     https://learn.microsoft.com/entra/identity-platform/id-token-claims-reference
@@ -127,10 +127,10 @@ def _claims(answer: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class TokenManager:
-    """Hands out an access token that is good for some minutes, and renews it when it is not.
+    """Provides a valid access token, and renews it when it is about to expire.
 
-    All who wait share one renewal and its failure, and it goes on when they give up: a new token
-    is stored before anybody gets it, for the old refresh token may already be void.
+    All callers share one renewal and its failure, and it continues when they give up: a new token
+    is stored before any caller gets it, for the old refresh token may already be void.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class TokenManager:
         endpoint: TokenEndpoint,
         store: Callable[[Token], Awaitable[None]],
     ) -> None:
-        """Keep a token; `store` has to have it on disk when it returns, or raise `OSError`."""
+        """Store a token; `store` must have it on disk when it returns, or raise `OSError`."""
         self._token = token
         self._endpoint = endpoint
         self._store = store
@@ -150,14 +150,14 @@ class TokenManager:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Return the tokens that are kept, which nobody else is to see."""
+        """Return the current tokens, which must not be shown to anyone."""
         return self._token.access_token, self._token.refresh_token
 
     async def access_token(self) -> str:
-        """Return an access token that is good for some minutes.
+        """Return an access token that stays valid for some minutes.
 
         Raises:
-            AuthError: If it had to be renewed and could not be.
+            AuthError: If it could not be renewed.
 
         """
         if self._is_due() or not self._stored:
@@ -169,9 +169,9 @@ class TokenManager:
         return self._token.access_token
 
     async def replace(self, refused: str) -> str:
-        """Return another access token than one that was refused.
+        """Return a different access token than the refused one.
 
-        It is renewed unless another caller has done so.
+        Renews it unless another caller has done so already.
 
         Raises:
             AuthError: If it could not be renewed.
@@ -182,21 +182,21 @@ class TokenManager:
         return await self.access_token()
 
     async def settle(self) -> None:
-        """Wait for the renewal that runs, if one does, so that nothing is left to be stored."""
+        """Wait for a renewal in progress, so that nothing is left to store."""
         if self._work and not self._work.done():
             await asyncio.wait([self._work])
 
     def _is_due(self) -> bool:
-        """Return whether the token is to be renewed."""
+        """Return whether the token is due for renewal."""
         return time.time() >= self._token.renew_at or self._is_spent()
 
     def _is_spent(self) -> bool:
-        """Return whether the access token is of no use, whatever its date says."""
+        """Return whether the access token is unusable, whatever its expiry date."""
         token = self._token
         return time.time() >= token.expires_at or token.access_token == self._refused
 
     async def _share_work(self) -> None:
-        """Wait for the one renewal, without taking it along when the wait is cancelled."""
+        """Wait for the shared renewal, without canceling it when this wait is canceled."""
         if self._work is None or self._work.done():
             self._work = asyncio.create_task(self._renew())
             self._work.add_done_callback(_hear)
@@ -205,13 +205,14 @@ class TokenManager:
         work.result()
 
     async def _renew(self) -> None:
-        """Store what could not be stored before, then renew the token if it is due."""
+        """Retry a failed save, then renew the token if it is due."""
         if not self._stored:
             await self._save()
         if self._is_due():
             answer = await self._request()
             try:
-                # Whatever else is wrong with the answer, the old refresh token may be void now.
+                # Even if the response is otherwise unusable, the old refresh token may be void by
+                # now.
                 if isinstance(rotated := answer.get("refresh_token"), str) and rotated:
                     self._token = replace(self._token, refresh_token=rotated)
                 self._token = Token.from_answer(answer, self._token.refresh_token)
@@ -221,7 +222,7 @@ class TokenManager:
                 await self._save()
 
     async def _request(self) -> Mapping[str, Any]:
-        """Trade the refresh token for new tokens (RFC 6749, section 6), until it is refused."""
+        """Exchange the refresh token for new tokens (RFC 6749, section 6), until it is refused."""
         if self._refusal:
             raise self._refusal.with_traceback(None)
         form = {
@@ -237,16 +238,16 @@ class TokenManager:
             raise
 
     async def _save(self) -> None:
-        """Store the token; a full disk does not stop the mail, and is tried again at every use."""
+        """Store the token; a full disk does not stop mail, and saving is retried at every use."""
         try:
             await self._store(self._token)
         except OSError as error:
-            _LOGGER.warning("The renewed sign-in could not be stored: %s", error)
+            _LOGGER.warning("Could not store the renewed sign-in: %s", error)
         else:
             self._stored = True
 
 
 def _hear(work: asyncio.Task[None]) -> None:
-    """Take note of a failure that nobody may be waiting for any more."""
+    """Retrieve the exception, in case no caller is waiting for it anymore."""
     if not work.cancelled():
         work.exception()

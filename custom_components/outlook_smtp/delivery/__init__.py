@@ -1,1 +1,1 @@
-"""What every way to deliver mail shares: here, how the words of a server are made safe to show."""
+"""The vocabulary that all routes and the outbox share, and the redaction of server replies."""

@@ -1,17 +1,17 @@
-"""Access tokens for a route, whoever provides them."""
+"""Access tokens for a route, independent of their provider."""
 
 from typing import Protocol
 
 
 class AccessTokens(Protocol):
-    """Where access tokens come from; raises `SubmissionError` when they cannot be had."""
+    """A provider of access tokens; raises `SubmissionError` if it cannot provide one."""
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Return what is masked in every text of a server."""
+        """Return the secrets to mask in every text of a server."""
 
     async def get(self) -> str:
-        """Return an access token that is good for some minutes."""
+        """Return an access token that is valid for at least a few minutes."""
 
     async def replace(self, refused: str) -> None:
-        """Renew an access token that the server refused, unless that was done already."""
+        """Renew an access token that the server refused, unless it was renewed already."""

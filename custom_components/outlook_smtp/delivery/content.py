@@ -1,4 +1,4 @@
-"""What a message says, read from a file piece by piece while it is handed in."""
+"""The content of a message, read from a file piece by piece during submission."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from typing import BinaryIO, Final, Self
 
-PIECE: Final = 512 * 1024  # Bytes; more at once would be felt as a pause by everything else.
+PIECE: Final = 512 * 1024  # Bytes; more at once would noticeably delay everything else.
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A whole message as RFC 5322 wants it, with CRLF line ends, in a file that is open.
+    """A complete message (RFC 5322) with CRLF line endings, in an open file.
 
-    `size` is in bytes, from where the file stands now; whoever opened the file closes it.
+    `size` is in bytes, from the current position of the file. The caller closes the file.
     """
 
     file: BinaryIO = field(repr=False)
@@ -21,16 +21,16 @@ class Content:
     _start: int = field(init=False)
 
     def __post_init__(self) -> None:
-        """Remember where it begins."""
+        """Remember where the content begins."""
         object.__setattr__(self, "_start", self.file.tell())
 
     @classmethod
     def of(cls, message: bytes) -> Self:
-        """Return the content that is in memory already."""
+        """Return the content of a message that is in memory."""
         return cls(BytesIO(message), len(message))
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """Yield it from its beginning in pieces of bounded size.
+        """Yield the content from its beginning, in pieces of bounded size.
 
         Raises:
             OSError: If the file cannot be read, or has become shorter.

@@ -1,13 +1,13 @@
-"""Who sends a message to whom."""
+"""The envelope of a message: its sender and recipients."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """Who sends to whom (RFC 5321): bare addresses; `utf8` where one is not ASCII (RFC 6531).
+    """Sender and recipients (RFC 5321) as bare addresses; `utf8` if one is not ASCII (RFC 6531).
 
-    `hidden` are addresses of blind copies, which no log names.
+    `hidden` are addresses of blind copies, which never appear in a log.
     """
 
     sender: str

@@ -1,11 +1,11 @@
-"""The vocabulary of what can go wrong between this client and a submission server."""
+"""The vocabulary of faults between this client and a submission server."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Stage(StrEnum):
-    """The steps of a conversation, in the order in which they happen."""
+    """The stages of an SMTP session, in order."""
 
     RESOLVE = "resolve"
     CONNECT = "connect"
@@ -19,7 +19,7 @@ class Stage(StrEnum):
 
 
 class Kind(StrEnum):
-    """What a fault means for the account's mail, and so what is to be done next."""
+    """What a fault means for the account's mail, which decides what happens next."""
 
     MESSAGE = "message"
     TRANSIENT = "transient"
@@ -69,7 +69,7 @@ class Problem(StrEnum):
     SMTP_DISABLED_MAILBOX = "smtp_disabled_mailbox"
     SMTP_DISABLED_TENANT = "smtp_disabled_tenant"
     TEMPORARY_AUTH_FAILURE = "temporary_auth_failure"
-    # Microsoft's identity platform, which gives the right to sign in.
+    # Microsoft's identity platform, which issues tokens.
     APPLICATION_REFUSED = "application_refused"
     IDENTITY_UNREACHABLE = "identity_unreachable"
     NO_ADDRESS = "no_address"
@@ -79,7 +79,7 @@ class Problem(StrEnum):
     SIGN_IN_REQUIRED = "sign_in_required"
     CODE_EXPIRED = "code_expired"
     UNEXPECTED_ANSWER = "unexpected_answer"
-    # The server asks for patience.
+    # The server asks to retry later.
     RECIPIENT_LIMIT = "recipient_limit"
     SERVER_BUSY = "server_busy"
     SERVICE_UNAVAILABLE = "service_unavailable"
@@ -113,9 +113,9 @@ class Fault:
     """One thing that went wrong.
 
     `code` and `enhanced` are the server's reply code (RFC 5321) and enhanced status code
-    (RFC 3463), where there was a reply; `text` is its cleaned text, or a library's words for a
-    fault on the way. `hint` names the remedy's variable part: the other port, the right host.
-    `recipient_only` says that a recipient is deferred, and nothing else.
+    (RFC 3463), if there was a reply; `text` is its cleaned text, or a library's message for a
+    connection fault. `hint` is the variable part of the remedy: the other port, the right host.
+    `recipient_only` says that only a recipient is deferred.
     """
 
     kind: Kind
@@ -128,28 +128,28 @@ class Fault:
 
     @property
     def reply(self) -> str:
-        """The server's words on one line, as a person would quote them."""
+        """Return the server's reply on one line, as a person would quote it."""
         return " ".join(str(part) for part in (self.code, self.enhanced, self.text) if part)
 
     @property
     def is_recipients_own(self) -> bool:
-        """Return whether it says nothing about other recipients, messages or the account."""
+        """Return whether the fault is limited to a recipient or a message."""
         return self.kind is Kind.MESSAGE or self.recipient_only
 
     @property
     def is_refused_identity(self) -> bool:
-        """Return whether the server itself does not accept who signed in."""
+        """Return whether the server itself refused the credentials."""
         return self.kind is Kind.CREDENTIALS and self.code is not None
 
 
 class SubmissionError(Exception):
-    """The server or the way to it refused what was asked; `fault` says what and why.
+    """A submission or a check failed; `fault` says what and why.
 
-    `submitting` says that the account was authenticated before, and a message was handed in.
+    `submitting` says that the account was authenticated and a message was being submitted.
     """
 
     def __init__(self, fault: Fault, *, submitting: bool = False) -> None:
-        """Keep the fault; the exception's own text holds its key and the server's words."""
+        """Keep the fault; the exception's text is its key and the server's reply."""
         super().__init__(f"{fault.problem}: {fault.reply}")
         self.fault = fault
         self.submitting = submitting

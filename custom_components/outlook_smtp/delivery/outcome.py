@@ -1,4 +1,4 @@
-"""The outcome of a submission: who gets the message and who does not."""
+"""The outcome of a submission: which recipients get the message and which do not."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -8,12 +8,12 @@ from .faults import Fault, Kind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """Who gets the message and who does not, and why.
+    """Which recipients get the message, which do not, and why.
 
-    `refused` holds a fault for each recipient whom the server refused. `left` are those who are to
-    get the message in another transaction: they were too many for this one, or it ended before
-    their turn. `reply` is the server's last reply, cleaned, and `message_id` the one it gave, if
-    any. `lost` says that they may have got it, and why nobody knows.
+    `refused` holds a fault for each recipient that the server refused. `left` are those that need
+    another transaction: they were too many for this one, or it ended before their turn. `reply` is
+    the server's last reply, cleaned, and `message_id` the Message-ID that it assigned, if any.
+    `lost` says that those left may have received the message, because the reply was lost.
     """
 
     accepted: tuple[str, ...] = ()
@@ -25,30 +25,30 @@ class Outcome:
 
     @property
     def rejected(self) -> dict[str, Fault]:
-        """Return who is refused for good."""
+        """Return the recipients that are refused for good."""
         return {name: fault for name, fault in self.refused.items() if fault.kind is Kind.MESSAGE}
 
     @property
     def deferred(self) -> dict[str, Fault]:
-        """Return who is refused for now."""
+        """Return the recipients that are refused for now."""
         rejected = self.rejected
         return {name: fault for name, fault in self.refused.items() if name not in rejected}
 
     @property
     def trouble(self) -> Fault | None:
-        """Return what keeps some recipients waiting and is not a matter of theirs alone."""
+        """Return the fault that keeps recipients waiting and is not limited to them, if any."""
         faults = [fault for fault in self.refused.values() if not fault.is_recipients_own]
         return self.lost or (faults[-1] if faults else None)
 
     @property
     def is_well(self) -> bool:
-        """Return whether the server is well, whatever some recipients of the message wait for."""
+        """Return whether the server works, even if some recipients are deferred."""
         trouble = self.trouble
         return trouble is None or (bool(self.accepted) and trouble.kind is Kind.TRANSIENT)
 
     @property
     def obstacle(self) -> Fault | None:
-        """Return what stood in the way of the message.
+        """Return the fault that blocked the message, if any.
 
         A deferred recipient says no more about the account than a refused one.
         """

@@ -1,4 +1,4 @@
-"""A way to hand messages to Microsoft, which is all that the outbox knows of it."""
+"""The interface of a route: how the outbox submits messages to Microsoft."""
 
 from typing import Any, Protocol
 
@@ -9,7 +9,7 @@ from .outcome import Outcome
 
 
 class Route(Protocol):
-    """One account's way to submit messages, one after another."""
+    """The way one account submits messages, one after another."""
 
     @property
     def size_limit(self) -> int:
@@ -21,12 +21,12 @@ class Route(Protocol):
         """Submit one message.
 
         Args:
-            envelope: Who sends to whom.
-            content: The whole message.
-            may_have_arrived: Whether an earlier try may have delivered the message.
+            envelope: The sender and the recipients.
+            content: The complete message.
+            may_have_arrived: Whether an earlier attempt may have delivered the message.
 
         Raises:
-            SubmissionError: If nobody gets the message, and why.
+            SubmissionError: If no recipient gets the message; its fault says why.
             OSError: If the content cannot be read.
 
         """
@@ -42,13 +42,13 @@ class Route(Protocol):
         """Return whether the last submission ended because of `interrupt`."""
 
     def prepare(self) -> None:
-        """Expect a message, which nobody has interrupted yet."""
+        """Prepare for the next message by forgetting earlier interruptions."""
 
     def interrupt(self) -> None:
-        """Wait only a moment longer for a submission that takes long: others are urgent."""
+        """Cut a slow submission short soon, because other messages are urgent."""
 
     async def close(self) -> None:
         """Close the connection, if one is open."""
 
     def describe(self) -> dict[str, Any] | None:
-        """Return what the server said of itself when it was last met, for diagnostics."""
+        """Return what the server last said about itself, for diagnostics."""

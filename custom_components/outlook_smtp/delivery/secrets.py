@@ -1,4 +1,4 @@
-"""Masks what was sent as a secret wherever a server repeats it, in whatever form."""
+"""Mask secrets in server replies, in any form in which a server may echo them."""
 
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
@@ -10,21 +10,21 @@ import string
 from typing import Final
 from urllib.parse import quote_from_bytes
 
-MAX_READ: Final = 8192  # Of one text of a server, bytes that are read and characters looked at.
-MAX_TEXT: Final = 512  # Characters of it that are kept and shown.
-MAX_LAST: Final = 1024  # What of that is left for the last line, which may be what matters.
+MAX_READ: Final = 8192  # Bytes to read of one server text, and characters to search.
+MAX_TEXT: Final = 512  # Characters of it to keep and show.
+MAX_LAST: Final = 1024  # Part of `MAX_READ` that is reserved for the last line.
 MASK: Final = "***"
 
-MAX_SECRETS: Final = 16  # Tokens are renewed every hour; the latest are remembered.
-_WINDOW: Final = 4  # Characters that are looked up at once; what is shorter is matched as a word.
-_TELLING: Final = 8  # Characters of an encoded secret that are too many to show,
-_TELLING_LONG: Final = 16  # and those of a long one, such as a token.
+MAX_SECRETS: Final = 16  # Tokens are renewed every hour; only the latest are kept.
+_WINDOW: Final = 4  # Characters to look up at once; a shorter secret is matched as a word.
+_TELLING: Final = 8  # Characters of an encoded secret that would reveal too much,
+_TELLING_LONG: Final = 16  # and of a long one, such as a token.
 _LONG: Final = 64
-_MOST_PLACES: Final = 8  # At which one piece of secrets is looked for.
-# How many characters of Base64 depend on the 0, 1 or 2 bytes that stand before the secret.
+_MOST_PLACES: Final = 8  # Limit of indexed positions per piece.
+# How many Base64 characters depend on the 0, 1 or 2 bytes before the secret.
 _SHARED: Final = (0, 2, 3)
 
-# A form of a secret, the place in it, and how many characters of it tell too much.
+# A form of a secret, a position in it, and how many of its characters reveal too much.
 type _Window = tuple[str, int, int]
 
 _LOWER: Final = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
@@ -32,7 +32,7 @@ _URL_SAFE: Final = str.maketrans("+/", "-_")
 
 
 def cut(text: str) -> str:
-    """Return what is looked at of a text of several lines: its beginning, and the last of them."""
+    """Return the part of a multi-line text to search: its beginning and its last line."""
     if len(text) <= MAX_READ:
         return text
     more, end, last = text.rpartition("\n")
@@ -40,24 +40,24 @@ def cut(text: str) -> str:
 
 
 class Secrets:
-    """What was sent to prove who sends, and every text of a server without it.
+    """Knows the secrets that were sent, and masks them in server texts.
 
-    A server may repeat it as it is, decoded, or in a form of its own: Base64 at any offset, URL,
-    HTML or JSON encoding, hexadecimal, in any case, and cut off. The time that it takes to mask a
-    text is linear in its length.
+    A server may echo a secret as it is, decoded, or re-encoded: Base64 at any offset, URL, HTML or
+    JSON encoding, hexadecimal, in any case, or truncated. Masking takes time linear in the length
+    of the text.
     """
 
     def __init__(self, *secrets: str) -> None:
-        """Know these secrets."""
+        """Start with these secrets."""
         self._known: dict[str, None] = {}
         self._index: dict[str, list[_Window]] | None = None
         self.add(*secrets)
 
     def add(self, *secrets: str) -> None:
-        """Mask these as well from now on.
+        """Mask these secrets, too, from now on.
 
         Args:
-            secrets: Passwords, tokens, or what was made of them to be sent.
+            secrets: Passwords, tokens, or their encoded forms that were sent.
 
         """
         for secret in filter(None, secrets):
@@ -69,11 +69,11 @@ class Secrets:
             del self._known[next(iter(self._known))]
 
     def mask(self, text: str, most: int = MAX_READ) -> str:
-        """Return the beginning of a text, which is all that is looked at, without secrets.
+        """Return the searched part of a text with its secrets masked.
 
         Args:
-            text: What a server said.
-            most: How many characters of it are looked at, if it is already cut to its lines.
+            text: A text from a server.
+            most: How many of its characters to search, if it is already cut to its lines.
 
         """
         text = cut(text) if most == MAX_READ else text[:most]
@@ -90,7 +90,7 @@ class Secrets:
         return text
 
     def _spans(self, text: str) -> Iterator[tuple[int, int]]:
-        """Yield where in a text a secret begins and ends."""
+        """Yield the start and end of each secret in a text."""
         if self._index is None:
             self._index = _indexed(self._known)
         folded = text.translate(_LOWER)
@@ -107,12 +107,12 @@ class Secrets:
 
 
 def _is_short(secret: str) -> bool:
-    """Return whether a secret is too short to be looked for inside of words."""
+    """Return whether a secret is too short to be searched inside words."""
     return len(secret) < _WINDOW
 
 
 def _indexed(secrets: Iterable[str]) -> dict[str, list[_Window]]:
-    """Return the places of all pieces; of one that is everywhere some will do."""
+    """Return the positions of all pieces; for a very common piece, only some of them."""
     index: dict[str, list[_Window]] = {}
     for piece, window in _windows(secrets):
         if len(windows := index.setdefault(piece, [])) < _MOST_PLACES:
@@ -121,9 +121,9 @@ def _indexed(secrets: Iterable[str]) -> dict[str, list[_Window]]:
 
 
 def _windows(secrets: Iterable[str]) -> Iterator[tuple[str, _Window]]:
-    """Yield pieces of all forms of secrets, each with its form, its place and what tells too much.
+    """Yield pieces of all forms of secrets, each with its form, position and revealing length.
 
-    They are so many that any part of a form that tells too much holds one of them.
+    They are so close together that any revealing part of a form contains one.
     """
     for secret in secrets:
         for form, telling in _forms(secret):
@@ -134,9 +134,9 @@ def _windows(secrets: Iterable[str]) -> Iterator[tuple[str, _Window]]:
 
 
 def _forms(secret: str) -> Iterator[tuple[str, int]]:
-    """Yield the forms in which a server may repeat a secret, and how much of each tells too much.
+    """Yield the forms in which a server may echo a secret, each with its revealing length.
 
-    Of the secret itself that is two thirds: a shorter piece may be a word of the server's own.
+    For the secret itself this is two thirds: a shorter piece may be a word of the server.
     """
     size = len(secret)
     yield secret, size if size <= _TELLING else min(_TELLING_LONG, -(-2 * size // 3))
@@ -147,7 +147,7 @@ def _forms(secret: str) -> Iterator[tuple[str, int]]:
 
 
 def _encoded(secret: str, data: bytes) -> Iterator[str]:
-    """Yield a secret as pages, addresses, JSON and dumps show it."""
+    """Yield a secret as HTML, URLs, JSON and hex dumps show it."""
     yield from (quote_from_bytes(data, safe) for safe in ("", "/"))
     yield quote_from_bytes(data, " ").replace(" ", "+")
     yield html.escape(secret)
@@ -156,7 +156,7 @@ def _encoded(secret: str, data: bytes) -> Iterator[str]:
 
 
 def _in_base64(data: bytes) -> Iterator[str]:
-    """Yield what of the Base64 of any longer text is a secret's own, at each of three offsets."""
+    """Yield the Base64 of a secret inside a longer text, at each of three offsets."""
     yield b64encode(data).decode()
     for offset, shared in enumerate(_SHARED):
         whole = (offset + len(data)) * 8 // 6
@@ -165,9 +165,9 @@ def _in_base64(data: bytes) -> Iterator[str]:
 
 
 def _extend(text: str, place: int, window: _Window, least: int) -> tuple[int, int]:
-    """Return where in a text the part of a form begins and ends that it holds at a place.
+    """Return the start and end of the part of a form that a text contains at a position.
 
-    It does not begin before `least`. The end is 0 where that part tells nothing.
+    It does not begin before `least`. The end is 0 if that part reveals nothing.
     """
     form, at, telling = window
     start, stop, last = place, place + _WINDOW, at + _WINDOW
@@ -177,6 +177,6 @@ def _extend(text: str, place: int, window: _Window, least: int) -> tuple[int, in
         stop, last = stop + 1, last + 1
     if stop - start < telling:
         return start, 0
-    while stop < len(text) and text[stop] == "=":  # The padding of Base64.
+    while stop < len(text) and text[stop] == "=":  # Base64 padding.
         stop += 1
     return start, stop

@@ -1,1 +1,1 @@
-"""The dialogs: adding, changing and repairing an account, its recipients and options."""
+"""The dialogs to add, change and repair an account, its recipients and its options."""

@@ -1,4 +1,4 @@
-"""What all dialogs about an account share: its data in the making, the check, the saving."""
+"""Shared steps of all account dialogs: the server form, the check and saving."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ from ..token_store import async_note_sign_in
 from .account_forms import OTHER_SERVER_FORM, SERVER_FORM
 from .connection_check import StagedCheck
 
-# Problems that are shown at a field of the form; all others are shown above it.
+# Problems shown at a field of the form; all others are shown above it.
 _PROBLEM_FIELDS: Final[dict[Problem, str]] = {
     Problem.AUTH_REFUSED: CONF_PASSWORD,
     Problem.HOST_NOT_FOUND: CONF_HOST,
@@ -34,16 +34,16 @@ _PROBLEM_FIELDS: Final[dict[Problem, str]] = {
 
 
 class AccountFlow(AbstractOAuth2FlowHandler):
-    """Checks an account against its server, and keeps it only when it was found to work.
+    """Checks an account against its server, and saves it only if it works.
 
-    `_data` is the data of the config entry in the making, `_options` what it has of options from
-    the start, and `_fault` what the last attempt met.
+    `_data` is the data of the future config entry, `_options` its initial options, and `_fault` the
+    fault of the last attempt.
     """
 
     DOMAIN = DOMAIN
 
     def __init__(self) -> None:
-        """Start with nothing typed and nothing checked."""
+        """Start with no input and no check."""
         super().__init__()
         self._data: dict[str, Any] = {}
         self._options: dict[str, Any] = {}
@@ -54,11 +54,11 @@ class AccountFlow(AbstractOAuth2FlowHandler):
     @property
     @override
     def logger(self) -> logging.Logger:
-        """Return where Home Assistant's part of the browser sign-in logs."""
+        """Return the logger of Home Assistant's part of the browser sign-in."""
         return logging.getLogger(__name__)
 
     async def async_step_server(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Ask where to connect to, and how the line is encrypted."""
+        """Ask for the server and its encryption."""
         is_other = self._data[CONF_ACCOUNT_KIND] == AccountKind.OTHER
         form = OTHER_SERVER_FORM if is_other and CONF_PASSWORD in self._data else SERVER_FORM
         errors = self._fault_errors(form)
@@ -69,7 +69,7 @@ class AccountFlow(AbstractOAuth2FlowHandler):
         return self._show_form("server", form, {}, errors)
 
     async def async_step_check(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Check the account, and show the stage that the check has reached."""
+        """Check the account, and show the current stage."""
         if self._check is None:
             options = {} if self.source == SOURCE_USER else self._entry.options
             self._fault = None
@@ -87,14 +87,14 @@ class AccountFlow(AbstractOAuth2FlowHandler):
         return self.async_show_progress_done(next_step_id=self._step_after_check())
 
     async def async_step_save(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Keep the account that was found to work."""
+        """Save the working account."""
         if self.source == SOURCE_USER:
             return self.async_create_entry(
                 title=self._data[CONF_EMAIL], data=self._data, options=self._options
             )
         async_note_sign_in(self.hass, self._entry)
         if self._data == self._entry.data:
-            # Without a change nothing else tells the account that it works again.
+            # Without a change, nothing else reports that the account works again.
             self.hass.config_entries.async_schedule_reload(self._entry.entry_id)
         options = self._options | self._entry.options
         return self.async_update_and_abort(self._entry, data=self._data, options=options)
@@ -102,16 +102,16 @@ class AccountFlow(AbstractOAuth2FlowHandler):
     @callback
     @override
     def async_remove(self) -> None:
-        """Give up a check that nobody waits for any more: the dialog was closed."""
+        """Cancel a check when its dialog is closed."""
         if self._check:
             self._check.async_cancel()
 
     @abstractmethod
     def _step_to_mend(self, fault: Fault) -> str:
-        """Return the step in which who signs in can be mended after a fault."""
+        """Return the step that lets the user correct the credentials."""
 
     def _step_after_check(self) -> str:
-        """Return the step that follows: to keep the account, or to mend what is wrong with it."""
+        """Return the next step: save the account, or correct the problem."""
         if self._fault is None:
             return "save"
         if self._fault.problem is Problem.PORT_BLOCKED_OTHER_OPEN:
@@ -124,26 +124,26 @@ class AccountFlow(AbstractOAuth2FlowHandler):
 
     @property
     def _entry(self) -> OutlookSmtpConfigEntry:
-        """Return the entry that is signed in again or reconfigured."""
+        """Return the entry to reauthenticate or reconfigure."""
         if self.source == SOURCE_REAUTH:
             return self._get_reauth_entry()
         return self._get_reconfigure_entry()
 
     def _is_other_mailbox(self, address: str) -> bool:
-        """Return whether an address is not that of the entry that the dialog is about."""
+        """Return whether an address differs from that of the entry in this dialog."""
         if self.source == SOURCE_USER:
             return False
         return address.lower() != str(self._entry.data[CONF_EMAIL]).lower()
 
     async def _async_claim(self, address: str) -> None:
-        """Make sure that a new account's mailbox is not set up already."""
+        """Abort if the mailbox of a new account is already set up."""
         if self.source == SOURCE_USER:
-            # A dialog forgotten in another window must not keep anybody from this one.
+            # A forgotten dialog in another window must not block this one.
             await self.async_set_unique_id(address.lower(), raise_on_progress=False)
             self._abort_if_unique_id_configured()
 
     def _take_typed_server(self, user_input: dict[str, Any]) -> dict[str, str]:
-        """Take over what was typed of the server, or return what is wrong with it."""
+        """Store the server that was entered, or return the error in it."""
         host, username = user_input[CONF_HOST].strip(), user_input.get(CONF_USERNAME, "").strip()
         self._data |= user_input | {CONF_HOST: host, CONF_USERNAME: username}
         if not username:
@@ -155,7 +155,7 @@ class AccountFlow(AbstractOAuth2FlowHandler):
         return {} if is_host_valid(host) else {CONF_HOST: "invalid_host"}
 
     def _take_server(self, server: Server) -> None:
-        """Take over a server."""
+        """Store a server."""
         self._data |= {
             CONF_HOST: server.host,
             CONF_PORT: server.port,
@@ -164,12 +164,12 @@ class AccountFlow(AbstractOAuth2FlowHandler):
 
     @property
     def _has_own_server(self) -> bool:
-        """Return whether the server is another than the usual one of this kind of account."""
+        """Return whether the server differs from the default of this kind of account."""
         kind = AccountKind(self._data[CONF_ACCOUNT_KIND])
         return kind is AccountKind.OTHER or _server_of(self._data) != SERVERS[kind]
 
     def _fault_errors(self, form: vol.Schema) -> dict[str, str]:
-        """Return what the last attempt met as the error of a form, at its field if it has one."""
+        """Return the last attempt's fault as a form error, at its field if it has one."""
         if self._fault is None:
             return {}
         field = _PROBLEM_FIELDS.get(self._fault.problem, "base")
@@ -182,7 +182,7 @@ class AccountFlow(AbstractOAuth2FlowHandler):
         user_input: dict[str, Any],
         errors: dict[str, str],
     ) -> ConfigFlowResult:
-        """Show a form with what was typed before, except the password."""
+        """Show a form with the previous input, except the password."""
         typed = {**self._data, **user_input}
         typed.pop(CONF_PASSWORD, None)
         texts = self._placeholders()
@@ -190,21 +190,21 @@ class AccountFlow(AbstractOAuth2FlowHandler):
             step_id=step_id,
             data_schema=self.add_suggested_values_to_schema(form, typed),
             errors=errors,
-            # What the last attempt met is an error of the form.
+            # The last attempt's fault is shown as a form error.
             description_placeholders=shown(texts, in_errors=texts),
         )
 
     def _placeholders(self) -> dict[str, str]:
-        """Return what the texts of this dialog may name."""
+        """Return the placeholders of this dialog's texts."""
         fault = self._fault or Fault(Kind.SETUP, Problem.UNFORESEEN)
         server = self._checked or Server("", PORTS[Security.STARTTLS])
         address = self._data.get(CONF_EMAIL, "")
         username = short_line(self._data.get(CONF_USERNAME, ""))
-        # Home Assistant would give the title as it is.
+        # Home Assistant would show the title unescaped.
         name = "" if self.source == SOURCE_USER else self._entry.title
         return {**fault_placeholders(fault, address, server), "value": username, "name": name}
 
 
 def _server_of(data: Mapping[str, Any]) -> Server:
-    """Return the server that a config entry's data names."""
+    """Return the server in a config entry's data."""
     return Server(data[CONF_HOST], data[CONF_PORT], Security(data[CONF_SECURITY]))

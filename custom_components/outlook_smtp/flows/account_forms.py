@@ -1,4 +1,4 @@
-"""The forms in which an account is described."""
+"""The forms that describe an account."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""What the dialogs under Repairs share: the account, and the look whether it works."""
+"""Shared parts of an account's repair dialogs: the account and the connection check."""
 
 import asyncio
 from contextlib import suppress
@@ -18,19 +18,19 @@ from ..issues import describe_account
 from ..outbox.events import Attempt, Delivery
 from ..outbox.queue import Queue
 
-PATIENCE: Final = 10.0  # Seconds that a dialog waits for the fate of a message.
+PATIENCE: Final = 10.0  # Seconds that a dialog waits for the result of a message.
 
 
 class AccountRepair(RepairsFlow):
-    """What the dialogs about an account share: the account, and the look whether it works."""
+    """Shared parts of an account's repair dialogs: the account and the connection check."""
 
     def __init__(self, entry_id: str) -> None:
-        """Name the account's entry."""
+        """Store the entry ID of the account."""
         self._entry_id = entry_id
 
     @property
     def _entry(self) -> OutlookSmtpConfigEntry:
-        """Return the account's entry; the dialog ends if it is gone or not loaded."""
+        """Return the account's entry; abort if it is gone or not loaded."""
         entry = self.hass.config_entries.async_get_entry(self._entry_id)
         if entry is None:
             raise AbortFlow("account_gone")
@@ -40,7 +40,7 @@ class AccountRepair(RepairsFlow):
 
     @property
     def _coordinator(self) -> HealthCoordinator:
-        """Return what watches over the account."""
+        """Return the account's coordinator."""
         return self._entry.runtime_data.coordinator
 
     @property
@@ -49,7 +49,7 @@ class AccountRepair(RepairsFlow):
         return self._entry.runtime_data.queue
 
     async def _async_try(self) -> None:
-        """Sign in, and try what waits, whatever holds it."""
+        """Check the connection, and try to send all waiting messages, including those on hold."""
         data = self._entry.runtime_data
         tried = asyncio.Event()
 
@@ -61,14 +61,14 @@ class AccountRepair(RepairsFlow):
 
         @callback
         def async_on_delivery(delivery: Delivery | None) -> None:
-            """Note what became of a message."""
+            """Store the outcome of a message."""
             if delivery:
                 tried.set()
 
         ends = data.worker.subscribe(async_on_attempt), data.queue.subscribe(async_on_delivery)
         try:
             await data.coordinator.async_check_now()
-            # Where the account is authenticated, only a message shows whether it may send.
+            # If the account could be authenticated, only a message shows whether it may send.
             if data.queue.waiting and data.coordinator.last_fault is None:
                 await data.worker.flush()
                 with suppress(TimeoutError):
@@ -81,7 +81,7 @@ class AccountRepair(RepairsFlow):
     async def _async_lead_to(
         self, source: str, data: dict[str, Any] | None = None
     ) -> RepairsFlowResult:
-        """Go on to a dialog of the account; the issue stays until that has helped."""
+        """Continue with a dialog of the account; the issue stays until that has helped."""
         entry = self._entry
         flow = next(entry.async_get_active_flows(self.hass, {source}), None)
         if flow is None:
@@ -104,7 +104,7 @@ class AccountRepair(RepairsFlow):
     def _show_form(
         self, step_id: str, texts: dict[str, str], errors: dict[str, str] | None = None
     ) -> RepairsFlowResult:
-        """Show a form with nothing to fill in."""
+        """Show a form without fields."""
         return self.async_show_form(
             step_id=step_id,
             data_schema=vol.Schema({}),

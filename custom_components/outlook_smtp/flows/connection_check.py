@@ -1,4 +1,4 @@
-"""Checks an account in the background of a dialog, which shows the stage that it has reached."""
+"""Checks an account in the background of a dialog, which shows the current stage."""
 
 import asyncio
 from collections.abc import Mapping
@@ -16,21 +16,21 @@ from ..token_store import async_build_tokens
 
 _LOGGER = logging.getLogger(__name__)
 
-# A browser asks anew at every piece of news. What comes before it listens is lost and leaves the
-# dialog spinning; what comes before its last question has arrived makes it ask twice, the second
-# time for a dialog that is over.
+# The frontend reloads the step after each update. An update before it listens is lost and leaves
+# the spinner running; one before its last request has arrived causes a second request, for a dialog
+# that is over.
 PROGRESS_INTERVAL: Final = 1.0  # Seconds.
 
 
 class StagedCheck:
-    """One check under way; once it is `done`, `fault` is what it met or None."""
+    """A check in progress; once it is `done`, `fault` is its fault or None."""
 
     def __init__(
         self, hass: HomeAssistant, data: dict[str, Any], options: Mapping[str, Any]
     ) -> None:
-        """Begin to check the account that a config entry's data and options describe.
+        """Start to check the account that a config entry's data and options describe.
 
-        A token that has to be renewed for it takes the place of the old one in the data.
+        A token renewed for the check replaces the old one in the data.
         """
         self.stage = Stage.RESOLVE
         self.fault: Fault | None = None
@@ -43,25 +43,25 @@ class StagedCheck:
 
     @callback
     def async_news(self) -> asyncio.Task[None]:
-        """Return a task that ends when there is another stage to show, or the check is done."""
+        """Return a task that ends at the next stage or when the check is done."""
         if self._progress_task is None or self._progress_task.done():
             self._progress_task = self._hass.async_create_task(self._async_wait())
         return self._progress_task
 
     @callback
     def async_cancel(self) -> None:
-        """Give up the check, because nobody waits for it any more."""
+        """Cancel the check because its dialog is closed."""
         self._check_task.cancel()
 
     async def _async_wait(self) -> None:
-        """Wait for news; the check is not done before they were told."""
+        """Wait for progress; report the last stage before the end."""
         await asyncio.sleep(PROGRESS_INTERVAL)
         await self._news.wait()
         self._news.clear()
         self.done = self._check_task.done()
 
     async def _async_run(self, options: Mapping[str, Any]) -> None:
-        """Run the check, and look closer at what it met."""
+        """Run the check, and diagnose its fault."""
         try:
             tokens = await async_build_tokens(self._hass, self._data, self._async_keep)
             account = await async_build_account(self._hass, self._data, options, tokens)
@@ -70,17 +70,17 @@ class StagedCheck:
             except SubmissionError as error:
                 self.fault = await diagnose(error.fault, account.server, account.tls_context)
         except Exception:
-            _LOGGER.exception("The check of an account failed in an unforeseen way")
+            _LOGGER.exception("Unexpected error while checking an account")
             self.fault = Fault(Kind.SETUP, Problem.UNFORESEEN)
         finally:
             self._news.set()
 
     async def _async_keep(self, token: Token) -> None:
-        """Keep a renewed token with the rest of what is not saved yet."""
+        """Store a renewed token with the other unsaved data."""
         self._data[CONF_TOKEN] = token.as_dict()
 
     @callback
     def _async_enter(self, stage: Stage) -> None:
-        """Note the stage and wake whoever shows it."""
+        """Store the stage and wake the dialog."""
         self.stage = stage
         self._news.set()

@@ -1,4 +1,4 @@
-"""The dialog of an account's options."""
+"""The options flow of an account."""
 
 from typing import Any, Final
 
@@ -35,7 +35,7 @@ from ..message.text import short_line
 
 
 def _whole_number(minimum: int, maximum: int, unit: str | None = None) -> Any:
-    """Return a field for a whole number, with a unit if it has one."""
+    """Return a whole-number selector, with a unit if there is one."""
     config = NumberSelectorConfig(min=minimum, max=maximum, step=1, mode=NumberSelectorMode.BOX)
     if unit:
         config["unit_of_measurement"] = unit
@@ -67,10 +67,10 @@ FORM: Final = vol.Schema(
 
 
 class OutlookSmtpOptionsFlow(OptionsFlow):
-    """Asks how the account presents itself, how long it waits, and how much may wait."""
+    """Asks for the sender's details, the timeouts and the limits of the outbox."""
 
     async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Show the options until they are right, then keep them."""
+        """Show the options until they are valid, then save them."""
         errors: dict[str, str] = {}
         placeholders = {"value": ""}
         if user_input is not None:
@@ -90,9 +90,9 @@ class OutlookSmtpOptionsFlow(OptionsFlow):
 
 
 def _tidy(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options with their texts as they go into headers, and without blank ones.
+    """Return the options with normalized texts and without blank ones.
 
-    Raises `InvalidMessageError` if an address is not one.
+    Raises `InvalidMessageError` for an invalid address.
     """
     if sender := options.get(CONF_SENDER_ADDRESS, "").strip():
         check_mailbox(Mailbox(sender), CONF_SENDER_ADDRESS)

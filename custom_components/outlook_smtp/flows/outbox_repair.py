@@ -1,4 +1,4 @@
-"""The dialogs about an outbox: it is full, messages have failed, files cannot be read."""
+"""The dialogs about an outbox: full, with failed messages, or with unreadable files."""
 
 from contextlib import suppress
 
@@ -18,7 +18,7 @@ from .account_repair import AccountRepair
 
 
 class OutboxRepair(AccountRepair):
-    """Tells how much waits in a full outbox, and lets it be tried or be given more room."""
+    """Shows how much waits in a full outbox, and offers to retry or to raise the limits."""
 
     async def async_step_init(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
         """Ask what to do."""
@@ -29,7 +29,7 @@ class OutboxRepair(AccountRepair):
         )
 
     async def async_step_check(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
-        """Try what waits, and look whether there is room again."""
+        """Try to send all waiting messages, and check whether there is room again."""
         await self._async_try()
         if not self._queue.is_full:
             return self.async_create_entry(data={})
@@ -38,7 +38,7 @@ class OutboxRepair(AccountRepair):
     async def async_step_options(
         self, user_input: dict[str, str] | None = None
     ) -> RepairsFlowResult:
-        """Go on to the account's options."""
+        """Continue with the account's options."""
         entry = self._entry
         flow = await self.hass.config_entries.options.async_init(entry.entry_id)
         return self.async_abort(
@@ -49,10 +49,10 @@ class OutboxRepair(AccountRepair):
 
 
 class FailedRepair(AccountRepair):
-    """Shows the messages that could not be sent, to send them again or to delete them."""
+    """Shows the failed messages, to send them again or to delete them."""
 
     def __init__(self, entry_id: str) -> None:
-        """Start with nothing shown."""
+        """Start with no messages shown."""
         super().__init__(entry_id)
         self._shown: list[str] = []
 
@@ -66,11 +66,11 @@ class FailedRepair(AccountRepair):
         return self._show("init")
 
     async def async_step_many(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
-        """Show the latest messages only, and how many more there are."""
+        """Show only the latest messages, and the number of others."""
         return self._show("many")
 
     def _show(self, step_id: str) -> RepairsFlowResult:
-        """Show the menu, and remember for which messages the choice will be."""
+        """Show the menu, and remember the messages that the choice applies to."""
         self._shown = [item.failure.spooled.id for item in self._queue.failed]
         return self.async_show_menu(
             step_id=step_id,
@@ -81,10 +81,10 @@ class FailedRepair(AccountRepair):
     async def async_step_send_again(
         self, user_input: dict[str, str] | None = None
     ) -> RepairsFlowResult:
-        """Put what was shown back into the outbox."""
+        """Queue the shown messages again."""
         for message_id in self._shown:
             try:
-                with suppress(UnknownMessageError):  # Meanwhile it was sent again or forgotten.
+                with suppress(UnknownMessageError):  # Sent again or deleted in the meantime.
                     await self._queue.retry(message_id)
             except OutboxFullError:
                 return self.async_abort(
@@ -98,7 +98,7 @@ class FailedRepair(AccountRepair):
         return await self.async_step_init()
 
     async def async_step_drop(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
-        """Delete what was shown, and nothing that has failed since."""
+        """Delete the shown messages, and none that have failed since."""
         failed = {item.failure.spooled.id for item in self._queue.failed}
         for message_id in failed.intersection(self._shown):
             with suppress(UnknownMessageError):
@@ -107,7 +107,7 @@ class FailedRepair(AccountRepair):
 
 
 class DiscardedRepair(AccountRepair):
-    """Shows which failed messages were deleted early, until a person has seen it."""
+    """Shows which failed messages were deleted early, until a person has confirmed."""
 
     async def async_step_init(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
         """Show the messages, and why there was no room for them."""
@@ -116,21 +116,21 @@ class DiscardedRepair(AccountRepair):
     async def async_step_confirm(
         self, user_input: dict[str, str] | None = None
     ) -> RepairsFlowResult:
-        """Forget them."""
+        """Clear the list."""
         self._queue.discarded.clear()
         return self.async_create_entry(data={})
 
 
 class SetAsideRepair(AccountRepair):
-    """Shows which files of the outbox were quarantined, until a person has seen to them."""
+    """Shows which files of the outbox were quarantined, until a person has confirmed."""
 
     async def async_step_init(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
-        """Show the files, and where they are."""
+        """Show the files and their location."""
         return self._show_form("confirm", describe_quarantined(self._entry))
 
     async def async_step_confirm(
         self, user_input: dict[str, str] | None = None
     ) -> RepairsFlowResult:
-        """Forget the files; they stay where they are."""
+        """Clear the list; the files stay where they are."""
         self._queue.quarantined.clear()
         return self.async_create_entry(data={})

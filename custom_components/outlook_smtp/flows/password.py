@@ -1,4 +1,4 @@
-"""The dialogs in which an account signs in with a password."""
+"""The dialogs for accounts that sign in with a password."""
 
 from typing import Any, Final
 
@@ -24,7 +24,7 @@ from ..smtp.account import SERVERS, AccountKind
 from .account import AccountFlow
 from .account_forms import CHANGE_PASSWORD_FORM, PASSWORD_FORM, REAUTH_FORM
 
-# The step that asks for the password, by what began the dialog.
+# The step that asks for the password, by the source of the flow.
 PASSWORD_STEPS: Final[dict[str | None, str]] = {
     SOURCE_REAUTH: "reauth_confirm",
     SOURCE_RECONFIGURE: "change_password",
@@ -45,7 +45,7 @@ class PasswordFlow(AccountFlow):
     async def async_step_reauth_confirm(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Ask for the password that holds now."""
+        """Ask for the current password."""
         return await self._async_password_step(REAUTH_FORM, user_input)
 
     async def async_step_change_password(
@@ -57,7 +57,7 @@ class PasswordFlow(AccountFlow):
     async def _async_password_step(
         self, form: vol.Schema, user_input: dict[str, Any] | None
     ) -> ConfigFlowResult:
-        """Ask who signs in, and go on to the server's form or to the check."""
+        """Ask for the credentials, and go on to the server form or the check."""
         errors = self._fault_errors(form)
         if user_input is not None:
             errors = self._take_account(user_input)
@@ -69,7 +69,7 @@ class PasswordFlow(AccountFlow):
         return self._show_form(PASSWORD_STEPS[self.source], form, user_input or {}, errors)
 
     def _take_account(self, user_input: dict[str, Any]) -> dict[str, str]:
-        """Take over what was typed of the account, or return what is wrong with it."""
+        """Store the account that was entered, or return the error in it."""
         try:
             address = parse_mailbox(user_input[CONF_EMAIL], CONF_EMAIL).address
         except InvalidMessageError:

@@ -1,4 +1,4 @@
-"""The dialog that adds and changes a recipient of an account."""
+"""The dialog to add or change a recipient of an account."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -26,7 +26,7 @@ FORM: Final = vol.Schema(
 
 
 class RecipientFlow(ConfigSubentryFlow):
-    """Asks for a recipient: a name, and the addresses that get one common mail."""
+    """Asks for a recipient: a name, and the addresses that share one email."""
 
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Add a recipient."""
@@ -42,7 +42,7 @@ class RecipientFlow(ConfigSubentryFlow):
     def _step(
         self, step_id: str, user_input: dict[str, Any] | None, before: Mapping[str, Any]
     ) -> SubentryFlowResult:
-        """Show the form until what it holds is right, then keep it."""
+        """Show the form until it is valid, then save it."""
         errors: dict[str, str] = {}
         placeholders = {"value": ""}
         if user_input is not None:
@@ -55,7 +55,7 @@ class RecipientFlow(ConfigSubentryFlow):
                 mailboxes = parse_mailboxes(user_input[CONF_RECIPIENTS], CONF_RECIPIENTS)
                 OutgoingMessage(
                     to=mailboxes, title=""
-                )  # Refuses none, and more than one mail can have.
+                )  # Raises if there is none, or more than one email can have.
             except InvalidMessageError as error:
                 errors[CONF_RECIPIENTS] = error.problem
                 placeholders["value"] = error.value
@@ -70,7 +70,7 @@ class RecipientFlow(ConfigSubentryFlow):
         )
 
     def _is_taken(self, title: str) -> bool:
-        """Return whether another recipient of the account goes by a name."""
+        """Return whether another recipient of the account has the name."""
         own = self.source == SOURCE_RECONFIGURE and self._get_reconfigure_subentry().subentry_id
         return any(
             subentry.title.casefold() == title.casefold()

@@ -1,4 +1,4 @@
-"""The dialogs in which an account signs in with Microsoft: with a code, or through the browser."""
+"""The dialogs for accounts that sign in with Microsoft: with a code, or in the browser."""
 
 import asyncio
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ from .account import AccountFlow
 from .connection_check import PROGRESS_INTERVAL
 
 SECTION_ADVANCED: Final = "advanced"
-SIGN_IN_PAGE: Final = "https://microsoft.com/devicelogin"  # Where Microsoft takes its codes.
+SIGN_IN_PAGE: Final = "https://microsoft.com/devicelogin"  # Where users enter Microsoft's codes.
 
 _TENANT: Final[dict[vol.Marker, Any]] = {
     vol.Required(CONF_TENANT, default=DEFAULT_TENANT): TextSelector()
@@ -56,7 +56,7 @@ RETRY_FORM: Final = vol.Schema({})
 
 
 class SignInFlow(AccountFlow):
-    """Lets a person sign in at Microsoft, and takes the account that did."""
+    """Lets a person sign in with Microsoft, and uses the account that signed in."""
 
     def __init__(self) -> None:
         """Start without a sign-in."""
@@ -69,7 +69,7 @@ class SignInFlow(AccountFlow):
         self._other_address = ""
 
     async def async_step_code(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Ask for the app registration, and get a code for it."""
+        """Ask for the app registration, and request a code for it."""
         errors = self._sign_in_errors()
         if user_input is not None:
             errors = await self._async_request_code(user_input)
@@ -84,10 +84,10 @@ class SignInFlow(AccountFlow):
     async def async_step_show_code(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Show the code and where to type it; Microsoft is asked all along."""
+        """Show the code and where to enter it, while polling Microsoft."""
         if user_input is not None:
             return await self.async_step_wait()
-        assert self._code  # noqa: S101 - There is no way here without one.
+        assert self._code  # noqa: S101 - This step always has one.
         picture = QrCodeSelector(
             QrCodeSelectorConfig(
                 data=link(self._code.verification_uri, SIGN_IN_PAGE),
@@ -98,8 +98,8 @@ class SignInFlow(AccountFlow):
         return self._show_form("show_code", vol.Schema({vol.Optional("qr_code"): picture}), {}, {})
 
     async def async_step_wait(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Wait until the person has signed in; this ends by itself."""
-        assert self._sign_in  # noqa: S101 - There is no way here without one.
+        """Wait until the person has signed in; continues automatically."""
+        assert self._sign_in  # noqa: S101 - This step always has one.
         if self._sign_in.done():
             return self.async_show_progress_done(next_step_id="signed_in")
         if self._sign_in_news is None or self._sign_in_news.done():
@@ -116,14 +116,14 @@ class SignInFlow(AccountFlow):
     async def async_step_signed_in(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Take the account that signed in, or offer another code."""
-        assert self._sign_in  # noqa: S101 - There is no way here without one.
+        """Use the account that signed in, or offer a new code."""
+        assert self._sign_in  # noqa: S101 - This step always has one.
         return await self._async_take(self._sign_in.result(), {CONF_CLIENT_ID: self._client_id})
 
     async def async_step_browser(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Ask for the tenant, and go to Microsoft's page."""
+        """Ask for the tenant, and open Microsoft's page."""
         errors = self._sign_in_errors()
         if user_input is not None:
             errors = self._take_tenant(user_input[CONF_TENANT])
@@ -133,7 +133,7 @@ class SignInFlow(AccountFlow):
 
     @override
     async def async_generate_authorize_url(self) -> str:
-        """Return the address of Microsoft's page for the tenant."""
+        """Return the URL of Microsoft's page for the tenant."""
         self._implementation.tenant = self._tenant
         return await super().async_generate_authorize_url()
 
@@ -141,7 +141,7 @@ class SignInFlow(AccountFlow):
     async def async_step_creation(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Trade what the browser brought for tokens, and take the account that signed in."""
+        """Exchange the authorization code for tokens, and use the account that signed in."""
         answer: Mapping[str, Any] | AuthError
         try:
             answer = await self._implementation.async_resolve_external_data(self.external_data)
@@ -151,14 +151,14 @@ class SignInFlow(AccountFlow):
 
     @override
     async def async_step_authorize_rejected(self, data: None = None) -> ConfigFlowResult:
-        """Tell why Microsoft's page sent the person back without a right to send."""
+        """Explain why Microsoft's page returned the person without permission to send."""
         error = read_error(self.external_data)
-        # Home Assistant does not hand Microsoft's words on.
+        # Home Assistant does not pass Microsoft's message on.
         answer = AuthError(error.problem, error.code)
         return await self._async_take(answer, {CONF_IMPLEMENTATION: self._implementation.domain})
 
     async def async_step_retry(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Tell why the server still refuses who has signed in, and check again if asked to."""
+        """Explain why the server still refuses the account, and check again on request."""
         if user_input is not None:
             return await self.async_step_check()
         return self._show_form("retry", RETRY_FORM, {}, self._fault_errors(RETRY_FORM))
@@ -166,24 +166,24 @@ class SignInFlow(AccountFlow):
     @callback
     @override
     def async_remove(self) -> None:
-        """Ask Microsoft no more: the dialog was closed."""
+        """Stop polling when the dialog is closed."""
         super().async_remove()
         if self._sign_in:
             self._sign_in.cancel()
 
     @property
     def _typed_tenant(self) -> dict[str, str]:
-        """Return the tenant that was typed last, or under which the account signed in before."""
+        """Return the tenant entered last, or the one the account used before."""
         return {CONF_TENANT: self._tenant or self._data.get(CONF_TENANT, DEFAULT_TENANT)}
 
     @property
     def _implementation(self) -> MicrosoftImplementation:
-        """Return the application credentials that were picked."""
-        assert isinstance(self.flow_impl, MicrosoftImplementation)  # noqa: S101 - Ours alone.
+        """Return the selected application credentials."""
+        assert isinstance(self.flow_impl, MicrosoftImplementation)  # noqa: S101 - Only ours are offered.
         return self.flow_impl
 
     async def _async_request_code(self, user_input: dict[str, Any]) -> dict[str, str]:
-        """Get a code and begin to wait for the person, or return what is wrong."""
+        """Request a code and start polling, or return the error."""
         self._fault, self._other_address = None, ""
         self._client_id = user_input.get(CONF_CLIENT_ID, DEFAULT_CLIENT_ID).strip().lower()
         if not is_client_id(self._client_id):
@@ -197,7 +197,7 @@ class SignInFlow(AccountFlow):
         except AuthError as error:
             self._fault = read_auth_error(error)
             return self._sign_in_errors()
-        # Raises if the dialog was closed in the meantime: nobody would end the polling.
+        # Raises if the dialog was closed in the meantime: nothing would stop the polling.
         self.hass.config_entries.flow.async_get(self.flow_id)
 
         async def async_poll() -> Mapping[str, Any] | AuthError:
@@ -212,14 +212,14 @@ class SignInFlow(AccountFlow):
         return {}
 
     def _take_tenant(self, text: str) -> dict[str, str]:
-        """Take over a tenant, or return what is wrong with it."""
+        """Store a tenant, or return the error in it."""
         self._tenant = text.strip().lower()
         return {} if is_tenant(self._tenant) else {CONF_TENANT: "invalid_tenant"}
 
     async def _async_take(
         self, answer: Mapping[str, Any] | AuthError, registration: dict[str, str]
     ) -> ConfigFlowResult:
-        """Check the account that signed in, or go back and tell what went wrong."""
+        """Check the account that signed in, or go back and show the error."""
         self._fault, self._other_address = None, ""
         try:
             if isinstance(answer, AuthError):
@@ -242,7 +242,7 @@ class SignInFlow(AccountFlow):
     def _keep_sign_in(
         self, kind: AccountKind, address: str, token: Token, registration: dict[str, str]
     ) -> None:
-        """Take over who signed in; a port that was chosen for the same server is kept."""
+        """Store the sign-in; keep a port that was set for the same server."""
         if kind != self._data.get(CONF_ACCOUNT_KIND):
             self._take_server(SERVERS[kind])
         server = {key: self._data[key] for key in (CONF_HOST, CONF_PORT, CONF_SECURITY)}
@@ -265,21 +265,21 @@ class SignInFlow(AccountFlow):
 
     @staticmethod
     async def _async_progress(sign_in: asyncio.Task[Any]) -> None:
-        """Wait for the sign-in, and until the dialog can hear of it."""
+        """Wait for the sign-in, and until the frontend is listening."""
         await asyncio.sleep(PROGRESS_INTERVAL)
         await asyncio.wait([sign_in])
 
     def _sign_in_errors(self) -> dict[str, str]:
-        """Return what the last attempt to sign in met."""
+        """Return the error of the last sign-in attempt."""
         if self._other_address:
             return {"base": "wrong_account"}
         if self._fault and self._fault.problem is Problem.BASIC_AUTH_DISABLED:
-            return {}  # The password is what Microsoft refused, and led here.
+            return {}  # The sign-in started because Microsoft refused the password.
         return self._fault_errors(RETRY_FORM)
 
     @override
     def _placeholders(self) -> dict[str, str]:
-        """Return what the texts of this dialog may name, the code among it."""
+        """Return the placeholders of this dialog's texts, including the code."""
         return {
             **super()._placeholders(),
             "docs_url": Markdown(SIGN_IN_DOCS),

@@ -1,4 +1,4 @@
-"""Finds entries of the built-in SMTP integration for Microsoft's servers, and copies from them."""
+"""Find the built-in SMTP integration's entries for Microsoft's servers, and copy their data."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -36,7 +36,7 @@ from ..message.text import short_line
 
 BUILT_IN_SMTP: Final = "built_in_smtp"
 
-# How the built-in integration names things; it may not be installed as an entry at all.
+# Keys of the built-in integration; some Home Assistant versions do not have it as an entry.
 SMTP_DOMAIN: Final = "smtp"
 SMTP_RECIPIENT: Final = "recipient"
 _SERVER: Final = "server"
@@ -50,24 +50,24 @@ _HOSTS: Final = ("outlook.com", "smtp.office365.com", "smtp.live.com")
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """A recipient as the built-in integration has it: a name and whom it stands for."""
+    """A recipient of the built-in integration: a name and its addresses."""
 
     name: str
     mailboxes: tuple[Mailbox, ...]
 
     @property
     def addresses(self) -> frozenset[str]:
-        """Return the addresses, by which recipients are told apart."""
+        """Return the addresses, which identify a recipient."""
         return _addresses(self.mailboxes)
 
 
 @callback
 def async_watch_smtp(hass: HomeAssistant) -> None:
-    """Raise an issue for each built-in entry that has something to copy, now and later."""
+    """Raise an issue for each built-in entry with data to copy, now and later."""
 
     @callback
     def async_look(change: ConfigEntryChange, changed: ConfigEntry) -> None:
-        """Look again when one of the entries has changed that matter here."""
+        """Check again when an entry has changed that matters here."""
         if changed.domain not in (DOMAIN, SMTP_DOMAIN):
             return
         if change is ConfigEntryChange.REMOVED:
@@ -79,13 +79,13 @@ def async_watch_smtp(hass: HomeAssistant) -> None:
 
 
 def mailbox_of(smtp: ConfigEntry) -> str:
-    """Return the mailbox that a built-in entry signs in to."""
+    """Return the mailbox that a built-in entry signs in with."""
     username = str(smtp.data.get(CONF_USERNAME) or "")
     return (username if "@" in username else str(smtp.data.get(_SENDER, ""))).strip().lower()
 
 
 def find_account(hass: HomeAssistant, mailbox: str) -> OutlookSmtpConfigEntry | None:
-    """Return the account of ours for a mailbox."""
+    """Return this integration's account for a mailbox."""
     return hass.config_entries.async_entry_for_domain_unique_id(DOMAIN, mailbox)
 
 
@@ -107,9 +107,9 @@ def missing_recipients(
 async def async_copy(
     hass: HomeAssistant, smtp: ConfigEntry, account: OutlookSmtpConfigEntry
 ) -> bool:
-    """Copy recipients, and the names where the account has none; return whether that was done.
+    """Copy recipients, and names where the account has none; return whether that was done.
 
-    The account rests meanwhile, so that it starts over once and not at each recipient.
+    The account is unloaded meanwhile, so that it reloads once and not for each recipient.
     """
     loaded = account.state is ConfigEntryState.LOADED
     if loaded and not await hass.config_entries.async_unload(account.entry_id):
@@ -130,7 +130,7 @@ async def async_copy(
 
 
 def describe_smtp(hass: HomeAssistant, smtp: ConfigEntry) -> dict[str, str]:
-    """Return what the texts may tell of a built-in entry."""
+    """Return the placeholders that describe a built-in entry."""
     mailbox = mailbox_of(smtp)
     missing = missing_recipients(smtp, find_account(hass, mailbox))
     return {
@@ -144,7 +144,7 @@ def describe_smtp(hass: HomeAssistant, smtp: ConfigEntry) -> dict[str, str]:
 
 @callback
 def is_worth_moving(hass: HomeAssistant, smtp: ConfigEntry) -> bool:
-    """Return whether a built-in entry is one of Microsoft's that has something to copy."""
+    """Return whether a built-in entry is for a Microsoft server and has data to copy."""
     if smtp.domain != SMTP_DOMAIN or smtp.disabled_by or not _is_microsoft(smtp.data):
         return False
     account = find_account(hass, mailbox_of(smtp))
@@ -153,7 +153,7 @@ def is_worth_moving(hass: HomeAssistant, smtp: ConfigEntry) -> bool:
 
 @callback
 def _look(hass: HomeAssistant) -> None:
-    """Raise the issues of all built-in entries, or clear them."""
+    """Raise or clear the issues of all built-in entries."""
     for smtp in hass.config_entries.async_entries(SMTP_DOMAIN):
         if not is_worth_moving(hass, smtp):
             ir.async_delete_issue(hass, DOMAIN, issue_id_of(BUILT_IN_SMTP, smtp.entry_id))
@@ -171,9 +171,9 @@ def _look(hass: HomeAssistant) -> None:
 
 
 def _is_microsoft(data: Mapping[str, Any]) -> bool:
-    """Return whether somebody signs in to one of Microsoft's servers there.
+    """Return whether a built-in entry signs in to one of Microsoft's servers.
 
-    Without a sign-in it is an organization's relay, which goes on working.
+    Without a sign-in it is an organization's relay, which continues to work.
     """
     host = str(data.get(_SERVER, "")).strip().lower().rstrip(".")
     ours = any(host == name or host.endswith(f".{name}") for name in _HOSTS)
@@ -181,7 +181,7 @@ def _is_microsoft(data: Mapping[str, Any]) -> bool:
 
 
 def _recipients(smtp: ConfigEntry) -> list[Recipient]:
-    """Return the recipients of a built-in entry that mail can be sent to."""
+    """Return the recipients of a built-in entry that can receive mail."""
     recipients = []
     for subentry in smtp.subentries.values():
         if subentry.subentry_type == SMTP_RECIPIENT and subentry.unique_id:
@@ -189,18 +189,18 @@ def _recipients(smtp: ConfigEntry) -> list[Recipient]:
                 mailboxes = parse_mailboxes(subentry.unique_id, CONF_RECIPIENTS)
                 OutgoingMessage(to=mailboxes, title="")
             except InvalidMessageError:
-                continue  # Nothing has ever reached it.
+                continue  # It never worked in the first place.
             recipients.append(Recipient(short_line(subentry.title), mailboxes))
     return recipients
 
 
 def _addresses(mailboxes: tuple[Mailbox, ...]) -> frozenset[str]:
-    """Return the addresses of mailboxes in a form that can be compared."""
+    """Return addresses in a form that can be compared."""
     return frozenset(mailbox.envelope.lower() for mailbox in mailboxes)
 
 
 def _free_title(account: OutlookSmtpConfigEntry, recipient: Recipient) -> str:
-    """Return a name for a recipient that no other of the account has."""
+    """Return a recipient name that is unique within the account."""
     taken = {subentry.title.casefold() for subentry in account.subentries.values()}
     address = ", ".join(mailbox.address for mailbox in recipient.mailboxes)
     name = recipient.name or address
@@ -210,7 +210,7 @@ def _free_title(account: OutlookSmtpConfigEntry, recipient: Recipient) -> str:
 
 
 def _sender_options(smtp: ConfigEntry) -> dict[str, Any]:
-    """Return who mail is from and where answers go, as far as a built-in entry has them right."""
+    """Return the valid sender name and reply-to address of a built-in entry."""
     options: dict[str, Any] = {}
     with suppress(InvalidMessageError):
         address = str(smtp.data.get(_SENDER) or "").strip()

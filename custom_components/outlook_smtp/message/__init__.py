@@ -1,1 +1,1 @@
-"""Builds the message: checked fields in, a message that can be submitted out."""
+"""Builds messages: validated input in, RFC 5322 messages out."""

@@ -1,4 +1,4 @@
-"""Builds the body: text, HTML, inline pictures and attachments, as MIME nests them."""
+"""Build the body: text, HTML, inline images and attachments, nested as MIME requires."""
 
 from base64 import encodebytes
 from collections.abc import Iterator
@@ -19,33 +19,33 @@ _LOGGER = logging.getLogger(__name__)
 
 MAX_LINE: Final = 998  # RFC 5322, section 2.1.1.
 MAX_FILENAME: Final = 240  # Octets; common file systems take 255.
-MAX_PAGE_END: Final = 10_000  # Characters at the end of a page, among which its end tags are.
-# Characters of text that the library encodes as readably as it can: in several copies, and in one
-# go, which keeps other threads waiting.
+MAX_PAGE_END: Final = 10_000  # Characters at the end of a page that include its end tags.
+# Maximum characters of text that the library encodes: it makes several copies, and does so in one
+# go, which blocks other threads.
 MAX_LIBRARY_TEXT: Final = 50_000
 DEFAULT_FILENAME: Final = "attachment"
 
-# Everything encoded to ASCII, so that no server on the way has to.
+# Encodes everything to ASCII, so that no server on the way has to.
 _BUILD: Final = SMTP.clone(cte_type="7bit")
-# Folding a structured header is where the library goes wrong; these are short enough without.
+# The library folds structured headers incorrectly; these are short enough not to be folded.
 _WRITE: Final = _BUILD.clone(max_line_length=MAX_LINE)
 
 _PAGE_END: Final = re.compile(r"</(body|html)\b", re.IGNORECASE)
-# What Windows refuses in a name, and what does not show in one.
+# Characters that Windows does not allow in names, and invisible ones.
 _UNSAFE: Final = re.compile(r'[\x00-\x1f\x7f-\x9f\u2028\u2029<>:"|?*/\\]+')
-# Only what begins as a path has folders: elsewhere a slash is one of a date or a fraction.
+# Only absolute paths have folders: elsewhere a slash is part of a date or a fraction.
 _PATH: Final = re.compile(r"[/\\]|~[/\\]|\.{1,2}[/\\]|[A-Za-z]:[/\\]")
 
 
 def build_body(outgoing: OutgoingMessage) -> Iterator[bytes | Base64]:
-    """Yield the parts of the content headers and the body of a message's message."""
+    """Yield the parts of a message's content headers and body."""
     html = _html(outgoing)
     inline: list[Attachment] = []
     attached: list[Attachment] = []
     for item in outgoing.attachments:
         (inline if html and item.content_id else attached).append(item)
-    # The library would have the whole message in memory several times over: it gets a few bytes
-    # in place of each attachment and long text, which nobody can guess.
+    # The library would hold several copies of the message in memory: give it a few random bytes in
+    # place of each attachment and long text.
     stub = token_bytes(30)
     note = body_text(outgoing.note)
     text, html = _with_note(_plain_text(outgoing, html), note), _with_html_note(html, note)
@@ -60,7 +60,7 @@ def build_body(outgoing: OutgoingMessage) -> Iterator[bytes | Base64]:
 
 
 def safe_filename(name: str) -> str:
-    """Return a file name that has no folder, shows on one line and can be saved on any system."""
+    """Return a file name without folders, on one line, that can be saved on any system."""
     name = readable(name)
     if _PATH.match(name):
         name = re.split(r"[/\\]", name)[-1]
@@ -73,41 +73,41 @@ def safe_filename(name: str) -> str:
 
 
 def _html(outgoing: OutgoingMessage) -> str:
-    """Return the message's HTML, made from its text where that is Markdown, or nothing if blank."""
+    """Return the message's HTML, rendered from its text if that is Markdown; empty if blank."""
     html = body_text((outgoing.text if outgoing.markdown else outgoing.html) or "")
     if is_blank(html):
         return ""
     if not outgoing.markdown:
         return html
-    # Imported here because most messages do without.
+    # Imported here because most messages do not need it.
     from .markdown import is_renderable, render  # noqa: PLC0415
 
     if is_renderable(html):
         return render(html)
-    _LOGGER.warning("An email is sent as text alone: it has more Markdown than can be formatted")
+    _LOGGER.warning("An email is sent as plain text only: it has too much Markdown to format")
     return ""
 
 
 def _plain_text(outgoing: OutgoingMessage, html: str) -> str:
-    """Return the message's text, or else what the HTML says without its mark-up."""
+    """Return the message's text, or else the text of its HTML."""
     text = body_text(outgoing.text or "")
     if not html or not is_blank(text):
         return text
-    # Imported here because most messages do without.
+    # Imported here because most messages do not need it.
     from .plain_text import plain_text  # noqa: PLC0415
 
     return body_text(plain_text(html))
 
 
 def _with_note(text: str, note: str) -> str:
-    """Return the text with a line for the reader at its end."""
+    """Return the text with a note for the reader appended."""
     if not note:
         return text
     return f"{text.rstrip()}\n\n{note}\n" if text.strip() else f"{note}\n"
 
 
 def _with_html_note(html: str, note: str) -> str:
-    """Return the HTML, if there is any, with a line for the reader at its end."""
+    """Return the HTML, if any, with a note for the reader appended."""
     if not note or not html:
         return html
     found = _PAGE_END.finditer(html, max(len(html) - MAX_PAGE_END, 0))
@@ -121,7 +121,7 @@ def _nest(
 ) -> MIMEPart:
     """Return the parts of a message, with a stub in place of each attachment's content.
 
-    They nest as RFC 2046 and RFC 2387 want them, each level only where it is needed:
+    They nest as RFC 2046 and RFC 2387 require, with only the necessary levels:
     mixed (alternative (text, related (HTML, inline)), attachments).
     """
     root = MIMEPart(policy=_BUILD)
@@ -140,7 +140,7 @@ def _nest(
 
 
 def _page(html: str, inline: list[Attachment], stub: bytes) -> MIMEPart:
-    """Return the HTML, together with what it shows where there is any."""
+    """Return the HTML with the inline attachments that it shows."""
     page = MIMEPart(policy=_BUILD)
     _set_text(page, html, "html", stub)
     for item in inline:
@@ -158,7 +158,7 @@ def _page(html: str, inline: list[Attachment], stub: bytes) -> MIMEPart:
 
 
 def _set_text(part: MIMEPart, text: str, subtype: str, stub: bytes) -> None:
-    """Fill a part with text, or with a stub where it is long."""
+    """Fill a part with text, or with a stub if the text is long."""
     if len(text) > MAX_LIBRARY_TEXT:
         part.set_content(stub, "text", subtype, params={"charset": "utf-8"})
     else:
@@ -166,10 +166,10 @@ def _set_text(part: MIMEPart, text: str, subtype: str, stub: bytes) -> None:
 
 
 def _encode(text: str) -> bytes:
-    """Return the bytes of a long text, with the line ends of mail."""
+    """Return the bytes of a long text, with CRLF line ends."""
     return b"".join(piece.replace("\n", "\r\n").encode() for piece in pieces(text))
 
 
 def _cut(text: str, octets: int) -> str:
-    """Return the text cut to so many octets of UTF-8, at the end of a character."""
+    """Return the text cut to a number of octets in UTF-8, at a character boundary."""
     return text.encode()[:octets].decode(errors="ignore")

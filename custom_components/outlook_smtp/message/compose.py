@@ -1,4 +1,4 @@
-"""Turns an outgoing message into one RFC 5322 message and the envelope that it travels in."""
+"""Turn an outgoing message into an RFC 5322 message and its envelope."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,8 +15,8 @@ from .outgoing import OutgoingMessage, Priority
 from .problems import check_line
 from .text import encoded_size
 
-# X-Priority as Home Assistant's own integration writes it; Importance (RFC 2156, section 5.3.4)
-# is what Outlook goes by; Priority (RFC 2156, section 5.3.6) is how servers rank it.
+# X-Priority as Home Assistant's own integration writes it; Importance (RFC 2156, section 5.3.4) is
+# what Outlook uses; Priority (RFC 2156, section 5.3.6) is how servers rank messages.
 PRIORITIES: Final[dict[Priority, tuple[str, str, str]]] = {
     Priority.HIGHEST: ("1 (Highest)", "high", "urgent"),
     Priority.HIGH: ("2 (High)", "high", "urgent"),
@@ -28,9 +28,9 @@ PRIORITIES: Final[dict[Priority, tuple[str, str, str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Composed:
-    """A message ready for the connection, with its envelope.
+    """A message ready to be submitted, with its envelope.
 
-    `sender` and `recipients` are bare addresses whose domains are ASCII. `content` has CRLF line
+    `sender` and `recipients` are bare addresses with ASCII domains. `content` has CRLF line
     ends only, lines of at most 998 octets, and is ASCII unless `utf8` says that the message
     needs SMTPUTF8 (RFC 6531). `message_id` includes its angle brackets.
     """
@@ -43,23 +43,22 @@ class Composed:
 
 
 def compose(outgoing: OutgoingMessage, sender: Mailbox, *, now: datetime, product: str) -> Composed:
-    """Build the message and its envelope; pure, but too slow for an event loop.
+    """Build an RFC 5322 message; pure, but too slow for an event loop.
 
     Args:
-        outgoing: What to say, to whom.
+        outgoing: The content and the recipients.
         sender: The account's mailbox; its name is used unless the message brings its own.
         now: The time of writing, with its time zone.
-        product: Who wrote it, for the X-Mailer header.
+        product: The client's name, for the X-Mailer header.
 
     Raises:
-        InvalidMessageError: The sender or the product cannot stand in a header, or the text is
-            too large.
+        InvalidMessageError: The sender or the product is no header value, or the text is too large.
 
     """
     outgoing.check_size(encoded_size)
     check_mailbox(sender, "sender")
     check_line(product, "product")
-    # Not the library's: it would tell the host's name, and the process and time besides.
+    # Not the library's, which would reveal the host name, the process ID and the time.
     message_id = f"<{uuid4()}@{sender.domain}>"
     head = "".join(
         (
@@ -87,7 +86,7 @@ def compose(outgoing: OutgoingMessage, sender: Mailbox, *, now: datetime, produc
 
 
 def _addressing(outgoing: OutgoingMessage, sender: Mailbox) -> Iterator[str]:
-    """Yield who writes to whom; blind copies are in the envelope alone."""
+    """Yield the address headers; blind copies are in the envelope only."""
     name = sender.name if outgoing.sender_name is None else outgoing.sender_name
     yield mailbox_field("From", [Mailbox(sender.address, name)])
     if outgoing.to:
@@ -101,12 +100,12 @@ def _addressing(outgoing: OutgoingMessage, sender: Mailbox) -> Iterator[str]:
 
 
 def _handling(priority: Priority | None) -> Iterator[str]:
-    """Yield how urgent it is, and that no machine should answer it."""
+    """Yield the priority headers, and those that prevent automatic replies."""
     if priority is not None:
         x_priority, importance, transport = PRIORITIES[priority]
         yield token_field("X-Priority", x_priority)
         yield token_field("Importance", importance)
         yield token_field("Priority", transport)
-    # RFC 3834, section 5; Exchange goes by its own header ([MS-OXCMAIL], section 2.1.3.2.20).
+    # RFC 3834, section 5; Exchange uses its own header ([MS-OXCMAIL], section 2.1.3.2.20).
     yield token_field("Auto-Submitted", "auto-generated")
     yield token_field("X-Auto-Response-Suppress", "OOF, AutoReply")

@@ -1,28 +1,28 @@
-"""What a message consists of, made piece by piece: it is never whole in memory."""
+"""The content of a message, built piece by piece: it is never whole in memory."""
 
 from base64 import encodebytes
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-MAX_PIECE: Final = 65_536  # Bytes; the work on so few never holds other threads up.
-_LINE: Final = 57  # Bytes that fill a line of Base64, which has 76 characters (RFC 2045, 6.8).
+MAX_PIECE: Final = 65_536  # Bytes; processing this many does not block other threads for long.
+_LINE: Final = 57  # Bytes in a Base64 line of 76 characters (RFC 2045, section 6.8).
 _LINES: Final = MAX_PIECE // 78
 
 
 @dataclass(frozen=True, slots=True)
 class Base64:
-    """Bytes that go on the connection in lines of Base64."""
+    """Bytes that are sent as lines of Base64."""
 
     raw: bytes = field(repr=False)
 
     @property
     def size(self) -> int:
-        """Return how many bytes go on the connection."""
+        """Return the encoded size in bytes."""
         return -(-len(self.raw) // 3) * 4 + -(-len(self.raw) // _LINE) * 2
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield the lines, many at a time."""
+        """Yield the encoded lines, many at a time."""
         for lines in _cut(self.raw, _LINES * _LINE):
             yield encodebytes(lines).replace(b"\n", b"\r\n")
 
@@ -33,14 +33,14 @@ class Content:
     __slots__ = ("_parts", "size")
 
     def __init__(self, parts: Iterable[bytes | Base64]) -> None:
-        """Keep what the message consists of, and count the bytes that it has on the connection."""
+        """Store the parts of the message, and add up their encoded sizes."""
         self._parts = tuple(parts)
         self.size: Final = sum(
             part.size if isinstance(part, Base64) else len(part) for part in self._parts
         )
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield all bytes in pieces of no more than `MAX_PIECE`, each time from the start."""
+        """Yield all bytes in pieces of at most `MAX_PIECE`, from the start each time."""
         for part in self._parts:
             yield from part if isinstance(part, Base64) else _cut(part, MAX_PIECE)
 
@@ -50,6 +50,6 @@ class Content:
 
 
 def _cut(data: bytes, size: int) -> Iterator[bytes]:
-    """Yield the data in pieces of a size."""
+    """Yield the data in pieces of a given size."""
     for start in range(0, len(data), size):
         yield data[start : start + size]

@@ -1,8 +1,8 @@
-"""Writes header fields: encoded, folded, and never more than the one that was asked for.
+"""Write header fields: encoded, folded, and safe from header injection.
 
-The standard library's way writes a long name on a line over the limit, and leaves a text that
-only looks encoded for the reader to decode. A header's rules are few, so that they are all here;
-the library is left with the body.
+The standard library writes a long name on a line over the limit, and does not encode text that
+already looks encoded. The rules for headers are few, so they are all here; the library builds the
+body.
 """
 
 from base64 import b64encode
@@ -14,24 +14,24 @@ from .mailbox import Mailbox, quote_name
 from .text import one_line
 
 MAX_ENCODED_LINE: Final = 76  # RFC 2047, section 2: lines with encoded words.
-_MAX_WORD: Final = 64  # Fits a line behind every field name of this room.
-_ENCODED_BYTES: Final = 39  # Whose encoded word has 64 characters.
+_MAX_WORD: Final = 64  # Fits on a line after every field name used here.
+_ENCODED_BYTES: Final = 39  # Gives an encoded word of 64 characters.
 
 _PLAIN: Final = re.compile(rf"(?!.*=\?)[!-~]{{1,{_MAX_WORD}}}(?: [!-~]{{1,{_MAX_WORD}}})*")
 
 
 def text_field(name: str, text: str) -> str:
-    """Return a field of free text (RFC 5322, section 3.6.5), such as the subject."""
+    """Return a free-text field (RFC 5322, section 3.6.5), such as the subject."""
     return _fold(name, _words(one_line(text)))
 
 
 def token_field(name: str, token: str) -> str:
-    """Return a field whose value must stay on its line, such as a message identifier."""
+    """Return a field whose value must stay on one line, such as a message identifier."""
     return _fold(name, (token,))
 
 
 def mailbox_field(name: str, mailboxes: Iterable[Mailbox]) -> str:
-    """Return a field of mailboxes (RFC 5322, section 3.6.3); one that is not ASCII is RFC 6532."""
+    """Return a field of mailboxes (RFC 5322, section 3.6.3; RFC 6532 if not ASCII)."""
     tokens: list[str] = []
     for mailbox in mailboxes:
         if tokens:
@@ -42,7 +42,7 @@ def mailbox_field(name: str, mailboxes: Iterable[Mailbox]) -> str:
 
 def _mailbox_tokens(mailbox: Mailbox) -> Iterator[str]:
     """Yield the unbreakable parts of a mailbox: the words of its name, and its address."""
-    # As mail readers show it: runs of spaces in a name mean nothing (RFC 5322, section 3.2.2).
+    # As mail readers show it: repeated spaces in a name mean nothing (RFC 5322, section 3.2.2).
     name = re.sub(" +", " ", mailbox.name)
     if not name:
         yield mailbox.envelope
@@ -55,12 +55,12 @@ def _mailbox_tokens(mailbox: Mailbox) -> Iterator[str]:
 
 
 def _words(text: str) -> Iterable[str]:
-    """Return what may be folded apart: plain words, or encoded ones where plain would not do."""
+    """Return the words between which a text may be folded, encoded where necessary."""
     return text.split(" ") if _PLAIN.fullmatch(text) else _encode(text)
 
 
 def _encode(text: str) -> Iterator[str]:
-    """Yield the text as encoded words (RFC 2047), none of which splits a character."""
+    """Yield the text as encoded words (RFC 2047), without splitting a character."""
     chunk = b""
     for character in map(str.encode, text):
         if len(chunk) + len(character) > _ENCODED_BYTES:

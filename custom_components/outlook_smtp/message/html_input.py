@@ -1,6 +1,6 @@
-"""Cuts HTML into parts that are short enough for a parser, whatever hostile hands made of it.
+"""Split HTML into parts that are short enough for a parser, even if it is hostile.
 
-The HTML itself is sent as it is; this is about the text beside it.
+The HTML itself is sent unchanged; this is for its plain-text alternative.
 """
 
 from collections.abc import Iterator
@@ -8,18 +8,18 @@ from operator import itemgetter
 import re
 from typing import Final
 
-# Characters of a tag that are read, and of text that is read at once. A number that a reference
-# holds has fewer digits than that, so that int() takes it.
+# Maximum characters of a tag, and of text fed to the parser at once. This bounds the digits of a
+# character reference, so that int() accepts them.
 MAX_TAG: Final = 4000
-_MAX_NAME: Final = 40  # Characters of a reference such as &amp; at the end of such a text.
+_MAX_NAME: Final = 40  # Characters of a reference such as &amp; at the end of such text.
 _NOTHING: Final = "<!---->"
 _LETTER: Final = re.compile("[A-Za-z]")
 
 
 def readable_html(html: str) -> str:
-    """Return HTML without comments, with long tags cut and nothing between the parts of long text.
+    """Return HTML without comments, with long tags cut and long text split.
 
-    It takes time in proportion to the length.
+    It takes linear time.
     """
     return "".join(_read(html))
 
@@ -49,7 +49,7 @@ def _read(html: str) -> Iterator[str]:
 
 
 def _read_text(text: str) -> Iterator[str]:
-    """Yield text in parts with nothing between them, none of which ends within a reference."""
+    """Yield text in adjacent parts, none of which ends within a reference."""
     start = 0
     while len(text) - start > MAX_TAG:
         end = start + MAX_TAG
@@ -62,7 +62,7 @@ def _read_text(text: str) -> Iterator[str]:
 
 
 def _tag_end(html: str, start: int) -> int:
-    """Return where a tag ends, which is no place within quotes (HTML Standard, 13.2.5)."""
+    """Return where a tag ends, which is never within quotes (HTML Standard, 13.2.5)."""
     found = {mark: _find(html, mark, start) for mark in "\"'>"}
     while True:
         mark, at = min(found.items(), key=itemgetter(1))
@@ -78,6 +78,6 @@ def _tag_end(html: str, start: int) -> int:
 
 
 def _find(html: str, mark: str, start: int) -> int:
-    """Return where a mark is, or the end of the HTML."""
+    """Return the position of a mark, or the end of the HTML."""
     place = html.find(mark, start)
     return len(html) if place < 0 else place

@@ -1,4 +1,4 @@
-"""The addresses that links lead to, as they are written in a text."""
+"""Link targets as written in plain text."""
 
 import re
 from typing import Final
@@ -10,16 +10,16 @@ _SCHEME: Final = re.compile(r"^(?:https?://|mailto:|tel:)(?=.)", re.IGNORECASE)
 
 
 def link_address(href: str) -> str | None:
-    """Return where a link leads, in one word, or nothing if that is nowhere without the HTML."""
+    """Return a link's target as one word, or nothing if it has no meaning outside the HTML."""
     address = _DELIMITER.sub(lambda match: quote(match[0]), _CONTROL.sub("", href).strip())
     return address if _SCHEME.match(address) else None
 
 
 def is_address(text: str, address: str) -> bool:
-    """Return whether a text is nothing but the address, as people write it."""
+    """Return whether a link's text is just its target, as people write it."""
     return _bare(text) == _bare(address)
 
 
 def _bare(text: str) -> str:
-    """Return an address without what people leave out, and without the space that they add."""
+    """Return an address without the parts that people omit and the spaces that they add."""
     return _SCHEME.sub("", "".join(text.split())).rstrip("/").casefold()

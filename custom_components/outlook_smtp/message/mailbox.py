@@ -1,4 +1,4 @@
-"""Mailboxes: an address with or without a name, read from what people and templates write."""
+"""Mailboxes: addresses with or without a name, parsed from what people and templates write."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ from .text import short_line
 
 MAX_ADDRESS: Final = 254  # Octets; RFC 5321, section 4.5.3.1.3, less the angle brackets.
 MAX_LOCAL_PART: Final = 64  # Octets; RFC 5321, section 4.5.3.1.1.
-MAX_MAILBOXES: Final = 500  # That are looked at in one field.
-CACHE: Final = 1000  # Addresses that need not be looked at again; internationalized ones are slow.
-MAX_FIELD: Final = MAX_MAILBOXES * 320  # Characters that are looked at in one field.
+MAX_MAILBOXES: Final = 500  # Parsed in one field.
+CACHE: Final = 1000  # Cached validations; internationalized addresses are slow.
+MAX_FIELD: Final = MAX_MAILBOXES * 320  # Parsed in one field.
 
-# RFC 5322, section 3.2.3 ("atext"), with RFC 6532, section 3.2 for what is not ASCII.
+# RFC 5322, section 3.2.3 ("atext"), with RFC 6532, section 3.2 for non-ASCII characters.
 _ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\u0080-\U0010ffff]+"
 _LOCAL_PART: Final = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
 _PHRASE: Final = re.compile(rf"{_ATOM}(?: {_ATOM})*")
@@ -27,32 +27,32 @@ _PHRASE: Final = re.compile(rf"{_ATOM}(?: {_ATOM})*")
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """An address and the name that stands beside it, on one line whatever it is made of."""
+    """An address and its display name, always on one line."""
 
     address: str
     name: str = ""
 
     def __post_init__(self) -> None:
-        """Take out of the name what could end its line or is half a character, and cut it."""
+        """Remove line breaks and lone surrogates from the name, and shorten it."""
         object.__setattr__(self, "name", short_line(self.name))
 
     def __str__(self) -> str:
-        """Return the form of RFC 5322, section 3.4, its characters not yet encoded."""
+        """Return the form of RFC 5322, section 3.4, not yet encoded."""
         return f"{quote_name(self.name)} <{self.address}>" if self.name else self.address
 
     @property
     def envelope(self) -> str:
-        """The address as it goes on the pipeline: normalized, its domain in ASCII (RFC 5891).
+        """The address in the envelope: normalized, its domain in ASCII (RFC 5891).
 
         Raises `ValueError` for an address that `check_mailbox` refuses.
         """
-        # Some characters normalize to ASCII punctuation, so that nothing is checked before.
+        # Some characters normalize to ASCII punctuation, so normalize before any check.
         local_part, _, domain = unicodedata.normalize("NFC", self.address).rpartition("@")
         return f"{local_part}@{domain if domain.isascii() else _encode(domain)}"
 
     @property
     def domain(self) -> str:
-        """The domain as it goes on the connection."""
+        """The domain in ASCII."""
         return self.envelope.rpartition("@")[2]
 
 
@@ -65,14 +65,14 @@ def quote_name(name: str) -> str:
 
 
 def parse_mailbox(text: str, field: str) -> Mailbox:
-    """Read one mailbox, in any form that `parse_mailboxes` reads.
+    """Parse one mailbox, in any form that `parse_mailboxes` accepts.
 
     Args:
         text: One mailbox, as written by a person or a template.
         field: The action's field that it came from.
 
     Raises:
-        InvalidMessageError: It is none, or more than one.
+        InvalidMessageError: If it is none, or more than one.
 
     """
     mailboxes = parse_mailboxes(text, field)
@@ -84,18 +84,18 @@ def parse_mailbox(text: str, field: str) -> Mailbox:
 
 
 def parse_mailboxes(texts: Iterable[str] | str, field: str) -> tuple[Mailbox, ...]:
-    """Read mailboxes from texts that each hold none, one or several.
+    """Parse mailboxes from texts that each contain none, one or several.
 
-    Understood are `a@b.c`, `Name <a@b.c>`, `"Name, quoted" <a@b.c>`, `a@b.c (Name)` and groups,
-    `Name: a@b.c, d@e.f;` (RFC 5322, section 3.4). Commas separate them, and semicolons, as people
-    are used to from Outlook.
+    Accepts `a@b.c`, `Name <a@b.c>`, `"Name, quoted" <a@b.c>`, `a@b.c (Name)` and groups,
+    `Name: a@b.c, d@e.f;` (RFC 5322, section 3.4). Commas separate them, and so do semicolons, as in
+    Outlook.
 
     Args:
-        texts: One text, as a template yields it, or many.
+        texts: One text, as from a template, or several.
         field: The action's field that they came from.
 
     Raises:
-        InvalidMessageError: One of the parts is not a mailbox, or there are too many.
+        InvalidMessageError: If a part is not a mailbox, or if there are too many.
 
     """
     texts = (texts,) if isinstance(texts, str) else tuple(texts)
@@ -111,14 +111,14 @@ def parse_mailboxes(texts: Iterable[str] | str, field: str) -> tuple[Mailbox, ..
 
 
 def check_length(texts: Collection[str], field: str) -> None:
-    """Refuse more mailboxes than anyone writes, without looking at them.
+    """Reject too many mailboxes without parsing them.
 
     Args:
         texts: Those of a field.
         field: The action's field that they came from.
 
     Raises:
-        InvalidMessageError: There are more than `MAX_MAILBOXES` texts, or `MAX_FIELD` characters.
+        InvalidMessageError: If there are more than `MAX_MAILBOXES` texts or `MAX_FIELD` characters.
 
     """
     if len(texts) > MAX_MAILBOXES:
@@ -130,17 +130,17 @@ def check_length(texts: Collection[str], field: str) -> None:
 
 
 def check_mailbox(mailbox: Mailbox, field: str) -> None:
-    """Refuse a mailbox that cannot be written to, or whose address could break out of a command.
+    """Reject an undeliverable mailbox, or one whose address could break out of a command.
 
     Quoted local parts, address literals and domains of one label are refused: they are typos far
-    more often than mailboxes, and Outlook.com delivers to none of them.
+    more often than real mailboxes, and Outlook.com delivers to none of them.
 
     Args:
         mailbox: The mailbox.
         field: The action's field that it came from.
 
     Raises:
-        InvalidMessageError: The address is malformed or too long, or a control character is inside.
+        InvalidMessageError: If the address is malformed or too long or has a control character.
 
     """
     check_line(mailbox.address, field)
@@ -150,7 +150,7 @@ def check_mailbox(mailbox: Mailbox, field: str) -> None:
 
 @lru_cache(maxsize=CACHE)
 def _find_problem(mailbox: Mailbox) -> MessageProblem | None:
-    """Return what is wrong with an address, if anything is: first what tells most."""
+    """Return the most informative problem of an address, if any."""
     if _is_longer(mailbox.address, MAX_ADDRESS):
         return MessageProblem.ADDRESS_TOO_LONG
     local_part, at, domain = unicodedata.normalize("NFC", mailbox.address).rpartition("@")
@@ -164,7 +164,7 @@ def _find_problem(mailbox: Mailbox) -> MessageProblem | None:
 
 
 def _find_local_problem(local_part: str) -> MessageProblem | None:
-    """Return what is wrong with the part before the @, which RFC 5322 calls a dot-atom."""
+    """Return the problem of the part before the @, which RFC 5322 calls a dot-atom."""
     if not local_part:
         return MessageProblem.NOTHING_BEFORE_AT
     if _is_longer(local_part, MAX_LOCAL_PART):
@@ -175,7 +175,7 @@ def _find_local_problem(local_part: str) -> MessageProblem | None:
 
 
 def _explain_local_part(local_part: str) -> MessageProblem:
-    """Return the most likely reason why something before an @ is no local part."""
+    """Return the most likely reason why a text is no local part."""
     if local_part.endswith('"'):
         return MessageProblem.INVALID_LOCAL_PART
     if ":" in local_part:
@@ -186,7 +186,7 @@ def _explain_local_part(local_part: str) -> MessageProblem:
 
 
 def _find_domain_problem(domain: str) -> MessageProblem | None:
-    """Return what is wrong with the part after the @: it has to be a host name of many labels."""
+    """Return the problem of the part after the @, which must be a host name with several labels."""
     if not domain:
         return MessageProblem.NOTHING_AFTER_AT
     if _holds_space(domain):
@@ -208,10 +208,10 @@ def _encode(domain: str) -> str:
 
 
 def _holds_space(text: str) -> bool:
-    """Return whether there is white space of any kind in a text."""
+    """Return whether a text contains any white space."""
     return text.split() != [text]
 
 
 def _is_longer(text: str, limit: int) -> bool:
-    """Return whether a text has more octets than a limit, on the connection."""
+    """Return whether a text has more octets in UTF-8 than a limit."""
     return len(text) > limit or len(text.encode(errors="replace")) > limit

@@ -1,8 +1,8 @@
-"""Turns Markdown into the HTML of a mail: safe, and plain enough for every mail reader.
+"""Render Markdown as HTML for email: safe, and simple enough for every mail reader.
 
-Mail readers drop style sheets, and Outlook for Windows renders with Word: so there are inline
-styles and tables. Text, links and background have no colours, so that a reader's dark mode has
-nothing to fight with; what has a background brings the colour of its text along.
+Mail readers drop style sheets, and Outlook for Windows renders with Word: hence the inline
+styles and tables. Text, links and background have no colors, so that they do not conflict with a
+reader's dark mode; an element with a background also sets the color of its text.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,8 +14,8 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 
-MAX_TEXT: Final = 100_000  # Characters of Markdown that are formatted.
-MAX_MARKS: Final = 5_000  # Marks, lines and cells of tables in it.
+MAX_TEXT: Final = 100_000  # Characters of Markdown that are rendered.
+MAX_MARKS: Final = 5_000  # Marks, lines and table cells in it.
 SCHEMES: Final = ("cid", "homeassistant", "http", "https", "mailto", "tel")
 
 _MARKS: Final = "*_~`[|:<&\\\n"
@@ -25,7 +25,7 @@ _TASK: Final = re.compile(r"\[([ xX])\](?=\s)")
 _OPEN: Final = "\N{BALLOT BOX}"
 _DONE: Final = "\N{BALLOT BOX WITH CHECK}"
 
-# Word falls back to Times where it does not know the first font.
+# Word falls back to Times if it does not know the first font.
 _FONT: Final = "font-family:'Segoe UI',-apple-system,Roboto,Helvetica,Arial,sans-serif"
 _MONO: Final = "font-family:Consolas,Menlo,'DejaVu Sans Mono',monospace;font-size:14px"
 _LINE: Final = "#8c95a3"  # Visible on white and on black.
@@ -86,18 +86,18 @@ _PAGE: Final = """\
 
 
 def is_renderable(text: str) -> bool:
-    """Return whether a text is short and plain enough to be made a page.
+    """Return whether a text is short and simple enough to render.
 
-    Each mark becomes a few objects, and each row of a table gets all of its columns: much of it
-    would keep a processor busy, and the page be many times larger than the text.
+    Each mark becomes several objects, and each table row gets all columns: too many would take
+    long, and the page would be many times larger than the text.
     """
     return len(text) <= MAX_TEXT and sum(map(text.count, _MARKS)) + _count_cells(text) <= MAX_MARKS
 
 
 def render(text: str) -> str:
-    """Return a whole HTML page of a Markdown text.
+    """Return a complete HTML page for a Markdown text.
 
-    HTML in the text is shown and not obeyed; a link whose scheme is not in `SCHEMES` stays text.
+    HTML in the text is escaped; a link whose scheme is not in `SCHEMES` stays text.
     Line breaks are kept, as Home Assistant's frontend keeps them.
     """
     tokens = _PARSER.parse(text)
@@ -114,22 +114,22 @@ def render(text: str) -> str:
 
 
 class _Parser(MarkdownIt):
-    """Knows which links are safe."""
+    """Parser that checks link targets."""
 
     @override
     def validateLink(self, url: str) -> bool:
-        """Return whether a link leads where a mail may lead."""
+        """Return whether a link's target is allowed in an email."""
         return _SAFE.match(url) is not None
 
 
 class _Renderer(RendererHTML):
-    """Writes every element with its style."""
+    """Renderer that gives every element its inline style."""
 
     @override
     def renderToken(
         self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
     ) -> str:
-        """Write the beginning or the end of an element."""
+        """Write the start or end tag of an element."""
         _add_style(tokens[idx])
         return super().renderToken(tokens, idx, options, env)
 
@@ -137,7 +137,7 @@ class _Renderer(RendererHTML):
     def code_inline(
         self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
     ) -> str:
-        """Write code within a line."""
+        """Write inline code."""
         _add_style(tokens[idx])
         return super().code_inline(tokens, idx, options, env)
 
@@ -145,18 +145,18 @@ class _Renderer(RendererHTML):
     def code_block(
         self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
     ) -> str:
-        """Write lines of code; their language is of no use to a mail reader."""
+        """Write a code block; mail readers have no use for its language."""
         code = Token("text", "", 0, content=tokens[idx].content)
         return f'<pre style="{_PRE}">{self.text([code], 0, options, env)}</pre>\n'
 
     @override
     def fence(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
-        """Write lines of code that stand between fences."""
+        """Write a fenced code block."""
         return self.code_block(tokens, idx, options, env)
 
 
 def _build_parser() -> MarkdownIt:
-    """Return a parser of GitHub's Markdown that lets no HTML through."""
+    """Return a parser for GitHub's Markdown that allows no HTML."""
     options: dict[str, Any] = {"html": False, "breaks": True}
     parser = _Parser("commonmark", options, renderer_cls=_Renderer)
     return parser.enable(["strikethrough", "table"])
@@ -166,7 +166,7 @@ _PARSER: Final = _build_parser()
 
 
 def _count_cells(text: str) -> int:
-    """Return how many cells the tables in a text may have."""
+    """Return the maximum number of table cells in a text."""
     cells = rows = 0
     for line in reversed(text.split("\n")):
         bare = line.strip(" \t>")
@@ -177,14 +177,14 @@ def _count_cells(text: str) -> int:
 
 
 def _add_style(token: Token) -> None:
-    """Give an element its style; that of a table's cell has its alignment already."""
+    """Set the style of an element; a table cell already has its alignment."""
     if token.nesting >= 0 and (style := _STYLES.get(token.tag)):
         own = token.attrGet("style")
         token.attrSet("style", f"{style};{own}" if own else style)
 
 
 def _mark_task(item: Token, line: Token) -> None:
-    """Show the box of a task, where a list's item begins with one."""
+    """Show a checkbox if a list item is a task."""
     (first, *_) = line.children or (Token("text", "", 0),)
     if first.type == "text" and (match := _TASK.match(first.content)):
         first.content = (_OPEN if match[1] == " " else _DONE) + first.content[match.end() :]
@@ -192,7 +192,7 @@ def _mark_task(item: Token, line: Token) -> None:
 
 
 def _link_addresses(tokens: Sequence[Token]) -> Iterator[Token]:
-    """Yield the tokens of a line with every web address in them made a link."""
+    """Yield the tokens of a line with all URLs linked."""
     depth = 0
     for token in tokens:
         depth += token.nesting if token.type in ("link_open", "link_close") else 0

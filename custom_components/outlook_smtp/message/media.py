@@ -1,4 +1,4 @@
-"""What an attachment says of its bytes: the media type, and the parameters that it has."""
+"""The media type of an attachment and its parameters."""
 
 from codecs import getincrementaldecoder, lookup
 import re
@@ -12,14 +12,14 @@ MAX_PIECE: Final = 65_536  # Bytes that are decoded at once.
 _MEDIA_TYPE: Final = re.compile(
     r"(?P<type>[a-z0-9][a-z0-9!#$&^_.+-]{0,63})/(?P<subtype>[a-z0-9][a-z0-9!#$&^_.+-]{0,99})"
 )
-# Composite types would have to be parsed, and would not arrive byte for byte.
+# Composite types would be parsed and would not arrive byte for byte.
 _COMPOSITE: Final = frozenset({"message", "multipart"})
 _PARAMETER: Final = re.compile(
     r';\s{0,9}(charset|method)\s{0,9}=\s{0,9}"?([a-z0-9][a-z0-9!#$&^_.+-]{0,39})"?', re.IGNORECASE
 )
 # A line of a calendar (RFC 5545, section 3.7.2).
 _METHOD: Final = re.compile(rb"^METHOD:([A-Za-z0-9-]{1,40})[ \t]{0,9}\r?$", re.MULTILINE)
-# The longer one first: the mark of UTF-32 begins with that of UTF-16.
+# Longest first: the byte order mark of UTF-32 begins with that of UTF-16.
 _MARKS: Final = (
     (b"\xff\xfe\x00\x00", "utf-32"),
     (b"\x00\x00\xfe\xff", "utf-32"),
@@ -29,7 +29,7 @@ _MARKS: Final = (
 
 
 def media_type(text: str) -> tuple[str, str]:
-    """Return the halves of a media type (RFC 6838), or of arbitrary bytes where it is none."""
+    """Return the two parts of a media type (RFC 6838), or of the generic binary type if invalid."""
     match = _MEDIA_TYPE.fullmatch(text.partition(";")[0].strip().lower())
     if match is None or match["type"] in _COMPOSITE:
         return DEFAULT_TYPE
@@ -37,11 +37,11 @@ def media_type(text: str) -> tuple[str, str]:
 
 
 def parameters(attachment: Attachment) -> dict[str, str]:
-    """Return the parameters that belong to the media type of an attachment.
+    """Return the parameters of an attachment's media type.
 
-    A text has the charset that its type gives, or else that of its bytes; without one, readers
-    take it for ASCII (RFC 2046, section 4.1.2). A calendar has the method that its type gives, or
-    else that it holds: the two have to be the same (RFC 6047, section 2.4).
+    A text gets the charset in its type, or else that of its bytes; without one, readers assume
+    ASCII (RFC 2046, section 4.1.2). A calendar gets the method in its type, or else that in its
+    content: the two must be the same (RFC 6047, section 2.4).
     """
     kind = media_type(attachment.mime_type)
     if kind[0] != "text":
@@ -55,20 +55,20 @@ def parameters(attachment: Attachment) -> dict[str, str]:
 
 
 def _is_charset(name: str) -> bool:
-    """Return whether a name is that of a charset."""
+    """Return whether a name is a known charset."""
     try:
-        # Some codecs are not of text, such as base64.
+        # Some codecs are not for text, such as base64.
         return bool(name) and "".encode(name) is not None and bool(lookup(name))
     except LookupError:
         return False
 
 
 def _charset(content: bytes) -> str:
-    """Return the charset that bytes show to be theirs, if they do."""
+    """Return the charset that the bytes reveal, if any."""
     for mark, charset in _MARKS:
         if content.startswith(mark):
             return charset
-    # Escapes switch between Asian charsets, and texts have no NUL.
+    # Escape sequences switch between Asian charsets, and text has no NUL.
     if b"\x1b" in content or b"\0" in content:
         return ""
     decoder = getincrementaldecoder("utf-8")()
@@ -82,6 +82,6 @@ def _charset(content: bytes) -> str:
 
 
 def _method(content: bytes) -> str:
-    """Return the method that a calendar holds, if it does."""
+    """Return a calendar's method, if it has one."""
     match = _METHOD.search(content[:MAX_PIECE])
     return match[1].decode().upper() if match else ""

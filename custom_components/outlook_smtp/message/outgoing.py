@@ -1,4 +1,4 @@
-"""An outgoing message: what a caller wants to say to whom, checked before anything is built."""
+"""An outgoing message: content and recipients, validated before anything is built."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,10 +10,10 @@ from .mailbox import Mailbox, check_mailbox
 from .problems import InvalidMessageError, MessageProblem
 from .text import short_line
 
-MAX_TEXT: Final = 10_000_000  # Bytes of UTF-8, of the text and of the HTML.
-MAX_RECIPIENTS: Final = 100  # RFC 5321, section 4.5.3.1.8: the number any server must take.
+MAX_TEXT: Final = 10_000_000  # Bytes in UTF-8, of the text and of the HTML each.
+MAX_RECIPIENTS: Final = 100  # RFC 5321, section 4.5.3.1.8: what every server must accept.
 
-# RFC 2392 wants an address here; mail readers take any word that an HTML attribute can hold.
+# RFC 2392 requires an address here; mail readers accept any word that fits an HTML attribute.
 _CONTENT_ID: Final = re.compile(r"[!-;=?-~]{1,255}")
 
 
@@ -29,9 +29,9 @@ class Priority(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attachment:
-    """A file that goes with a message, already read.
+    """A file to attach, already read.
 
-    With a `content_id` it is shown where the message's HTML says `cid:<content_id>`.
+    With a `content_id` it is shown where the message's HTML refers to `cid:<content_id>`.
     """
 
     content: bytes = field(repr=False)
@@ -41,7 +41,7 @@ class Attachment:
 
 
 class MissingAttachment(NamedTuple):
-    """What should go with a message and cannot be had: what the caller named, its name, and why."""
+    """An attachment that is not available: what the caller gave, its name, and the reason."""
 
     attachment: str
     label: str
@@ -50,12 +50,12 @@ class MissingAttachment(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutgoingMessage:
-    """One message to one or many recipients; there is none that has not passed its checks.
+    """One message to one or more recipients; every instance is valid.
 
     Without `text`, the text is made from `html`; with `markdown`, the HTML is made from `text`.
     `sender_name` replaces the account's own. `note` is a line for the reader, at the end of both.
 
-    Raises `InvalidMessageError` when a part of it cannot be sent.
+    Raises `InvalidMessageError` if a part of it cannot be sent.
     """
 
     to: tuple[Mailbox, ...] = ()
@@ -73,7 +73,7 @@ class OutgoingMessage:
     sender_name: str | None = None
 
     def __post_init__(self) -> None:
-        """Put the title on one line, and refuse what cannot be sent."""
+        """Put the title on one line, and reject invalid values."""
         object.__setattr__(self, "title", short_line(self.title))
         if self.sender_name is not None:
             object.__setattr__(self, "sender_name", short_line(self.sender_name))
@@ -85,7 +85,7 @@ class OutgoingMessage:
 
     @property
     def recipients(self) -> tuple[str, ...]:
-        """The distinct addresses of to, cc and bcc, in order, as they go on the connection."""
+        """The distinct envelope addresses of to, cc and bcc, in order."""
         return tuple(_distinct(self.to + self.cc + self.bcc).values())
 
     @property
@@ -97,13 +97,13 @@ class OutgoingMessage:
         return tuple(hidden.values())
 
     def check_size(self, measure: Callable[[str], int]) -> None:
-        """Refuse a text or HTML that is larger than anybody reads.
+        """Reject a text or HTML that is too large.
 
         Args:
-            measure: Returns the size of a text: its characters, which takes no time, or its bytes.
+            measure: Returns the size of a text: its characters, which is instant, or its bytes.
 
         Raises:
-            InvalidMessageError: If there is more than `MAX_TEXT`.
+            InvalidMessageError: If it is larger than `MAX_TEXT`.
 
         """
         for field_name, text in (("message", self.text), ("html", self.html)):
@@ -111,7 +111,7 @@ class OutgoingMessage:
                 raise InvalidMessageError(field_name, MessageProblem.TEXT_TOO_LONG, "")
 
     def _check_recipients(self) -> None:
-        """Refuse malformed recipients, too many of them, and none."""
+        """Reject malformed recipients, too many, and none."""
         seen: dict[str, str] = {}
         for name, mailboxes in (("to", self.to), ("cc", self.cc), ("bcc", self.bcc)):
             for mailbox in mailboxes:
@@ -123,7 +123,7 @@ class OutgoingMessage:
             raise InvalidMessageError("to", MessageProblem.NO_RECIPIENT, "")
 
     def _check_content_ids(self) -> None:
-        """Refuse content identifiers that HTML cannot name, or that name two attachments."""
+        """Reject content IDs that HTML cannot refer to, and duplicates."""
         seen: set[str] = set()
         for attachment in self.attachments:
             if (content_id := attachment.content_id) is None:

@@ -1,6 +1,6 @@
-"""Makes the plain text of an email out of its HTML.
+"""Convert the HTML of an email to plain text.
 
-The standard library's parser reads it: that builds no tree, does not recurse, and takes linear time
+The standard library's parser reads it: it builds no tree, does not recurse, and takes linear time
 for a text that is fed to it at once (python/cpython#135462).
 """
 
@@ -26,16 +26,16 @@ from .html_input import readable_html
 from .links import is_address, link_address
 from .text_lines import TextLines
 
-MAX_INDENT: Final = 5  # Levels of lists and quotes that show; what is deeper looks like the last.
+MAX_INDENT: Final = 5  # Indented levels of lists and quotes; deeper ones look like the last.
 _RULE: Final = "-" * 10
 
 _NUMBER: Final = re.compile(r"\s*(-?[0-9]{1,9})(?![0-9])")
 
 
 def plain_text(html: str) -> str:
-    """Return what HTML says, in lines.
+    """Return the text of HTML, in lines.
 
-    It takes any text, and time and memory in proportion to its length, up to a limit. A link is
+    It accepts any text, and takes linear time and memory, up to a limit. A link is
     followed by its address (in angle brackets: RFC 3986, appendix C), a picture is its alternative
     text.
     """
@@ -46,7 +46,7 @@ def plain_text(html: str) -> str:
 
 @dataclass(slots=True)
 class _Level:
-    """An open element that changes the look of the lines in it."""
+    """An open element that changes the layout of the lines in it."""
 
     tag: str
     indent: str = ""
@@ -55,22 +55,22 @@ class _Level:
 
 @dataclass(slots=True)
 class _Table:
-    """An open table, and how far its row is read."""
+    """An open table, and the position in its row."""
 
-    floor: int = 0  # The number of levels that it is in.
+    floor: int = 0  # The number of enclosing levels.
     breaks: int = 1  # The line ends around it.
     is_layout: bool = False
     cells: int = 0
-    is_tall: bool = False  # The row has a cell of several lines.
-    start: int = -1  # How much was written before the cell, or -1 outside of one.
+    is_tall: bool = False  # The row has a cell with several lines.
+    start: int = -1  # Characters written before the cell, or -1 outside of one.
     first_line: int = 0
 
 
 class _Reader(HTMLParser):
-    """Writes down in lines what the elements show."""
+    """Writes the visible elements as lines of text."""
 
     def __init__(self) -> None:
-        """Start with nothing; cells without a table are those of one that never ends."""
+        """Start empty; cells without a table belong to one that never ends."""
         super().__init__()
         self._lines = TextLines()
         self._data: list[str] = []
@@ -83,7 +83,7 @@ class _Reader(HTMLParser):
         self._link_text: list[str] = []
 
     def finish(self) -> str:
-        """Return the lines, after all has been read."""
+        """Return the lines after all input was read."""
         self.close()
         self._flush()
         self._end_link("a")
@@ -91,9 +91,9 @@ class _Reader(HTMLParser):
 
     @override
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Begin an element, if it is shown."""
+        """Open an element, if it is visible."""
         self._flush()
-        attributes = dict(reversed(attrs))  # The first of a name counts.
+        attributes = dict(reversed(attrs))  # The first attribute of a name counts.
         if self._hidden.starts(tag, attributes):
             return
         self._break(tag)
@@ -102,14 +102,14 @@ class _Reader(HTMLParser):
 
     @override
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Begin and end an element, as XHTML writes it."""
+        """Open and close an element written as in XHTML."""
         self.handle_starttag(tag, attrs)
         if tag not in VOID:
             self.handle_endtag(tag)
 
     @override
     def handle_endtag(self, tag: str) -> None:
-        """End an element, if it is shown."""
+        """Close an element, if it is visible."""
         self._flush()
         if self._hidden.ends(tag):
             return
@@ -119,17 +119,17 @@ class _Reader(HTMLParser):
 
     @override
     def handle_data(self, data: str) -> None:
-        """Take a part of a text."""
+        """Collect a piece of text."""
         if not self._hidden:
             self._data.append(data)
 
     @override
     def unknown_decl(self, data: str) -> None:
-        """Take the text of a CDATA section."""
+        """Collect the text of a CDATA section."""
         self.handle_data(data.removeprefix("CDATA["))
 
     def _flush(self) -> None:
-        """Write the text that has been read."""
+        """Write the collected text."""
         if not self._data:
             return
         text = "".join(self._data)
@@ -154,34 +154,34 @@ class _Reader(HTMLParser):
             self._lines.end_line(1)
 
     def _force_break(self, breaks: int) -> None:
-        """End the line for what has lines of its own even in a cell."""
+        """End the line for elements that get lines of their own even in a cell."""
         self._tables[-1].is_tall = True
         self._lines.bars = 0
         self._lines.end_line(breaks)
 
     def _break_line(self, tag: str, attributes: Attributes | None = None) -> None:
-        """End the line, and leave an empty one if it has ended already."""
+        """End the line, and leave an empty line if it has already ended."""
         if self._tables[-1].start != self._lines.written:
             self._lines.break_line()
 
     def _rule(self, tag: str, attributes: Attributes) -> None:
-        """Draw a line."""
+        """Draw a horizontal rule."""
         self._force_break(1)
         self._lines.write(_RULE)
         self._lines.end_line(1)
 
     def _picture(self, tag: str, attributes: Attributes) -> None:
-        """Take the alternative text of a picture."""
+        """Write the alternative text of an image."""
         if alt := " ".join((attributes.get("alt") or "").split()):
             self._data.append(f"[{alt}]")
 
     def _start_link(self, tag: str, attributes: Attributes) -> None:
-        """Begin a link, and end the one before."""
+        """Begin a link, and end an open one."""
         self._end_link(tag)
         self._link = link_address(attributes.get("href") or "")
 
     def _end_link(self, tag: str) -> None:
-        """Write the address of a link, unless it is its text as well."""
+        """Write the target of a link, unless its text is the same."""
         link, text = self._link, "".join(self._link_text)
         self._link = None
         self._link_text.clear()
@@ -198,7 +198,7 @@ class _Reader(HTMLParser):
         self._push(_Level(tag, "  ", _number(attributes.get("start"), 1)))
 
     def _start_item(self, tag: str, attributes: Attributes) -> None:
-        """Begin a list's item, and end what is left open in the one before."""
+        """Begin a list item, and end what is still open in the previous one."""
         self._force_break(1)
         marker = "  " if tag == "dd" else "- "
         position = self._find(LISTS) if tag == "li" else None
@@ -213,7 +213,7 @@ class _Reader(HTMLParser):
         self._lines.lead = self._indent(position) + marker
 
     def _end_item(self, tag: str) -> None:
-        """End a list's item."""
+        """End a list item."""
         self._lines.lead = None
 
     def _start_quote(self, tag: str, attributes: Attributes) -> None:
@@ -224,13 +224,13 @@ class _Reader(HTMLParser):
         self._push(_Level(tag, "> "))
 
     def _start_preformatted(self, tag: str, attributes: Attributes) -> None:
-        """Begin a text whose white space counts, but for a line end right behind the tag."""
+        """Begin preformatted text, without a line end right after the tag."""
         self._pre_begins = True
         self._preformatted += 1
         self._push(_Level(tag))
 
     def _close(self, tag: str) -> None:
-        """End the nearest list, quote or preformatted text of this kind."""
+        """Close the nearest list, quote or preformatted text of a kind."""
         if (position := self._find({tag})) is not None:
             self._drop(position)
         if tag in LISTS:
@@ -258,7 +258,7 @@ class _Reader(HTMLParser):
         self._lines.end_line(1)
 
     def _start_cell(self, tag: str, attributes: Attributes) -> None:
-        """Begin a cell: behind a bar, or on a line of its own where one is no room."""
+        """Begin a cell: after a bar, or on a line of its own if a bar would not work."""
         self._end_cell(tag)
         table = self._tables[-1]
         if table.cells and not table.is_layout and not table.is_tall:
@@ -270,7 +270,7 @@ class _Reader(HTMLParser):
         table.first_line = self._lines.next_line
 
     def _end_cell(self, tag: str) -> None:
-        """End a cell; if it has one line, the next one may stand beside it."""
+        """End a cell; the next one may follow on the same line if it has only one."""
         table = self._tables[-1]
         self._drop(table.floor)
         if table.start not in (-1, self._lines.written):
@@ -280,7 +280,7 @@ class _Reader(HTMLParser):
         table.start = -1
 
     def _list_breaks(self) -> int:
-        """Return how many line ends are around a list: fewer within another one."""
+        """Return the number of line ends around a list: fewer within another one."""
         return 1 if self._levels and self._levels[-1].tag in LISTS else 2
 
     def _find(self, tags: Container[str]) -> int | None:
@@ -306,7 +306,7 @@ class _Reader(HTMLParser):
         self._lines.lead = None
 
     def _indent(self, position: int) -> str:
-        """Return what lines within so many levels begin with."""
+        """Return the prefix of lines within nested levels."""
         return "".join(level.indent for level in self._levels[: min(position, MAX_INDENT)])
 
 
@@ -336,6 +336,6 @@ _ENDS: Final[Mapping[str, Callable[[_Reader, str], None]]] = {
 
 
 def _number(text: str | None, default: int) -> int:
-    """Return the number that an attribute begins with, if it is one of a list."""
+    """Return the number at the start of a list attribute, if it has one."""
     match = _NUMBER.match(text or "")
     return int(match[1]) if match else default

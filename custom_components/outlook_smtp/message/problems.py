@@ -1,15 +1,15 @@
-"""The vocabulary of what can be wrong with a message before anything is sent."""
+"""Problems of a message that are found before anything is sent."""
 
 from enum import StrEnum
 from typing import Final
 
 from .text import holds_control, visible
 
-MAX_VALUE: Final = 100  # Characters of an offending text that are quoted to the user.
+MAX_VALUE: Final = 100  # Characters quoted from an invalid text.
 
 
 class MessageProblem(StrEnum):
-    """The stable keys of all problems; translations rely on them."""
+    """The stable keys of all problems; translations depend on them."""
 
     ADDRESS_TOO_LONG = "address_too_long"
     COLON_IN_ADDRESS = "colon_in_address"
@@ -32,14 +32,14 @@ class MessageProblem(StrEnum):
 
 
 class InvalidMessageError(ValueError):
-    """A message cannot be sent as it stands; `field` and `problem` say where and why.
+    """A message cannot be sent as it is; `field` and `problem` say where and why.
 
-    `value` quotes the offending text on one line, cut to length. It is for the person who wrote
-    it: the exception's own text, which may reach a log, does without it.
+    `value` quotes the offending text on one line, cut to length. It is for its author only: the
+    exception's own text, which may reach a log, does not contain it.
     """
 
     def __init__(self, field: str, problem: MessageProblem, value: str) -> None:
-        """Keep the action's field name, the problem's key and the quoted text."""
+        """Store the action's field name, the problem's key and the quoted text."""
         super().__init__(f"{field}: {problem}")
         self.field = field
         self.problem = problem
@@ -47,14 +47,14 @@ class InvalidMessageError(ValueError):
 
 
 def check_line(text: str, field: str) -> None:
-    """Refuse a value that could end its line and start another header or command.
+    """Reject a value that could end its line and start another header or command.
 
     Args:
         text: The value, as its author wrote it.
         field: The action's field that it came from.
 
     Raises:
-        InvalidMessageError: It holds a line break or another control character.
+        InvalidMessageError: If it has a line break or another control character.
 
     """
     if holds_control(text):

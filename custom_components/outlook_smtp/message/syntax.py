@@ -1,7 +1,7 @@
-"""Takes apart what people write where mailboxes belong (RFC 5322, section 3.4).
+"""Split what people write into mailboxes (RFC 5322, section 3.4).
 
-The standard library's parsers read no semicolons and no addresses as names, tell little of what is
-wrong, and need quadratic time or a deep stack for hostile texts. The rules are few: quotes,
+The standard library's parsers accept neither semicolons nor addresses as names, give no useful
+reasons, and need quadratic time or a deep stack for hostile texts. The rules are few: quotes,
 comments, brackets and groups.
 """
 
@@ -13,14 +13,14 @@ from typing import Final
 
 from .problems import InvalidMessageError, MessageProblem
 
-# A quoted string, an address in angle brackets, plain text, or one character that means something.
+# A quoted string, an address in angle brackets, plain text, or one special character.
 _TOKEN: Final = re.compile(
     r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|<[^<>]*+>|[^"<>(,:;]++|.',
     re.DOTALL,
 )
 _PARENTHESIS: Final = re.compile(r"\\.|[()]", re.DOTALL)
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
-_MAX_TOKENS: Final = 5_000  # Of one text; five hundred addresses with names need fewer.
+_MAX_TOKENS: Final = 5_000  # In one text; five hundred addresses with names need fewer.
 _MAX_PARENTHESES: Final = 1_000  # In one comment.
 _STRAY: Final = {
     '"': MessageProblem.UNCLOSED_QUOTE,
@@ -31,25 +31,24 @@ _STRAY: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One mailbox as it was written: its name, if it has one, and what should be its address."""
+    """One mailbox as written: its name, if any, and what should be its address."""
 
     name: str
     address: str
 
 
 def split(text: str, field: str) -> list[Part]:
-    """Take a text apart at its commas and semicolons; the names of groups are left out.
+    """Split a text at its commas and semicolons; group names are dropped.
 
-    A colon starts a group if a semicolon can end it; another one belongs to the name that it
-    stands in.
+    A colon starts a group if a semicolon can end it; any other colon is part of its name.
 
     Args:
         text: Any number of mailboxes.
         field: The action's field that it came from.
 
     Raises:
-        InvalidMessageError: Quotes or brackets are not closed, something follows an address, or
-            nobody could mean it.
+        InvalidMessageError: If quotes or brackets are not closed, if something follows an address,
+            or if there are too many parts.
 
     """
     cut = list(_cut(_tokens(text, field)))
@@ -79,7 +78,7 @@ def _cut(tokens: Iterable[str]) -> Iterator[tuple[list[str], str]]:
 
 
 def _tokens(text: str, field: str) -> Iterator[str]:
-    """Yield the tokens of a text, which together are the text; a comment is one of them."""
+    """Yield the tokens of a text, without gaps; a comment is one token."""
     start = position = count = 0
     comments = True
     while match := _TOKEN.match(text, position):
@@ -98,7 +97,7 @@ def _tokens(text: str, field: str) -> Iterator[str]:
 
 
 def _comment(text: str, start: int) -> str:
-    """Return the comment, with those inside it, that starts somewhere; or "(" if it never ends."""
+    """Return the comment at a position, nested ones included; or "(" if it never ends."""
     depth = 0
     for match in islice(_PARENTHESIS.finditer(text, start), _MAX_PARENTHESES):
         depth += {"(": 1, ")": -1}.get(match[0], 0)
@@ -108,7 +107,7 @@ def _comment(text: str, start: int) -> str:
 
 
 def _group_name(tokens: list[str]) -> int:
-    """Return how many tokens name a group, with its colon: none if an address is among them."""
+    """Return the number of tokens in a group's name and colon: none if they include an address."""
     if ":" not in tokens:
         return 0
     colon = tokens.index(":")
@@ -117,7 +116,7 @@ def _group_name(tokens: list[str]) -> int:
 
 
 def _read(tokens: list[str], field: str) -> Part:
-    """Tell the name of a mailbox from its address."""
+    """Separate the name of a mailbox from its address."""
     written = "".join(tokens).strip()
     phrase, address = [], _without_comments(tokens)
     bracketed = (position for position, token in enumerate(tokens) if token.startswith("<"))
@@ -134,29 +133,29 @@ def _read(tokens: list[str], field: str) -> Part:
 
 
 def _is_comment(token: str) -> bool:
-    """Return whether a token is a comment, and not a parenthesis that nobody closed."""
+    """Return whether a token is a comment rather than an unclosed parenthesis."""
     return token.startswith("(") and len(token) > 1
 
 
 def _without_comments(tokens: Iterable[str]) -> str:
-    """Return what is written in tokens beside comments."""
+    """Return the text of tokens without comments."""
     return "".join(token for token in tokens if not _is_comment(token)).strip()
 
 
 def _name(phrase: list[str]) -> str:
-    """Return the name that stands before an address, or nothing if only comments do."""
+    """Return the name before an address, or nothing if there are only comments."""
     if not _without_comments(phrase):
         return ""
     return "".join(map(_spoken, phrase)).strip()
 
 
 def _spoken(token: str) -> str:
-    """Return what a part of a name means: quotes keep spaces, elsewhere many are one."""
+    """Return the meaning of a part of a name: spaces are kept in quotes and collapsed elsewhere."""
     if token.startswith('"'):
         return _ESCAPED.sub(r"\1", token[1:-1])
     return re.sub(" +", " ", token)
 
 
 def _comments(tokens: Iterable[str]) -> str:
-    """Return what the comments say; of old, names were written as such (RFC 5322, page 17)."""
+    """Return the text of comments, in which names were written formerly (RFC 5322, page 17)."""
     return " ".join(_ESCAPED.sub(r"\1", token[1:-1]) for token in tokens if _is_comment(token))

@@ -1,45 +1,45 @@
-"""Makes text that templates yield fit to be encoded and to stand in a header."""
+"""Clean text from templates so that it can be encoded and placed in a header."""
 
 from collections.abc import Iterator
 import re
 from typing import Final
 
 MAX_SHORT: Final = 1000  # Characters of a title or a name.
-MAX_PIECE: Final = 16_384  # Characters that are worked on before other threads have a turn.
-MAX_VISIBLE: Final = 500  # Characters of what a caller wrote that an error quotes.
+MAX_PIECE: Final = 16_384  # Characters processed before other threads get a turn.
+MAX_VISIBLE: Final = 500  # Characters that an error quotes.
 
 # CR, LF, NUL and the other C0 and C1 controls (NEL is one), and Unicode's two line separators:
 # some mail readers break lines at each of them.
 _CONTROLS: Final = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
 _CONTROL: Final = re.compile(f"[{_CONTROLS}]")
-# All but tabs and the ends of lines and pages.
+# All control characters except tabs and the ends of lines and pages.
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
 _UNITS: Final = re.compile("\r\n|[\ud800-\udbff][\udc00-\udfff]")
-# Each run of spaces is looked at once, from its start: many of them take no time.
+# Matches each run of spaces once, from its start, so that many of them are fast.
 _GAP: Final = re.compile(rf"(?<! ) *+[{_CONTROLS}][ {_CONTROLS}]*+")
 
 
 def readable(text: str) -> str:
-    """Return the text with surrogates paired where they can be, and replaced where not.
+    """Return the text with surrogates paired where possible and replaced elsewhere.
 
-    Templates leave them behind when they cut or decode JSON carelessly; no encoding takes them,
-    and JSON that holds one cannot be read.
+    Templates leave lone surrogates when they cut text or decode JSON carelessly; no encoding
+    accepts them, and JSON that contains one cannot be parsed.
     """
     return text if text.isascii() else "".join(map(_paired, pieces(text)))
 
 
 def one_line(text: str) -> str:
-    """Return the text with one space for each line break, tab or other run of control characters.
+    """Return the text with one space for each run of control characters, such as line breaks.
 
-    White space around it is left out.
+    Surrounding white space is removed.
     """
     return _GAP.sub(" ", readable(text)).strip()
 
 
 def short_line(text: str) -> str:
     """Return the text on one line, cut to `MAX_SHORT` characters with an ellipsis at the end."""
-    # Of a text of many megabytes no more is looked at than could be needed.
+    # Do not process many megabytes of which only the beginning is needed.
     line = one_line(text[: 2 * MAX_SHORT])
     if len(line) <= MAX_SHORT and len(text) <= 2 * MAX_SHORT:
         return line
@@ -47,27 +47,27 @@ def short_line(text: str) -> str:
 
 
 def body_text(text: str) -> str:
-    """Return text that any mail reader takes: one kind of line end, and nothing that cannot show.
+    """Return text that any mail reader accepts: uniform line ends, no invisible characters.
 
-    A control character or half a character becomes a replacement character.
+    A control character or lone surrogate becomes a replacement character.
     """
     return "".join(map(_body_piece, pieces(text)))
 
 
 def is_blank(text: str) -> bool:
-    """Return whether there is nothing but white space in a text."""
+    """Return whether a text is empty except for white space."""
     return all(piece.isspace() for piece in pieces(text))
 
 
 def encoded_size(text: str) -> int:
-    """Return how many bytes of UTF-8 a text has."""
+    """Return the number of bytes of a text in UTF-8."""
     return sum(len(piece.encode(errors="replace")) for piece in pieces(text))
 
 
 def pieces(text: str) -> Iterator[str]:
-    """Yield the text in pieces, between which other threads have a turn.
+    """Yield the text in pieces, between which other threads get a turn.
 
-    One call of a function in C keeps them all waiting, the event loop among them. No piece ends
+    One call of a C function blocks them all, including the event loop. No piece ends
     within a character or a line end.
     """
     start = 0
@@ -79,30 +79,30 @@ def pieces(text: str) -> Iterator[str]:
 
 
 def holds_control(text: str) -> bool:
-    """Return whether there is a line break or another control character in the text."""
+    """Return whether the text has a line break or another control character."""
     return bool(_CONTROL.search(text))
 
 
 def visible(text: str, limit: int = MAX_VISIBLE) -> str:
-    """Return the text as people are shown what somebody else wrote: on one line, and not too long.
+    """Return somebody else's text in a readable form: on one line, and not too long.
 
-    What does not show, or would direct what does, is escaped.
+    Invisible and directional characters are escaped.
     """
     shown = text if len(text) <= limit else f"{text[: limit - 1]}…"
     return shown if shown.isprintable() else "".join(map(_escape, shown))
 
 
 def _escape(character: str) -> str:
-    """Return the character, or its escape where it would not show."""
+    """Return the character, escaped if it is invisible."""
     return character if character.isprintable() else repr(character)[1:-1]
 
 
 def _paired(text: str) -> str:
-    """Return a text whose surrogates are paired or replaced."""
+    """Return a text with all surrogates paired or replaced."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _body_piece(text: str) -> str:
-    """Return a piece of a body as any mail reader takes it."""
+    """Return a piece of a body in a form that any mail reader accepts."""
     text = text if text.isascii() else _paired(text)
     return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", _LINE_END.sub("\n", text))

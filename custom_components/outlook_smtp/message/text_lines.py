@@ -1,4 +1,4 @@
-"""Lays words out in lines: what separates two of them is decided when the second one comes."""
+"""Lay out words in lines; the separator of two words is chosen when the second is written."""
 
 from io import StringIO
 import re
@@ -13,30 +13,30 @@ _NEXT_LINE: Final = re.compile(r"\n(?=[^\n])")
 class TextLines:
     """A text that grows at its end.
 
-    `prefix` is what lines begin with, and `lead` what the next one begins with instead. `breaks`
-    line ends and `bars` vertical bars stand before what is written next.
+    `prefix` begins each line, and `lead` replaces it on the next one. `breaks` line ends and `bars`
+    vertical bars precede the next text.
     """
 
     def __init__(self) -> None:
-        """Start with nothing."""
+        """Start empty."""
         self.count = 0
         self.prefix = ""
         self.lead: str | None = None
         self.breaks = 0
         self.bars = 0
-        # No list: a collection of garbage would go through all that it holds.
+        # Not a list: the garbage collector would scan everything in it.
         self._text = StringIO()
-        self.written = 0  # A number that grows with each writing.
+        self.written = 0  # Increases with each write.
         self._last_prefix = ""
         self._space = False
 
     @property
     def next_line(self) -> int:
-        """The number of the line that is written on next."""
+        """The number of the next line to be written."""
         return self.count + (self.breaks > 0 or not self.written)
 
     def end_line(self, breaks: int) -> None:
-        """Let what follows begin after at least so many line ends."""
+        """Put at least a number of line ends before what follows."""
         self.breaks = max(self.breaks, breaks)
 
     def break_line(self) -> None:
@@ -44,7 +44,7 @@ class TextLines:
         self.breaks = max(self.breaks, min(self.breaks + 1, 2))
 
     def write(self, text: str) -> None:
-        """Write words, with one space where there is white space, and none beside line ends."""
+        """Write words, with one space for any white space, and none next to line ends."""
         for piece in pieces(text):
             self._write(piece)
 
@@ -60,12 +60,12 @@ class TextLines:
         self._space = text[-1] == " "
 
     def write_preformatted(self, text: str) -> None:
-        """Write text as it is, but for line ends at its end: these are kept for what follows."""
+        """Write text unchanged, but keep line ends at its end for what follows."""
         for piece in pieces(text):
             self._write_preformatted(piece)
 
     def _write_preformatted(self, text: str) -> None:
-        """Write a piece of a text as it is."""
+        """Write a piece of a text unchanged."""
         text = text.replace("\xa0", " ")
         if lines := text.rstrip("\n"):
             self._put(_NEXT_LINE.sub(f"\n{self.prefix}", lines))
@@ -73,7 +73,7 @@ class TextLines:
         self.breaks += len(text) - len(lines)
 
     def append(self, text: str) -> None:
-        """Write behind the last word, before all that separates it from the next one."""
+        """Write after the last word, before anything that separates it from the next one."""
         self._text.write(text)
         self.written += 1
 
@@ -82,7 +82,7 @@ class TextLines:
         return self._text.getvalue().lstrip("\n").rstrip()
 
     def _put(self, text: str) -> None:
-        """Write text behind what separates it from the one before."""
+        """Write text after its separator."""
         if self.breaks or not self.written:
             before = self._begin_line()
         else:
@@ -92,10 +92,10 @@ class TextLines:
         self._space = False
 
     def _begin_line(self) -> str:
-        """Return the line ends that are due, and the beginning of a line."""
+        """Return the pending line ends and the beginning of a line."""
         start = self.prefix if self.lead is None else self.lead
         if self.written:
-            # A quote goes on through empty lines.
+            # A quote continues through empty lines.
             shorter, longer = sorted((self._last_prefix, self.prefix), key=len)
             empty = shorter.rstrip() if longer.startswith(shorter) else ""
             start = f"\n{empty}" * (self.breaks - 1) + f"\n{start}"

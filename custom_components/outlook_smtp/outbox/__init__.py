@@ -1,1 +1,1 @@
-"""Keeps each message on disk until it is settled, and takes it to the server."""
+"""Keep each message on disk until it is settled, and submit it to the server."""

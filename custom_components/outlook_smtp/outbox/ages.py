@@ -1,7 +1,7 @@
-"""How long messages are known to have been there, which no clock that jumps can change.
+"""The ages of messages, measured independently of changes to the system clock.
 
-It is kept in a file for after a restart. A process that is killed forgets what it has not saved:
-its messages stay a little longer.
+A file keeps them across restarts. A killed process loses what it has not saved, and its messages
+stay a little longer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,11 +17,11 @@ from .spooled import Contents, Failure, Spooled
 
 AGES_FILE: Final = "ages.json"
 KEEP_FAILED: Final = 7 * 86_400.0  # Seconds.
-SEEN_FOR: Final = 86_400.0  # Seconds that a failed message stays after a start, whatever the clock.
+SEEN_FOR: Final = 86_400.0  # Seconds; the least that a failed message stays after a start.
 
 
 def measure(waiting: Sequence[QueuedMessage], failed: Sequence[FailedMessage]) -> dict[str, float]:
-    """Return how old messages are known to be, in seconds by the path of a message's file."""
+    """Return the known ages of messages, in seconds by the path of a message's file."""
     now = time.monotonic()
     return {
         f"{WAITING}/{queued.spooled.name}": now - min(queued.since, queued.known)
@@ -30,7 +30,7 @@ def measure(waiting: Sequence[QueuedMessage], failed: Sequence[FailedMessage]) -
 
 
 def save(folder: Path, ages: Mapping[str, float]) -> None:
-    """Keep ages in the folder of an outbox; without any there is no file.
+    """Save ages in the folder of an outbox; an empty mapping deletes the file.
 
     Raises `OSError` if that fails.
     """
@@ -49,29 +49,29 @@ def load(folder: Path) -> dict[str, Any]:
 def restore(
     contents: Contents, ages: Mapping[str, Any]
 ) -> tuple[list[QueuedMessage], list[FailedMessage]]:
-    """Return what is known of the messages that a start has found.
+    """Return the messages found on disk at a start, with their ages.
 
-    The lifetime of one that waits begins anew, until it was tried.
+    The lifetime of a waiting message restarts until its first attempt.
     """
     waiting = [_restore_waiting(spooled, ages) for spooled in contents.waiting]
     return waiting, [_restore_failed(failure, ages) for failure in contents.failed]
 
 
 def _restore_waiting(spooled: Spooled, ages: Mapping[str, Any]) -> QueuedMessage:
-    """Return a message that waits: the clock may have been wrong when it was written, or be now."""
+    """Return a waiting message; its own date is ignored, because the clock may be wrong."""
     known = _known(f"{WAITING}/{spooled.name}", ages)
     return QueuedMessage(spooled, time.monotonic(), told_queued=True, known=known)
 
 
 def _restore_failed(failure: Failure, ages: Mapping[str, Any]) -> FailedMessage:
-    """Return a message that has failed: if only the clock says it is old, it stays for a day."""
+    """Return a failed message; if only the system clock says that it is old, it stays for a day."""
     known = _known(f"{FAILED}/{failure.spooled.name}", ages)
     earliest = time.monotonic() - KEEP_FAILED + SEEN_FOR
     return FailedMessage(failure, min(known, max(since(failure.failed_at), earliest)))
 
 
 def _known(name: str, ages: Mapping[str, Any]) -> float:
-    """Return since when a message is known to be there, on the clock that never jumps."""
+    """Return since when a message is known to exist, on the monotonic clock."""
     age = ages.get(name)
     if not isinstance(age, float) or not isfinite(age) or age < 0:
         age = 0.0

@@ -1,4 +1,4 @@
-"""Files that are there as a whole or not at all, and that nobody but their owner can read."""
+"""Files that are written completely or not at all, and that only their owner can read."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -9,23 +9,23 @@ from pathlib import Path
 import stat
 from typing import Any, BinaryIO, Final
 
-# What there is in the place of a file and is none: not what passes by itself.
+# Errors for something that is not a regular file; they are permanent.
 FOREIGN: Final = (errno.EISDIR, errno.ELOOP, errno.ENXIO)
 
 
 class LinkError(OSError):
-    """There is a link where a file or a folder of ours should be; links are not followed."""
+    """A link is where our file or folder should be; links are not followed."""
 
     def __init__(self, path: Path | str) -> None:
-        """Name what is a link."""
+        """Keep the path of the link."""
         super().__init__(errno.ELOOP, "it is a link, not a file or folder of its own", str(path))
 
 
 @contextmanager
 def new_file(path: Path, *, is_durable: bool = True) -> Iterator[BinaryIO]:
-    """Write a file, which has its name once all of it is on the disk; until then it has another.
+    """Write a file, renamed into place once fully written.
 
-    One that is not durable is whole after a crash of the process, but not after a power cut.
+    A file that is not durable survives a crash of the process, but not a power cut.
     """
     part = path.with_name(f".{path.name}.part")
     try:
@@ -57,13 +57,13 @@ def open_file(path: Path | str) -> BinaryIO:
 
 
 def write_json(path: Path, values: dict[str, Any], *, is_durable: bool = True) -> None:
-    """Write a small file."""
+    """Write a small JSON file."""
     with new_file(path, is_durable=is_durable) as file:
         file.write(json.dumps(values).encode())
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return what a small file says: nothing if there is none or it is unreadable."""
+    """Return the content of a small JSON file, empty if it is missing or unreadable."""
     try:
         with open_file(path) as file:
             values = json.load(file)
@@ -73,13 +73,13 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def make_folders(folders: Sequence[Path]) -> None:
-    """Make the folders that are missing, also those that were deleted meanwhile.
+    """Create missing folders, including those that were deleted meanwhile.
 
     Args:
-        folders: The one that all others are in first.
+        folders: The folders; the first one contains all others.
 
     Raises:
-        LinkError: If there is a link in the place of one.
+        LinkError: If one of them is a link.
 
     """
     check_links(folders)
@@ -91,31 +91,31 @@ def make_folders(folders: Sequence[Path]) -> None:
 
 
 def check_links(folders: Iterable[Path]) -> None:
-    """Raise `LinkError` if there is a link in the place of a folder."""
+    """Raise `LinkError` if a folder is a link."""
     for folder in folders:
         if folder.is_symlink():
             raise LinkError(folder)
 
 
 def unlink(path: Path) -> None:
-    """Delete a file, and bring that to the disk."""
+    """Delete a file durably."""
     path.unlink(missing_ok=True)
     sync(path.parent)
 
 
 def remove(path: Path) -> None:
-    """Delete a file that does no harm if it stays."""
+    """Delete a file, and ignore errors: it does no harm if it stays."""
     with suppress(OSError):
         path.unlink()
 
 
 def sync(folder: Path) -> None:
-    """Bring the names of a folder to the disk."""
+    """Flush the directory entries of a folder to disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno != errno.EINVAL:  # Some file systems cannot do so with a folder.
+        if error.errno != errno.EINVAL:  # Some file systems cannot sync a folder.
             raise
     finally:
         os.close(descriptor)

@@ -1,4 +1,4 @@
-"""Whether an outbox can be written: what cannot be settled on disk is not sent."""
+"""Watch whether the outbox is writable: nothing is sent if the result cannot be saved."""
 
 import asyncio
 from collections import deque
@@ -15,38 +15,38 @@ from .spool import WAITING, Spool
 
 _LOGGER = logging.getLogger(__name__)
 
-TRUST: Final = 5.0  # Seconds for which a disk that was written is taken to be one that can be.
+TRUST: Final = 5.0  # Seconds for which a disk counts as writable after a successful write.
 PROBE_FILE: Final = "probe"
-CHECK_AGAIN: Final = 15.0  # Seconds between two looks at a disk that cannot be written.
+CHECK_AGAIN: Final = 15.0  # Seconds between two checks of an unwritable disk.
 
-# A full disk lets files be deleted, and a folder that is away may come back.
+# A full disk still allows deleting files, and a missing folder may come back.
 _LETS_DELETE: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOENT)
 
 
 class DiskWatch:
-    """Tries whether the disk can be written, and makes up for what it did not do.
+    """Checks whether the disk is writable, and repeats changes that failed.
 
     A message whose file cannot be deleted would be sent again after each start.
     """
 
     def __init__(self, spool: Spool) -> None:
-        """Watch over the folder of a spool, which has not been tried yet."""
+        """Watch the folder of a spool, which has not been checked yet."""
         self.error: OSError | None = None
         self._spool = spool
         self._behind: deque[Callable[[], object]] = deque()
         self._written_at = -inf
 
     def note_written(self) -> None:
-        """Note that the disk was written just now."""
+        """Record a successful write."""
         self._written_at = time.monotonic()
 
     def fall_behind(self, work: Callable[[], object]) -> None:
-        """Note what the disk did not do, for when it can be written again."""
+        """Record a failed change, to repeat it when the disk is writable again."""
         self._written_at = -inf
         self._behind.append(work)
 
     async def check(self) -> bool:
-        """Return whether the disk can be written, by trying it unless that was done just now."""
+        """Return whether the disk is writable; try it unless it was written just now."""
         trusted_until = self._written_at + TRUST
         if self.error is None and not self._behind and time.monotonic() < trusted_until:
             return True
@@ -55,7 +55,7 @@ class DiskWatch:
         except OSError as error:
             if self.error is None:
                 reason = error.strerror or error
-                _LOGGER.error("Nothing is sent: %s cannot be written: %s", self.folder, reason)
+                _LOGGER.error("Sending is paused: %s cannot be written: %s", self.folder, reason)
             self.error = error
             return False
         if self.error:
@@ -70,7 +70,7 @@ class DiskWatch:
         return str(self._spool.folder)
 
     def _probe(self) -> None:
-        """Write a file and delete it: a full disk refuses the first and allows the second."""
+        """Write a file and delete it: on a full disk, only the deletion has to work."""
         check_links(self._spool.folders)
         path = self._spool.folder / PROBE_FILE
         try:
@@ -82,12 +82,12 @@ class DiskWatch:
                 raise
 
     def _try(self) -> None:
-        """Write a file, then make up for what could not be done, in the order of then."""
+        """Write a file, then repeat the failed changes in their original order."""
         self._probe()
         while self._behind:
             try:
                 self._behind[0]()
             except DamagedError, FileNotFoundError:
                 if not (self._spool.folder / WAITING).is_dir():
-                    return  # It may come back; else there is nothing left to be done.
+                    return  # The folder may come back; otherwise there is nothing left to do.
             self._behind.popleft()

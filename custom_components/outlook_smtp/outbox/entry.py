@@ -1,7 +1,7 @@
-"""The form of a spooled message on disk: what it says of itself, then its content.
+"""The file format of a spooled message: a head, then the content.
 
-Two lines and the message: the mark of the format with the digest of the second line, the
-envelope and the like as JSON, and the content byte for byte. The content is never whole in memory.
+The head has two lines: a format mark with the digest of the second line, and the envelope and other
+data as JSON. The content follows byte for byte; it is never completely in memory.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,26 +13,26 @@ from typing import Any, BinaryIO, Final
 
 from ..delivery.envelope import Envelope
 
-MAX_PIECE: Final = 65_536  # Bytes of a content that are read at once.
+MAX_PIECE: Final = 65_536  # Bytes of the content to read at once.
 MARK: Final = b"outlook_smtp message 1 "
 MAX_HEAD: Final = 1_000_000  # Bytes; a hundred recipients with names take less than a tenth.
-MAX_SHOWN: Final = 200  # Characters that are kept of a title and of a recipient, to be listed.
-MAX_MISSING: Final = 100  # Missing attachments that are kept.
+MAX_SHOWN: Final = 200  # Characters to keep of a title and of a recipient, for lists.
+MAX_MISSING: Final = 100  # Missing attachments to keep.
 _NO_DIGEST: Final = "0" * 64
 
 
 class DamagedError(Exception):
-    """A file is not what the spool wrote."""
+    """A file does not contain what the spool wrote."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpoolEntry:
-    """What is kept of a message beside its content.
+    """The stored data of a message other than its content.
 
-    `to` and `title` are for people to recognize it by, `hidden` are the recipients of blind copies,
-    and `missing` what could not be attached, each with the reason. `size` is that of the content
-    in bytes, and `digest` its SHA-256, which is known when the content is written. `split_from` is
-    the id of the message from which this one took over its recipients, if any.
+    `to` and `title` let people recognize the message, `hidden` are the recipients of blind copies,
+    and `missing` the attachments that were not available, each with the reason. `size` is that of
+    the content in bytes, and `digest` its SHA-256, known once the content is written. `split_from`
+    is the ID of the message that originally had these recipients, if any.
     """
 
     envelope: Envelope
@@ -59,7 +59,7 @@ class SpoolEntry:
         hidden: tuple[str, ...] = (),
         missing: tuple[tuple[str, str], ...] = (),
     ) -> SpoolEntry:
-        """Describe a content that is yet to be written."""
+        """Return the entry of a message whose content is not written yet."""
         return cls(
             envelope=envelope,
             message_id=message_id,
@@ -75,7 +75,7 @@ class SpoolEntry:
 
 
 def write_head(entry: SpoolEntry) -> bytes:
-    """Return what stands before the content."""
+    """Return the head of a message file."""
     line = json.dumps(
         {
             "sender": entry.envelope.sender,
@@ -98,7 +98,7 @@ def write_head(entry: SpoolEntry) -> bytes:
 def write_message(file: BinaryIO, entry: SpoolEntry, content: Iterable[bytes]) -> SpoolEntry:
     """Write a message into an empty file; return its entry, with the digest of the content.
 
-    Raises `ValueError` if the content has not the size that its entry says.
+    Raises `ValueError` if the size of the content differs from that in its entry.
     """
     file.write(write_head(replace(entry, digest=_NO_DIGEST)))
     digest, size = sha256(), 0
@@ -115,9 +115,9 @@ def write_message(file: BinaryIO, entry: SpoolEntry, content: Iterable[bytes]) -
 
 
 def read_head(file: BinaryIO) -> SpoolEntry:
-    """Read what stands before the content, and leave the file at the content's first byte.
+    """Read the head of a message file, and leave the file at the first byte of the content.
 
-    Raises `DamagedError` if it is not what `write_head` wrote.
+    Raises `DamagedError` if the head is not what `write_head` wrote.
     """
     mark = file.readline(len(MARK) + 65)
     line = file.readline(MAX_HEAD)
@@ -132,9 +132,9 @@ def read_head(file: BinaryIO) -> SpoolEntry:
 
 
 def read_content(file: BinaryIO, entry: SpoolEntry) -> Iterator[bytes]:
-    """Yield the content in pieces, and make sure in the end that it is the one that was written.
+    """Yield the content in pieces, and verify its size and digest at the end.
 
-    Raises `DamagedError` if it is not.
+    Raises `DamagedError` if they do not match.
     """
     digest, size = sha256(), 0
     while piece := file.read(MAX_PIECE):
@@ -168,5 +168,5 @@ def _build(values: dict[str, Any]) -> SpoolEntry:
 
 
 def _readable(value: object) -> str:
-    """Return a text for people, without the halves of characters that earlier versions kept."""
+    """Return a text without the lone surrogates that earlier versions stored."""
     return str(value).encode(errors="replace").decode()

@@ -1,4 +1,4 @@
-"""The events of an outbox, and who listens to them."""
+"""The events of an outbox, and their listeners."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class Event(StrEnum):
-    """The turns that a message's way can take; automations rely on the keys."""
+    """The events in the life of a message; automations rely on the keys."""
 
     SENT = "sent"
     QUEUED = "queued"
@@ -24,32 +24,32 @@ class Event(StrEnum):
 
     @classmethod
     def of_refusal(cls, fault: Fault) -> Self:
-        """Tell a server's word from what cannot even be said to it."""
+        """Return REFUSED for a server's refusal, or FAILED if the message cannot be submitted."""
         return cls.REFUSED if fault.code else cls.FAILED
 
 
 def without(hidden: Collection[str], text: str) -> str:
-    """Return a text without the addresses of blind copies that it names."""
+    """Return a text without the addresses of blind copies in it."""
     if not hidden:
         return text
     return re.sub("|".join(map(re.escape, hidden)), "…", text, flags=re.IGNORECASE)
 
 
 def veiled(fault: Fault, hidden: Collection[str]) -> Fault:
-    """Return a fault that names no blind copy: what holds an account is shown in many places."""
+    """Return a fault without addresses of blind copies, because a hold is shown in many places."""
     return replace(fault, text=without(hidden, fault.text)) if hidden else fault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """One turn of a message's way, for the recipients whom it concerns.
+    """One event of a message, for the recipients that it affects.
 
-    `id` is the spool's name of the message, `reply` the server's last words, cleaned. A refusal
-    is the server's; what fails cannot be sent at all, as when its file is damaged. What fails
-    before it is in the outbox has no `id`; `problem` and `text` say why. What is discarded has
-    failed before, and was deleted early to make room for another. `hidden` are the recipients of
-    blind copies, among others, and `missing` are attachments that could not be had, each with the
-    reason.
+    `id` is the spool's ID of the message, `reply` the server's last reply, cleaned. A message is
+    refused by the server; it fails if it cannot be sent at all, for example because its file is
+    damaged. A message that fails before it reaches the outbox has no `id`; `problem` and `text` say
+    why. A discarded message had failed before, and was deleted early to make room for another.
+    `hidden` are all recipients of blind copies, affected or not, and `missing` the attachments that
+    were not available, each with the reason.
     """
 
     event: Event
@@ -65,21 +65,21 @@ class Delivery:
 
     @property
     def shown_recipients(self) -> tuple[str, ...]:
-        """Return the recipients but those of blind copies."""
+        """Return the recipients without those of blind copies."""
         return tuple(each for each in self.recipients if each not in self.hidden)
 
     @property
     def shown_reply(self) -> str:
-        """Return the server's words without the addresses of blind copies that they repeat."""
+        """Return the server's reply without the addresses of blind copies."""
         return without(self.hidden, self.reply)
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One meeting with the server: `fault` is None when it went well; `latency` in seconds.
+    """One submission or check: `fault` is None if it succeeded; `latency` is in seconds.
 
-    `submitting` says that the account was authenticated and handed in a message: a check proves
-    less.
+    `submitting` says that the account was authenticated and submitted a message, which proves more
+    than a check.
     """
 
     fault: Fault | None
@@ -88,21 +88,21 @@ class Attempt:
 
 
 class Listeners[T]:
-    """Those that are called with every event of a kind."""
+    """The listeners for one kind of event."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Start without listeners."""
         self._listeners: set[Callable[[T], None]] = set()
 
     def add(self, listener: Callable[[T], None]) -> Callable[[], None]:
-        """Call a listener from now on; return what ends that."""
+        """Add a listener; return a function that removes it."""
         self._listeners.add(listener)
         return lambda: self._listeners.discard(listener)
 
     def tell(self, event: T) -> None:
-        """Call every listener; one that fails keeps nothing from the others."""
+        """Call all listeners, even if one fails."""
         for listener in tuple(self._listeners):
             try:
                 listener(event)
             except Exception:
-                _LOGGER.exception("A listener of the outbox failed")
+                _LOGGER.exception("An outbox listener failed")

@@ -1,41 +1,41 @@
-"""The moment of grace for what is under way when all has to end."""
+"""The grace period for a submission in progress when the delivery worker stops."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-STOP_GRACE: Final = 5.0  # Seconds for a submission that is under way when all has to end.
+STOP_GRACE: Final = 5.0  # Seconds for a submission in progress when the delivery worker stops.
 
 
 class CutOffError(Exception):
-    """All has to end, and the server has not answered within the moment of grace."""
+    """The delivery worker stops, and the server has not replied within the grace period."""
 
 
 class Grace:
-    """Lets one thing at a time go on until all has to end, and for a moment more."""
+    """Lets one operation at a time continue until the stop, and for a grace period after it."""
 
     def __init__(self) -> None:
-        """Begin while nothing has to end."""
+        """Start without a stop."""
         self.is_over = False
         self._limit: asyncio.Timeout | None = None
 
     def begin(self) -> None:
-        """Let things go on."""
+        """Allow operations."""
         self.is_over = False
 
     def end(self) -> None:
-        """Let what is under way have its moment, and nothing else begin."""
+        """Start the grace period of the current operation, and allow no new one."""
         if self._limit and not self.is_over:
             self._limit.reschedule(asyncio.get_running_loop().time() + STOP_GRACE)
         self.is_over = True
 
     @asynccontextmanager
     async def until_cut_off(self) -> AsyncIterator[None]:
-        """Do what may be broken off when all has to end.
+        """Run an operation that may be cut off after the stop.
 
         Raises:
-            CutOffError: If it was broken off, or not even begun.
+            CutOffError: If it was cut off, or could not start.
 
         """
         if self.is_over:

@@ -1,4 +1,4 @@
-"""The messages that wait, in order: on disk by the spool, and what is known of them in memory."""
+"""The waiting messages in order: stored on disk by the spool, with their state in memory."""
 
 import asyncio
 from collections import deque
@@ -24,12 +24,12 @@ from .try_order import TryOrder
 
 _LOGGER = logging.getLogger(__name__)
 
-MOST_DISCARDED: Final = 100  # Messages that are remembered after they made room for others.
+MOST_DISCARDED: Final = 100  # Discarded messages to remember.
 
 
 @dataclass(eq=False)
 class Queue(TryOrder):
-    """The outbox of one account; it outlives what takes its messages to the server."""
+    """The outbox of one account; it outlives delivery workers."""
 
     failed: list[FailedMessage] = field(default_factory=list)
     quarantined: list[str] = field(default_factory=list)
@@ -39,9 +39,9 @@ class Queue(TryOrder):
     _order: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def open(self) -> None:
-        """Read what is on disk.
+        """Read the messages on disk.
 
-        Raises `OSError` if the folder can be neither made nor read.
+        Raises `OSError` if the folder can neither be created nor read.
         """
         contents: Contents = await asyncio.to_thread(self.spool.open)
         saved = await asyncio.to_thread(ages.load, self.spool.folder)
@@ -49,18 +49,18 @@ class Queue(TryOrder):
         self.quarantined = contents.quarantined
 
     async def save_ages(self) -> None:
-        """Keep for after a restart how long the messages have been there."""
+        """Save the messages' ages for after a restart."""
         measured = ages.measure(self.waiting, self.failed)
-        with suppress(OSError):  # They stay a little longer.
+        with suppress(OSError):  # Without it, they stay a little longer.
             await asyncio.to_thread(ages.save, self.spool.folder, measured)
 
     async def add(self, entry: SpoolEntry, content: Iterable[bytes]) -> QueuedMessage:
-        """Take a message in, its content in pieces; it is safe when this returns.
+        """Add a message, with its content in pieces; it is safely on disk when this returns.
 
         Raises:
-            OutboxFullError: If there is no room for it.
+            OutboxFullError: If it does not fit.
             OutboxClosedError: If the account was removed.
-            OSError: If it cannot be written; nothing is kept of it.
+            OSError: If it cannot be written; nothing of it remains then.
 
         """
         async with self._order:
@@ -73,32 +73,32 @@ class Queue(TryOrder):
         return queued
 
     async def close(self) -> None:
-        """Take no more in, for good: the account is removed; who still waits gets an error."""
+        """Close the outbox because the account is removed; waiting callers get an error."""
         self.is_closed = True
         async with self._order:
-            pass  # What is being written has come to its end.
+            pass  # Any write in progress has finished.
         for queued in self.waiting:
             queued.resolve()
 
     def await_worker(self) -> None:
-        """Let callers wait for the next delivery worker, or for the word that there is none."""
+        """Let callers wait for the next delivery worker, or until `rest` answers them."""
         self.on_added = _leave_unanswered
 
     @property
     def is_orphaned(self) -> bool:
-        """Return whether callers wait for a delivery worker that has not come yet."""
+        """Return whether callers wait for a delivery worker that has not started yet."""
         return self.on_added is _leave_unanswered and not self.is_closed
 
     def rest(self) -> None:
-        """Answer the callers of all waiting messages: no delivery worker takes them now."""
+        """Answer the callers of all waiting messages, because there is no delivery worker now."""
         self.on_added = None
         for queued in tuple(self.waiting):
             self.defer(queued)
 
     async def open_content(self, queued: QueuedMessage) -> BinaryIO | None:
-        """Open the file of a message at its content, or return None: it cannot be sent now.
+        """Open the file of a message at its content, or return None if it cannot be sent now.
 
-        A file that is missing may come back; what is none of ours is taken out of the way.
+        A missing file may come back; a damaged file, or one that is not ours, is quarantined.
         """
         try:
             file = await asyncio.to_thread(self.spool.open_content, queued.spooled)
@@ -110,23 +110,23 @@ class Queue(TryOrder):
                 await self.quarantine(queued, reason)
             elif not queued.deferrals:
                 _LOGGER.warning(
-                    "The message %s is tried again later, for its file cannot be read now: %s",
+                    "Message %s will be retried later, because its file cannot be read: %s",
                     queued.spooled.id,
                     reason,
                 )
         else:
             if await self.check_disk():
                 return file
-            file.close()  # The message would be sent again after each start.
+            file.close()  # Otherwise the message would be sent again after each start.
         return None
 
     def reject(self, delivery: Delivery) -> None:
-        """Count a message that is refused before it is kept, and tell every listener."""
+        """Count a message that is rejected before it reaches the outbox, and notify listeners."""
         self.rejected.append(time.monotonic())
         self._listeners.tell(delivery)
 
     def defer(self, queued: QueuedMessage, fault: Fault | None = None) -> None:
-        """Note that a message has to wait, and tell so the first time."""
+        """Defer a message, and report it once."""
         if fault:
             queued.fault = fault
         if queued.told_queued or queued not in self.waiting:
@@ -136,7 +136,7 @@ class Queue(TryOrder):
         queued.resolve(waiting=queued.recipients, fault=queued.fault)
 
     async def settle(self, queued: QueuedMessage, outcome: Outcome) -> None:
-        """Note for whom a message was accepted, who is refused for good, and who waits on."""
+        """Settle the accepted and the rejected recipients of a message; the others keep waiting."""
         rejected = tuple(outcome.rejected)
         everybody = queued.recipients
         waiting = queued.take_in(outcome)
@@ -153,17 +153,17 @@ class Queue(TryOrder):
         if outcome.accepted:
             self._tell(Event.SENT, queued, outcome.accepted, reply=outcome.reply)
         if rejected:
-            # Only now: what is canceled before the file is restricted would come back in a crash.
+            # Only now: if it was canceled before the file is restricted, a crash would restore it.
             await self._add_failed(kept)
             self._tell(event, queued, rejected, fault, kept_as=kept.spooled.id if kept else None)
         queued.conclude(outcome, waiting)
 
     async def refuse(self, queued: QueuedMessage, fault: Fault) -> None:
-        """Note that a message is refused for everybody, for good."""
+        """Settle a message as refused for all recipients."""
         await self.settle(queued, Outcome(refused=dict.fromkeys(queued.recipients, fault)))
 
     async def expire(self, lifetime: float, now: float) -> None:
-        """Give up what waits for longer than its lifetime, and forget what failed long ago."""
+        """Expire messages that have waited longer than the lifetime, and delete old failed ones."""
         if self.next_expiry(lifetime) > now or not await self.check_disk():
             return
         for queued in [queued for queued in self.waiting if queued.since + lifetime <= now]:
@@ -177,40 +177,40 @@ class Queue(TryOrder):
             await self._discard(failed)
 
     def next_expiry(self, lifetime: float) -> float:
-        """Return when the next message expires or is forgotten."""
+        """Return when the next message expires or is deleted."""
         ends = [queued.since + lifetime for queued in self.waiting]
         ends += [failed.since + KEEP_FAILED for failed in self.failed]
         return min(ends, default=inf)
 
     async def quarantine(self, queued: QueuedMessage, reason: str = "its file is damaged") -> None:
-        """Note that the file of a message is none of ours any more: it cannot be sent."""
+        """Quarantine a message whose file is damaged or not ours: it cannot be sent."""
         self._drop(queued)
         self.quarantined.append(queued.spooled.name)
         await self._on_disk(self.spool.quarantine, queued.spooled)
-        _LOGGER.error("The message %s is lost: %s", queued.spooled.id, reason)
+        _LOGGER.error("Message %s is lost: %s", queued.spooled.id, reason)
         self._tell(Event.FAILED, queued, queued.recipients)
         queued.resolve()
 
     async def cancel(self, message_id: str) -> None:
-        """Forget a message that waits or has failed.
+        """Delete a waiting or failed message.
 
         Raises:
-            UnknownMessageError: If there is none of that id.
-            UnderWayError: If it is being handed to the server.
-            OSError: If its file cannot be deleted; it goes on waiting.
+            UnknownMessageError: If no message has that ID.
+            UnderWayError: If it is being submitted.
+            OSError: If its file cannot be deleted; the message keeps waiting.
 
         """
         for queued in self.waiting:
             if queued.spooled.id == message_id:
                 if queued is self.under_way:
                     raise UnderWayError
-                # An automation that is stopped meanwhile does not stop it half-way.
+                # If the calling automation is stopped, the deletion still finishes.
                 await asyncio.shield(asyncio.create_task(self._cancel(queued), eager_start=True))
                 return
         await self._discard(self._find_failed(message_id))
 
     async def _cancel(self, queued: QueuedMessage) -> None:
-        """Forget a message that waits; one that the disk does not let go goes on waiting."""
+        """Delete a waiting message; if its file cannot be deleted, it keeps waiting."""
         place = self.waiting.index(queued)
         self._drop(queued)
         try:
@@ -222,19 +222,19 @@ class Queue(TryOrder):
         self._listeners.tell(None)
 
     async def retry(self, message_id: str | None = None) -> int:
-        """Let a failed message wait again, or all of them; return how many.
+        """Queue one failed message again, or all of them; return how many.
 
         Raises:
-            UnknownMessageError: If none of that id has failed.
-            OutboxFullError: If there is no room for one.
-            OSError: If one cannot be moved.
+            UnknownMessageError: If no failed message has that ID.
+            OutboxFullError: If a message does not fit.
+            OSError: If a file cannot be moved.
 
         """
         chosen = [self._find_failed(message_id)] if message_id else list(self.failed)
         return sum([await asyncio.shield(self._retry(failed)) for failed in chosen])
 
     async def _retry(self, failed: FailedMessage) -> bool:
-        """Let a failed message wait again, unless that was done or it was forgotten meanwhile."""
+        """Queue a failed message again, unless it was retried or deleted meanwhile."""
         async with self._order:
             if failed not in self.failed:
                 return False
@@ -249,7 +249,7 @@ class Queue(TryOrder):
             return True
 
     def _append(self, queued: QueuedMessage) -> None:
-        """Put a message at the end, and have it tried."""
+        """Append a message, and have it tried."""
         self.waiting.append(queued)
         self._listeners.tell(None)
         if self.on_added:
@@ -258,20 +258,20 @@ class Queue(TryOrder):
             self.defer(queued)
 
     def _drop(self, queued: QueuedMessage) -> None:
-        """Take a message out of the order."""
+        """Remove a message from the order."""
         if queued in self.waiting:
             self.waiting.remove(queued)
         self._turned_away = self._turned_away if self.is_full else None
 
     def _find_failed(self, message_id: str) -> FailedMessage:
-        """Return the failed message of an id."""
+        """Return the failed message with an ID."""
         for failed in self.failed:
             if failed.failure.spooled.id == message_id:
                 return failed
         raise UnknownMessageError
 
     async def _restrict(self, queued: QueuedMessage, recipients: Sequence[str]) -> None:
-        """Let a message wait for some of its recipients only."""
+        """Keep a message waiting for some of its recipients only."""
         if restricted := await self._on_disk(self.spool.restrict, queued.spooled, recipients):
             queued.spooled = restricted
         else:
@@ -281,7 +281,7 @@ class Queue(TryOrder):
     async def _fail(
         self, queued: QueuedMessage, event: Event, recipients: Sequence[str], fault: Fault | None
     ) -> Failure | None:
-        """Keep a message as failed for some of its recipients, if the disk does so."""
+        """Save a message as failed for some recipients; return None if that does not work."""
         failure = Failure(
             spooled=queued.spooled,
             event=event,
@@ -292,25 +292,25 @@ class Queue(TryOrder):
         return await self._on_disk(self.spool.fail, failure, recipients)
 
     async def _add_failed(self, kept: Failure | None) -> None:
-        """Note what was kept as failed, and make room for it."""
+        """Record a failed message, and make room for it."""
         if kept:
             self.failed.append(FailedMessage(kept, time.monotonic()))
         while len(self.failed) > self.limits.messages or self._failed_size() > self.limits.size:
             await self._make_room(self.failed[0])
 
     def _failed_size(self) -> int:
-        """Return the bytes of all that is kept as failed."""
+        """Return the total size of the failed messages, in bytes."""
         return sum(failed.failure.spooled.entry.size for failed in self.failed)
 
     async def _make_room(self, failed: FailedMessage) -> None:
-        """Forget a failed message before its week is over, and say so."""
+        """Delete a failed message before its week is over, and report that."""
         self.discarded.append(failed.failure)
         await self._discard(failed)
         self._listeners.tell(failed.discarded())
 
     async def _discard(self, failed: FailedMessage) -> None:
-        """Forget a message that was kept as failed."""
-        if failed not in self.failed:  # Meanwhile it was, or it waits again.
+        """Delete a failed message."""
+        if failed not in self.failed:  # It was deleted or retried meanwhile.
             return
         self.failed.remove(failed)
         await self._on_disk(self.spool.discard, failed.failure)
@@ -326,7 +326,7 @@ class Queue(TryOrder):
         reply: str = "",
         kept_as: str | None = None,
     ) -> None:
-        """Tell every listener of a turn of a message, by the id that it can be sent again with."""
+        """Notify all listeners of an event, with the ID that `retry` accepts."""
         delivery = Delivery(
             event=event,
             id=kept_as or queued.spooled.id,
@@ -341,4 +341,4 @@ class Queue(TryOrder):
 
 
 def _leave_unanswered(_: QueuedMessage) -> None:
-    """Let the caller of a new message wait."""
+    """Keep the caller of a new message waiting."""

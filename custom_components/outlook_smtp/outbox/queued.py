@@ -1,4 +1,4 @@
-"""What is known in memory of the messages of an outbox: never their content."""
+"""The state of outbox messages in memory, without their content."""
 
 import asyncio
 from dataclasses import dataclass, field, replace
@@ -14,7 +14,7 @@ from .events import Delivery, Event
 from .receipt import Receipt
 from .spooled import Failure, Spooled
 
-# No message is older: a clock that says so was not set when the message was written.
+# No message is older: an earlier date means that the clock was not set.
 EARLIEST: Final = 1_767_225_600.0  # The start of 2026, in seconds since the epoch.
 
 
@@ -27,16 +27,16 @@ class OutboxClosedError(Exception):
 
 
 class UnknownMessageError(Exception):
-    """There is no message of that id."""
+    """No message has that ID."""
 
 
 class UnderWayError(Exception):
-    """The message is being handed to the server at this moment."""
+    """The message is being submitted right now."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much may wait: messages, and bytes of them."""
+    """The limits of an outbox: the number of messages and their total bytes."""
 
     messages: int
     size: int
@@ -44,15 +44,15 @@ class Limits:
 
 @dataclass(slots=True, eq=False)
 class QueuedMessage:
-    """A message that waits.
+    """A waiting message.
 
-    `since` is when its lifetime began; for a message from before the start `known` is when that
-    was as far as is known for sure. `not_before` is when it may be tried at the earliest. All
-    are on a clock that never jumps. `tries` counts those that the account's sign-in did not
-    prevent, `deferrals` those in a row that the server deferred, and `lost_answers` those after
-    which it may have arrived. `accepted` and `refused` say what became of recipients in earlier
-    transactions, where the server takes only some at a time, and `deferred` are the recipients
-    that it deferred there: they are not tried again before all others were.
+    `since` is when its lifetime began; for a message from before the start, `known` is the
+    latest time when it can have begun. `not_before` is the earliest time of the next try. All are
+    times of the monotonic clock. `tries` counts attempts that the sign-in did not prevent,
+    `deferrals` attempts in a row that the server deferred, and `lost_answers` attempts after which
+    the message may have arrived. `accepted` and `refused` are results of earlier transactions, if
+    the server accepts only some recipients at a time, and `deferred` are the recipients that it
+    deferred there: they are not tried again before all others.
     """
 
     spooled: Spooled
@@ -71,23 +71,23 @@ class QueuedMessage:
 
     @property
     def entry(self) -> SpoolEntry:
-        """Return what the message says of itself."""
+        """Return the stored entry of the message."""
         return self.spooled.entry
 
     @property
     def recipients(self) -> tuple[str, ...]:
-        """Return who has not got the message yet."""
+        """Return the recipients that have not received the message yet."""
         return self.entry.envelope.recipients
 
     @property
     def envelope(self) -> Envelope:
-        """Return the addresses for the next try."""
+        """Return the envelope for the next try."""
         envelope = self.entry.envelope
         others = tuple(name for name in envelope.recipients if name not in self.deferred)
         return replace(envelope, recipients=others or envelope.recipients, hidden=self.entry.hidden)
 
     def take_in(self, outcome: Outcome) -> tuple[str, ...]:
-        """Note who of those who wait on is not to be tried next; return all of them, in order."""
+        """Note which recipients to try last; return all that keep waiting, in order."""
         tried = (*self.envelope.recipients, *outcome.rejected)
         deferred = self.deferred.difference(tried).union(outcome.deferred)
         self.deferred = deferred if outcome.left else frozenset()
@@ -95,11 +95,11 @@ class QueuedMessage:
         return tuple(recipient for recipient in self.recipients if recipient in wait_on)
 
     def conclude(self, outcome: Outcome, waiting: tuple[str, ...]) -> None:
-        """Answer the caller, unless some recipients have a transaction of their own at once."""
+        """Answer the caller, unless another transaction for more recipients follows at once."""
         if outcome.deferred:
             self.fault = [*outcome.deferred.values()][-1]
         elif not waiting or (outcome.left and not self.deferred):
-            self.fault = None  # Else it is what an earlier transaction has met.
+            self.fault = None  # Otherwise keep the fault of an earlier transaction.
         if outcome.left:
             self.accepted += outcome.accepted
             self.refused |= outcome.rejected
@@ -114,11 +114,11 @@ class QueuedMessage:
         waiting: tuple[str, ...] = (),
         fault: Fault | None = None,
     ) -> None:
-        """Give the caller that waits its receipt, earlier transactions included.
+        """Give the waiting caller its receipt, including earlier transactions.
 
         Args:
             outcome: The outcome of the last transaction, if there was one.
-            waiting: The recipients for whom the message is tried again.
+            waiting: The recipients that will be tried again.
             fault: What blocks delivery, if anything does.
 
         """
@@ -143,13 +143,13 @@ class QueuedMessage:
 
 @dataclass(slots=True, eq=False)
 class FailedMessage:
-    """A message that is kept as failed, and since when on a clock that never jumps."""
+    """A failed message, and since when it has failed, on the monotonic clock."""
 
     failure: Failure
     since: float
 
     def discarded(self) -> Delivery:
-        """Return what listeners are told when the message is deleted before its week is over."""
+        """Return the event for the deletion of the message before its week is over."""
         entry = self.failure.spooled.entry
         return Delivery(
             event=Event.DISCARDED,
@@ -161,7 +161,7 @@ class FailedMessage:
 
 
 def since(written_at: float) -> float:
-    """Return when something of a time of day began, on the clock that never jumps."""
+    """Convert a time of the system clock to the monotonic clock."""
     now = time.time()
     age = now - written_at if EARLIEST <= written_at <= now else 0.0
     return time.monotonic() - age

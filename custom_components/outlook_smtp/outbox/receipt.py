@@ -1,4 +1,4 @@
-"""The receipt of a message: how far it got, for the caller that waits for it."""
+"""The receipt of a message: its result for the waiting caller."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from ..delivery.faults import Fault
 
 
 class Status(StrEnum):
-    """What became of a message."""
+    """The result of sending a message."""
 
     SENT = "sent"
     PARTIALLY_SENT = "partially_sent"
@@ -18,13 +18,12 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """How far a message got: accepted, refused or still waiting, by recipient.
+    """Which recipients of a message were accepted, were refused or are still waiting.
 
-    `id` is the outbox's name of the message. `waiting` are the recipients for whom it is kept and
-    tried again, and `fault` is what blocks delivery, where known. `reply` is the server's last
-    reply, and `server_message_id` the Message-ID that the server gave the message, if any.
-    `missing` are attachments that were not available, each with the reason, and `hidden` the
-    recipients of blind copies.
+    `id` is the outbox's ID of the message. `waiting` are the recipients that will be tried again,
+    and `fault` is what blocks delivery, if known. `reply` is the server's last reply, and
+    `server_message_id` the Message-ID that the server assigned, if any. `missing` are attachments
+    that were not available, each with the reason, and `hidden` the recipients of blind copies.
     """
 
     id: str
@@ -40,14 +39,14 @@ class Receipt:
 
     @property
     def status(self) -> Status:
-        """Return whether everybody gets the message."""
+        """Return whether all recipients, some or none have been accepted."""
         if not self.accepted:
             return Status.QUEUED
         return Status.PARTIALLY_SENT if self.refused or self.waiting else Status.SENT
 
     @property
     def problem(self) -> str | None:
-        """Return the key of what blocks delivery, where known."""
+        """Return the key of what blocks delivery, if known."""
         return self.fault.problem.value if self.fault else None
 
     def as_response(self) -> dict[str, Any]:
@@ -70,5 +69,5 @@ class Receipt:
 
 
 def missing_attachments(missing: tuple[tuple[str, str], ...]) -> list[dict[str, str]]:
-    """Return missing attachments as a response and an event name them."""
+    """Return missing attachments in the form of a response or an event."""
     return [{"attachment": attachment, "reason": reason} for attachment, reason in missing]

@@ -1,4 +1,4 @@
-"""Keeps of a schedule what has to be known after a restart: its holds, and how fast mail went."""
+"""Save the state of a schedule for after a restart: its holds and the rate limit."""
 
 import asyncio
 from contextlib import suppress
@@ -16,23 +16,23 @@ _LOGGER = logging.getLogger(__name__)
 
 PACE_FILE: Final = "pace.json"
 
-# Another one after each start of the machine: until then its clock that never jumps goes on.
+# Changes with each boot of the machine, which resets the monotonic clock.
 # https://www.kernel.org/doc/html/latest/admin-guide/sysctl/kernel.html#random
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 class ScheduleFiles:
-    """Writes a schedule to the folder of an outbox when it has changed."""
+    """Saves a schedule to the folder of an outbox when it has changed."""
 
     def __init__(self, schedule: Schedule, spool: Spool) -> None:
-        """Keep a schedule in the folder of a spool."""
+        """Save the schedule in the folder of a spool."""
         self._schedule = schedule
         self._spool = spool
         self._saving = asyncio.Lock()
         self._saved: object = None
 
     async def load(self, *, signed_in_anew: bool) -> None:
-        """Take up what was kept, except a refusal of what no longer signs in."""
+        """Restore what was saved, but not a refusal of replaced credentials."""
         hold = await asyncio.to_thread(self._spool.load_hold)
         self._schedule.read(hold, signed_in_anew=signed_in_anew)
         level = await asyncio.to_thread(_load_level, self._spool.folder / PACE_FILE)
@@ -42,7 +42,7 @@ class ScheduleFiles:
         self._saved = self._schedule.kept
 
     async def save_hold(self) -> None:
-        """Keep a hold that ends by itself, and what was refused."""
+        """Save a hold with an end, and a refused sign-in."""
         async with self._saving:
             if (kept := self._schedule.kept) == self._saved:
                 return
@@ -50,25 +50,25 @@ class ScheduleFiles:
             try:
                 await asyncio.to_thread(self._spool.save_hold, self._schedule.write())
             except OSError as error:
-                _LOGGER.error("A hold cannot be kept for after a restart: %s", error.strerror)
+                _LOGGER.error("A hold cannot be saved for after a restart: %s", error.strerror)
 
     async def save_pace(self) -> None:
-        """Keep how fast mail went, by the only clock that can be trusted."""
-        with suppress(OSError):  # A full disk keeps no mail.
+        """Save the level of the rate limiter, on the monotonic clock."""
+        with suppress(OSError):  # Nothing is sent from a full disk.
             path, level = self._spool.folder / PACE_FILE, self._schedule.rate_limiter.level
             await asyncio.to_thread(_save_level, path, level)
 
 
 def _save_level(path: Path, level: float) -> None:
-    """Write the level of a rate limiter, and which start of the machine its clock counts from.
+    """Write the level of a rate limiter, with the boot ID of its clock.
 
-    It need not outlast a power cut, after which that clock starts anew.
+    It does not need to survive a power cut, which resets that clock.
     """
     write_json(path, {"level": level, "boot": _boot_id()}, is_durable=False)
 
 
 def _load_level(path: Path) -> float:
-    """Return the level that was kept: none without a file, and the highest by another clock."""
+    """Return the saved level: the lowest without a file, and the highest after another boot."""
     if not path.exists():
         return -inf
     match read_json(path):
@@ -79,7 +79,7 @@ def _load_level(path: Path) -> float:
 
 
 def _boot_id() -> str | None:
-    """Return what tells this start of the machine from others, where the system says so."""
+    """Return the ID of this boot of the machine, if the system provides one."""
     try:
         return _BOOT_ID.read_text()
     except OSError:

@@ -1,8 +1,7 @@
-"""The messages of one account on disk, one immutable file each; nothing here waits for a network.
+"""The messages of one account on disk, one immutable file each; nothing here uses the network.
 
-A file is written under a name that does not count yet, brought to the disk, and renamed: whatever
-happens in between, there is the whole message or none. All methods block, and raise `OSError`
-where the disk does not do what is asked.
+A file is written under a temporary name, synced and renamed, so that an interruption leaves a
+complete message or none. All methods block, and raise `OSError` if the disk fails.
 """
 
 from collections import defaultdict
@@ -42,24 +41,24 @@ QUARANTINE: Final = "set_aside"
 HOLD_FILE: Final = "hold.json"
 
 _NAME: Final = re.compile(r"(\d{10,})-(\d{10,11})-([0-9a-f]{12})\.msg")
-_END_OF_TIME: Final = 10**11  # Seconds since the epoch: as many digits as a name has for them.
+_END_OF_TIME: Final = 10**11  # Seconds since the epoch; a file name has no more digits for them.
 _REASON: Final = re.compile(rf"{_NAME.pattern}\.json")
 _LEFTOVER: Final = re.compile(rf"\.{_NAME.pattern}(\.json)?\.part")
-# A file that says this is not one of ours; other errors are the machine's and may pass.
+# Errors for a file that is not ours; other errors may be temporary.
 _FOREIGN: Final = (errno.EACCES, errno.EPERM, *FOREIGN)
 
 
 class Spool:
-    """The folder of one account."""
+    """The outbox folder of one account."""
 
     def __init__(self, folder: Path) -> None:
-        """Name the folder; `open` makes it."""
+        """Keep the path of the folder; `open` creates it."""
         self.folder = folder
         self.folders = [folder, *map(folder.joinpath, (WAITING, FAILED, QUARANTINE))]
         self._sequence = count(1)
 
     def open(self) -> Contents:
-        """Make the folder, sweep what a crash has left, and read what is there."""
+        """Create the folder, delete leftovers of a crash, and read the messages."""
         make_folders(self.folders)
         quarantined: list[str] = []
         waiting = sorted(
@@ -75,9 +74,9 @@ class Spool:
         return Contents(list(self._finish_splits(waiting, known)), failed, quarantined)
 
     def write(self, entry: SpoolEntry, content: Iterable[bytes], queued_at: float) -> Spooled:
-        """Put a message at the end of the order; it is safe when this returns.
+        """Append a message to the order; it is safely on disk when this returns.
 
-        Raises `ValueError` if the content has not the size that its entry says.
+        Raises `ValueError` if the size of the content differs from that in its entry.
         """
         make_folders(self.folders)
         spooled = Spooled(next(self._sequence), int(queued_at), token_hex(6), entry)
@@ -86,7 +85,7 @@ class Spool:
             with new_file(path) as file:
                 written = write_message(file, entry, content)
         except OSError:
-            # It may have its name already, when that could not be brought to the disk.
+            # It may be renamed already, if only syncing the folder failed.
             path.unlink(missing_ok=True)
             raise
         return replace(spooled, entry=written)
@@ -107,11 +106,11 @@ class Spool:
         return file
 
     def delete(self, spooled: Spooled) -> None:
-        """Forget a waiting message for good."""
+        """Delete a waiting message."""
         unlink(self._path(WAITING, spooled.name))
 
     def restrict(self, spooled: Spooled, recipients: Sequence[str]) -> Spooled:
-        """Keep a waiting message for some of its recipients, in its place of the order."""
+        """Keep a waiting message for some of its recipients only, in its place in the order."""
         restricted = replace(spooled, entry=_restrict(spooled.entry, recipients))
         self._copy(spooled, self._path(WAITING, spooled.name), restricted.entry)
         return restricted
@@ -119,8 +118,8 @@ class Spool:
     def fail(self, failure: Failure, recipients: Sequence[str]) -> Failure:
         """Keep a waiting message as failed, for all of its recipients or some.
 
-        For all it no longer waits; for some it still waits for all, until it is restricted, by the
-        next start at the latest.
+        If all failed, it no longer waits. If some failed, it keeps waiting for all until it is
+        restricted, at the next start at the latest.
         """
         spooled = failure.spooled
         whole = tuple(recipients) == spooled.entry.envelope.recipients
@@ -137,7 +136,7 @@ class Spool:
         return kept
 
     def requeue(self, failure: Failure, queued_at: float) -> Spooled:
-        """Let a failed message wait again, at the end of the order."""
+        """Queue a failed message again, at the end of the order."""
         old = failure.spooled
         spooled = Spooled(next(self._sequence), int(queued_at), old.id, old.entry)
         self._move(self._path(FAILED, old.name), self._path(WAITING, spooled.name))
@@ -145,20 +144,20 @@ class Spool:
         return spooled
 
     def discard(self, failure: Failure) -> None:
-        """Forget a failed message for good."""
+        """Delete a failed message."""
         unlink(self._path(FAILED, failure.spooled.name))
         remove(self._reason(failure.spooled))
 
     def quarantine(self, spooled: Spooled) -> None:
-        """Take a waiting message whose file is damaged out of the way, and keep the file."""
+        """Quarantine a waiting message whose file is damaged, keeping the file."""
         self._quarantine(self._path(WAITING, spooled.name))
 
     def load_hold(self) -> dict[str, Any]:
-        """Return what was last saved of a hold: nothing if there is none or it is unreadable."""
+        """Return the saved hold, empty if there is none or it is unreadable."""
         return read_json(self.folder / HOLD_FILE)
 
     def save_hold(self, hold: dict[str, Any]) -> None:
-        """Save what is to be known of a hold after a restart; nothing deletes it."""
+        """Save a hold for after a restart; an empty dict deletes the file."""
         path = self.folder / HOLD_FILE
         if hold:
             write_json(path, hold)
@@ -166,21 +165,21 @@ class Spool:
             unlink(path)
 
     def destroy(self) -> None:
-        """Delete everything; of a link only the link."""
+        """Delete the folder with its content; if it is a link, delete only the link."""
         if self.folder.is_symlink():
             unlink(self.folder)
             return
         with suppress(FileNotFoundError):
             shutil.rmtree(self.folder)
             sync(self.folder.parent)
-        self.folders = []  # Nobody makes them anew.
+        self.folders = []  # So that they are not created again.
 
     def _finish_splits(
         self, waiting: Iterable[Spooled], known: Iterable[Spooled]
     ) -> Iterator[Spooled]:
-        """Yield what waits, but not for recipients whom a message already has that was split off.
+        """Yield waiting messages without recipients that were already split off as failed.
 
-        A crash came after they were kept as failed, and before the message was restricted.
+        A crash came after they were saved as failed, and before the message was restricted.
         """
         split_off: defaultdict[str, set[str]] = defaultdict(set)
         for other in known:
@@ -195,7 +194,7 @@ class Spool:
                 self.restrict(spooled, rest) if rest else self.delete(spooled)
             except (DamagedError, OSError) as error:
                 reason = getattr(error, "strerror", None) or error
-                _LOGGER.error("%s still names recipients of another: %s", spooled.name, reason)
+                _LOGGER.error("%s still lists recipients that failed: %s", spooled.name, reason)
             if rest:
                 yield replace(spooled, entry=_restrict(spooled.entry, rest))
 
@@ -204,11 +203,11 @@ class Spool:
         return self.folder / folder / name
 
     def _reason(self, spooled: Spooled) -> Path:
-        """Return the path of the file that says why a message failed."""
+        """Return the path of the file with the reason for a failure."""
         return self._path(FAILED, f"{spooled.name}.json")
 
     def _copy(self, spooled: Spooled, target: Path, entry: SpoolEntry) -> None:
-        """Write the content of a waiting message to another file, with another entry.
+        """Copy a waiting message to another file, with another entry.
 
         Raises `DamagedError` if the content is not what was written.
         """
@@ -217,7 +216,7 @@ class Spool:
             write_message(copy, entry, read_content(file, spooled.entry))
 
     def _move(self, path: Path, target: Path) -> None:
-        """Move a message to another folder; whichever the disk remembers, it has the message."""
+        """Move a message to another folder; after a power cut, it is in one of the two."""
         path.rename(target)
         try:
             sync(target.parent)
@@ -226,7 +225,7 @@ class Spool:
             _LOGGER.error("A move may be undone by a power cut: %s", error.strerror)
 
     def _read_folder(self, name: str, quarantined: list[str]) -> Iterator[Spooled]:
-        """Yield the messages of a folder, and take what is none out of the way."""
+        """Yield the messages of a folder, and quarantine everything else."""
         with os.scandir(self.folder / name) as entries:
             found = [(entry, entry.is_file(follow_symlinks=False)) for entry in entries]
         for entry, is_file in found:
@@ -238,7 +237,7 @@ class Spool:
                 yield spooled
 
     def _load(self, file: str, name: str, quarantined: list[str]) -> Spooled | None:
-        """Return the message of a file; one that is none of ours is taken out of the way."""
+        """Return the message in a file; quarantine the file if it is not ours."""
         try:
             return _describe(file, name)
         except DamagedError as error:
@@ -255,7 +254,7 @@ class Spool:
         return None
 
     def _quarantine(self, path: Path) -> None:
-        """Move a file out of the way, beside others of its name."""
+        """Move a file to the quarantine, next to others of the same name."""
         target = self._path(QUARANTINE, path.name)
         while target.exists(follow_symlinks=False):
             target = target.with_name(f"{path.name}.{token_hex(4)}")
@@ -263,7 +262,7 @@ class Spool:
             path.rename(target)
 
     def _write_reason(self, failure: Failure) -> None:
-        """Write why a message failed; without room for that it fails all the same."""
+        """Write the reason for a failure; an error is only logged."""
         reason = {
             "event": failure.event,
             "problem": failure.problem,
@@ -273,10 +272,10 @@ class Spool:
         try:
             write_json(self._reason(failure.spooled), reason)
         except OSError as error:
-            _LOGGER.error("The reason of a failure cannot be kept: %s", error.strerror)
+            _LOGGER.error("The reason for a failure cannot be saved: %s", error.strerror)
 
     def _read_failure(self, spooled: Spooled) -> Failure:
-        """Return a failed message with the reason that was kept with it."""
+        """Return a failed message with its saved reason."""
         reason = read_json(self._reason(spooled))
         try:
             failed_at = float(reason["failed_at"])
@@ -294,16 +293,16 @@ class Spool:
             return Failure(spooled=spooled, event="failed", problem="", reply="", failed_at=at)
 
     def _sweep_reasons(self) -> None:
-        """Delete the reasons of messages that have not failed after all."""
+        """Delete reasons without a failed message."""
         for reason in (self.folder / FAILED).glob("*.msg.json"):
             if not reason.with_suffix("").exists():
                 remove(reason)
 
 
 def _describe(path: str, file_name: str) -> Spooled:
-    """Return what the name and the head of a message's file say; `DamagedError` for any other.
+    """Return a message from the name and head of its file; raise `DamagedError` for other files.
 
-    There may be thousands, and making a `Path` of each takes as long as reading it.
+    There may be thousands, and creating a `Path` for each takes as long as reading it.
     """
     if (name := _NAME.fullmatch(file_name)) is None:
         raise DamagedError("it is not a message of this integration")
@@ -318,11 +317,11 @@ def _describe(path: str, file_name: str) -> Spooled:
 
 
 def _restrict(entry: SpoolEntry, recipients: Iterable[str]) -> SpoolEntry:
-    """Return the entry of the same message for some of its recipients."""
+    """Return the entry of the same message with only some of its recipients."""
     old = entry.envelope
     return replace(entry, envelope=Envelope(old.sender, tuple(recipients), old.utf8))
 
 
 def _shown(path: Path) -> str:
-    """Return the name of a file as it may be shown: strangers can put anything into names."""
+    """Return the name of a file, safe to show: a stranger's file name can contain anything."""
     return "".join(outgoing if outgoing.isprintable() else "\ufffd" for outgoing in path.name)

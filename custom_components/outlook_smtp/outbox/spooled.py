@@ -1,4 +1,4 @@
-"""What is known of the messages that are on disk, by their files."""
+"""Descriptions of the messages on disk, from their files."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from .entry import SpoolEntry
 
 @dataclass(frozen=True, slots=True)
 class Spooled:
-    """A message on disk: its place in the order, when it was put there, its id and its entry.
+    """A message on disk: its place in the order, when it was queued, its ID and its entry.
 
     `queued_at` is in seconds since the epoch.
     """
@@ -19,13 +19,13 @@ class Spooled:
 
     @property
     def name(self) -> str:
-        """Return the name of its file, which sorts by the order."""
+        """Return the name of its file; names sort in queue order."""
         return f"{self.sequence:010d}-{self.queued_at:010d}-{self.id}.msg"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """A message that is kept as failed, why, and since when (seconds since the epoch)."""
+    """A failed message, the reason, and since when (seconds since the epoch)."""
 
     spooled: Spooled
     event: str
@@ -36,7 +36,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What was found on disk; `quarantined` names the files that are none of ours."""
+    """The messages found on disk; `quarantined` names files that are damaged or not ours."""
 
     waiting: list[Spooled]
     failed: list[Failure]

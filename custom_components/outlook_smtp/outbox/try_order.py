@@ -1,4 +1,4 @@
-"""The order of tries: which message is next, and what counts of its earlier tries."""
+"""The order of tries: which message is next, and the counts of its earlier tries."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,17 +15,17 @@ _SIGN_IN_FAILURES: Final = (Problem.FEDERATION_UNREACHABLE, Problem.TEMPORARY_AU
 
 @dataclass(eq=False)
 class TryOrder(Capacity):
-    """The messages that wait, in the order in which the delivery worker tries them."""
+    """The waiting messages, in the order in which the delivery worker tries them."""
 
     under_way: QueuedMessage | None = None
 
     def first(self, now: float) -> QueuedMessage | None:
-        """Return the first in order that may be tried now."""
+        """Return the first message in order that may be tried now."""
         return next((queued for queued in self.waiting if queued.not_before <= now), None)
 
     @contextmanager
     def trying(self, queued: QueuedMessage) -> Iterator[None]:
-        """Mark a message as being handed to the server."""
+        """Mark a message as being submitted."""
         self.under_way = queued
         try:
             yield
@@ -33,20 +33,20 @@ class TryOrder(Capacity):
             self.under_way = None
 
     def count_wait(self, queued: QueuedMessage) -> None:
-        """Count the time that a message has waited before the start, now that it was tried."""
+        """Add the time that a message waited before the start, now that it was tried."""
         queued.since = min(queued.since, queued.known)
 
     def count_deferral(
         self, queued: QueuedMessage, fault: Fault | None, *, submitting: bool = True
     ) -> int:
-        """Count a try after a transient fault, and return how many there were in a row.
+        """Count a try that ended in a transient fault, and return how many there were in a row.
 
-        A try that the sign-in prevented is none.
+        A try that failed at the sign-in does not count.
 
         Args:
             queued: The message that was tried.
-            fault: What the try met, if that is known.
-            submitting: Whether the message was handed in.
+            fault: The fault of the try, if known.
+            submitting: Whether the message was submitted.
 
         """
         queued.tries += not (fault and fault.problem in _SIGN_IN_FAILURES)
@@ -54,12 +54,12 @@ class TryOrder(Capacity):
         return queued.deferrals
 
     def count_lost_answer(self, queued: QueuedMessage) -> int:
-        """Count a try after which the message may have arrived, and return how many there were."""
+        """Count a try after which the message may have arrived, and return the total."""
         queued.lost_answers += 1
         return queued.lost_answers
 
     def postpone(self, queued: QueuedMessage, until: float) -> None:
-        """Let the others pass a message until a time on the clock that never jumps."""
+        """Let the others pass a message until a time on the monotonic clock."""
         queued.not_before = until
 
     def move_to_end(self, queued: QueuedMessage) -> None:

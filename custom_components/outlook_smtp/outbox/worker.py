@@ -1,4 +1,4 @@
-"""Takes the messages of one account to the server, in order, until each is settled."""
+"""Submit the messages of one account to the server, in order, until each is settled."""
 
 import asyncio
 from collections.abc import Callable
@@ -23,12 +23,12 @@ from .schedule_files import ScheduleFiles
 
 _LOGGER = logging.getLogger(__name__)
 
-MAX_LOST_ANSWERS: Final = 5  # After each the message may have arrived; then it is kept as failed.
-MAX_DEFERRALS: Final = 3  # In a row; then a message lets the others pass.
+MAX_LOST_ANSWERS: Final = 5  # The message may have arrived after each; then it is failed.
+MAX_DEFERRALS: Final = 3  # In a row; then the other messages pass.
 
 
 class DeliveryWorker:
-    """One task that submits what waits, over one connection that is kept open for a while."""
+    """A task that submits waiting messages, over one connection that stays open for a while."""
 
     def __init__(
         self,
@@ -41,10 +41,10 @@ class DeliveryWorker:
         """Serve a queue over a route.
 
         Args:
-            route: The account's way to submit messages.
-            queue: What waits; it is there before and after.
+            route: How the account submits messages.
+            queue: The waiting messages; it outlives this worker.
             lifetime: How long a message may wait, in seconds.
-            schedule: When what is tried; a new one unless given.
+            schedule: When to try messages; a new one unless given.
 
         """
         self._route = route
@@ -62,34 +62,34 @@ class DeliveryWorker:
         self._flushes = 0
 
     def subscribe(self, listener: Callable[[Attempt], None]) -> Callable[[], None]:
-        """Call a listener after every submission; return what ends that."""
+        """Call a listener after every submission; return a function that unsubscribes it."""
         return self._listeners.add(listener)
 
     @property
     def hold(self) -> Hold | None:
-        """Return what holds the messages at this moment."""
+        """Return the hold that is in force, if any."""
         hold = self._schedule.hold
         return hold if hold and time.monotonic() < hold.until else None
 
     @property
     def refusal(self) -> Fault | None:
-        """Return why the sign-in was refused, while only a person may have it tried again."""
+        """Return why the sign-in was refused, if only the user may have it tried again."""
         return self._schedule.refusal
 
     def next_try(self, queued: QueuedMessage) -> float:
-        """Return when a message is tried next, on a clock that never jumps."""
+        """Return when a message is tried next, on the monotonic clock."""
         return max(self._schedule.due, queued.not_before)
 
     async def start(self, *, signed_in_anew: bool = False) -> None:
-        """Begin, with the hold that was in force before a restart.
+        """Start, with the hold from before a restart.
 
         Args:
-            signed_in_anew: Whether what was refused then is no longer what signs in.
+            signed_in_anew: Whether the credentials that were refused then have been replaced.
 
         """
         if self._task and not self._grace.is_over:
             return
-        await self.stop()  # If that was broken off.
+        await self.stop()  # In case an earlier stop was interrupted.
         await self._files.load(signed_in_anew=signed_in_anew)
         await self._queue.check_disk()
         self._schedule.begin(time.monotonic())
@@ -98,10 +98,10 @@ class DeliveryWorker:
         self._task = asyncio.create_task(self._run(), name="outlook_smtp delivery worker")
 
     async def stop(self, *, for_now: bool = False) -> None:
-        """End: what is under way is finished, or cleanly interrupted after a moment of grace.
+        """Stop; a submission in progress finishes, or is cut off cleanly after a grace period.
 
         Args:
-            for_now: Whether callers go on waiting, for another delivery worker or `Queue.rest`.
+            for_now: Whether callers keep waiting, for another delivery worker or `Queue.rest`.
 
         """
         if self._task is None:
@@ -123,8 +123,8 @@ class DeliveryWorker:
         """Check the route, and return how long each stage took, in seconds.
 
         Args:
-            unless_refused: Whether nobody has asked for it, so that nothing is done about what
-                is known to be refused; the result is None then.
+            unless_refused: Whether to skip the check if the sign-in is known to be refused, as for
+                automatic checks; the result is None then.
 
         Raises:
             SubmissionError: With the fault of the stage that failed.
@@ -146,22 +146,22 @@ class DeliveryWorker:
         return timings
 
     async def flush(self) -> None:
-        """Try now, whatever holds the messages, or will; what was refused is tried once."""
+        """Try now, even if messages are held or about to be; a refused sign-in is tried once."""
         self._flushes += 1
         self.interrupt()
         await self._release()
 
     def interrupt(self) -> None:
-        """Let no message that takes long keep the others: somebody waits for one of them."""
+        """Cut a slow submission short soon, because another message is urgent."""
         self._route.interrupt()
 
     async def _honor(self, flushes: int) -> None:
-        """Try again if somebody has asked for it since a meeting with the server began."""
+        """Try again if a flush was requested since an attempt began."""
         if self._flushes != flushes:
             await self._release()
 
     async def _release(self) -> None:
-        """Forget all that keeps the messages waiting."""
+        """Reset the holds and delays of all messages."""
         self._schedule.flush()
         self._asked_again = True
         self._queue.make_all_due()
@@ -169,7 +169,7 @@ class DeliveryWorker:
         self._wake.set()
 
     def _added(self, queued: QueuedMessage) -> None:
-        """Try anew when there is a new message, unless all are held."""
+        """Wake up for a new message, unless all are held."""
         self._schedule.reset_backoff()
         self._asked_again = True
         self._wake.set()
@@ -177,17 +177,17 @@ class DeliveryWorker:
             self._queue.defer(queued, hold.fault)
 
     async def _run(self) -> None:
-        """Go on until all has to end, whatever happens."""
+        """Keep delivering until the worker stops, whatever happens."""
         while not self._grace.is_over:
             self._wake.clear()
             try:
                 await self._take_turn()
             except Exception:
-                _LOGGER.exception("Unforeseen trouble in the outbox")
+                _LOGGER.exception("Unexpected error in the outbox")
                 await self._sleep(FIRST_DELAY)
 
     async def _take_turn(self) -> None:
-        """Try what is due, or sleep until something is."""
+        """Try the next due message, or sleep until one is due."""
         if self._queue.disk.error and not await self._queue.check_disk():
             await self._sleep(CHECK_AGAIN)
             return
@@ -201,13 +201,13 @@ class DeliveryWorker:
             await self._sleep(min(turn, self._queue.next_expiry(self._lifetime)) - now)
 
     async def _sleep(self, duration: float) -> None:
-        """Wait for a time, or until somebody wakes the delivery worker."""
+        """Sleep for some seconds, or until the delivery worker is woken."""
         with suppress(TimeoutError):
             async with asyncio.timeout(None if duration == inf else duration):
                 await self._wake.wait()
 
     async def _try(self, queued: QueuedMessage) -> None:
-        """Take one message to the server, and let no trouble with it keep the others."""
+        """Submit one message; no error with it blocks the others."""
         self._route.prepare()
         self._present = tuple(self._queue.waiting)
         self._asked_again = False
@@ -215,17 +215,15 @@ class DeliveryWorker:
             try:
                 await self._take(queued)
             except CutOffError:
-                _LOGGER.debug(
-                    "The message %s is tried again after the next start", queued.spooled.id
-                )
+                _LOGGER.debug("Message %s will be retried after the next start", queued.spooled.id)
             except Exception:
-                # Whatever it is, it must not keep the other messages: it is tried again later.
-                _LOGGER.exception("Unforeseen trouble with the message %s", queued.spooled.id)
+                # Any error must not block the other messages; this one is retried later.
+                _LOGGER.exception("Unexpected error with message %s", queued.spooled.id)
                 fault = Fault(Kind.TRANSIENT, Problem.UNFORESEEN)
                 await self._back_off(queued, fault, submitting=True)
 
     async def _take(self, queued: QueuedMessage) -> None:
-        """Take one message to the server, if its file is what it was and nothing came between."""
+        """Submit one message, if its file is intact and messages are still not held."""
         if (file := await self._queue.open_content(queued)) is None:
             if not self._queue.disk.error:
                 self._wait_for_some(queued)
@@ -235,7 +233,7 @@ class DeliveryWorker:
                 await self._turn.acquire()
             flushes = self._flushes
             try:
-                # A check may have had its turn before, and may have met what holds all messages.
+                # A check may have run in between and found a fault that holds all messages.
                 if not self._grace.is_over and self._schedule.due <= time.monotonic():
                     await self._deliver(queued, Content(file, queued.entry.size))
             finally:
@@ -243,14 +241,14 @@ class DeliveryWorker:
             await self._honor(flushes)
 
     async def _deliver(self, queued: QueuedMessage, content: Content) -> None:
-        """Hand a message to the server, and settle what comes of it."""
+        """Submit a message, and settle the result."""
         started, hidden = time.monotonic(), queued.entry.hidden
         self._schedule.start(started)
         await self._files.save_pace()
         obstacle: Fault | None
         try:
             async with self._grace.until_cut_off():
-                # What was deferred before may have arrived.
+                # A message that was deferred before may have arrived.
                 retried = queued.deferrals > 0
                 outcome = await self._route.submit(
                     queued.envelope, content, may_have_arrived=retried
@@ -266,15 +264,15 @@ class DeliveryWorker:
             self._queue.count_wait(queued)
             await self._settle(queued, outcome)
         if obstacle and obstacle.kind is not Kind.MESSAGE:
-            # The next try signs in anew.
+            # The next try signs in again.
             await self._route.close()
 
     def _tell(self, fault: Fault | None, started: float, *, submitting: bool) -> None:
-        """Report how a submission went."""
+        """Report the result of a submission."""
         self._listeners.tell(Attempt(fault, time.monotonic() - started, submitting))
 
     async def _settle(self, queued: QueuedMessage, outcome: Outcome) -> None:
-        """Settle a message that the server took in hand."""
+        """Settle a message that the server has processed."""
         await self._queue.settle(queued, outcome)
         trouble = outcome.trouble
         if outcome.accepted or trouble is None:
@@ -285,13 +283,13 @@ class DeliveryWorker:
             self._wait_for_some(queued)
 
     def _wait_for_some(self, queued: QueuedMessage) -> None:
-        """Let a message wait for some of its recipients; the others go on."""
+        """Postpone a message that waits for some of its recipients; other messages continue."""
         self._queue.count_deferral(queued, None)
         self._queue.defer(queued, queued.fault)
         self._postpone(queued)
 
     async def _settle_fault(self, queued: QueuedMessage, fault: Fault, *, submitting: bool) -> None:
-        """Settle a message that nobody gets now."""
+        """Settle a message that no recipient gets now."""
         lost = fault.problem is Problem.ANSWER_LOST
         if lost and self._queue.count_lost_answer(queued) >= MAX_LOST_ANSWERS:
             fault = replace(fault, kind=Kind.MESSAGE)
@@ -300,11 +298,11 @@ class DeliveryWorker:
             await self._succeed(submitting=False)
         else:
             await self._back_off(queued, fault, submitting=submitting)
-            if self._route.was_interrupted:  # The others go first, over a fresh connection.
+            if self._route.was_interrupted:  # The others go first, over a new connection.
                 self._queue.move_to_end(queued)
 
     async def _back_off(self, queued: QueuedMessage, fault: Fault, *, submitting: bool) -> None:
-        """Let a message wait, and those behind it."""
+        """Defer a message, and those behind it."""
         passing = fault.kind is Kind.TRANSIENT
         if passing:
             self._queue.count_deferral(queued, fault, submitting=submitting)
@@ -313,20 +311,20 @@ class DeliveryWorker:
             self._postpone(queued)
 
     def _postpone(self, queued: QueuedMessage) -> None:
-        """Let the others pass a message for a while after they are tried again."""
+        """Postpone a message until a while after the next try of the others."""
         until = self._schedule.after_others(queued.deferrals, time.monotonic())
         self._queue.postpone(queued, until)
 
     async def _succeed(self, *, submitting: bool) -> None:
-        """Note that the account was authenticated."""
+        """Record that the account was authenticated."""
         self._schedule.succeed(time.monotonic(), submitting=submitting)
         await self._files.save_hold()
         self._wake.set()
 
     async def _fail(self, fault: Fault, *, submitting: bool) -> None:
-        """Note what stands in the way of all messages.
+        """Record a fault that blocks all messages.
 
-        Whoever asked for a try while one was under way gets another one, unless all are held.
+        If another try was requested during this one, it follows at once, unless all are held.
         """
         self._schedule.fail(fault, time.monotonic(), submitting=submitting)
         await self._files.save_hold()
@@ -334,5 +332,5 @@ class DeliveryWorker:
         if self._asked_again and not self.hold:
             self._schedule.reset_backoff()
             waiting = self._present
-        for queued in () if self._grace.is_over else waiting:  # That is up to whoever ends it.
+        for queued in () if self._grace.is_over else waiting:  # After a stop, `Queue.rest` does it.
             self._queue.defer(queued, fault)

@@ -1,1 +1,1 @@
-"""Talks to the submission server: accounts, sessions, replies and the connection check."""
+"""Talks to the submission server: sessions, replies and the staged check."""

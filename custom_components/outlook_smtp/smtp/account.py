@@ -1,4 +1,4 @@
-"""What a session needs to know of an account: its mailbox, server and credentials."""
+"""What a session needs to know about an account: its mailbox, server and credentials."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -10,14 +10,14 @@ from .credentials import Credentials
 
 
 class Security(StrEnum):
-    """How the line is encrypted; there is no clear text."""
+    """How the connection is encrypted; there is no unencrypted option."""
 
     STARTTLS = "starttls"
     TLS = "tls"
 
 
 class AccountKind(StrEnum):
-    """Whose servers hold the mailbox."""
+    """The provider of a mailbox."""
 
     PERSONAL = "personal"
     WORK = "work"
@@ -26,7 +26,7 @@ class AccountKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A submission server: host name, TCP port and how its line is encrypted."""
+    """A submission server: host name, TCP port and encryption."""
 
     host: str
     port: int
@@ -46,15 +46,15 @@ SERVERS: Final[dict[AccountKind, Server]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """One mailbox and the way to submit mail for it.
+    """One mailbox and how to submit mail for it.
 
     `timeout` is the longest wait for one step of the conversation, in seconds, `content_timeout`
-    that for half a megabyte of content, which takes as long as the line is narrow, and
-    `final_timeout` that for the word whether a message is accepted, which is worth waiting for:
-    without it the message has to be sent again and may arrive twice (RFC 5321, section 4.5.3.2).
-    `unsupported` are the extensions that the server offers and turned out not to take, as when a
-    proxy passes on what it does not know itself: they are not tried again. `secrets` are what no
-    text of the server is shown with, on this connection and on those that follow.
+    that for half a megabyte of content, which is slow over a narrow connection, and `final_timeout`
+    that for the final reply to a message, which is worth waiting for: without it the message must
+    be sent again and may arrive twice (RFC 5321, section 4.5.3.2). `unsupported` are extensions
+    that the server offers but does not accept, such as those that a proxy passes on without knowing
+    them: they are not used again. `secrets` are redacted from the server's texts, on this
+    connection and later ones.
     """
 
     address: str

@@ -1,4 +1,4 @@
-"""What the answers to the commands of one transaction make of its message."""
+"""The replies to the commands of one transaction, and what they mean for its message."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -14,18 +14,18 @@ from .replies import clean, is_about_command, read_reply
 
 _GIVEN_MESSAGE_ID: Final = re.compile(r"<[^<>\s@]++@[^<>\s@]++>")
 _BAD_SEQUENCE: Final = 503
-# Yeses to other commands than those of a transaction: the greeting, QUIT and AUTH.
+# Positive codes that answer no command of a transaction: greeting, QUIT and AUTH.
 _OTHERS: Final = (220, 221, 235)
-# What a yes to content says of itself where enhanced status codes are offered (RFC 3463, section
-# 3.2): not that an address is good, which is the yes to a sender or a recipient.
+# The enhanced status code of a positive reply to content (RFC 3463, section 3.2): not X.1.X, which
+# accepts the address of a sender or a recipient.
 _OF_CONTENT: Final = re.compile(r"2\.(?!1\.)[0-9]{1,3}\.")
 
 
 class Answers:
-    """Notes answers as they come, and knows what they decide."""
+    """Records replies as they arrive, and derives the outcome from them."""
 
     def __init__(self, envelope: Envelope, extensions: Collection[str]) -> None:
-        """Begin with nothing decided; `extensions` are those that the commands make use of."""
+        """Start with nothing decided; `extensions` are those that the commands use."""
         self.taken: list[str] = []
         self.unsupported: frozenset[str] = frozenset()
         self.has_go_ahead = False
@@ -39,18 +39,18 @@ class Answers:
 
     @property
     def is_hopeless(self) -> bool:
-        """Return whether it is known already that nobody gets the message."""
+        """Return whether it is certain already that no recipient gets the message."""
         known = len(self.taken) + len(self._refused)
         nobody = not self.taken and known == len(self._envelope.recipients)
         return bool(self._no_sender or self._no_content or nobody)
 
     @property
     def is_decided(self) -> bool:
-        """Return whether the message's fate is known, however the line ends afterwards."""
+        """Return whether the outcome is known, even if the connection is lost now."""
         return self.is_hopeless or self.is_complete
 
     def note(self, command: Command, reply: Reply) -> bool:
-        """Note an answer; return False if it cannot be the one to this command."""
+        """Record a reply; return False if it cannot belong to this command."""
         if self._contradicts(command, reply):
             self._forget()
             return False
@@ -63,29 +63,29 @@ class Answers:
         return True
 
     def refuse(self, recipient: str, fault: Fault) -> None:
-        """Note that a recipient is refused."""
+        """Record that a recipient is refused."""
         self._refused[recipient] = fault
 
     def disbelieve(self) -> None:
-        """Forget who is refused, unless it is decided: the answers may be others' answers."""
+        """Forget all refusals unless the outcome is decided: they may belong to other commands."""
         if not self.is_decided:
             self._forget()
 
     def _forget(self) -> None:
-        """Forget all that is refused."""
+        """Forget all refusals."""
         self._refused.clear()
         self._no_sender = self._no_content = None
 
     def _contradicts(self, command: Command, reply: Reply) -> bool:
-        """Return whether a yes shows that an earlier answer was another command's.
+        """Return whether a positive reply shows that an earlier reply was mismatched.
 
-        No server takes a recipient of a sender whom it has refused, or a content for nobody, or
-        says anything but 354 to agree to DATA: it has said something twice before.
+        No server accepts a recipient after refusing the sender, accepts content without a
+        recipient, or agrees to DATA with anything but 354: it must have sent an extra reply.
         """
         if reply.code // 100 != 2:
             return False
         if command.is_chunk and command.final and not _OF_CONTENT.match(reply.text):
-            if not reply.text.startswith("2."):  # It cannot be told from the yes to a recipient.
+            if not reply.text.startswith("2."):  # It looks like the reply to a recipient.
                 self.unsupported |= {"chunking"}
             return True
         for_nobody = command.final and not self.taken
@@ -93,10 +93,10 @@ class Answers:
         return for_nobody or unsent or command.line == b"DATA"
 
     def outcome(self) -> Outcome:
-        """Return what has become of a message whose fate is decided.
+        """Return the outcome once it is decided.
 
         Raises:
-            SubmissionError: If nobody gets it, and that is not a matter of the recipients.
+            SubmissionError: If no recipient gets the message for a reason that is not theirs.
 
         """
         if self._no_sender:
@@ -124,13 +124,13 @@ class Answers:
         )
 
     def outcome_without_end(self, error: SubmissionError) -> Outcome:
-        """Return what was settled before the line ended, which ended for a reason.
+        """Return what was settled before the connection was lost with an error.
 
-        Some servers hang up on who names too many bad recipients: without those the others get
-        the message. Who was accepted before is named again.
+        Some servers hang up after too many bad recipients: without those, the others get the
+        message. Recipients that were accepted before are submitted again.
 
         Raises:
-            SubmissionError: The reason, if nothing was settled.
+            SubmissionError: The given error, if nothing was settled.
 
         """
         settled = {name: fault for name, fault in self._refused.items() if fault.is_recipients_own}
@@ -143,7 +143,7 @@ class Answers:
         )
 
     def _note_acceptance(self, command: Command, reply: Reply) -> None:
-        """Note what is accepted."""
+        """Record what is accepted."""
         if command.recipient is not None:
             self.taken.append(command.recipient)
         elif command.line == b"DATA":
@@ -153,7 +153,7 @@ class Answers:
             self.is_complete = True
 
     def _note_refusal(self, command: Command, fault: Fault) -> None:
-        """Note what is refused; of several refusals of the same the first tells the reason."""
+        """Record what is refused; the first of several refusals gives the reason."""
         if is_about_command(fault) and not self.is_hopeless:
             fault = self._understand(command, fault)
         if command.stage is Stage.MAIL:
@@ -164,8 +164,8 @@ class Answers:
             self._no_content = self._no_content or fault
 
     def _understand(self, command: Command, fault: Fault) -> Fault:
-        """Return what it means that a command is not understood, and note what it is blamed on."""
-        if command.final and not command.is_chunk:  # It answers no command, but the content.
+        """Return the fault of a command that was not understood, and note the likely extension."""
+        if command.final and not command.is_chunk:  # It answers the content, not a command.
             return replace(fault, kind=Kind.MESSAGE, problem=Problem.MESSAGE_REFUSED)
         if blamed := self._blamed(command, fault):
             self.unsupported = self.unsupported or blamed
@@ -174,10 +174,10 @@ class Answers:
         return fault
 
     def _blamed(self, command: Command, fault: Fault) -> frozenset[str]:
-        """Return the extensions to do without, now that a command is not understood.
+        """Return the extensions to stop using after a command was not understood.
 
-        What the command itself makes use of is likelier than the way in which it is said, but
-        for one that is said to come at the wrong time.
+        An extension of the command itself is likelier than pipelining, unless the server complains
+        about a bad sequence of commands.
         """
         ways = [{"pipelining"}]
         if command.is_chunk:
@@ -192,26 +192,26 @@ class Answers:
         return frozenset(next(filter(None, used), ()))
 
     def _is_left(self, fault: Fault) -> bool:
-        """Return whether a recipient is to get the message in another transaction."""
+        """Return whether a recipient needs another transaction."""
         too_many = fault.problem is Problem.RECIPIENT_LIMIT
         return too_many or (bool(self.unsupported) and is_about_command(fault))
 
 
 def _accepts(command: Command, reply: Reply) -> bool:
-    """Return whether a reply is a yes to a command."""
+    """Return whether a reply accepts a command."""
     if reply.code in _OTHERS:
         return False
     return reply.code // 100 == (3 if command.line == b"DATA" else 2)
 
 
 def _as_recipients(fault: Fault) -> Fault:
-    """Return a refusal of what others were accepted with: it is that recipient's alone."""
+    """Return a refusal as that recipient's own, because the server accepted others."""
     if fault.kind not in (Kind.CREDENTIALS, Kind.SETUP):
         return fault
     return replace(fault, kind=Kind.MESSAGE, problem=Problem.RECIPIENT_REFUSED)
 
 
 def _given_message_id(reply: str) -> str | None:
-    """Return the Message-ID that Microsoft's final reply names: it gives a new one to some."""
+    """Return the Message-ID in Microsoft's final reply, which replaces that of some messages."""
     match = _GIVEN_MESSAGE_ID.search(reply)
     return match.group() if match else None

@@ -1,4 +1,4 @@
-"""Opens an encrypted connection to a submission server, stage by stage."""
+"""Open an encrypted connection to a submission server, stage by stage."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -20,20 +20,20 @@ from .protocol_log import LoggingSMTP
 
 _LOGGER = logging.getLogger(__name__)
 
-HAPPY_EYEBALLS_DELAY: Final = 0.25  # Seconds; the value RFC 8305 recommends.
-# A silent line is asked after 20 s whether it is alive, and is dead when three questions in a row
-# had no answer. Linux counts no questions but looks at the user timeout, which is as long.
+HAPPY_EYEBALLS_DELAY: Final = 0.25  # Seconds; the value that RFC 8305 recommends.
+# Probe a silent connection after 20 s; it is dead after three probes without an answer. Linux
+# counts no probes but applies the user timeout, which is as long.
 KEEP_ALIVE: Final = {
     "TCP_KEEPIDLE": 20,  # Seconds.
     "TCP_KEEPINTVL": 5,  # Seconds.
     "TCP_KEEPCNT": 3,
 }
-DEAD_AFTER: Final = 34.0  # Seconds; just less, because the system looks every five.
+DEAD_AFTER: Final = 34.0  # Seconds; slightly less, because the system checks every five.
 
 
 @dataclass(slots=True)
 class Watch:
-    """Follows a conversation: tells a listener each new stage and keeps how long it took.
+    """Reports each new stage to a listener and keeps how long it took.
 
     `timings` holds seconds by stage.
     """
@@ -43,7 +43,7 @@ class Watch:
 
     @contextmanager
     def stage(self, stage: Stage) -> Iterator[None]:
-        """Announce a new stage, time it, and raise what goes wrong inside as its fault."""
+        """Report a stage, time it, and raise exceptions inside it as its fault."""
         if self.on_stage and stage not in self.timings:
             self.on_stage(stage)
         started = time.monotonic()
@@ -56,14 +56,14 @@ class Watch:
 
 
 class Client(LoggingSMTP):
-    """An SMTP client that closes its line at once.
+    """An SMTP client that closes its connection at once.
 
-    Closed politely, TLS waits up to 30 seconds for a server that may be dead to close as well.
+    A clean TLS shutdown waits up to 30 seconds for close_notify from a server that may be gone.
     """
 
     @override
     def close(self) -> None:
-        """Cut the line."""
+        """Abort the connection."""
         if isinstance(self.transport, asyncio.WriteTransport):
             self.transport.abort()
         super().close()
@@ -76,14 +76,14 @@ async def connect(
     watch: Watch,
     secrets: Secrets | None = None,
 ) -> Client:
-    """Return a client whose line is encrypted, whose server is verified, and that said EHLO.
+    """Return a client with an encrypted connection, a verified server and EHLO done.
 
     Args:
-        server: Where to connect and how the line becomes encrypted.
+        server: Where to connect and how to encrypt the connection.
         tls_context: Verifies the server's certificate and name.
         timeout: The longest wait for each stage, in seconds.
-        watch: Is told of every stage.
-        secrets: What was sent to this server before, which it may repeat.
+        watch: Receives every stage.
+        secrets: Secrets sent to this server before, which it may echo.
 
     Raises:
         SubmissionError: With the fault of the stage that failed; nothing is left open.
@@ -116,7 +116,7 @@ async def connect(
 
 
 async def open_socket(server: Server, timeout: float, watch: Watch) -> socket.socket:
-    """Look the host up and connect to the first of its addresses that answers (RFC 8305)."""
+    """Resolve the host and connect to the first address that answers (RFC 8305)."""
     with watch.stage(Stage.RESOLVE):
         async with asyncio.timeout(timeout):
             addresses = await asyncio.get_running_loop().getaddrinfo(
@@ -132,20 +132,20 @@ async def open_socket(server: Server, timeout: float, watch: Watch) -> socket.so
 
 
 def _watch_over(sock: socket.socket, timeout: float) -> None:
-    """Let the system notice a line that is dead without a word, where it can.
+    """Let the system detect a dead connection, where it can.
 
-    A line is dead too when the server takes nothing for long (RFC 5482), but not sooner than the
-    user wants to wait.
+    A connection is also dead if the server accepts no data for long (RFC 5482), but not before the
+    user's timeout.
     """
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     user_timeout = round(max(DEAD_AFTER, timeout) * 1000)
     for name, value in {**KEEP_ALIVE, "TCP_USER_TIMEOUT": user_timeout}.items():
-        with suppress(AttributeError, OSError):  # Not every system knows all of them.
+        with suppress(AttributeError, OSError):  # Not every system knows all of these options.
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 async def _upgrade(client: Client, watch: Watch) -> None:
-    """Hear the greeting and encrypt the line with STARTTLS (RFC 3207)."""
+    """Read the greeting and encrypt the connection with STARTTLS (RFC 3207)."""
     with watch.stage(Stage.GREETING):
         await client.connect()
     with watch.stage(Stage.STARTTLS):
@@ -157,10 +157,10 @@ async def _upgrade(client: Client, watch: Watch) -> None:
 
 
 def _client_name(sock: socket.socket) -> str:
-    """Return this side's address literal (RFC 5321, section 4.1.3).
+    """Return the client's address literal (RFC 5321, section 4.1.3).
 
-    A host name may hold what Microsoft refuses (an underscore, a trailing dot), and finding it
-    asks the name server.
+    A host name may have characters that Microsoft refuses (an underscore, a trailing dot), and
+    finding it needs a DNS lookup.
     """
     address: tuple[Any, ...] = sock.getsockname()
     host = str(address[0]).partition("%")[0]

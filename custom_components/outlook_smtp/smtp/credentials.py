@@ -1,4 +1,4 @@
-"""The ways to prove to a submission server who is sending."""
+"""The ways to authenticate to a submission server."""
 
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Protocol
@@ -12,12 +12,12 @@ from .replies import is_about_command
 if TYPE_CHECKING:
     from .sasl import SignIn
 
-# An access token is refused, however the server puts it.
+# Problems that mean a refused access token, however the server puts it.
 _TOKEN_REFUSED: Final = (Problem.AUTH_REFUSED, Problem.INVALID_CREDENTIALS)
 
 
 class Credentials(Protocol):
-    """Something that can sign a connection in."""
+    """Something that can authenticate a connection."""
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -30,13 +30,13 @@ class Credentials(Protocol):
         """
 
     async def renew(self) -> bool:
-        """Get new proof in the place of one that was refused; return False if there is none.
+        """Replace refused credentials; return False if there are no others.
 
-        Raises `SubmissionError` when it cannot be had now.
+        Raises `SubmissionError` if they are not available right now.
         """
 
     def name(self, fault: Fault) -> Fault:
-        """Return a refusal by the server as the problem that it is with these credentials."""
+        """Translate a refusal into the problem that it means for these credentials."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +48,11 @@ class Password:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Return what no text of a server is shown with, even before it was sent this time."""
+        """Return secrets to redact from the server's replies, even before they were sent."""
         return (self.secret,)
 
     async def authenticate(self, sign_in: SignIn) -> None:
-        """Sign in with the one mechanism of LOGIN and PLAIN that the server prefers and knows.
+        """Sign in with the mechanism that the server prefers, LOGIN or PLAIN.
 
         A refused password is not tried again with another mechanism: Microsoft delays every
         refusal by about 5 seconds, and counts it.
@@ -72,11 +72,11 @@ class Password:
         raise error
 
     async def renew(self) -> bool:
-        """Return False: only the person knows another password."""
+        """Return False: only the user knows another password."""
         return False
 
     def name(self, fault: Fault) -> Fault:
-        """Tell a refused identity as what it is where there is no sign-in with Microsoft."""
+        """Translate a refusal into its meaning without a Microsoft sign-in."""
         if fault.problem is Problem.IDENTITY_REFUSED:
             return replace(fault, problem=Problem.PASSWORD_REFUSED)
         return fault
@@ -90,14 +90,14 @@ class BearerToken:
     """
 
     def __init__(self, username: str, tokens: AccessTokens) -> None:
-        """Sign a mailbox in with the tokens that are there when it is needed."""
+        """Store the sign-in name and the source of its tokens."""
         self.tokens = tokens
         self._username = username
         self._used = ""
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Return what no text of a server is shown with, once it was sent."""
+        """Return secrets to redact from the server's replies, once they were sent."""
         return (self._used, *self.tokens.secrets)
 
     async def authenticate(self, sign_in: SignIn) -> None:
@@ -109,23 +109,23 @@ class BearerToken:
         await sign_in.run("xoauth2", auth_xoauth2_encode(self._username, self._used))
 
     async def renew(self) -> bool:
-        """Renew the access token that was refused."""
+        """Renew the refused access token."""
         await self.tokens.replace(self._used)
         return True
 
     def name(self, fault: Fault) -> Fault:
-        """Tell every refusal of a token as one: nobody has typed anything wrong."""
+        """Translate every refusal of a token into one problem: there is no typo in it."""
         if fault.problem in _TOKEN_REFUSED:
             return replace(fault, problem=Problem.IDENTITY_REFUSED)
         return fault
 
 
 def _is_unknown(fault: Fault) -> bool:
-    """Return whether a mechanism is refused as such, though it is offered."""
+    """Return whether the server refused the mechanism itself, although it is offered."""
     return fault.problem is Problem.MECHANISM_NOT_OFFERED or is_about_command(fault)
 
 
 def _not_offered(sign_in: SignIn) -> SubmissionError:
-    """Return the fault of a server that offers no way to sign in with what there is."""
+    """Return the fault of a server that offers no usable mechanism."""
     offered = ", ".join(sign_in.mechanisms).upper()
     return SubmissionError(Fault(Kind.SETUP, Problem.MECHANISM_NOT_OFFERED, text=offered))

@@ -1,4 +1,4 @@
-"""Turns the exceptions of sockets, TLS and aiosmtplib into faults, in one place."""
+"""Map the exceptions of sockets, TLS and aiosmtplib to faults, in one place."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,15 +15,15 @@ from .replies import clean, read_reply
 
 _LOGGER = logging.getLogger(__name__)
 
-# When this release was made, 2026-11-28, in seconds since the epoch: an earlier time is wrong.
+# The date of this release, 2026-11-28, in seconds since the epoch: an earlier time is wrong.
 RELEASED: Final = 1_795_824_000.0
-# OpenSSL's X509_V_ERR_* numbers (x509_vfy.h). It looks at the rules once it trusts the issuer; for
+# OpenSSL's X509_V_ERR_* numbers (x509_vfy.h). It checks the rules once it trusts the issuer; for
 # what Python enforces since 3.13 see
 # https://docs.python.org/3/library/ssl.html#ssl.VERIFY_X509_STRICT
 _BROKEN_RULES: Final = (24, 25, 26, 32, 34, 37, 41, 42, 66, 67, 68, *range(76, 95))
 _VERIFY_PROBLEMS: Final[dict[int, Problem]] = {
     **dict.fromkeys(_BROKEN_RULES, Problem.CERTIFICATE_NONCOMPLIANT),
-    9: Problem.CLOCK_WRONG,  # Not yet valid: servers do not show the certificate of tomorrow.
+    9: Problem.CLOCK_WRONG,  # Not yet valid: servers do not present future certificates.
     10: Problem.CERTIFICATE_EXPIRED,
     62: Problem.CERTIFICATE_WRONG_HOST,
     64: Problem.CERTIFICATE_WRONG_HOST,
@@ -37,7 +37,7 @@ _TLS_PROBLEMS: Final[dict[str, Problem]] = {
     "RECORD_LAYER_FAILURE": Problem.WRONG_SECURITY,
     "WRONG_VERSION_NUMBER": Problem.WRONG_SECURITY,
 }
-# What cannot even be put on the line: a host name, a password or an address of odd characters.
+# Values that cannot be sent: a host name, a password or an address with odd characters.
 _UNSENDABLE: Final[dict[Stage, tuple[Kind, Problem]]] = {
     Stage.RESOLVE: (Kind.SETUP, Problem.HOST_NOT_FOUND),
     Stage.AUTH: (Kind.CREDENTIALS, Problem.INVALID_CREDENTIALS),
@@ -47,14 +47,14 @@ _UNSENDABLE: Final[dict[Stage, tuple[Kind, Problem]]] = {
 _UNREACHABLE: Final = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN)
 
 
-# How aiohappyeyeballs tells of several addresses that failed in different ways.
+# How aiohappyeyeballs reports several addresses that failed in different ways.
 _ONE_REFUSED: Final = f"[Errno {errno.ECONNREFUSED}]"
-MALFORMED: Final = "Malformed SMTP response line: "  # What aiosmtplib puts before the line.
+MALFORMED: Final = "Malformed SMTP response line: "  # How aiosmtplib reports a line.
 
 
 @contextmanager
 def faults_of(stage: Stage) -> Iterator[None]:
-    """Raise what goes wrong inside as a `SubmissionError` that belongs to a stage."""
+    """Raise exceptions inside as a `SubmissionError` of a stage."""
     try:
         yield
     except (aiosmtplib.SMTPException, OSError, ValueError) as error:
@@ -62,7 +62,7 @@ def faults_of(stage: Stage) -> Iterator[None]:
 
 
 def read_error(stage: Stage, error: Exception) -> Fault:
-    """Turn an exception into the fault that it stands for."""
+    """Map an exception to its fault."""
     if isinstance(error, aiosmtplib.SMTPResponseException):
         return _read_response(stage, error)
     if isinstance(error.__cause__, OSError) and not isinstance(error, TimeoutError):
@@ -77,13 +77,13 @@ def read_error(stage: Stage, error: Exception) -> Fault:
     if isinstance(error, ValueError):
         if (unsendable := _UNSENDABLE.get(stage)) is None:
             # Its text may quote a piece of the password.
-            _LOGGER.warning("Unforeseen %s at the stage %s", type(error).__name__, stage)
+            _LOGGER.warning("Unexpected %s at stage %s", type(error).__name__, stage)
         return Fault(*unsendable or (Kind.SETUP, Problem.UNFORESEEN))
     return Fault(Kind.TRANSIENT, _network_problem(stage, error), text=clean(str(error)))
 
 
 def _read_verification(error: ssl.SSLCertVerificationError) -> Fault:
-    """Tell a certificate that is wrong from a clock of this machine that is."""
+    """Distinguish an invalid certificate from a wrong clock on this machine."""
     problem = _VERIFY_PROBLEMS.get(error.verify_code, Problem.CERTIFICATE_UNTRUSTED)
     if problem is Problem.CERTIFICATE_EXPIRED and time.time() < RELEASED:
         problem = Problem.CLOCK_WRONG
@@ -92,7 +92,7 @@ def _read_verification(error: ssl.SSLCertVerificationError) -> Fault:
 
 
 def _read_response(stage: Stage, error: aiosmtplib.SMTPResponseException) -> Fault:
-    """Read a reply, or a line that no SMTP server would say."""
+    """Map a reply, or a line that no SMTP server would send."""
     if error.code != aiosmtplib.SMTPStatus.invalid_response:
         return read_reply(stage, error.code, error.message)
     text = clean(error.message.removeprefix(MALFORMED))
@@ -102,16 +102,16 @@ def _read_response(stage: Stage, error: aiosmtplib.SMTPResponseException) -> Fau
 
 
 def _network_problem(stage: Stage, error: Exception) -> Problem:
-    """Name what the network did."""
+    """Return the problem of a network error."""
     if stage is Stage.RESOLVE:
         return Problem.HOST_NOT_FOUND
     if isinstance(error, ConnectionRefusedError) or _ONE_REFUSED in str(error):
         return Problem.CONNECTION_REFUSED
-    # The second is asyncio's word for a TLS handshake that takes too long.
+    # The second is asyncio's text for a TLS handshake timeout.
     if isinstance(error, TimeoutError | ConnectionAbortedError):
         return Problem.PORT_BLOCKED if stage is Stage.CONNECT else Problem.TIMEOUT
     if isinstance(error, OSError) and error.errno in _UNREACHABLE:
         return Problem.NETWORK_UNREACHABLE
     if stage is Stage.CERTIFICATE and not isinstance(error, aiosmtplib.SMTPException):
-        return Problem.TLS_FAILED  # Hung up on in the middle of the handshake.
+        return Problem.TLS_FAILED  # The server closed the connection during the handshake.
     return Problem.CONNECTION_LOST

@@ -1,4 +1,4 @@
-"""The encrypted line to a server: commands and content go out, replies come in, in order."""
+"""The encrypted connection to a server: commands and content go out, replies come in, in order."""
 
 import asyncio
 from collections import deque
@@ -15,8 +15,8 @@ from .protocol_log import LoggingSMTP, ProtocolLog
 from .replies import decode
 
 SERVICE_CLOSING: Final = 421
-MAX_REPLY: Final = 256 * 1024  # Bytes of one reply, which no server with good intentions needs.
-# Seconds that a reply may take while somebody waits for another message; Microsoft takes two.
+MAX_REPLY: Final = 256 * 1024  # Bytes of one reply; no well-behaved server needs more.
+# Seconds to wait for a reply while another message is urgent; Microsoft takes two.
 URGENT_PATIENCE: Final = 5.0
 
 _MORE_LINES: Final = re.compile(rb"(?:[0-9]{3}-[^\n]*+\n)++")
@@ -27,7 +27,7 @@ _LAST_LINE: Final = re.compile(rb"[0-9]{3}(?: |\Z)")
 class Reply:
     """One reply of the server (RFC 5321, section 4.2); line feeds join the lines of `text`.
 
-    Of a long reply that is the beginning and the end, and none of it repeats a secret.
+    A long reply is cut to its beginning and end, and secrets in it are redacted.
     """
 
     code: int
@@ -35,27 +35,27 @@ class Reply:
 
 
 class ReplyParser:
-    """Cuts what a server says into replies, in whatever pieces it arrives.
+    """Splits received data into replies, in whatever pieces it arrives.
 
-    A reply is read to its end, however long; its beginning and its last line are kept.
+    A reply is read to its end, however long; only its beginning and its last line are kept.
     """
 
     def __init__(self) -> None:
-        """Begin between two replies."""
+        """Start between two replies."""
         self._rest = bytearray()
         self._kept = bytearray()
         self._size = 0
 
     @property
     def is_between(self) -> bool:
-        """Return whether nothing of a reply has arrived that is not complete."""
+        """Return whether no reply is partially received."""
         return not self._rest and not self._size
 
     def feed(self, data: bytes) -> Iterator[Reply]:
-        """Yield the replies that are complete with what has arrived now.
+        """Yield the replies completed by new data.
 
         Raises:
-            SMTPResponseException: If it is nothing that a server of this protocol says.
+            SMTPResponseException: If the data is not SMTP.
 
         """
         self._rest += data
@@ -65,7 +65,7 @@ class ReplyParser:
             raise _malformed("a reply without an end")
 
     def _cut(self) -> Iterator[Reply]:
-        """Yield the replies that are complete."""
+        """Yield the complete replies."""
         while True:
             if more := _MORE_LINES.match(self._rest):
                 self._take(more.end(), MAX_READ - MAX_LAST)
@@ -81,23 +81,23 @@ class ReplyParser:
             yield Reply(int(line[:3]), decode(b"\n".join(each[4:].strip() for each in kept)))
 
     def _take(self, size: int, most: int) -> None:
-        """Take so many bytes of the reply under way, and keep what fits into so many in all."""
+        """Consume bytes of the current reply, and keep them up to a total length."""
         self._size += size
-        if self._kept and not self._kept.endswith(b"\n"):  # It was cut.
+        if self._kept and not self._kept.endswith(b"\n"):  # The reply was cut.
             self._kept += b"\n"
         self._kept += self._rest[: min(size, max(most - len(self._kept), 0))]
         del self._rest[:size]
 
 
 class Pipeline(asyncio.Protocol):
-    """Takes an encrypted line over from the client that has opened it.
+    """Takes over an encrypted connection from the client that opened it.
 
-    That client waits for the answer to every command, and reads none that is long; here commands
-    may go out in one round trip (RFC 2920). Replies belong to commands in the order of both.
+    That client waits for the reply to every command and cannot read long replies; here commands may
+    go out in one round trip (RFC 2920). Replies match commands by their order.
     """
 
     def __init__(self, transport: asyncio.Transport, protocol_log: ProtocolLog) -> None:
-        """Speak over a transport; use `take_over` to get one."""
+        """Use a transport; call `take_over` to create one."""
         self.protocol_log = protocol_log
         self._transport = transport
         self._parser = ReplyParser()
@@ -115,25 +115,25 @@ class Pipeline(asyncio.Protocol):
 
     @classmethod
     def take_over(cls, client: LoggingSMTP) -> Self:
-        """Go on where a client has come to.
+        """Continue on a client's connection.
 
         Raises:
             ConnectionError: If it has lost its connection.
-            SMTPResponseException: If the server has said more than it was asked for.
+            SMTPResponseException: If the server sent an unsolicited reply.
 
         """
         transport = client.transport
         if not isinstance(transport, asyncio.Transport) or transport.is_closing():
             raise ConnectionResetError("Connection lost")
-        if getattr(client.protocol, "_buffer", b""):  # The only place that tells of it.
-            raise _malformed("a reply that nobody asked for")
+        if getattr(client.protocol, "_buffer", b""):  # Nothing else reports it.
+            raise _malformed("an unsolicited reply")
         pipeline = cls(transport, client.protocol_log)
         transport.set_protocol(pipeline)
         return pipeline
 
     @property
     def is_synchronized(self) -> bool:
-        """Return whether the line is open, and every command and every reply has its other."""
+        """Return whether the connection is open, and no command or reply is outstanding."""
         return (
             self._end is None
             and not self._transport.is_closing()
@@ -144,15 +144,15 @@ class Pipeline(asyncio.Protocol):
 
     @property
     def has_reply(self) -> bool:
-        """Return whether a reply has arrived that was not taken yet."""
+        """Return whether a reply has arrived that was not read yet."""
         return bool(self._replies)
 
     def send_commands(self, *commands: bytes, content: bytes = b"") -> None:
-        """Send commands in one round trip, and behind the last one the content that it announces.
+        """Send commands in one round trip, followed by the content that the last one announces.
 
         Raises:
-            OSError: If the line is closed.
-            SMTPResponseException: If it was closed because the server said what is no reply.
+            OSError: If the connection is closed.
+            SMTPResponseException: If it was closed because the server sent an invalid reply.
 
         """
         for command in commands:
@@ -161,27 +161,27 @@ class Pipeline(asyncio.Protocol):
         self.send(b"".join(command + b"\r\n" for command in commands), content)
 
     def begin_content(self, size: int) -> None:
-        """Note that content follows in pieces, whose end will be answered."""
+        """Note that content follows in pieces, and that a reply follows its end."""
         self.protocol_log.send_commands(f"<{size} bytes of content>")
         self._awaited += 1
 
     def send(self, *data: bytes) -> None:
-        """Send bytes as they are.
+        """Send raw bytes.
 
         Raises:
-            OSError: If the line is closed.
-            SMTPResponseException: If it was closed because the server said what is no reply.
+            OSError: If the connection is closed.
+            SMTPResponseException: If it was closed because the server sent an invalid reply.
 
         """
         self.check()
         self._transport.writelines(data)
 
     async def drain(self, timeout: float) -> None:
-        """Wait until there is room for more to send.
+        """Wait for space in the send buffer.
 
         Raises:
-            OSError: If the line breaks, or there is no room within `timeout` seconds.
-            SMTPResponseException: If the server says what is no reply.
+            OSError: If the connection breaks, or there is no space within `timeout` seconds.
+            SMTPResponseException: If the server sends an invalid reply.
 
         """
         async with asyncio.timeout(timeout):
@@ -192,8 +192,8 @@ class Pipeline(asyncio.Protocol):
         """Return the next reply.
 
         Raises:
-            OSError: If the line breaks, or nothing is said for `timeout` seconds.
-            SMTPResponseException: If the server says what is no reply.
+            OSError: If the connection breaks, or is silent for `timeout` seconds.
+            SMTPResponseException: If the server sends an invalid reply.
 
         """
         self._since = asyncio.get_running_loop().time()
@@ -220,23 +220,23 @@ class Pipeline(asyncio.Protocol):
             self._limit.reschedule(end)
 
     def close_unless_synchronized(self) -> None:
-        """Cut the line if the next answer may be taken for another's."""
+        """Abort the connection if the next reply might belong to another command."""
         if not self.is_synchronized:
             self.close()
 
     def close(self) -> None:
-        """Cut the line."""
+        """Abort the connection."""
         self._transport.abort()
 
     def check(self) -> None:
-        """Raise what has ended the line, if it has ended."""
+        """Raise the error that ended the connection, if it has ended."""
         if self._end:
             raise self._end
         if self._transport.is_closing():
             raise ConnectionResetError("Connection lost")
 
     def _finish(self, error: Exception) -> None:
-        """Note what has ended the line, and wake who waits for it."""
+        """Store the error that ended the connection, and wake the waiting reader."""
         if self._end is None:
             self._end = error
             self.protocol_log.read_reply(f"({type(error).__name__}: {error})")
@@ -245,14 +245,14 @@ class Pipeline(asyncio.Protocol):
 
     @override
     def data_received(self, data: bytes) -> None:
-        """Take in what the server says."""
+        """Parse received data."""
         if self._end:
             return
         try:
             for reply in self._parser.feed(data):
                 text = self.protocol_log.without_secrets(reply.text)
                 self.protocol_log.read_reply(f"{reply.code} {text}")
-                # Only a 421 reply may come unasked (RFC 5321, section 3.8).
+                # Only a 421 reply may come unsolicited (RFC 5321, section 3.8).
                 if len(self._replies) >= self._awaited and reply.code != SERVICE_CLOSING:
                     self.has_said_too_much = True
                     raise _malformed(f"{reply.code} {text}")
@@ -265,26 +265,26 @@ class Pipeline(asyncio.Protocol):
 
     @override
     def eof_received(self) -> bool:
-        """Let the line close when the server has closed its side."""
+        """Close the connection when the server has closed its side."""
         self._finish(ConnectionResetError("Connection lost"))
         return False
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
-        """Note that the line is gone."""
+        """Note that the connection is gone."""
         self._finish(exc or ConnectionResetError("Connection lost"))
 
     @override
     def pause_writing(self) -> None:
-        """Let who sends wait."""
+        """Make senders wait."""
         self._writable.clear()
 
     @override
     def resume_writing(self) -> None:
-        """Let who sends go on."""
+        """Let senders continue."""
         self._writable.set()
 
 
 def _malformed(words: str) -> SMTPResponseException:
-    """Return the error of a line that no server of this protocol would say."""
+    """Return the error for data that no SMTP server would send."""
     return SMTPResponseException(SMTPStatus.invalid_response, f"{MALFORMED}{words}")

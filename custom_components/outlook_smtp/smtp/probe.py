@@ -12,7 +12,7 @@ from .connection import Watch, open_socket
 from .replies import clean
 from .session import ServerInfo, Session
 
-OTHER_PORT_TIMEOUT: Final = 5.0  # Seconds; the person has already waited for the first port.
+OTHER_PORT_TIMEOUT: Final = 5.0  # Seconds; the user has already waited for the first port.
 PEEK_TIMEOUT: Final = 5.0
 
 _MAILBOX_GREETINGS: Final = ("* OK", "* PREAUTH", "* BYE", "+OK", "-ERR")  # IMAP and POP.
@@ -20,7 +20,7 @@ _MAILBOX_GREETINGS: Final = ("* OK", "* PREAUTH", "* BYE", "+OK", "-ERR")  # IMA
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a successful check found; `timings` holds seconds by stage."""
+    """The result of a successful check; `timings` holds seconds by stage."""
 
     server_info: ServerInfo
     timings: dict[Stage, float]
@@ -30,8 +30,8 @@ async def probe(account: Account, on_stage: Callable[[Stage], None] | None = Non
     """Connect, encrypt, verify, sign in and quit.
 
     Args:
-        account: Whose server and credentials are checked.
-        on_stage: Is called with every stage that begins.
+        account: The account to check.
+        on_stage: Called with every stage that begins.
 
     Raises:
         SubmissionError: With the fault of the stage that failed.
@@ -43,12 +43,12 @@ async def probe(account: Account, on_stage: Callable[[Stage], None] | None = Non
 
 
 async def diagnose(fault: Fault, server: Server, tls_context: ssl.SSLContext) -> Fault:
-    """Look closer at a fault of the way to the server and return what it really means.
+    """Diagnose a fault on the way to the server and return its real cause.
 
     Args:
-        fault: What a check has met.
-        server: Where it was met.
-        tls_context: Verifies the server where the diagnosis has to speak TLS.
+        fault: The fault of a check.
+        server: The server that was checked.
+        tls_context: Verifies the server if the diagnosis needs TLS.
 
     """
     if fault.problem is Problem.PORT_BLOCKED:
@@ -76,7 +76,7 @@ def right_host(host: str) -> str:
 
 
 async def _try_other_port(fault: Fault, server: Server) -> Fault:
-    """Try the port of the other security where the first did not answer."""
+    """Try the port of the other encryption if the first did not answer."""
     other = Security.TLS if server.security is Security.STARTTLS else Security.STARTTLS
     if (port := PORTS[other]) == server.port:
         return fault
@@ -90,16 +90,16 @@ async def _try_other_port(fault: Fault, server: Server) -> Fault:
 async def _look_behind_port(
     fault: Fault, server: Server, tls_context: ssl.SSLContext | None
 ) -> Fault:
-    """Tell a mailbox server from a submission server that wants the other security.
+    """Distinguish a mailbox server from a submission server with the other encryption.
 
-    With a TLS context the port is suspected to speak TLS from the first byte, without one to
-    speak clear text first.
+    With a TLS context, the port is assumed to use TLS from the first byte, without one, to start
+    unencrypted.
     """
     try:
         line = await _first_line(server, tls_context)
     except ssl.SSLCertVerificationError:
         return replace(fault, kind=Kind.SETUP, problem=Problem.WRONG_SECURITY)
-    except OSError, SubmissionError, ValueError:  # The last is a line without an end.
+    except OSError, SubmissionError, ValueError:  # The last one is an incomplete line.
         return fault
     if line.startswith(_MAILBOX_GREETINGS):
         return Fault(Kind.SETUP, Problem.NOT_SMTP, text=line, hint=right_host(server.host))
@@ -109,7 +109,7 @@ async def _look_behind_port(
 
 
 async def _first_line(server: Server, tls_context: ssl.SSLContext | None) -> str:
-    """Return the first line that a port says on its own."""
+    """Return the first line that a server sends unprompted."""
     async with asyncio.timeout(PEEK_TIMEOUT):
         sock = await open_socket(server, PEEK_TIMEOUT, Watch())
         reader, writer = await asyncio.open_connection(

@@ -1,4 +1,4 @@
-"""Writes the conversation with a server to the log at debug level, without secrets and content."""
+"""Log the SMTP conversation at debug level, without secrets and content."""
 
 from collections.abc import Awaitable, Iterable
 from itertools import count
@@ -14,14 +14,14 @@ from .replies import legible
 _LOGGER = logging.getLogger(__name__)
 
 HIDDEN: Final = MASK
-MAX_LINES: Final = 100  # Of one answer.
-MAX_OFFERS: Final = 2 * MAX_READ  # Characters of an EHLO that are read.
+MAX_LINES: Final = 100  # Of one reply.
+MAX_OFFERS: Final = 2 * MAX_READ  # Characters read of an EHLO reply.
 
 _NUMBERS: Final = count(1)
 
 
 class ProtocolLog:
-    """The protocol log of one connection, with a number so that it can be told from others."""
+    """The protocol log of one connection, numbered to tell it from others."""
 
     def __init__(self, secrets: Secrets | None = None) -> None:
         """Take the next number; `secrets` are redacted in both directions."""
@@ -30,7 +30,7 @@ class ProtocolLog:
         self._hidden: re.Pattern[str] | None = None
 
     def hide_addresses(self, addresses: Iterable[str]) -> None:
-        """Redact these addresses, and no others any longer."""
+        """Redact these addresses, and no others anymore."""
         names = "|".join(map(re.escape, addresses))
         self._hidden = re.compile(names, re.IGNORECASE) if names else None
 
@@ -39,25 +39,25 @@ class ProtocolLog:
         self._secrets.add(*(secret.decode("utf-8") for secret in secrets))
 
     def without_secrets(self, text: str, most: int = MAX_READ) -> str:
-        """Return the beginning of a text, which is all that is looked at, without secrets."""
+        """Return the beginning of a text with secrets redacted."""
         return self._secrets.mask(text, most)
 
     def redact(self, error: SMTPResponseException) -> None:
-        """Cut what a server said short in the exception that quotes it, and redact the secrets."""
+        """Shorten a server's text in the exception that quotes it, with echoed secrets redacted."""
         error.message = self.without_secrets(error.message)
         error.args = (error.code, error.message)
 
     def send_commands(self, line: str) -> None:
-        """Write down what this side says."""
+        """Log what the client sends."""
         self._write("client", line)
 
     def read_reply(self, answer: str) -> None:
-        """Write down what the server says, line by line."""
+        """Log the server's reply, line by line."""
         for line in answer[:MAX_OFFERS].split("\n", MAX_LINES)[:MAX_LINES]:
             self._write("server", line)
 
     def _write(self, speaker: str, line: str) -> None:
-        """Write down one line, if anybody reads it."""
+        """Log one line if the log level is enabled."""
         if _LOGGER.isEnabledFor(logging.DEBUG):
             shown = self.without_secrets(line)
             if self._hidden:
@@ -67,32 +67,32 @@ class ProtocolLog:
 
 
 class LoggingSMTP(SMTP):
-    """An SMTP client whose protocol log can be followed, up to the sign-in."""
+    """An SMTP client with a protocol log, up to the sign-in."""
 
     def __init__(self, *args: Any, secrets: Secrets | None = None, **kwargs: Any) -> None:
-        """Begin a protocol log, in which `secrets` are not repeated."""
+        """Start a protocol log that redacts `secrets`."""
         super().__init__(*args, **kwargs)
         self.protocol_log = ProtocolLog(secrets)
 
     @override
     async def connect(self, **kwargs: Any) -> SMTPResponse:
-        """Connect, and hear the greeting."""
+        """Connect, and read the greeting."""
         return await self._read_reply(super().connect(**kwargs))
 
     @override
     async def starttls(self, **kwargs: Any) -> SMTPResponse:
-        """Encrypt the line."""
+        """Encrypt the connection."""
         self.protocol_log.send_commands("STARTTLS")
         return await self._read_reply(super().starttls(**kwargs))
 
     @override
     async def execute_command(self, *args: bytes, **kwargs: Any) -> SMTPResponse:
-        """Say EHLO, and hear what is offered."""
+        """Send EHLO, and read the extensions."""
         self.protocol_log.send_commands(b" ".join(args).decode("utf-8", "replace"))
         return await self._read_reply(super().execute_command(*args, **kwargs))
 
     async def _read_reply(self, answer: Awaitable[SMTPResponse]) -> SMTPResponse:
-        """Wait for an answer, write it down, and hand it on without secrets."""
+        """Wait for a reply, log it, and return it with secrets redacted."""
         try:
             response = await answer
         except SMTPResponseException as error:

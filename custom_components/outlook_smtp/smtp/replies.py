@@ -1,6 +1,6 @@
-"""The catalogue of replies: which sentence of the server means which problem.
+"""The catalogue of replies: the problem behind each of the server's texts.
 
-Microsoft reuses one code for many problems, so that the sentence decides and not the code. To
+Microsoft reuses one code for many problems, so the text decides and not the code. To
 teach the integration a new reply, add one line to `CATALOGUE`; the first line that fits wins.
 """
 
@@ -10,12 +10,12 @@ from typing import Final
 from ..delivery.faults import Fault, Kind, Problem, Stage
 from ..delivery.secrets import MAX_TEXT, cut
 
-# Every line of a reply begins with it (RFC 2034, section 4).
+# Begins every line of a reply (RFC 2034, section 4).
 _ENHANCED: Final = re.compile(r"^([245]\.[0-9]{1,3}\.[0-9]{1,3})(?:[ \t]+|$)", re.MULTILINE)
 _DIAGNOSTICS: Final = re.compile(
     r"\[BeginDiagnosticData\](.*?)(?:\[EndDiagnosticData\]|$)", re.DOTALL | re.IGNORECASE
 )
-# What the spam filter has found is somewhere in the diagnostics, and all that a person can act on.
+# The spam filter's verdict is somewhere in the diagnostics, and is all that a person can act on.
 _VERDICT: Final = re.compile(r"Actual verdict is \w+(?:, \w+)*", re.IGNORECASE)
 _TRACE: Final = re.compile(
     r"\[Hostname=[^\[\]]*+\]"
@@ -24,13 +24,13 @@ _TRACE: Final = re.compile(
     r"(?:\s[^\[\]]*+)?\]",
     re.IGNORECASE,
 )
-# What `surrogateescape` makes of bytes that are no UTF-8, and the messages of Windows-1252.
+# What `surrogateescape` makes of bytes that are not UTF-8, and the characters in Windows-1252.
 _NOT_UTF8: Final = {
     0xDC00 + byte: bytes([byte]).decode("cp1252", "replace") for byte in range(128, 256)
 }
 
 CATALOGUE: Final[tuple[tuple[str, Kind, Problem], ...]] = (
-    # Signing in: https://aka.ms/smtp_auth_disabled and the pages that it leads to.
+    # Signing in: https://aka.ms/smtp_auth_disabled and the pages that it links to.
     ("basic authentication is disabled", Kind.ACCOUNT, Problem.BASIC_AUTH_DISABLED),
     ("Basic authentication is not supported", Kind.ACCOUNT, Problem.BASIC_AUTH_DISABLED),
     (
@@ -112,12 +112,12 @@ CATALOGUE: Final[tuple[tuple[str, Kind, Problem], ...]] = (
 )
 
 _FOLDED: Final = tuple((text.casefold(), kind, problem) for text, kind, problem in CATALOGUE)
-# As the answer to a sign-in they may hide that it is refused for good.
+# In reply to a sign-in they may hide a permanent refusal.
 _PASSING_AT_SIGN_IN: Final = (Problem.TEMPORARY_SERVER_ERROR, Problem.TRY_AGAIN_LATER)
 
 _SUBMITTING: Final = (Stage.MAIL, Stage.RCPT, Stage.DATA)
 _GREETED: Final = (Stage.GREETING, Stage.STARTTLS)
-# What a code says where the sentence is unknown: first of the command itself, then of the stage.
+# The meaning of a code with an unknown text: first by command, then by stage.
 _BY_CODE: Final[dict[tuple[Stage, int], tuple[Kind, Problem]]] = {
     **{
         (stage, code): (Kind.CREDENTIALS, Problem.AUTH_REFUSED)
@@ -152,8 +152,8 @@ _BY_STAGE: Final = {
 }
 # Limits and blocks of a sender (https://learn.microsoft.com/exchange/troubleshoot/email-delivery/).
 _OF_THE_ACCOUNT: Final = re.compile(r" 5\.7\.[27][0-9]{2} ")
-# A 4xx that answers a recipient and is not about it: the server is out of order or busy, has had
-# too many, or would not like any from this sender.
+# A 4xx reply to a recipient that is not about the recipient: the server is out of order or busy,
+# has had too many, or accepts none from this sender.
 _OF_THE_SERVER: Final = re.compile(
     r"421 |4[0-9]{2} 4\.(?:[35]\.|7\.[0-9]{3} )"
     r"|.*(?:client host|helo command|sender address) rejected",
@@ -166,20 +166,20 @@ _COMMAND_DETAILS: Final = ("5.5.1", "5.5.2", "5.5.4")  # RFC 3463, section 3.6.
 
 
 def decode(data: bytes) -> str:
-    """Return what a server says: UTF-8 (RFC 6531), and Windows-1252 where it is not."""
+    """Decode a server's text: UTF-8 (RFC 6531), or Windows-1252 where it is invalid."""
     return legible(data.decode("utf-8", "surrogateescape"))
 
 
 def legible(text: str) -> str:
-    """Return a text of UTF-8 in which the bytes that are none have become messages."""
+    """Return a text of UTF-8 with its invalid bytes decoded."""
     return text.translate(_NOT_UTF8)
 
 
 def clean(text: str) -> str:
-    """Return the reply's sentence: on one line, without the server's own trace, cut to length.
+    """Return the reply's text: on one line, without the server's trace data, cut to length.
 
-    Microsoft ends every reply in the name of the server, a time and a trace identifier. The
-    verdict of its spam filter is kept, wherever it stands.
+    Microsoft ends every reply with the server's name, a time and a trace ID. The verdict of its
+    spam filter is kept, wherever it is.
     """
     text = legible(cut(text))
     sentence = _on_one_line(_TRACE.sub("", _DIAGNOSTICS.sub("", text)))
@@ -190,10 +190,10 @@ def clean(text: str) -> str:
 
 
 def read_reply(stage: Stage, code: int, text: str) -> Fault:
-    """Turn a refusal into a fault.
+    """Map a refusal to a fault.
 
     Args:
-        stage: The step that the reply answered.
+        stage: The stage that the reply belongs to.
         code: The reply code (RFC 5321, section 4.2).
         text: The reply's text, its lines joined by line feeds, enhanced status code included.
 
@@ -216,7 +216,7 @@ def read_reply(stage: Stage, code: int, text: str) -> Fault:
 
 
 def is_about_command(fault: Fault) -> bool:
-    """Return whether a refusal says that the command is not understood, whatever it is about."""
+    """Return whether a refusal means that the command is not understood, whatever its subject."""
     return (
         fault.problem in (Problem.MESSAGE_REFUSED, Problem.UNEXPECTED_REPLY)
         and (fault.code in _COMMAND_CODES or fault.enhanced in _COMMAND_DETAILS)
@@ -225,12 +225,12 @@ def is_about_command(fault: Fault) -> bool:
 
 
 def _on_one_line(text: str) -> str:
-    """Return a text of several lines as one of printable characters only."""
+    """Return a text of several lines as one line of printable characters."""
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
 def _look_up(line: str) -> tuple[Kind, Problem] | None:
-    """Return what the catalogue says of a whole reply."""
+    """Return the catalogue entry for a complete reply."""
     line = line.casefold()
     for pattern, kind, problem in _FOLDED:
         if pattern in line:
@@ -239,9 +239,9 @@ def _look_up(line: str) -> tuple[Kind, Problem] | None:
 
 
 def _by_code(stage: Stage, code: int, enhanced: str | None, line: str) -> tuple[Kind, Problem]:
-    """Return what a reply's codes say at this stage.
+    """Return the meaning of a reply's codes at a stage.
 
-    What refuses nothing is the answer to another command.
+    A reply that is no refusal belongs to another command.
     """
     if code < 400:
         return Kind.TRANSIENT, Problem.UNEXPECTED_REPLY

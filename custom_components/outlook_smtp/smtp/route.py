@@ -1,4 +1,4 @@
-"""The route over SMTP: keeps a session open for a while, for the messages that follow."""
+"""The route over SMTP, which keeps a session open for a while for the next messages."""
 
 import asyncio
 from typing import Any, Final
@@ -16,10 +16,10 @@ IDLE_TIME: Final = 90.0  # Seconds; Microsoft hangs up after about 5 minutes.
 
 
 class SmtpRoute:
-    """Holds one session at most; messages are submitted one after the other."""
+    """Holds at most one session; submits messages one after another."""
 
     def __init__(self, account: Account, *, idle_time: float = IDLE_TIME) -> None:
-        """Keep sessions of an account open for so many seconds after a message."""
+        """Keep sessions of an account open for `idle_time` seconds after a message."""
         self.server_info: ServerInfo | None = None
         self._account = account
         self._idle_time = idle_time
@@ -27,7 +27,7 @@ class SmtpRoute:
         self._timer: asyncio.TimerHandle | None = None
         self._leaving: asyncio.Task[None] | None = None
         self._busy: Session | None = None
-        self._is_interrupted = False  # Also while the connection is being made.
+        self._is_interrupted = False  # Also applies while connecting.
         self.was_interrupted = False
 
     @property
@@ -38,16 +38,15 @@ class SmtpRoute:
     async def submit(
         self, envelope: Envelope, content: Content, *, may_have_arrived: bool = False
     ) -> Outcome:
-        """Submit a message over the session that is open, or over a new one.
+        """Submit a message over the open session, or over a new one.
 
-        A session that has died in the meantime is replaced without an error. So is one whose
-        identity was refused, once that is renewed, and one whose server turned out not to accept
-        what it offers.
+        A session that has died is replaced without an error. So is one whose credentials were
+        refused, if they can be renewed, and one whose server rejects an extension that it offers.
 
         Args:
-            envelope: The addresses that the server is told.
-            content: The whole message.
-            may_have_arrived: Whether to submit in lockstep, as `Session.submit` tells.
+            envelope: The sender and the recipients.
+            content: The complete message.
+            may_have_arrived: Whether to submit in lockstep (see `Session.submit`).
 
         Raises:
             SubmissionError: As `Session.open` and `Session.submit` do.
@@ -76,26 +75,26 @@ class SmtpRoute:
             session = None
 
     def prepare(self) -> None:
-        """Let the next message take its time, whether or not the one before was interrupted."""
+        """Prepare for the next message by forgetting earlier interruptions."""
         self._is_interrupted = False
 
     def interrupt(self) -> None:
-        """Break off the wait for a reply soon, if it takes long: somebody is waiting.
+        """Stop waiting for a slow reply soon, because other messages are urgent.
 
-        Whether its message has arrived is as little known as after any answer that is lost.
+        The interrupted message may have arrived, as after any lost reply.
         """
         self._is_interrupted = True
         if self._busy:
             self._busy.interrupt(interrupted=True)
 
     async def _renew(self, fault: Fault) -> bool:
-        """Renew an identity that was refused, if it was and can be."""
+        """Renew the credentials if the server refused them; return whether that worked."""
         if not (fault.is_refused_identity or fault.problem is Problem.NOT_AUTHENTICATED):
             return False
         return await self._account.credentials.renew()
 
     async def _take_usable(self) -> Session | None:
-        """Return the session that was kept, if a message may be handed in."""
+        """Return the kept session, if it can take a message."""
         session = self._take()
         if session and session.is_usable:
             return session
@@ -105,7 +104,7 @@ class SmtpRoute:
         return None
 
     async def check(self) -> dict[Stage, float]:
-        """Check the account over a connection of its own, the only one at that moment.
+        """Check the account over a separate connection, the only one at that moment.
 
         Raises `SubmissionError` with the fault of the stage that failed.
         """
@@ -133,20 +132,20 @@ class SmtpRoute:
         }
 
     async def close(self) -> None:
-        """End the session, if there is one."""
+        """Close the session, if there is one."""
         if session := self._take():
             await session.close()
         await self._be_alone()
 
     async def _be_alone(self) -> None:
-        """Wait until leave was taken: there is one connection of an account at any time."""
+        """Wait until the idle session is closed: an account has only one connection at a time."""
         if self._leaving:
             await asyncio.wait((self._leaving,))
 
     async def _submit(
         self, session: Session, envelope: Envelope, content: Content, *, lockstep: bool
     ) -> Outcome:
-        """Submit a message over a session, and keep that if it is still good."""
+        """Submit a message over a session, and keep the session if it is still open."""
         self._busy = session
         session.interrupt(interrupted=self._is_interrupted)
         try:
@@ -158,29 +157,29 @@ class SmtpRoute:
                 self._keep(session)
 
     def _take(self) -> Session | None:
-        """Return the session that was kept, for the one who asks alone."""
+        """Return the kept session and give up ownership of it."""
         if self._timer:
             self._timer.cancel()
         session, self._session, self._timer = self._session, None, None
         return session
 
     def _keep(self, session: Session) -> None:
-        """Keep a session until it was idle for too long."""
+        """Keep a session until it has been idle for too long."""
         self._session = session
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(self._idle_time, self._leave, session)
 
     def _leave(self, session: Session) -> None:
-        """Quit after a time of silence."""
+        """Close the idle session."""
         self._take()
         self._leaving = asyncio.create_task(session.close(), name="outlook_smtp leave")
         self._leaving.add_done_callback(self._forget_leaving)
 
     def _forget_leaving(self, _: asyncio.Task[None]) -> None:
-        """Note that the session has ended."""
+        """Note that the idle session is closed."""
         self._leaving = None
 
 
 def _is_forgotten(error: SubmissionError) -> bool:
-    """Return whether a server no longer knows that the session is signed in."""
+    """Return whether the server has forgotten that the session is authenticated."""
     return error.fault.problem is Problem.NOT_AUTHENTICATED

@@ -1,4 +1,4 @@
-"""The AUTH exchange (RFC 4954), on a line that is encrypted and whose server was greeted."""
+"""The AUTH exchange (RFC 4954), on an encrypted connection after EHLO."""
 
 import base64
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from ..delivery.faults import Fault, Kind, Problem, Stage, SubmissionError
 from .pipeline import Pipeline, Reply
 from .replies import clean, decode, is_about_command, read_reply
 
-# The answer that goes with the command; SMTP has no word for it, IMAP calls it so (RFC 4959).
+# The response sent with the command; SMTP has no name for it, IMAP calls it this (RFC 4959).
 INITIAL_RESPONSE: Final = "sasl-ir"
 
 _ACCEPTED: Final = 235
@@ -18,18 +18,18 @@ _CHALLENGE: Final = 334
 
 
 class SignIn:
-    """What credentials sign a line in with; `mechanisms` are offered, the preferred one first."""
+    """An authentication over a connection; `mechanisms` are in the server's order of preference."""
 
     def __init__(
         self, pipeline: Pipeline, mechanisms: Sequence[str], timeout: float, unsupported: set[str]
     ) -> None:
-        """Sign in over a line.
+        """Prepare to authenticate over a connection.
 
         Args:
-            pipeline: The line.
-            mechanisms: What EHLO has offered, in lower case.
-            timeout: The longest wait for an answer, in seconds.
-            unsupported: What this server is known not to take; what is found out is added.
+            pipeline: The connection.
+            mechanisms: The mechanisms that EHLO offered, in lower case.
+            timeout: The longest wait for a reply, in seconds.
+            unsupported: Extensions that this server is known not to accept; updated here.
 
         """
         self.mechanisms = tuple(mechanisms)
@@ -38,22 +38,22 @@ class SignIn:
         self._unsupported = unsupported
 
     def hide(self, *secrets: str) -> None:
-        """Show no text of the server with these secrets, in whatever form it repeats them."""
+        """Redact these secrets from the server's texts, in whatever form it echoes them."""
         self._pipeline.protocol_log.hide(*(secret.encode() for secret in secrets))
 
     async def run(self, mechanism: str, *answers: bytes) -> None:
-        """Sign in with a mechanism.
+        """Authenticate with a mechanism.
 
-        The first answer goes with the command, which may be too long a line for the server, or
-        nothing that it knows: then it waits to be asked for it, from now on.
+        The initial response is sent with the command. If the server finds that line too long or
+        does not know the form, the client waits for its challenge from then on.
 
         Args:
             mechanism: The name of the mechanism.
-            answers: What to answer, encoded.
+            answers: The responses, encoded.
 
         Raises:
             SubmissionError: If the server refuses it; no secret is quoted.
-            OSError: If the line breaks.
+            OSError: If the connection breaks.
 
         """
         self._pipeline.protocol_log.hide(*answers)
@@ -66,12 +66,12 @@ class SignIn:
                 raise SubmissionError(fault)
             self._unsupported.add(INITIAL_RESPONSE)
         if fault := await self._exchange(command, *answers):
-            if is_about_command(fault):  # It is the mechanism that the server does not know.
+            if is_about_command(fault):  # The server does not know the mechanism.
                 self._unsupported.discard(INITIAL_RESPONSE)
             raise SubmissionError(fault)
 
     async def _exchange(self, command: bytes, *answers: bytes) -> Fault | None:
-        """Say a command and answer what is asked, and return why that is refused."""
+        """Send a command, respond to its challenges, and return the refusal, if any."""
         reply = await self._ask(command)
         for answer in answers:
             if reply.code != _CHALLENGE:
@@ -82,7 +82,7 @@ class SignIn:
         return self._read(reply)
 
     async def _read_challenge(self, challenge: Reply) -> Fault | None:
-        """End an exchange in which the server has nothing to ask: it tells that it refuses.
+        """End an exchange with a challenge that can only report a refusal.
 
         https://developers.google.com/workspace/gmail/imap/xoauth2-protocol#error_response
         """
@@ -95,24 +95,24 @@ class SignIn:
         return refused if is_vague else fault
 
     async def _ask(self, line: bytes) -> Reply:
-        """Say a line, and return the answer."""
+        """Send a line, and return the reply."""
         self._pipeline.send_commands(line)
         return await self._pipeline.reply(self._timeout)
 
     def _read(self, reply: Reply) -> Fault | None:
-        """Return what a reply that ends an exchange refuses, if it does."""
+        """Return the refusal in a reply that ends an exchange, if it is one."""
         if reply.code == _ACCEPTED:
             return None
         return read_reply(Stage.AUTH, reply.code, reply.text)
 
     def _fault(self, code: int, text: str) -> Fault:
-        """Return the fault of an identity that is refused without a final word."""
+        """Return the fault of an identity refused without a final reply."""
         text = clean(self._pipeline.protocol_log.without_secrets(text))
         return Fault(Kind.CREDENTIALS, Problem.AUTH_REFUSED, code, text=text)
 
 
 def _decoded(challenge: str) -> str:
-    """Return what a challenge says, as far as it can be read."""
+    """Return the text of a challenge, as far as it is readable."""
     try:
         return decode(base64.b64decode(challenge, validate=True))
     except ValueError:

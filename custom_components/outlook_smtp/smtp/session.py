@@ -1,4 +1,4 @@
-"""One signed-in connection to a submission server, over which messages are submitted."""
+"""One authenticated connection to a submission server, over which messages are submitted."""
 
 import asyncio
 from contextlib import suppress
@@ -22,19 +22,19 @@ from .transaction import Transaction
 
 _LOGGER = logging.getLogger(__name__)
 
-QUIT_TIMEOUT: Final = 2.0  # Seconds; the message is safe by then and nobody should wait longer.
+QUIT_TIMEOUT: Final = 2.0  # Seconds; the message is settled by then.
 MAX_AGE: Final = 480.0  # Seconds; Microsoft ends whole sessions after 10 to 20 minutes.
 
-# What lets a message go out before the server has said that it wants it.
+# Extensions that send a message before the server has agreed to accept it.
 _PIPELINING: Final = frozenset({"chunking", "pipelining"})
-_SIZE: Final = re.compile(r"[1-9][0-9]{0,19}")  # RFC 1870; 0 stands for no limit.
+_SIZE: Final = re.compile(r"[1-9][0-9]{0,19}")  # RFC 1870; 0 means no limit.
 
 
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
-    """What a server said of itself: EHLO extensions, TLS version and certificate.
+    """What a server says about itself: EHLO extensions, TLS version and certificate.
 
-    `size_limit` is the largest message it takes, in bytes, or None where it does not say.
+    `size_limit` is the largest message it accepts, in bytes, or None if it does not say.
     """
 
     extensions: dict[str, str]
@@ -44,10 +44,10 @@ class ServerInfo:
 
 
 class Session:
-    """An encrypted, signed-in connection of one account."""
+    """An encrypted, authenticated connection of one account."""
 
     def __init__(self, account: Account, client: Client, pipeline: Pipeline) -> None:
-        """Take over from a client, on a line that is signed in; use `open` to get a session."""
+        """Take over an authenticated connection from a client; use `open` to get a session."""
         self._account = account
         self.server_info = _server_info(client)
         self._pipeline = pipeline
@@ -63,13 +63,13 @@ class Session:
     ) -> Self:
         """Connect, encrypt, verify and sign in.
 
-        An identity that is refused on the fresh connection may have expired on the server's
-        side, however the server puts it: it is renewed once and tried once more.
+        Credentials that are refused on a new connection may have expired on the server,
+        whatever its reply: they are renewed and tried once more.
 
         Args:
-            account: Whose session it is.
-            watch: Is told of every stage.
-            may_renew: Whether a refused identity may be renewed.
+            account: The account to sign in with.
+            watch: Receives every stage.
+            may_renew: Whether refused credentials may be renewed.
 
         Raises:
             SubmissionError: With the fault of the stage that failed; nothing is left open.
@@ -117,25 +117,25 @@ class Session:
 
     @property
     def is_open(self) -> bool:
-        """Return whether the connection is there, as far as anybody can know here."""
+        """Return whether the connection is open, as far as this side knows."""
         return self._pipeline.is_synchronized
 
     @property
     def is_usable(self) -> bool:
-        """Return whether a message may be handed in: not when the server is about to leave."""
+        """Return whether the session can take a message: not if the server may close it soon."""
         return self.is_open and asyncio.get_running_loop().time() < self._best_before
 
     @property
     def was_interrupted(self) -> bool:
-        """Return whether it ended because somebody could not wait for a reply any longer."""
+        """Return whether the session ended because of `interrupt`."""
         return self._pipeline.was_interrupted
 
     def interrupt(self, *, interrupted: bool) -> None:
-        """Break off the wait for a reply soon, if it takes long; or wait as long as it takes."""
+        """Stop waiting for a slow reply soon, or go back to the normal timeouts."""
         self._pipeline.interrupt(interrupted=interrupted)
 
     async def close(self) -> None:
-        """Quit from the server where it still listens, then close the connection."""
+        """Send QUIT if the connection still works, then close it."""
         try:
             if self._pipeline.is_synchronized:
                 with suppress(aiosmtplib.SMTPException, OSError):
@@ -149,18 +149,18 @@ class Session:
     ) -> Outcome:
         """Submit one message in one transaction.
 
-        A recipient whom the server refuses does not keep the message from the others. A session
-        that is out of sync afterwards is closed: no answer is ever taken for another's.
+        A refused recipient does not prevent delivery to the others. A session that is no longer
+        synchronized is closed, so that no reply is ever matched to the wrong command.
 
         Args:
-            envelope: The addresses that the server is told.
-            content: The whole message.
-            lockstep: Whether to hear every answer before going on. What is lost with the line
-                may have arrived when all was one round trip; in this way it is known.
+            envelope: The sender and the recipients.
+            content: The complete message.
+            lockstep: Whether to wait for every reply before the next command. If a connection is
+                lost during a single round trip, the message may have arrived; this avoids it.
 
         Raises:
             SubmissionError: If the sender or the content was refused for all, or the connection
-                broke; `answer_lost` says that the message may have arrived all the same.
+                was lost; `answer_lost` says that the message may have arrived anyway.
             OSError: If the content cannot be read.
 
         """
@@ -185,19 +185,19 @@ class Session:
             self._pipeline.close_unless_synchronized()
 
     def _extensions(self, *, lockstep: bool) -> dict[str, str]:
-        """Return the extensions to make use of, with their parameters."""
+        """Return the extensions to use, with their parameters."""
         without = self._account.unsupported | (_PIPELINING if lockstep else set())
         offered = self.server_info.extensions
         if "enhancedstatuscodes" not in offered:
-            # The yes to a content could not be told from one that was said twice before.
+            # Without them, a positive reply to the content looks like a repeated earlier one.
             without |= {"chunking"}
         return {name: offered[name] for name in offered.keys() - without}
 
     def _note_unsupported(self, unsupported: frozenset[str]) -> None:
-        """Do without some extensions from now on.
+        """Stop using some extensions from now on.
 
-        What went with them may still be taken for commands, one after the other: nothing more is
-        said on this line.
+        The server may still read what was sent with them as commands, so nothing more is sent over
+        this connection.
         """
         if unsupported:
             names = ", ".join(sorted(unsupported)).upper()
@@ -212,16 +212,16 @@ class Session:
 
 
 def _name(account: Account, fault: Fault) -> Fault:
-    """Return a refused identity as the problem that it is with an account's credentials."""
+    """Return a fault, with refused credentials named as the account's credentials name them."""
     return account.credentials.name(fault) if fault.is_refused_identity else fault
 
 
 def _server_info(client: Client) -> ServerInfo:
-    """Read what a connection tells of its server."""
+    """Return what a connection says about its server."""
     extensions = dict(client.esmtp_extensions)
     size = extensions.get("size", "")
     tls = client.get_transport_info("ssl_object")
-    assert isinstance(tls, ssl.SSLObject)  # noqa: S101 - No code path leads here in clear text.
+    assert isinstance(tls, ssl.SSLObject)  # noqa: S101 - No code path gets here without TLS.
     return ServerInfo(
         extensions=extensions,
         size_limit=int(size) if _SIZE.fullmatch(size) else None,

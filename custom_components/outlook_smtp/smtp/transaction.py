@@ -16,10 +16,10 @@ from .replies import clean, read_reply
 
 
 class Transaction:
-    """One message on its way: what is said, and when.
+    """The submission of one message: which commands to send, and when.
 
-    With PIPELINING and CHUNKING all is one round trip; with PIPELINING alone the content follows in
-    a second one; else every answer is awaited (RFC 2920, RFC 3030).
+    With PIPELINING and CHUNKING it takes one round trip; with PIPELINING alone, the content follows
+    in a second one; otherwise every reply is awaited (RFC 2920, RFC 3030).
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class Transaction:
         envelope: Envelope,
         content: Content,
     ) -> None:
-        """Prepare a transaction of an account over a line whose server has told its extensions."""
+        """Prepare a transaction that uses the given extensions of the server."""
         self._pipeline = pipeline
         self._account = account
         self._extensions = extensions
@@ -47,15 +47,15 @@ class Transaction:
 
     @property
     def unsupported(self) -> frozenset[str]:
-        """Return the extensions that the server offers and turned out not to take."""
+        """Return the extensions that the server offers but does not accept."""
         return self._answers.unsupported
 
     async def run(self, *, reset: bool) -> Outcome:
-        """Hand the message in; `reset` forgets one before that has come to no end.
+        """Submit the message; `reset` first discards an unfinished transaction.
 
         Raises:
-            SubmissionError: If nobody gets it, and that is not a matter of the recipients.
-            OSError: If the content cannot be read; the line is out of sync then.
+            SubmissionError: If no recipient gets the message for a reason that is not theirs.
+            OSError: If the content cannot be read; the connection is no longer synchronized then.
 
         """
         opening = self._opening(reset=reset)
@@ -72,7 +72,7 @@ class Transaction:
         return self._answers.outcome()
 
     def _opening(self, *, reset: bool) -> list[Command]:
-        """Return the commands of the envelope; who cannot even be named is refused here."""
+        """Return the commands of the envelope; refuse recipients that no command can express."""
         commands = [Command(Stage.MAIL, b"RSET")] if reset else []
         with faults_of(Stage.MAIL):
             commands.append(mail_command(self._envelope, self._content.size, self._extensions))
@@ -85,22 +85,22 @@ class Transaction:
 
     @property
     def _is_in_doubt(self) -> bool:
-        """Return whether a refusal may be one of several answers to the same command.
+        """Return whether a refusal may be an extra reply to an earlier command.
 
-        An accepted content says itself that it is, and one by one each answer has its command.
+        The reply to accepted content identifies itself, and in lockstep each reply has its command.
         """
         is_refused = not self._answers.is_complete
         return is_refused and self._is_pipelined and self._pipeline.has_said_too_much
 
     @property
     def _is_pipelined(self) -> bool:
-        """Return whether commands may be said before the answers to those before them."""
+        """Return whether commands may be sent before the replies to earlier ones."""
         return "pipelining" in self._extensions
 
     async def _send_chunks(self, commands: list[Command]) -> None:
-        """Hand the content in by BDAT, the first piece together with the envelope (RFC 3030).
+        """Send the content by BDAT, the first piece together with the envelope (RFC 3030).
 
-        What is known to be refused is not sent to its end.
+        Stop as soon as the message is known to be refused.
         """
         if not self._is_pipelined:
             await self._send_all(commands)
@@ -121,7 +121,7 @@ class Transaction:
         await self._read_replies()
 
     async def _send_data(self, commands: list[Command]) -> None:
-        """Hand the content in by DATA, once the server asks for it."""
+        """Send the content by DATA, once the server asks for it."""
         await self._send_all([*commands, Command(Stage.DATA, b"DATA")])
         if not self._answers.has_go_ahead:
             return
@@ -130,14 +130,14 @@ class Transaction:
         if self._answers.taken:
             async for piece in stuffed(self._content.pieces()):
                 await self._drain(piece)
-        else:  # Asked for though nobody gets it, it is an empty one (RFC 2920, section 3.1).
+        else:  # Without an accepted recipient, send empty content (RFC 2920, section 3.1).
             await self._drain(b".\r\n")
         await self._read_replies()
 
     async def _send_all(self, commands: list[Command]) -> None:
-        """Say commands at once where the server allows it, else one by one, and hear the answers.
+        """Send commands together if the server allows it, else one by one, and read the replies.
 
-        One by one, nothing more is said once it is known that nobody gets the message.
+        One by one, it stops once it is certain that no recipient gets the message.
         """
         if self._is_pipelined:
             self._send(*commands)
@@ -150,24 +150,24 @@ class Transaction:
             await self._read_replies()
 
     def _send(self, *commands: Command, content: bytes = b"") -> None:
-        """Say commands, whose answers are still to be heard."""
+        """Send commands, and expect their replies."""
         self._pending.extend(commands)
         with faults_of(self._pending[0].stage):
             self._pipeline.send_commands(*(command.line for command in commands), content=content)
 
     async def _drain(self, content: bytes = b"") -> None:
-        """Send more of the content, if any, and wait until there is room for more."""
+        """Send more of the content, if any, and wait until the connection can take more."""
         with faults_of(Stage.DATA):
             self._pipeline.send(content)
             await self._pipeline.drain(self._account.content_timeout)
 
     async def _read_replies(self) -> None:
-        """Hear every answer that is missing."""
+        """Read all replies that are still expected."""
         while self._pending:
             await self._read_reply()
 
     async def _last_reply(self) -> SubmissionError | None:
-        """Hear what the server said before the line broke; it explains best why it did."""
+        """Read what the server sent before the connection was lost; it explains best why it was."""
         try:
             while self._pending and self._pipeline.has_reply:
                 await self._read_reply()
@@ -176,13 +176,13 @@ class Transaction:
         return None
 
     def _patience(self, command: Command) -> float:
-        """Return how long an answer may take, in seconds."""
+        """Return how long to wait for a reply, in seconds."""
         if command.final:
             return self._account.final_timeout
         return self._account.content_timeout if command.is_chunk else self._account.timeout
 
     async def _read_reply(self) -> None:
-        """Hear the next answer, and note what it means."""
+        """Read the next reply, and record it."""
         command = self._pending[0]
         try:
             with faults_of(command.stage):
@@ -197,9 +197,9 @@ class Transaction:
         self._pending.popleft()
         if (
             reply.code == SERVICE_CLOSING
-        ):  # It ends the session, whatever it answers (RFC 5321, 3.8).
+        ):  # It ends the session, whatever the command (RFC 5321, 3.8).
             raise self._end(read_reply(command.stage, reply.code, reply.text))
-        if not self._answers.note(command, reply):  # The line is out of sync.
+        if not self._answers.note(command, reply):  # No longer synchronized.
             self._answers.disbelieve()
             problem = Problem.ANSWER_LOST if command.final else Problem.UNEXPECTED_REPLY
             text = clean(reply.text)
@@ -207,7 +207,7 @@ class Transaction:
         self.is_answered = True
 
     def _end(self, fault: Fault) -> SubmissionError:
-        """Close the line and listen no more, and return the error that says why."""
+        """Close the connection, expect no more replies, and return the error that says why."""
         self._pipeline.close()
         self._pending.clear()
         return SubmissionError(fault)
