@@ -42,7 +42,7 @@ async def test_failed_messages_deleted_early_are_reported(
     listed = await ask(hass, "list_outbox")
     assert [item["title"] for item in listed["failed"]] == ["Gate", "Smoke"]
     assert [(item["id"], item["title"]) for item in listed["discarded"]] == [(ids[0], "Door")]
-    lines = [record for record in caplog.records if "before a week" in record.getMessage()]
+    lines = [record for record in caplog.records if "before its week" in record.getMessage()]
     assert [record.levelno for record in lines] == [logging.WARNING]
     assert ids[0] in lines[0].getMessage()
 
