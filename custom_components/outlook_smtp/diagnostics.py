@@ -164,7 +164,7 @@ def _hold(hold: Hold, now: float) -> dict[str, Any]:
     return {
         "kind": hold.fault.kind,
         "problem": hold.fault.problem,
-        "submitting": hold.submitting,
+        "by_mail": hold.submitting,
         "seconds_left": _seconds(hold.until - now),
     }
 

@@ -52,8 +52,7 @@ ACCOUNT_ISSUES: Final = (
     PASSWORDS_END,
 )
 # Where work accounts lose passwords by default at the end of December 2026.
-# https://learn.microsoft.com/exchange/clients-and-mobile-in-exchange-online/deprecation-of-basic-
-# authentication-exchange-online
+# https://learn.microsoft.com/exchange/clients-and-mobile-in-exchange-online/deprecation-of-basic-authentication-exchange-online
 PASSWORDS_END_AT: Final = "smtp.office365.com"
 MOST_LISTED: Final = 10  # Messages or files.
 MOST_NAMED: Final = 5  # Recipients of each.
@@ -272,9 +271,9 @@ def describe_quarantined(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
     }
 
 
-def tell_time(kill_point: datetime) -> str:
+def tell_time(when: datetime) -> str:
     """Format a time in the local time zone."""
-    return dt_util.as_local(kill_point).strftime("%Y-%m-%d %H:%M")
+    return dt_util.as_local(when).strftime("%Y-%m-%d %H:%M")
 
 
 def _list_messages(failures: Sequence[Failure]) -> Markdown:

@@ -18,9 +18,9 @@ from .flows.account_repair import AccountRepair
 from .flows.outbox_repair import DiscardedRepair, FailedRepair, OutboxRepair, SetAsideRepair
 from .flows.smtp_import import (
     BUILT_IN_SMTP,
+    account_of_mailbox,
     async_copy,
     describe_smtp,
-    find_account,
     is_worth_moving,
     mailbox_of,
 )
@@ -121,7 +121,7 @@ class SmtpRepair(AccountRepair):
     async def async_step_init(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
         """Offer to copy if there is an account for the mailbox, else to add one."""
         smtp = self._smtp
-        step_id = "copy" if find_account(self.hass, mailbox_of(smtp)) else "add_account"
+        step_id = "copy" if account_of_mailbox(self.hass, mailbox_of(smtp)) else "add_account"
         return self._show_form(step_id, describe_smtp(self.hass, smtp))
 
     async def async_step_add_account(
@@ -142,7 +142,7 @@ class SmtpRepair(AccountRepair):
         """Copy the data, and explain what to do with the old entry."""
         smtp = self._smtp
         texts = describe_smtp(self.hass, smtp)
-        account = find_account(self.hass, mailbox_of(smtp))
+        account = account_of_mailbox(self.hass, mailbox_of(smtp))
         if account is None:
             return await self.async_step_init()
         if not await async_copy(self.hass, smtp, account):

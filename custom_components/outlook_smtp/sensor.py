@@ -55,7 +55,7 @@ def _status(entry: OutlookSmtpConfigEntry) -> str | None:
     return STATUS_OK if health.connected else health.problem
 
 
-def _room(entry: OutlookSmtpConfigEntry) -> dict[str, Any]:
+def _outbox_attributes(entry: OutlookSmtpConfigEntry) -> dict[str, Any]:
     """Return the size of the waiting messages, in megabytes, and the failures of a week."""
     queue, oldest = entry.runtime_data.queue, time.monotonic() - KEEP_FAILED
     rejected = sum(when > oldest for when in queue.rejected)
@@ -91,7 +91,7 @@ OUTBOX: Final = AccountSensorDescription(
     key="outbox",
     state_class=SensorStateClass.MEASUREMENT,
     value_fn=lambda entry: len(entry.runtime_data.queue.waiting),
-    attributes_fn=_room,
+    attributes_fn=_outbox_attributes,
 )
 SENT_SENSORS: Final = (
     AccountSensorDescription(
@@ -168,9 +168,10 @@ class SentSensor(AccountSensor, RestoreSensor):
         if not log.was_kept and (stored := await self.async_get_last_extra_data()):
             _take_over(log, stored.as_dict())
         self.async_on_remove(log.async_subscribe(self._async_show))
-        self.async_on_remove(
-            async_track_time_interval(self.hass, self._async_show, COUNTER_INTERVAL)
-        )
+        if self.entity_description.state_class:  # A count also changes as time passes.
+            self.async_on_remove(
+                async_track_time_interval(self.hass, self._async_show, COUNTER_INTERVAL)
+            )
 
 
 def _take_over(log: SentLog, stored: dict[str, Any]) -> None:

@@ -198,13 +198,13 @@ async def test_debug_enabled_during_a_sign_in_shows_no_secret(
     """A response to a challenge is redacted, even if the log was off at the challenge."""
     fake_server.mailboxes[ADDRESS].password = SECRET
     logging.getLogger(LOGGER).setLevel(logging.INFO)  # And `caplog` puts it back.
-    read_reply = protocol_log.ProtocolLog.read_reply
+    read_reply = protocol_log.ProtocolLog.log_received
 
     def turn_on(self: protocol_log.ProtocolLog, answer: str) -> None:
         read_reply(self, answer)
         if answer.startswith("334"):
             logging.getLogger(LOGGER).setLevel(logging.DEBUG)
 
-    monkeypatch.setattr(protocol_log.ProtocolLog, "read_reply", turn_on)
+    monkeypatch.setattr(protocol_log.ProtocolLog, "log_received", turn_on)
     await probe(account_on(fake_server, credentials=Password(ADDRESS, SECRET)))
     assert "client: ***" in heard()

@@ -8,7 +8,7 @@ import pytest
 from custom_components.outlook_smtp.delivery.content import Content
 from custom_components.outlook_smtp.delivery.faults import Problem, SubmissionError
 from custom_components.outlook_smtp.delivery.outcome import Outcome
-from custom_components.outlook_smtp.smtp import session as session_module
+from custom_components.outlook_smtp.smtp import pipeline, session as session_module
 from custom_components.outlook_smtp.smtp.route import SmtpRoute
 from tests.fake_microsoft import CATALOGUE as ROWS, FakeServer, Script, Step
 from tests.promises import IDLE_TIME
@@ -170,3 +170,19 @@ async def test_failed_sign_in_submits_nothing(fake_server: FakeServer) -> None:
     with pytest.raises(SubmissionError) as caught:
         await submit(route)
     assert not caught.value.submitting
+
+
+async def test_interruption_is_forgotten_before_the_next_message(
+    fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A message that then fails to connect keeps its place in the order."""
+    monkeypatch.setattr(pipeline, "URGENT_PATIENCE", 0.3)
+    fake_server.script = Script(stall=Step.FINAL)
+    route = SmtpRoute(account_on(fake_server))
+    route.interrupt()
+    with pytest.raises(SubmissionError):
+        await submit(route)
+    before = route.was_interrupted
+    route.prepare()
+    assert (before, route.was_interrupted) == (True, False)
+    await route.close()

@@ -7,9 +7,9 @@ import json
 import pytest
 
 from custom_components.outlook_smtp.delivery.faults import Kind, Problem, SubmissionError
+from custom_components.outlook_smtp.delivery.secrets import MASK
 from custom_components.outlook_smtp.smtp.credentials import BearerToken, Credentials, Password
 from custom_components.outlook_smtp.smtp.probe import probe
-from custom_components.outlook_smtp.smtp.protocol_log import HIDDEN
 from custom_components.outlook_smtp.smtp.sasl import INITIAL_RESPONSE, SignIn
 from tests.conftest import ADDRESS, PASSWORD
 from tests.fake_microsoft import FakeServer, Script, Step
@@ -110,7 +110,7 @@ async def test_empty_challenge_is_answered(
     fake_server.script.replies[Step.AUTH] = CHALLENGE
     await probe(account_on(fake_server, credentials=credentials))
     said = commands(fake_server)
-    assert said[said.index("AUTH XOAUTH2 ***") + 1] == HIDDEN
+    assert said[said.index("AUTH XOAUTH2 ***") + 1] == MASK
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ async def test_echoed_secret_is_redacted(fake_server: FakeServer) -> None:
     fake_server.script = Script(
         auth_offered=("PLAIN",), replies={Step.AUTH: f"535 5.7.8 Not {secret}!"}
     )
-    assert (await probe_fault(fake_server)).text == f"Not {HIDDEN}!"
+    assert (await probe_fault(fake_server)).text == f"Not {MASK}!"
 
 
 async def test_two_sign_ins_at_once_share_nothing(fake_server: FakeServer) -> None:

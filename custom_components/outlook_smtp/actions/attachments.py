@@ -119,15 +119,7 @@ async def async_read_attachments(
     """
     if len(items) > MAX_ATTACHMENTS:
         raise input_error("too_many_attachments", ATTR_ATTACHMENTS, str(len(items)))
-    room = _Room(size_limit)
-    found: list[_Found] = list(
-        await asyncio.gather(
-            *(_async_try(hass, item, partial(_async_resolve, hass, room)) for item in items)
-        )
-    )
-    for position, item in enumerate(items):
-        if isinstance(place := found[position], _Place):
-            found[position] = await _async_try(hass, item, partial(_async_find, hass, room, place))
+    found = await _async_find_all(hass, items, _Room(size_limit))
     for position, item in enumerate(items):
         if isinstance(file := found[position], File):
             found[position] = await _async_try(hass, item, partial(_async_read, hass, file))
@@ -137,6 +129,21 @@ async def async_read_attachments(
     pairs = zip(items, found, strict=True)
     attached = (_attach(item, each) for item, each in pairs if isinstance(each, _Media))
     return tuple(attached), missing
+
+
+async def _async_find_all(
+    hass: HomeAssistant, items: Sequence[Mapping[str, Any]], room: _Room
+) -> list[_Found]:
+    """Take snapshots, and find files without reading them."""
+    found: list[_Found] = list(
+        await asyncio.gather(
+            *(_async_try(hass, item, partial(_async_resolve, hass, room)) for item in items)
+        )
+    )
+    for position, item in enumerate(items):
+        if isinstance(place := found[position], _Place):
+            found[position] = await _async_try(hass, item, partial(_async_find, hass, room, place))
+    return found
 
 
 def _attach(item: Mapping[str, Any], media: _Media) -> Attachment:

@@ -22,7 +22,7 @@ from ..message.text import short_line
 from ..smtp.account import PORTS, SERVERS, AccountKind, Security, Server
 from ..token_store import async_note_sign_in
 from .account_forms import OTHER_SERVER_FORM, SERVER_FORM
-from .connection_check import StagedCheck
+from .connection_check import ConnectionCheck
 
 # Problems shown at a field of the form; all others are shown above it.
 _PROBLEM_FIELDS: Final[dict[Problem, str]] = {
@@ -47,7 +47,7 @@ class AccountFlow(AbstractOAuth2FlowHandler):
         super().__init__()
         self._data: dict[str, Any] = {}
         self._options: dict[str, Any] = {}
-        self._check: StagedCheck | None = None
+        self._check: ConnectionCheck | None = None
         self._checked: Server | None = None
         self._fault: Fault | None = None
 
@@ -74,13 +74,13 @@ class AccountFlow(AbstractOAuth2FlowHandler):
             options = {} if self.source == SOURCE_USER else self._entry.options
             self._fault = None
             self._checked = _server_of(self._data)
-            self._check = StagedCheck(self.hass, self._data, options)
+            self._check = ConnectionCheck(self.hass, self._data, options)
         if not self._check.done:
             return self.async_show_progress(
                 step_id="check",
                 progress_action=self._check.stage,
                 description_placeholders=shown(self._placeholders()),
-                progress_task=self._check.async_news(),
+                progress_task=self._check.async_progress(),
             )
         self._fault = self._check.fault
         self._check = None

@@ -22,7 +22,7 @@ _LOGGER = logging.getLogger(__name__)
 PROGRESS_INTERVAL: Final = 1.0  # Seconds.
 
 
-class StagedCheck:
+class ConnectionCheck:
     """A check in progress; once it is `done`, `fault` is its fault or None."""
 
     def __init__(
@@ -37,12 +37,12 @@ class StagedCheck:
         self.done = False
         self._hass = hass
         self._data = data
-        self._news = asyncio.Event()
+        self._progress = asyncio.Event()
         self._progress_task: asyncio.Task[None] | None = None
         self._check_task = hass.async_create_task(self._async_run(options))
 
     @callback
-    def async_news(self) -> asyncio.Task[None]:
+    def async_progress(self) -> asyncio.Task[None]:
         """Return a task that ends at the next stage or when the check is done."""
         if self._progress_task is None or self._progress_task.done():
             self._progress_task = self._hass.async_create_task(self._async_wait())
@@ -56,8 +56,8 @@ class StagedCheck:
     async def _async_wait(self) -> None:
         """Wait for progress; report the last stage before the end."""
         await asyncio.sleep(PROGRESS_INTERVAL)
-        await self._news.wait()
-        self._news.clear()
+        await self._progress.wait()
+        self._progress.clear()
         self.done = self._check_task.done()
 
     async def _async_run(self, options: Mapping[str, Any]) -> None:
@@ -73,7 +73,7 @@ class StagedCheck:
             _LOGGER.exception("Unexpected error while checking an account")
             self.fault = Fault(Kind.SETUP, Problem.UNFORESEEN)
         finally:
-            self._news.set()
+            self._progress.set()
 
     async def _async_keep(self, token: Token) -> None:
         """Store a renewed token with the other unsaved data."""
@@ -83,4 +83,4 @@ class StagedCheck:
     def _async_enter(self, stage: Stage) -> None:
         """Store the stage and wake the dialog."""
         self.stage = stage
-        self._news.set()
+        self._progress.set()

@@ -53,9 +53,8 @@ class RecipientFlow(ConfigSubentryFlow):
                 errors[CONF_NAME] = "name_taken"
             try:
                 mailboxes = parse_mailboxes(user_input[CONF_RECIPIENTS], CONF_RECIPIENTS)
-                OutgoingMessage(
-                    to=mailboxes, title=""
-                )  # Raises if there is none, or more than one email can have.
+                # Raises if there is none, or more than one email can have.
+                OutgoingMessage(to=mailboxes, title="")
             except InvalidMessageError as error:
                 errors[CONF_RECIPIENTS] = error.problem
                 placeholders["value"] = error.value

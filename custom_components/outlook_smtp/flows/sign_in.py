@@ -65,7 +65,7 @@ class SignInFlow(AccountFlow):
         self._tenant = ""
         self._code: DeviceCode | None = None
         self._sign_in: asyncio.Task[Mapping[str, Any] | AuthError] | None = None
-        self._sign_in_news: asyncio.Task[None] | None = None
+        self._sign_in_progress: asyncio.Task[None] | None = None
         self._other_address = ""
 
     async def async_step_code(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
@@ -102,15 +102,15 @@ class SignInFlow(AccountFlow):
         assert self._sign_in  # noqa: S101 - This step always has one.
         if self._sign_in.done():
             return self.async_show_progress_done(next_step_id="signed_in")
-        if self._sign_in_news is None or self._sign_in_news.done():
-            self._sign_in_news = self.hass.async_create_background_task(
-                self._async_progress(self._sign_in), "sign-in news"
+        if self._sign_in_progress is None or self._sign_in_progress.done():
+            self._sign_in_progress = self.hass.async_create_background_task(
+                self._async_progress(self._sign_in), "sign-in progress"
             )
         return self.async_show_progress(
             step_id="wait",
             progress_action="wait_for_sign_in",
             description_placeholders=shown(self._placeholders()),
-            progress_task=self._sign_in_news,
+            progress_task=self._sign_in_progress,
         )
 
     async def async_step_signed_in(

@@ -84,7 +84,7 @@ def mailbox_of(smtp: ConfigEntry) -> str:
     return (username if "@" in username else str(smtp.data.get(_SENDER, ""))).strip().lower()
 
 
-def find_account(hass: HomeAssistant, mailbox: str) -> OutlookSmtpConfigEntry | None:
+def account_of_mailbox(hass: HomeAssistant, mailbox: str) -> OutlookSmtpConfigEntry | None:
     """Return this integration's account for a mailbox."""
     return hass.config_entries.async_entry_for_domain_unique_id(DOMAIN, mailbox)
 
@@ -132,7 +132,7 @@ async def async_copy(
 def describe_smtp(hass: HomeAssistant, smtp: ConfigEntry) -> dict[str, str]:
     """Return the placeholders that describe a built-in entry."""
     mailbox = mailbox_of(smtp)
-    missing = missing_recipients(smtp, find_account(hass, mailbox))
+    missing = missing_recipients(smtp, account_of_mailbox(hass, mailbox))
     return {
         "entry": short_line(smtp.title),
         "mailbox": short_line(mailbox),
@@ -147,7 +147,7 @@ def is_worth_moving(hass: HomeAssistant, smtp: ConfigEntry) -> bool:
     """Return whether a built-in entry is for a Microsoft server and has data to copy."""
     if smtp.domain != SMTP_DOMAIN or smtp.disabled_by or not _is_microsoft(smtp.data):
         return False
-    account = find_account(hass, mailbox_of(smtp))
+    account = account_of_mailbox(hass, mailbox_of(smtp))
     return account is None or bool(missing_recipients(smtp, account))
 
 

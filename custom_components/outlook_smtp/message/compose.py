@@ -71,18 +71,20 @@ def compose(outgoing: OutgoingMessage, sender: Mailbox, *, now: datetime, produc
             token_field("MIME-Version", "1.0"),
         )
     )
-    addresses = (
-        sender.envelope,
-        *outgoing.recipients,
-        *(box.envelope for box in outgoing.reply_to),
-    )
     return Composed(
         sender=sender.envelope,
         recipients=outgoing.recipients,
         content=Content([head.encode(), *build_body(outgoing)]),
         message_id=message_id,
-        utf8=not all(address.isascii() for address in addresses),
+        utf8=_needs_utf8(outgoing, sender),
     )
+
+
+def _needs_utf8(outgoing: OutgoingMessage, sender: Mailbox) -> bool:
+    """Return whether an address needs SMTPUTF8 (RFC 6531)."""
+    replies = (mailbox.envelope for mailbox in outgoing.reply_to)
+    addresses = (sender.envelope, *outgoing.recipients, *replies)
+    return not all(address.isascii() for address in addresses)
 
 
 def _addressing(outgoing: OutgoingMessage, sender: Mailbox) -> Iterator[str]:

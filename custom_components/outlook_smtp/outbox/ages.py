@@ -26,7 +26,7 @@ def measure(waiting: Sequence[QueuedMessage], failed: Sequence[FailedMessage]) -
     return {
         f"{WAITING}/{queued.spooled.name}": now - min(queued.since, queued.known)
         for queued in waiting
-    } | {f"{FAILED}/{queued.failure.spooled.name}": now - queued.since for queued in failed}
+    } | {f"{FAILED}/{each.failure.spooled.name}": now - each.since for each in failed}
 
 
 def save(folder: Path, ages: Mapping[str, float]) -> None:

@@ -70,7 +70,7 @@ class DiskWatch:
         return str(self._spool.folder)
 
     def _probe(self) -> None:
-        """Write a file and delete it: on a full disk, only the deletion has to work."""
+        """Write a file and delete it; a full disk counts as writable: it lets files be deleted."""
         check_links(self._spool.folders)
         path = self._spool.folder / PROBE_FILE
         try:

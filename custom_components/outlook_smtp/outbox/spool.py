@@ -62,10 +62,10 @@ class Spool:
         make_folders(self.folders)
         quarantined: list[str] = []
         waiting = sorted(
-            self._read_folder(WAITING, quarantined), key=lambda queued: queued.sequence
+            self._read_folder(WAITING, quarantined), key=lambda spooled: spooled.sequence
         )
         failed = sorted(
-            (self._read_failure(queued) for queued in self._read_folder(FAILED, quarantined)),
+            (self._read_failure(spooled) for spooled in self._read_folder(FAILED, quarantined)),
             key=lambda failure: (failure.failed_at, failure.spooled.sequence),
         )
         self._sweep_reasons()

@@ -38,10 +38,11 @@ class TryOrder(Capacity):
 
     def count_deferral(
         self, queued: QueuedMessage, fault: Fault | None, *, submitting: bool = True
-    ) -> int:
-        """Count a try that ended in a transient fault, and return how many there were in a row.
+    ) -> None:
+        """Count a try that ended in a transient fault.
 
-        A try that failed at the sign-in does not count.
+        One that failed at the sign-in is no attempt to show, and one without a submission no
+        deferral.
 
         Args:
             queued: The message that was tried.
@@ -51,7 +52,6 @@ class TryOrder(Capacity):
         """
         queued.tries += not (fault and fault.problem in _SIGN_IN_FAILURES)
         queued.deferrals += submitting
-        return queued.deferrals
 
     def count_lost_answer(self, queued: QueuedMessage) -> int:
         """Count a try after which the message may have arrived, and return the total."""

@@ -1,1 +1,1 @@
-"""Talks to the submission server: sessions, replies and the staged check."""
+"""Talks to the submission server: sessions, replies and the connection check."""

@@ -36,8 +36,7 @@ class Server:
 PORTS: Final[dict[Security, int]] = {Security.STARTTLS: 587, Security.TLS: 465}
 
 # https://support.microsoft.com/office/d088b986-291d-42b8-9564-9c414e2aa040 and
-# https://learn.microsoft.com/exchange/clients-and-mobile-in-exchange-online/authenticated-client-
-# smtp-submission
+# https://learn.microsoft.com/exchange/clients-and-mobile-in-exchange-online/authenticated-client-smtp-submission
 SERVERS: Final[dict[AccountKind, Server]] = {
     AccountKind.PERSONAL: Server("smtp-mail.outlook.com", PORTS[Security.STARTTLS]),
     AccountKind.WORK: Server("smtp.office365.com", PORTS[Security.STARTTLS]),

@@ -104,15 +104,20 @@ async def connect(
             secrets=secrets,
         )
         undo.callback(client.close)
-        if server.security is Security.STARTTLS:
-            await _upgrade(client, watch)
-        else:
-            with watch.stage(Stage.CERTIFICATE):
-                await client.connect()
-        with watch.stage(Stage.GREETING):
-            await client.ehlo()
+        await _encrypt(client, server.security, watch)
         undo.pop_all()
     return client
+
+
+async def _encrypt(client: Client, security: Security, watch: Watch) -> None:
+    """Encrypt the connection from the start or with STARTTLS, then send EHLO."""
+    if security is Security.STARTTLS:
+        await _upgrade(client, watch)
+    else:
+        with watch.stage(Stage.CERTIFICATE):
+            await client.connect()
+    with watch.stage(Stage.GREETING):
+        await client.ehlo()
 
 
 async def open_socket(server: Server, timeout: float, watch: Watch) -> socket.socket:

@@ -85,8 +85,7 @@ class Password:
 class BearerToken:
     """The primary sign-in name of a mailbox, with access tokens (XOAUTH2).
 
-    https://learn.microsoft.com/exchange/client-developer/legacy-protocols/how-to-authenticate-an-
-    imap-pop-smtp-application-by-using-oauth
+    https://learn.microsoft.com/exchange/client-developer/legacy-protocols/how-to-authenticate-an-imap-pop-smtp-application-by-using-oauth
     """
 
     def __init__(self, username: str, tokens: AccessTokens) -> None:

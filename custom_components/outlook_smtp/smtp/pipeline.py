@@ -156,13 +156,13 @@ class Pipeline(asyncio.Protocol):
 
         """
         for command in commands:
-            self.protocol_log.send_commands(command.decode("utf-8", "replace"))
+            self.protocol_log.log_sent(command.decode("utf-8", "replace"))
         self._awaited += len(commands)
         self.send(b"".join(command + b"\r\n" for command in commands), content)
 
     def begin_content(self, size: int) -> None:
         """Note that content follows in pieces, and that a reply follows its end."""
-        self.protocol_log.send_commands(f"<{size} bytes of content>")
+        self.protocol_log.log_sent(f"<{size} bytes of content>")
         self._awaited += 1
 
     def send(self, *data: bytes) -> None:
@@ -239,7 +239,7 @@ class Pipeline(asyncio.Protocol):
         """Store the error that ended the connection, and wake the waiting reader."""
         if self._end is None:
             self._end = error
-            self.protocol_log.read_reply(f"({type(error).__name__}: {error})")
+            self.protocol_log.log_received(f"({type(error).__name__}: {error})")
         self._arrived.set()
         self._writable.set()
 
@@ -251,7 +251,7 @@ class Pipeline(asyncio.Protocol):
         try:
             for reply in self._parser.feed(data):
                 text = self.protocol_log.without_secrets(reply.text)
-                self.protocol_log.read_reply(f"{reply.code} {text}")
+                self.protocol_log.log_received(f"{reply.code} {text}")
                 # Only a 421 reply may come unsolicited (RFC 5321, section 3.8).
                 if len(self._replies) >= self._awaited and reply.code != SERVICE_CLOSING:
                     self.has_said_too_much = True

@@ -13,7 +13,6 @@ from .replies import legible
 
 _LOGGER = logging.getLogger(__name__)
 
-HIDDEN: Final = MASK
 MAX_LINES: Final = 100  # Of one reply.
 MAX_OFFERS: Final = 2 * MAX_READ  # Characters read of an EHLO reply.
 
@@ -47,11 +46,11 @@ class ProtocolLog:
         error.message = self.without_secrets(error.message)
         error.args = (error.code, error.message)
 
-    def send_commands(self, line: str) -> None:
+    def log_sent(self, line: str) -> None:
         """Log what the client sends."""
         self._write("client", line)
 
-    def read_reply(self, answer: str) -> None:
+    def log_received(self, answer: str) -> None:
         """Log the server's reply, line by line."""
         for line in answer[:MAX_OFFERS].split("\n", MAX_LINES)[:MAX_LINES]:
             self._write("server", line)
@@ -82,13 +81,13 @@ class LoggingSMTP(SMTP):
     @override
     async def starttls(self, **kwargs: Any) -> SMTPResponse:
         """Encrypt the connection."""
-        self.protocol_log.send_commands("STARTTLS")
+        self.protocol_log.log_sent("STARTTLS")
         return await self._read_reply(super().starttls(**kwargs))
 
     @override
     async def execute_command(self, *args: bytes, **kwargs: Any) -> SMTPResponse:
         """Send EHLO, and read the extensions."""
-        self.protocol_log.send_commands(b" ".join(args).decode("utf-8", "replace"))
+        self.protocol_log.log_sent(b" ".join(args).decode("utf-8", "replace"))
         return await self._read_reply(super().execute_command(*args, **kwargs))
 
     async def _read_reply(self, answer: Awaitable[SMTPResponse]) -> SMTPResponse:
@@ -97,14 +96,14 @@ class LoggingSMTP(SMTP):
             response = await answer
         except SMTPResponseException as error:
             self.protocol_log.redact(error)
-            self.protocol_log.read_reply(f"{error.code} {legible(error.message)}")
+            self.protocol_log.log_received(f"{error.code} {legible(error.message)}")
             raise
         except (SMTPException, OSError) as error:
-            self.protocol_log.read_reply(f"({type(error).__name__}: {error})")
+            self.protocol_log.log_received(f"({type(error).__name__}: {error})")
             raise
         lines = (line[:MAX_TEXT] for line in response.message.split("\n", MAX_LINES)[:MAX_LINES])
         message = self.protocol_log.without_secrets("\n".join(lines), MAX_OFFERS)
-        self.protocol_log.read_reply(f"{response.code} {legible(message)}")
+        self.protocol_log.log_received(f"{response.code} {legible(message)}")
         return SMTPResponse(response.code, message)
 
 

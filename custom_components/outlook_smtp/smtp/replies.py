@@ -80,8 +80,7 @@ CATALOGUE: Final[tuple[tuple[str, Kind, Problem], ...]] = (
     ("verdict is Throttle", Kind.TRANSIENT, Problem.SENDER_THROTTLED),
     ("OutboundSpamException", Kind.QUOTA, Problem.SENDING_QUOTA),
     ("Actual verdict is", Kind.QUOTA, Problem.SENDING_QUOTA),
-    # https://learn.microsoft.com/exchange/mail-flow-best-practices/continuous-error-throttling-
-    # smtp-auth-submissions
+    # https://learn.microsoft.com/exchange/mail-flow-best-practices/continuous-error-throttling-smtp-auth-submissions
     ("continuous mailbox full errors", Kind.ACCOUNT, Problem.MAILBOX_FULL),
     ("Sender throttled", Kind.ACCOUNT, Problem.SENDER_THROTTLED),
     *(

@@ -76,7 +76,7 @@ class SmtpRoute:
 
     def prepare(self) -> None:
         """Prepare for the next message by forgetting earlier interruptions."""
-        self._is_interrupted = False
+        self._is_interrupted = self.was_interrupted = False
 
     def interrupt(self) -> None:
         """Stop waiting for a slow reply soon, because other messages are urgent.

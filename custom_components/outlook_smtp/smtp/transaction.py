@@ -195,9 +195,8 @@ class Transaction:
             lost = Fault(Kind.TRANSIENT, Problem.ANSWER_LOST, text=error.fault.text)
             raise SubmissionError(lost) from error
         self._pending.popleft()
-        if (
-            reply.code == SERVICE_CLOSING
-        ):  # It ends the session, whatever the command (RFC 5321, 3.8).
+        # It ends the session, whatever the command (RFC 5321, 3.8).
+        if reply.code == SERVICE_CLOSING:
             raise self._end(read_reply(command.stage, reply.code, reply.text))
         if not self._answers.note(command, reply):  # No longer synchronized.
             self._answers.disbelieve()
