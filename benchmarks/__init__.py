@@ -5,6 +5,7 @@ from typing import Final
 
 ADDRESS: Final = "bench@outlook.com"
 PASSWORD: Final = "app-password"
+TOKEN: Final = "access-token"
 LOOPBACK: Final = "127.0.0.1"
 
 # Importing it logs a complaint about a library that is only needed for its pictures.

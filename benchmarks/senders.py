@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 import logging
@@ -20,11 +21,13 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.runner import create_event_loop
 from homeassistant.util.ssl import create_client_context
 
+from custom_components.outlook_smtp.auth.clouds import CLOUDS, WORLDWIDE, Resource
+from custom_components.outlook_smtp.auth.tokens import Token
 from custom_components.outlook_smtp.const import DOMAIN
 from custom_components.outlook_smtp.outbox import schedule
 from tests import home
 
-from . import ADDRESS, LOOPBACK, PASSWORD
+from . import ADDRESS, LOOPBACK, PASSWORD, TOKEN
 from .measure import Figures, metered
 from .scenarios import Row, Way
 
@@ -32,11 +35,14 @@ RECIPIENT: Final = "anna@example.com"
 SIGN_IN: Final = {"username": ADDRESS, "password": PASSWORD}
 SENDER: Final = {"sender": ADDRESS, "sender_name": "Home"}
 TEXT: Final = {"title": "A message", "message": "This is a message.\n" * 5}
-FILES: Final = tuple(f"picture-{number}.jpg" for number in range(1, 5))
-FILE_SIZE: Final = 5_000_000  # Bytes; four of them make the 20 MB.
+BIG: Final = tuple(f"picture-{number}.jpg" for number in range(1, 5))  # Together 20 MB.
+ATTACHED: Final = "picture.jpg"  # About as much as Microsoft Graph takes.
+FILES: Final = {ATTACHED: 2_000_000, **dict.fromkeys(BIG, 5_000_000)}  # Bytes.
 MEDIA: Final = "media-source://media_source/local"
 LOOK_EVERY: Final = 0.002  # Seconds.
 CHECK_ENDS: Final = 1.0  # Seconds until the check after a set-up has closed its connection.
+HTTP_ENDS: Final = 16.0  # Seconds; aiohttp keeps an idle connection for 15.
+DAY: Final = 86_400.0
 
 
 class Sender(ABC):
@@ -53,25 +59,33 @@ class Sender(ABC):
         """Prepare, without a connection to the server."""
 
     @abstractmethod
-    async def send(self, *, big: bool = False) -> None:
-        """Send a message, with 20 MB attached if it is a big one, and wait until it is sent."""
+    async def send(self, *files: str) -> None:
+        """Send a message, perhaps with files attached, and wait until it is sent."""
+
+    async def some(self, count: int, *files: str) -> None:
+        """Send messages one after another, and measure that."""
+        async with self.meter:
+            for _ in range(count):
+                await self.send(*files)
 
     async def cold(self, count: int) -> None:
         """Send messages one after another; no connection is open before the first."""
-        async with self.meter:
-            for _ in range(count):
-                await self.send()
+        await self.some(count)
 
     async def warm(self, count: int) -> None:
         """Send messages one after another, after a first one."""
         await self.send()
-        await self.cold(count)
+        await self.some(count)
 
-    async def big(self, _: int) -> None:
+    async def attached(self, count: int) -> None:
+        """Send a message with 2 MB of attachments, after a small one."""
+        await self.send()
+        await self.some(count, ATTACHED)
+
+    async def big(self, count: int) -> None:
         """Send a message with 20 MB of attachments, after a small one."""
         await self.send()
-        async with self.meter:
-            await self.send(big=True)
+        await self.some(count, *BIG)
 
     async def burst(self, count: int) -> None:
         """Send messages that are submitted all at once."""
@@ -93,13 +107,13 @@ class Plain(Sender):
             hostname=LOOPBACK, port=self.port, username=ADDRESS, password=PASSWORD, tls_context=tls
         )
 
-    async def send(self, *, big: bool = False) -> None:
+    async def send(self, *files: str) -> None:
         """Build a message as the built-in integration does, and send it."""
         message = EmailMessage()
         message.set_content(TEXT["message"])
         message["Subject"], message["From"], message["To"] = TEXT["title"], ADDRESS, RECIPIENT
         message["Date"], message["Message-Id"] = formatdate(), make_msgid()
-        for name in FILES if big else ():
+        for name in files:
             content = await asyncio.to_thread(Path(self.folder, name).read_bytes)
             message.add_attachment(content, maintype="image", subtype="jpeg", filename=name)
         if not self.client.is_connected:
@@ -108,7 +122,7 @@ class Plain(Sender):
 
     async def burst(self, count: int) -> None:
         """Send messages one after another, because there is one connection."""
-        await self.cold(count)
+        await self.some(count)
 
 
 class Integration(Sender):
@@ -121,11 +135,11 @@ class Integration(Sender):
         self.hass = await home.start(folder, "media_source", media=self.folder)
         return await home.add(self.hass, domain)
 
-    async def call(self, domain: str, target: dict[str, Any], *, big: bool = False) -> Any:
+    async def call(self, domain: str, target: dict[str, Any], *files: str) -> Any:
         """Call the action that sends a message, and return its response if it has one."""
         data: dict[str, Any] = TEXT | target
-        if big:
-            media = [{"media_content_id": f"{MEDIA}/{name}"} for name in FILES]
+        if files:
+            media = [{"media_content_id": f"{MEDIA}/{name}"} for name in files]
             kind = {"media_content_type": "image/jpeg"}
             data["attachments"] = [{"media_source": item | kind} for item in media]
         return await self.hass.services.async_call(
@@ -144,9 +158,9 @@ class Builtin(Integration):
         await self.start("smtp", data=data | SENDER | SIGN_IN, subentries=subentries)
         (self.entity,) = self.hass.states.async_entity_ids("notify")
 
-    async def send(self, *, big: bool = False) -> None:
+    async def send(self, *files: str) -> None:
         """Send a message to the recipient."""
-        await self.call("smtp", {"entity_id": self.entity}, big=big)
+        await self.call("smtp", {"entity_id": self.entity}, *files)
 
 
 class Ours(Integration):
@@ -157,15 +171,19 @@ class Ours(Integration):
         rate_limiter = schedule.RateLimiter
         schedule.RateLimiter = lambda: rate_limiter(per_minute=0)  # type: ignore[assignment,misc]
         options = {"max_messages": 10_000, "max_size": 10_000}
-        entry = await self.start(DOMAIN, data=account(self.port), options=options)
+        entry = await self.start(DOMAIN, data=self.account(), options=options)
         self.mailer = entry.runtime_data.mailer
         while entry.runtime_data.coordinator.data.connected is None:  # noqa: ASYNC110 - It has no event.
             await asyncio.sleep(LOOK_EVERY)
         await asyncio.sleep(CHECK_ENDS)
 
-    async def send(self, *, big: bool = False) -> None:
+    def account(self) -> dict[str, Any]:
+        """Return the data of the account."""
+        return account(self.port)
+
+    async def send(self, *files: str) -> None:
         """Send a message, and check that it was sent, not just queued."""
-        response = await self.call(DOMAIN, {"to": RECIPIENT}, big=big)
+        response = await self.call(DOMAIN, {"to": RECIPIENT}, *files)
         if response["status"] != "sent":
             raise RuntimeError(f"a message was not sent: {response}")
 
@@ -194,18 +212,36 @@ class Ours(Integration):
             await asyncio.sleep(LOOK_EVERY)
 
 
+class OverGraph(Ours):
+    """The same over Microsoft Graph, with a token that need not be renewed."""
+
+    def account(self) -> dict[str, Any]:
+        """Return the data of an account that sends over Microsoft Graph."""
+        place = f"https://{LOOPBACK}:{self.port}"
+        CLOUDS[WORLDWIDE] = replace(CLOUDS[WORLDWIDE], graph=place)
+        token = Token(TOKEN, "", time.time(), time.time() + DAY, Resource.GRAPH)
+        sign_in = {"client_id": "", "tenant": "common", "token": token.as_dict()}
+        return account(self.port) | sign_in | {"route": Resource.GRAPH.value}
+
+    async def cold(self, count: int) -> None:
+        """Send messages one after another, once the connection of the check is closed."""
+        await asyncio.sleep(HTTP_ENDS)
+        await super().cold(count)
+
+
 SENDERS: Final[dict[Way, type[Sender]]] = {
     Way.BUILTIN: Builtin,
     Way.AIOSMTPLIB: Plain,
     Way.OURS: Ours,
     Way.PIPELINING: Ours,
+    Way.GRAPH: OverGraph,
 }
 
 
 def make_files(folder: str) -> None:
     """Create the files to attach."""
-    for name in FILES:
-        Path(folder, name).write_bytes(os.urandom(FILE_SIZE))
+    for name, size in FILES.items():
+        Path(folder, name).write_bytes(os.urandom(size))
 
 
 def account(port: int) -> dict[str, Any]:

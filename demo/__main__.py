@@ -12,13 +12,14 @@ from typing import Final
 from zipfile import ZipFile
 
 from scripts._package import build_zip
-from tests.fake_microsoft import FakeServer, Identity, closed_port
+from tests.fake_microsoft import closed_port
 from tests.live_home_assistant import LiveHomeAssistant, complaints
 
 from .api import USER, Api, RestartError
 from .console import DemoError, detail, step
+from .fakes import ADDRESS, PASSWORD, Fakes
 from .standby import HELP, read_keyboard, stand_by
-from .story import ADDRESS, PASSWORD, Story
+from .story import Story
 
 STAGE: Final = Path(__file__).parents[1] / ".demo"  # Ignored by git.
 STOPPED: Final = 130  # The exit code of a program that was stopped with Ctrl-C.
@@ -33,9 +34,14 @@ def parse_arguments() -> argparse.Namespace:
     way.add_argument("--once", action="store_true", help="check that all works, and end")
     way.add_argument("--keep", action="store_true", help="go on with the last Home Assistant")
     parser.add_argument("--sign-in", action="store_true", help="sign in with a code")
+    routes = "how the account sends; with graph, SMTP is switched off for it"
+    parser.add_argument("--route", choices=("smtp", "graph"), default="smtp", help=routes)
     ports = "the port of the UI (default: 8123; with --once any free one)"
     parser.add_argument("--port", type=int, help=ports)
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.route == "graph" and not options.sign_in:
+        parser.error("--route graph needs --sign-in: Microsoft Graph accepts no password")
+    return options
 
 
 def run(options: argparse.Namespace) -> None:
@@ -49,11 +55,10 @@ def run(options: argparse.Namespace) -> None:
         shutil.rmtree(folder, ignore_errors=True)
     new = not folder.exists()
     with ExitStack() as stack:
-        server = stack.enter_context(FakeServer(mail_port))
-        server.add_mailbox(ADDRESS, PASSWORD)
-        identity = stack.enter_context(Identity(server)) if options.sign_in else None
-        if identity:
-            identity.interval = 1
+        graph = options.route == "graph"
+        running = Fakes.running(mail_port, sign_in=options.sign_in, graph=graph)
+        fakes = stack.enter_context(running)
+        identity, server = fakes.identity, fakes.server
         home = LiveHomeAssistant(
             folder,
             server.ca_file,
@@ -61,6 +66,7 @@ def run(options: argparse.Namespace) -> None:
             # With a sign-in, the fakes act as Microsoft's servers.
             authority=identity.authority if identity else None,
             smtp_port=server.port if identity else None,
+            graph=fakes.graph.base_url if fakes.graph else None,
         )
         home.furnish()
         home.log.unlink(missing_ok=True)
@@ -69,15 +75,15 @@ def run(options: argparse.Namespace) -> None:
         stack.callback(home.stop)
         step(f"Starting Home Assistant in {folder.relative_to(STAGE.parent)}")
         api = Api(home)
-        story = Story(api, home, server)
+        story = Story(api, home, fakes)
         if new:
-            story.set_up(identity)
+            story.set_up()
             story.send()
             story.survive_outage()
-        story.see_connection(identity)
+        story.see_connection()
         require_clean_log(home.log)
         if not options.once:
-            _stay_up(home, api, server)
+            _stay_up(home, api, fakes)
     require_clean_log(home.log)
     shutil.rmtree(folder)
 
@@ -90,18 +96,19 @@ def _install_package(folder: Path) -> None:
         archive.extractall(target)
 
 
-def _stay_up(home: LiveHomeAssistant, api: Api, server: FakeServer) -> None:
+def _stay_up(home: LiveHomeAssistant, api: Api, fakes: Fakes) -> None:
     """Let a person click around until Ctrl-C."""
     step("All works. Now it is yours, until Ctrl-C:")
     detail(f"Home Assistant   {home.url}/mail-demo   user {USER}, password {USER}")
+    server = fakes.server
     detail(f"Mail server      {server.host}, port {server.port}, STARTTLS")
     detail(f"Mailbox          {ADDRESS}, password {PASSWORD}")
     print(HELP, flush=True)
-    server.received.clear()
+    fakes.receiver.received.clear()
     typed = read_keyboard()
     while True:
         try:
-            stand_by(api, server, typed)
+            stand_by(api, fakes, typed)
         except RestartError:
             step("Starting Home Assistant again")
             api = Api(home)

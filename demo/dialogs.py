@@ -16,6 +16,7 @@ RECIPIENT_FLOW: Final = "/api/config/config_entries/subentries/flow"
 
 type Step = Mapping[str, Any]
 type Values = Mapping[str, Any]
+type SignIn = Callable[[str], None]
 
 
 class Dialogs:
@@ -35,11 +36,26 @@ class Dialogs:
             step = self._submit(step, form)
         return self._follow(step)
 
-    def add_account_by_code(self, client_id: str, sign_in: Callable[[str], None]) -> Step:
+    def add_account_by_code(self, client_id: str, sign_in: SignIn) -> Step:
         """Add an account that signs in with a code, which the callback has to approve."""
         step = self._choose("code")
         detail(f"Form: {self._text('step.code.title', step)}")
         step = self._submit(step, {"client_id": client_id, "advanced": {"tenant": "common"}})
+        return self._sign_in(step, sign_in)
+
+    def take_graph(self, step: Step, sign_in: SignIn) -> Step:
+        """Send through Microsoft Graph, which a dialog offers, and approve the second code."""
+        menu = f"step.{step['step_id']}"
+        detail(f"Menu: {self._text(f'{menu}.title', step)}")
+        for line in self._text(f"{menu}.description", step).split("\n\n"):
+            detail(f"    {line}")
+        detail(f"Choice: {self._text(f'{menu}.menu_options.graph', step)}")
+        step = self._follow(self._submit(step, {"next_step_id": "graph"}))
+        detail(f"Form: {self._text(f'step.{step["step_id"]}.title', step)}")
+        return self._sign_in(self._submit(step, {}), sign_in)
+
+    def _sign_in(self, step: Step, sign_in: SignIn) -> Step:
+        """Read the code, let the callback approve it, and follow the check of the account."""
         shown = step["description_placeholders"]
         title = self._text("step.show_code.title", step)
         detail(f"Form: {title}: {shown['code']}, {shown['url']}")
@@ -102,7 +118,8 @@ class Dialogs:
         if not isinstance(text, str):
             raise DemoError(f"The text {key} is missing: a person would read its key.")
         values = step.get("description_placeholders") or {}
-        return re.sub(r"{(\w+)}", lambda match: str(values[match[1]]), text)
+        text = re.sub(r"{(\w+)}", lambda match: str(values[match[1]]), text)
+        return re.sub(r"\\([^\w\s])", r"\1", text)  # Markdown, as a person reads it.
 
 
 def pick_values(fields: Iterable[Mapping[str, Any]], values: Values) -> dict[str, Any]:

@@ -5,10 +5,11 @@ from queue import Empty, SimpleQueue
 import threading
 from typing import Final
 
-from tests.fake_microsoft import CATALOGUE, IMAP_GREETING, FakeServer, Script
+from tests.fake_microsoft import IMAP_GREETING, Script
 
 from .api import Api
 from .console import DemoError, detail, show_email, show_state
+from .fakes import ROWS, Fakes
 from .story import SENSOR
 
 HELP: Final = """
@@ -26,8 +27,6 @@ CHECK: Final = "button.demo_outlook_com_check_now"
 REFUSAL_DELAY: Final = 5.0  # Seconds; Microsoft's.
 PAUSE: Final = 0.2  # Seconds between two polls.
 
-_ROWS: Final = {row.name: row for row in CATALOGUE}
-
 
 def read_keyboard() -> SimpleQueue[str]:
     """Return a queue of typed lines, read in a thread because not every input can be polled."""
@@ -43,12 +42,12 @@ def read_keyboard() -> SimpleQueue[str]:
     return lines
 
 
-def stand_by(api: Api, server: FakeServer, typed: SimpleQueue[str]) -> None:
+def stand_by(api: Api, fakes: Fakes, typed: SimpleQueue[str]) -> None:
     """Print incoming email and changes, and run commands, until Home Assistant ends."""
     shown = None
     while True:
-        while server.received:
-            show_email(server.received.pop(0))
+        while fakes.receiver.received:
+            show_email(fakes.receiver.received.pop(0))
         state = api.state(SENSOR)
         now = (state["state"], state["attributes"])
         if shown not in (None, now):
@@ -56,30 +55,31 @@ def stand_by(api: Api, server: FakeServer, typed: SimpleQueue[str]) -> None:
         shown = now
         with suppress(Empty):
             command, _, name = typed.get(timeout=PAUSE).strip().partition(" ")
-            if command and _obey(server, command, name.strip()):
+            if command and _obey(fakes, command, name.strip()):
                 detail(f"Done: {command} {name}. Checking the account…")
                 # A failed check is an error of the button; the sensor shows the same.
                 with suppress(DemoError):
                     api.call("button.press", {"entity_id": CHECK})
 
 
-def _obey(server: FakeServer, command: str, name: str) -> bool:
+def _obey(fakes: Fakes, command: str, name: str) -> bool:
     """Run a command, and return whether to check the account."""
     match command:
         case "stop":
-            server.stop()
+            fakes.receiver.stop()
         case "start":
             with suppress(RuntimeError):  # Already running.
-                server.start()
+                fakes.receiver.start()
         case "normal":
-            server.script = Script()
+            fakes.server.script = Script()
         case "imap":
-            server.script = Script(greeting=IMAP_GREETING)
-        case "row" if name in _ROWS:
-            row = _ROWS[name]
-            server.script = Script(replies={row.step: row.reply}, refusal_delay=REFUSAL_DELAY)
+            fakes.server.script = Script(greeting=IMAP_GREETING)
+        case "row" if name in ROWS:
+            row = ROWS[name]
+            replies = {row.step: row.reply}
+            fakes.server.script = Script(replies=replies, refusal_delay=REFUSAL_DELAY)
         case "row" | "rows":
-            print("\n    ".join(["", *_ROWS]), flush=True)
+            print("\n    ".join(["", *ROWS]), flush=True)
             return False
         case "check":
             pass

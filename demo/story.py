@@ -3,15 +3,14 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tests.fake_microsoft import FakeServer, Identity, Received
+from tests.fake_microsoft import Received
 from tests.live_home_assistant import LiveHomeAssistant
 
 from .api import Api
 from .console import DemoError, detail, show_email, show_state, step
-from .dialogs import Dialogs
+from .dialogs import Dialogs, Step
+from .fakes import ADDRESS, PASSWORD, Fakes
 
-ADDRESS: Final = "demo@outlook.com"
-PASSWORD: Final = "app-password"
 FAMILY: Final = ("anna@example.com", "Bert <bert@example.com>")
 ANNA, BERT, CARL = "anna@example.com", "bert@example.com", "carl@example.com"
 
@@ -24,31 +23,43 @@ TO_FAMILY: Final = "notify.family"
 class Story:
     """Does what a new user would do, and checks the results."""
 
-    def __init__(self, api: Api, home: LiveHomeAssistant, server: FakeServer) -> None:
-        """Use a running Home Assistant and a listening server."""
+    def __init__(self, api: Api, home: LiveHomeAssistant, fakes: Fakes) -> None:
+        """Use a running Home Assistant and listening servers."""
         self._api = api
-        self._server = server
+        self._fakes = fakes
+        self._server = fakes.receiver
         self._dialogs = Dialogs(api, home.folder)
         self._picture = home.folder / "media" / "front-door.jpg"
 
-    def set_up(self, identity: Identity | None) -> None:
-        """Add the account, with a password or with a code, a recipient and a camera."""
-        if identity:
-            step("Adding the account with a code, as the UI does")
-            added = self._dialogs.add_account_by_code(
-                identity.client_id, lambda code: identity.approve(code, ADDRESS)
-            )
-        else:
-            step("Adding the account, as the UI does")
-            account = {"account_kind": "other", "email": ADDRESS, "password": PASSWORD}
-            place = {"host": self._server.host, "port": self._server.port, "security": "starttls"}
-            added = self._dialogs.add_account(account, place)
+    def set_up(self) -> None:
+        """Add the account, a recipient and a camera."""
+        added = self._add_account()
         detail(f"Added: {added['title']}")
         step("Adding a recipient, which the dialog offers next")
         self._dialogs.add_recipient(added, "Family", FAMILY)
         detail(f"Added: Family, {', '.join(FAMILY)}")
         self._dialogs.add_camera("Front door", self._picture)
         self._api.wait_for_state(TO_FAMILY, "unknown")
+
+    def _add_account(self) -> Step:
+        """Add the account, with a password or with a code; without SMTP, Graph is offered."""
+        if not (identity := self._fakes.identity):
+            step("Adding the account, as the UI does")
+            account = {"account_kind": "other", "email": ADDRESS, "password": PASSWORD}
+            server = self._fakes.server
+            place = {"host": server.host, "port": server.port, "security": "starttls"}
+            return self._dialogs.add_account(account, place)
+
+        def approve(code: str) -> None:
+            """Sign in at Microsoft with a code."""
+            identity.approve(code, ADDRESS)
+
+        step("Adding the account with a code, as the UI does")
+        added = self._dialogs.add_account_by_code(identity.client_id, approve)
+        if self._fakes.graph:
+            step("Taking Microsoft Graph, which the dialog offers because SMTP is switched off")
+            added = self._dialogs.take_graph(added, approve)
+        return added
 
     def send(self) -> None:
         """Send an email in each of the three ways, and check each received one."""
@@ -77,7 +88,7 @@ class Story:
 
     def survive_outage(self) -> None:
         """Send while the server is down, and see the email arrive when it is back."""
-        step("Stopping the mail server, and sending all the same")
+        step("Stopping the server, and sending all the same")
         before = len(self._server.received)
         self._server.stop()
         data = {"entity_id": TO_FAMILY, "title": "Heating", "message": "It is getting cold."}
@@ -87,7 +98,7 @@ class Story:
         detail(f"Response: {response['status']}, for {response['reply']}")
         show_state(self._api.wait_for_state(OUTBOX, "1"))
 
-        step("Starting the mail server, and sending what waits")
+        step("Starting the server, and sending what waits")
         self._server.start()
         self._api.call("outlook_smtp.flush_outbox", {})
         [email] = self._server.wait_for_mail(before + 1)[before:]
@@ -95,16 +106,27 @@ class Story:
         _expect(email, (ANNA, BERT), "Heating", "It is getting cold.")
         self._api.wait_for_state(OUTBOX, "0")
 
-    def see_connection(self, identity: Identity | None) -> None:
-        """Wait until the sensor shows that email works; with a code, only tokens were used."""
+    def see_connection(self) -> None:
+        """Wait until the sensor shows that email works, over the right route."""
         step("Reading the connection sensor")
-        show_state(self._api.wait_for_state(SENSOR, "on"))
-        said = [line for session in self._server.sessions for by, line in session if by == "C"]
+        state = self._api.wait_for_state(SENSOR, "on")
+        show_state(state)
+        route = "graph" if self._fakes.graph else "smtp"
+        if state["attributes"]["route"] != route:
+            raise DemoError(f"The account does not send through {route}.")
+        if self._fakes.identity:
+            self._require_tokens()
+
+    def _require_tokens(self) -> None:
+        """Fail if anything but a token signed in, or SMTP took email although it is off."""
+        server = self._fakes.server
+        said = [line for session in server.sessions for by, line in session if by == "C"]
         ways = {line.split()[1] for line in said if line.startswith("AUTH ")}
-        if identity and ways != {"XOAUTH2"}:
+        if ways != {"XOAUTH2"}:
             raise DemoError(f"Email was sent after signing in with {ways}, not with a token alone.")
-        if identity:
-            detail("Every connection signed in with a token that the fake of Microsoft issued.")
+        if self._fakes.graph and server.received:
+            raise DemoError("Email was sent over SMTP, and not through Microsoft Graph.")
+        detail("Every connection signed in with a token that the fake of Microsoft issued.")
 
     def _sent(self, action: str, data: Mapping[str, Any], *, respond: bool = False) -> Received:
         """Call an action, and return the one email that the server received."""

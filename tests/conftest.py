@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
 import os
 from pathlib import Path
 import time
@@ -21,28 +22,31 @@ from homeassistant.const import (
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.storage import STORAGE_DIR
+from homeassistant.util.ssl import get_default_context
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.outlook_smtp import token_store
+from custom_components.outlook_smtp.auth.clouds import CLOUDS, WORLDWIDE, Resource
 from custom_components.outlook_smtp.auth.device_code import await_sign_in, request_code
 from custom_components.outlook_smtp.auth.tokens import Token
 from custom_components.outlook_smtp.const import (
     CONF_ACCOUNT_KIND,
     CONF_RECIPIENTS,
+    CONF_ROUTE,
     CONF_SECURITY,
     CONF_TENANT,
     DOMAIN,
     SUBENTRY_RECIPIENT,
 )
 from custom_components.outlook_smtp.outbox.schedule import RateLimiter
-from custom_components.outlook_smtp.smtp.account import SERVERS, AccountKind, Security, Server
+from custom_components.outlook_smtp.smtp.settings import SERVERS, AccountKind, Security, Server
 
-from .fake_microsoft import FakeServer, Identity
+from .fake_microsoft import FakeGraph, FakeServer, Identity
 
 ADDRESS = "me@outlook.com"
 PASSWORD = "right-password"
-LONG_FILES = {"test_crash.py", "test_sign_in_secrets.py", "test_whole.py"}
+LONG_FILES = {"test_crash.py", "test_sign_in_secrets.py", "test_switch.py", "test_whole.py"}
 LONGEST_NAME = 200  # Of what one input contributes to the name of a test.
 
 collect_ignore = ["e2e"]  # These need a browser: scripts/e2e runs them, with their own fixtures.
@@ -200,17 +204,47 @@ def identity(
     """Run the identity platform for the fake server's mailboxes in place of Microsoft's."""
     with Identity(fake_server) as platform:
         platform.interval = 0.01
-        monkeypatch.setattr(token_store, "AUTHORITY", platform.authority)
+        cloud = replace(CLOUDS[WORLDWIDE], authority=platform.authority)
+        monkeypatch.setitem(CLOUDS, WORLDWIDE, cloud)
         yield platform
 
 
-async def new_token(hass: HomeAssistant, identity: Identity, address: str = ADDRESS) -> Token:
+@pytest.fixture
+def graph(identity: Identity, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeGraph]:
+    """Run Microsoft Graph for the accounts of the identity platform, in all of Microsoft's clouds.
+
+    Home Assistant trusts it for as long as this process runs: its HTTP session may exist already.
+    """
+    get_default_context().load_verify_locations(identity.fake_server.ca_file)
+    with FakeGraph() as server:
+        server.access_tokens = identity.access_tokens
+        for name, cloud in CLOUDS.items():
+            monkeypatch.setitem(
+                CLOUDS,
+                name,
+                replace(
+                    cloud,
+                    authority=identity.authority,
+                    graph=server.base_url,
+                    smtp_host="127.0.0.1",
+                ),
+            )
+        yield server
+
+
+async def new_token(
+    hass: HomeAssistant,
+    identity: Identity,
+    address: str = ADDRESS,
+    *,
+    resource: Resource = Resource.SMTP,
+) -> Token:
     """Sign in with a code, and return the token."""
     http = async_get_clientsession(hass)
     application = token_store.build_application(identity.client_id, "common")
-    code = await request_code(http, application)
+    code = await request_code(http, application, resource)
     identity.approve(code.user_code, address)
-    return Token.from_answer(await await_sign_in(http, application, code))
+    return Token.from_answer(await await_sign_in(http, application, code), resource=resource)
 
 
 @pytest.fixture
@@ -226,6 +260,20 @@ async def signed_in(
     hass.config_entries.async_update_entry(entry, data=data)
     identity.requests.clear()
     return entry
+
+
+@pytest.fixture
+async def graph_account(
+    hass: HomeAssistant, signed_in: MockConfigEntry, identity: Identity, graph: FakeGraph
+) -> MockConfigEntry:
+    """Return a config entry that sends through Microsoft Graph, and is set up."""
+    token = await new_token(hass, identity, resource=Resource.GRAPH)
+    data = {**signed_in.data, CONF_ROUTE: Resource.GRAPH.value, CONF_TOKEN: token.as_dict()}
+    hass.config_entries.async_update_entry(signed_in, data=data)
+    identity.requests.clear()
+    assert await hass.config_entries.async_setup(signed_in.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    return signed_in
 
 
 @pytest.fixture

@@ -37,3 +37,8 @@ MAX_TEXT: Final = 512  # Characters of a reply that are shown.
 MAX_READ: Final = 8192  # Bytes of a reply that are parsed.
 MAX_REPLY: Final = 262_144  # Bytes of one reply before disconnecting.
 MAX_SHOWN: Final = 200  # Characters of a title and of a recipient.
+
+# What Microsoft Graph accepts.
+GRAPH_REQUEST: Final = 4_194_304  # Bytes of a request.
+GRAPH_LIMIT: Final = "3.1"  # Megabytes of a message, as errors name it.
+GRAPH_ATTACHMENTS: Final = 2_200_000  # Bytes of attachments that fit for certain.

@@ -12,9 +12,16 @@ import pytest
 from pytest_homeassistant_custom_component.typing import WebSocketGenerator
 
 from custom_components.outlook_smtp.application_credentials import (
+    MicrosoftImplementation,
     async_get_auth_implementation,
 )
+from custom_components.outlook_smtp.auth.clouds import Resource
 from custom_components.outlook_smtp.const import DOMAIN, SIGN_IN_DOCS
+
+from .conftest import ADDRESS
+from .fake_microsoft import Identity
+
+BACK = "https://example.com/auth/external/callback"
 
 
 @pytest.fixture(autouse=True)
@@ -52,3 +59,24 @@ async def test_credentials_are_shown_by_name(
     """Credentials without a name are shown with their client ID."""
     credential = ClientCredential("id", "secret", name)
     assert (await async_get_auth_implementation(hass, DOMAIN, credential)).name == shown
+
+
+async def test_the_page_may_ask_for_both_resources(hass: HomeAssistant, identity: Identity) -> None:
+    """What comes back is redeemed for the first of them: Microsoft refuses two at once."""
+    credential = ClientCredential(identity.client_id, identity.client_secret)
+    implementation = MicrosoftImplementation(hass, DOMAIN, credential)
+    implementation.resources = (Resource.GRAPH, Resource.SMTP)
+    asked = implementation.extra_authorize_data
+    query = {"response_type": "code", "redirect_uri": BACK, **asked}
+    code = identity.authorization_code("common", query, ADDRESS)
+    assert asked["scope"] == (
+        "https://graph.microsoft.com/Mail.Send https://outlook.office.com/SMTP.Send "
+        "offline_access openid profile email"
+    )
+    assert identity.consents[ADDRESS] == set(Resource)
+    back = {"code": code, "state": {"redirect_uri": BACK}}
+    answer = await implementation.async_resolve_external_data(back)
+    assert answer["access_token"] in identity.access_tokens[Resource.GRAPH]
+    assert identity.requests[-1].form["scope"] == (
+        "https://graph.microsoft.com/Mail.Send offline_access openid profile email"
+    )

@@ -44,7 +44,7 @@ async def test_diagnostics_have_everything_but_secrets(
     assert told["server"]["certificate"]["not_after"].endswith("GMT")
     assert told["server"]["certificate"]["issuer"]
     assert told["stage_seconds"].keys() >= {"resolve", "connect", "starttls", "auth"}
-    assert told["account_kind"] == "personal"
+    assert (told["account_kind"], told["route"]) == ("personal", "smtp")
     assert told["versions"]["home_assistant"] == __version__
     assert told["versions"]["aiosmtplib"].startswith("5.")
     assert told["versions"]["integration"]

@@ -40,6 +40,7 @@ async def test_account_is_a_service_of_microsoft_or_another_server(
     )
     assert device
     assert (device.name, device.manufacturer, device.model) == (ADDRESS, manufacturer, model)
+    assert device.model_id == "SMTP"
     assert device.entry_type is dr.DeviceEntryType.SERVICE
     assert device.via_device_id is None
 

@@ -15,7 +15,6 @@ from custom_components.outlook_smtp import errors
 from custom_components.outlook_smtp.const import DOMAIN
 from custom_components.outlook_smtp.delivery.faults import Fault, Kind, Problem
 from custom_components.outlook_smtp.message.problems import MessageProblem
-from custom_components.outlook_smtp.smtp.account import Server
 
 from .conftest import ADDRESS, until
 from .fake_microsoft import CATALOGUE, FakeServer, Script, Step
@@ -139,7 +138,7 @@ def test_every_problem_has_a_text_whose_placeholders_are_filled() -> None:
     problems = {problem.value for problem in Problem if problem not in CHECK_ONLY}
     assert texts.keys() >= problems | {problem.value for problem in MessageProblem}
     fault = Fault(Kind.TRANSIENT, Problem.TIMEOUT, 421, "4.4.1", "Too slow", "a hint")
-    filled = errors.fault_placeholders(fault, ADDRESS, Server("smtp.example.com", 587))
+    filled = errors.fault_placeholders(fault, ADDRESS, "smtp.example.com", 587)
     for problem in problems:
         message = texts[problem]["message"].format(**filled)
         assert "{" not in message

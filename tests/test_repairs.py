@@ -49,6 +49,7 @@ WHILE_SUBMITTING: Final = {
     "verification_required": "hip_notify",
 }
 WITH_SIGN_IN: Final = ("basic_auth_disabled", "security_defaults")
+WITH_ROUTE: Final = ("smtp_disabled_mailbox", "smtp_disabled_tenant")
 
 
 @pytest.fixture
@@ -183,17 +184,20 @@ async def test_dialog_explains_checks_and_ends(
     assert ADDRESS in repair.text
     assert quote(reply) in repair.text
     assert f"since {since:%Y-%m-%d %H:%M}" in repair.text
-    if key in WITH_SIGN_IN:
+    has_choice = key in WITH_SIGN_IN + WITH_ROUTE
+    if has_choice:
         await repair.choose("check")
     else:
         assert repair.result["step_id"] == "check"
         await repair.submit()
-    assert f"mail does not work yet. The server said: {reply}" in repair.text
+    answer = quote(reply) if has_choice else reply
+    assert f"mail does not work yet. The server said: {answer}" in repair.text
     assert raised(hass) == [key]
 
     fake_server.mailboxes[ADDRESS].script = Script()
-    if key in WITH_SIGN_IN:
-        assert repair.result["menu_options"] == ["sign_in", "check"]
+    if has_choice:
+        remedy = "sign_in" if key in WITH_SIGN_IN else "graph"
+        assert repair.result["menu_options"] == [remedy, "check"]
         await repair.choose("check")
     else:
         assert repair.result["type"] == "form"

@@ -28,7 +28,7 @@ from .flows.test_sign_in import ROWS, SignIn, haste
 __all__ = ["credentials", "haste"]
 
 OTHER = "other@outlook.com"
-CHOICES = ["code", "browser", "change_password", "server"]
+CHOICES = ["code", "browser", "graph", "change_password", "server"]
 
 
 class Repair(SignIn):

@@ -1,6 +1,7 @@
 """A renewed token is on disk at once, for its account only, and for as long as it is valid."""
 
 import asyncio
+import json
 import logging
 from pathlib import Path
 import threading
@@ -13,6 +14,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.outlook_smtp import token_store
+from custom_components.outlook_smtp.auth.clouds import Resource
 from custom_components.outlook_smtp.const import CONF_TENANT, DOMAIN
 from custom_components.outlook_smtp.token_store import TokenFile, async_load_tokens
 
@@ -21,6 +23,14 @@ from .fake_microsoft import Identity
 from .test_health import send
 from .test_sign_in_again import tokens_in
 from .test_token_store import REFRESH, Account, renew, tokens_of
+
+LATER_TOKEN = {
+    "access_token": "EwB4",
+    "refresh_token": "M.C507",
+    "obtained_at": 1,
+    "expires_at": 2,
+    "resource": "unknown",
+}
 
 
 class Disk:
@@ -101,12 +111,21 @@ async def test_account_still_using_its_password_has_the_new_tokens(
     hass.config_entries.async_update_entry(account, data=data)
     tokens = await async_load_tokens(hass, account)
     assert tokens
-    assert await tokens.get() == token["access_token"]
+    assert await tokens.access_token(Resource.SMTP) == token["access_token"]
 
 
 @pytest.mark.parametrize(
     "content",
-    ["", '{"sign_in": ', "[]", "{}", '{"sign_in": %s}', '{"sign_in": %s, "token": {}}', None],
+    [
+        "",
+        '{"sign_in": ',
+        "[]",
+        "{}",
+        '{"sign_in": %s}',
+        '{"sign_in": %s, "token": {}}',
+        f'{{"sign_in": %s, "token": {json.dumps(LATER_TOKEN)}}}',
+        None,
+    ],
 )
 async def test_damaged_file_does_not_stop_the_account(
     hass: HomeAssistant, signed_in: Account, identity: Identity, disk: Disk, content: str | None

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import EVENT_STATE_CHANGED, Event, HomeAssistant, callback
+from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers.json import JSONEncoder
 import pytest
 from yarl import URL
@@ -18,6 +19,7 @@ from custom_components.outlook_smtp.const import DOMAIN
 
 from .conftest import ADDRESS, PASSWORD
 from .fake_microsoft import (
+    FakeGraph,
     FakeServer,
     Identity,
     Misstep,
@@ -70,7 +72,7 @@ class Ear:
             key: value for key, value in dialog.result.items() if key not in ("data", "result")
         }
         self._heard.append(json.dumps(shown, cls=JSONEncoder, default=str, skipkeys=True))
-        self.hear(dialog.filled_in if shown.get("data_schema") else "")
+        self.hear(dialog.filled_in if shown["type"] is FlowResultType.FORM else "")
 
     async def hear_outbox(self) -> None:
         """Record what is shown about waiting messages."""
@@ -81,11 +83,9 @@ class Ear:
 
     def hear_account(self, entry: ConfigEntry) -> None:
         """Record the reprs of an account's objects."""
-        mailer = entry.runtime_data.mailer
-        self.hear(
-            entry, entry.runtime_data, entry.runtime_data.coordinator.data, mailer, mailer.account
-        )
-        self.hear(mailer.account.credentials, mailer.account.credentials.tokens)
+        mailer, account = entry.runtime_data.mailer, entry.runtime_data.route._account
+        self.hear(entry, entry.runtime_data, entry.runtime_data.coordinator.data, mailer, account)
+        self.hear(account.credentials, account.credentials.tokens)
 
     def leaks(self, identity: Identity) -> Iterator[str]:
         """Return the beginnings of the secrets that were found."""
@@ -167,7 +167,7 @@ async def test_sign_in_with_a_code_stays_secret(
         await dialog.sign_in()
         ear.hear_dialog(dialog)
     fake_server.mailboxes[ADDRESS].script = Script()
-    await dialog.submit({})
+    await dialog.submit({"next_step_id": "check"})
     entry = dialog.result["result"]
     await use(hass, ear, entry, identity, fake_server)
     again = await opened(hass, identity)
@@ -201,4 +201,33 @@ async def test_sign_in_in_the_browser_stays_secret(
     await use(hass, ear, dialog.result["result"], identity, fake_server)
     assert isinstance(await opened(hass, identity), Repair)
     assert identity.client_secret in identity.issued
+    assert not list(ear.leaks(identity))
+
+
+async def test_choice_of_graph_stays_secret(
+    hass: HomeAssistant,
+    *,
+    graph: FakeGraph,
+    open_code: Any,
+    identity: Identity,
+    fake_server: FakeServer,
+    ear: Ear,
+) -> None:
+    """The second code, what Microsoft refuses it with, and the first email."""
+    fake_server.mailboxes[ADDRESS].script = Script.for_row(ROWS["mailbox_disabled"])
+    dialog: SignIn = await open_code()
+    await dialog.sign_in()
+    ear.hear_dialog(dialog)
+    await dialog.submit({"next_step_id": "graph"})
+    for misstep in (wording.NOT_CONSENTED, script.NO_SEND_SCOPE, script.HEALTHY):
+        assert dialog.result["step_id"] == "permission"
+        ear.hear_dialog(dialog)
+        identity.script.then("token", misstep)
+        await dialog.submit({})
+        ear.hear_dialog(dialog)
+        identity.approve(dialog.placeholders["code"], ADDRESS)
+        await dialog.submit({})
+    ear.hear(dialog.result["result"].runtime_data)
+    await send(hass)
+    assert len(graph.received) == 1
     assert not list(ear.leaks(identity))

@@ -1,6 +1,7 @@
 """The system health page shows whether the servers are reachable, and what waits."""
 
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Any
 
 from homeassistant.core import HomeAssistant
@@ -9,7 +10,7 @@ from homeassistant.setup import async_setup_component
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, get_system_health_info
 
-from custom_components.outlook_smtp import token_store
+from custom_components.outlook_smtp.auth.clouds import CLOUDS, WORLDWIDE
 from custom_components.outlook_smtp.const import DOMAIN
 
 from .conftest import ADDRESS
@@ -86,7 +87,8 @@ async def test_sign_in_is_checked_if_an_account_needs_it(
 ) -> None:
     """An account that signed in with Microsoft adds a line."""
     assert (await page(hass))["can_reach_sign_in"] == "ok"
-    monkeypatch.setattr(token_store, "AUTHORITY", f"http://127.0.0.1:{closed_port()}")
+    away = replace(CLOUDS[WORLDWIDE], authority=f"http://127.0.0.1:{closed_port()}")
+    monkeypatch.setitem(CLOUDS, WORLDWIDE, away)
     shown = await page(hass)
     assert shown["can_reach_sign_in"] == {"type": "failed", "error": "unreachable"}
 

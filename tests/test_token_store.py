@@ -16,7 +16,8 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.outlook_smtp.const import DOMAIN
-from custom_components.outlook_smtp.token_store import AccountTokens, TokenFile
+from custom_components.outlook_smtp.delivery.access_tokens import AccessTokens
+from custom_components.outlook_smtp.token_store import TokenFile
 
 from .conftest import ADDRESS, until
 from .fake_microsoft import (
@@ -60,9 +61,9 @@ def reauths(hass: HomeAssistant) -> list[str]:
     return [flow["context"]["source"] for flow in flows]
 
 
-def tokens_of(account: Account) -> AccountTokens:
+def tokens_of(account: Account) -> AccessTokens:
     """Return the source of an account's tokens."""
-    tokens: AccountTokens = account.runtime_data.account.credentials.tokens
+    tokens: AccessTokens = account.runtime_data.route._account.credentials.tokens
     return tokens
 
 

@@ -15,10 +15,10 @@ LANGUAGES: Final = ("cs", "da", "de", "es", "fr", "it", "nl", "pl", "pt-BR", "sv
 # Words that are the same in several languages, and names.
 SAME: Final = re.compile(
     r"[\W\d_]*(?:(?:Status|Outbox|Reply-To|E-mail|Port|Host|Server|Tenant|Problem|Name|Browser|"
-    r"HTML|Markdown|Message-ID|Cc|Bcc|TLS|STARTTLS|ID|OK|Microsoft|Outlook|com|SMTP|Normal|"
+    r"HTML|Markdown|Message-ID|Cc|Bcc|TLS|STARTTLS|ID|OK|Microsoft|Graph|Outlook|com|SMTP|Normal|"
     r"Contact|Message|Priority|Options|Client|Test|Check|Home Assistant|Normal|Code|Format|"
     r"Failed|Media|Recipient|Advanced|Personal|Account|Accounts|Type|personal|Error|"
-    r"messages|messages|account|on|port|Content-ID|Password)[\W\d_]*)+"
+    r"messages|messages|account|on|port|Content-ID|Password|Cloud|China|Vianet)[\W\d_]*)+"
 )
 
 

@@ -2,17 +2,17 @@
 
 from functools import partial
 
-from homeassistant.const import EVENT_HOMEASSISTANT_STOP, Platform
+from homeassistant.const import CONF_EMAIL, EVENT_HOMEASSISTANT_STOP, Platform
 from homeassistant.core import Event, HomeAssistant
 from homeassistant.exceptions import ConfigEntryNotReady
 from homeassistant.helpers import config_validation as cv, device_registry as dr
 from homeassistant.helpers.entity_platform import async_get_platforms
 from homeassistant.helpers.typing import ConfigType
 
-from .account import async_build_account
 from .actions.legacy_notify import async_register_legacy_notify
 from .actions.outbox import async_setup_outbox_actions
 from .actions.send_message import async_setup_services
+from .auth.tokens import TokenManager
 from .const import (
     CONF_LIFETIME,
     CONF_REPLY_TO,
@@ -31,9 +31,9 @@ from .message.mailbox import parse_mailboxes
 from .outbox.disk import LinkError
 from .outbox.worker import DeliveryWorker
 from .outboxes import async_open_outbox, async_remove_outbox, async_rest
+from .routes import async_build_route
 from .sent_log import SentLog, async_remove_log
-from .smtp.route import SmtpRoute
-from .token_store import AccountTokens, TokenFile, async_is_signed_in_anew, async_load_tokens
+from .token_store import TokenFile, async_is_signed_in_anew, async_load_tokens
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 PLATFORMS = [
@@ -104,7 +104,9 @@ async def _async_bring_up(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) ->
     entry.async_on_unload(entry.add_update_listener(_async_reload))
     if tokens := await async_load_tokens(hass, entry):
         entry.async_on_unload(tokens.settle)
-        entry.async_on_unload(hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, tokens.settle))
+        entry.async_on_unload(
+            hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, partial(_async_settle, tokens))
+        )
     data = entry.runtime_data = await _async_build(hass, entry, tokens)
     await data.sent.async_load()
     entry.async_on_unload(data.queue.subscribe(data.sent.async_on_turn))
@@ -124,23 +126,21 @@ async def _async_bring_up(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) ->
 
 
 async def _async_build(
-    hass: HomeAssistant, entry: OutlookSmtpConfigEntry, tokens: AccountTokens | None
+    hass: HomeAssistant, entry: OutlookSmtpConfigEntry, tokens: TokenManager | None
 ) -> OutlookSmtpData:
     """Build the parts of an account, without sending anything yet."""
     options = entry.options
     queue = await async_open_outbox(hass, entry)
-    account = await async_build_account(hass, entry.data, options, tokens)
-    route = SmtpRoute(account)
+    route = await async_build_route(hass, entry.data, options, tokens)
     lifetime = options.get(CONF_LIFETIME, DEFAULT_LIFETIME) * 3600.0
     worker = DeliveryWorker(route, queue, lifetime=lifetime)
     return OutlookSmtpData(
-        account=account,
         route=route,
         queue=queue,
         worker=worker,
         mailer=Mailer(
             hass,
-            account,
+            entry.data[CONF_EMAIL],
             route,
             queue,
             worker,
@@ -148,8 +148,9 @@ async def _async_build(
             sender_name=options.get(CONF_SENDER_NAME, ""),
             reply_to=parse_mailboxes(options.get(CONF_REPLY_TO, ""), CONF_REPLY_TO),
         ),
-        coordinator=HealthCoordinator(hass, entry, account, queue, worker),
+        coordinator=HealthCoordinator(hass, entry, queue, worker),
         sent=SentLog(hass, entry),
+        tokens=tokens,
     )
 
 
@@ -183,6 +184,11 @@ def _not_ready(error: OSError) -> ConfigEntryNotReady:
         translation_key="outbox_is_link" if isinstance(error, LinkError) else "outbox_not_readable",
         translation_placeholders={"reason": str(error), "folder": str(error.filename)},
     )
+
+
+async def _async_settle(tokens: TokenManager, _: Event) -> None:
+    """Let no renewal under way be lost with Home Assistant."""
+    await tokens.settle()
 
 
 async def _async_stop(worker: DeliveryWorker, _: Event) -> None:

@@ -11,7 +11,8 @@ from homeassistant.helpers.config_entry_oauth2_flow import (
     LocalOAuth2ImplementationWithPkce,
 )
 
-from .auth.application import DEFAULT_TENANT, SCOPES, Application
+from .auth.application import DEFAULT_TENANT, Application
+from .auth.clouds import WORLDWIDE, Resource
 from .auth.endpoint import post
 from .const import SIGN_IN_DOCS
 from .token_store import build_application
@@ -38,6 +39,9 @@ class MicrosoftImplementation(LocalOAuth2ImplementationWithPkce):
     def __init__(self, hass: HomeAssistant, auth_domain: str, credential: ClientCredential) -> None:
         """Set up the sign-in with application credentials."""
         self.tenant = DEFAULT_TENANT
+        self.cloud = WORLDWIDE
+        # What the user consents to; the tokens are for the first.
+        self.resources: tuple[Resource, ...] = (Resource.SMTP,)
         self._credential = credential
         super().__init__(
             hass,
@@ -59,7 +63,7 @@ class MicrosoftImplementation(LocalOAuth2ImplementationWithPkce):
     def extra_authorize_data(self) -> dict[str, Any]:
         """Request permission to send, and let the user pick an account."""
         return {
-            "scope": " ".join(SCOPES),
+            "scope": self._application.cloud.scope(*self.resources),
             "prompt": "select_account",
             **super().extra_authorize_data,
         }
@@ -72,13 +76,14 @@ class MicrosoftImplementation(LocalOAuth2ImplementationWithPkce):
 
     @override
     async def _token_request(self, data: dict[str, Any]) -> dict[str, Any]:
-        """Call the tenant's token endpoint; unlike Home Assistant's method, report what went wrong.
+        """Call the tenant's token endpoint; unlike Home Assistant's method, report the error.
 
         Raises `AuthError`.
         """
-        return await post(async_get_clientsession(self.hass), self._application, "token", data)
+        form = {**data, "scope": self._application.cloud.scope(self.resources[0])}
+        return await post(async_get_clientsession(self.hass), self._application, "token", form)
 
     @property
     def _application(self) -> Application:
         """Return the app registration in the tenant."""
-        return build_application(self.client_id, self.tenant, self.client_secret)
+        return build_application(self.client_id, self.tenant, self.client_secret, self.cloud)

@@ -44,9 +44,10 @@ class ConnectionSensor(HealthEntity, BinarySensorEntity):
     @property
     @override
     def extra_state_attributes(self) -> dict[str, Any]:
-        """Return the problem, the server's reply, and since when."""
+        """Return the route, the problem, the server's reply, and since when."""
         health = self.coordinator.data
         return {
+            "route": self.entry.runtime_data.route.name,
             "problem": health.problem,
             "server_reply": health.reply,
             "since": health.since,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, override
 
 from homeassistant.components.button import ButtonEntity, ButtonEntityDescription
-from homeassistant.const import EntityCategory
+from homeassistant.const import CONF_EMAIL, EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
@@ -44,7 +44,7 @@ async def _async_check(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> No
     data = entry.runtime_data
     await data.coordinator.async_check_now()
     if fault := data.coordinator.last_fault:
-        raise fault_error(fault, data.account.address, data.account.server)
+        raise fault_error(fault, entry.data[CONF_EMAIL], data.route)
 
 
 @dataclass(frozen=True, kw_only=True)

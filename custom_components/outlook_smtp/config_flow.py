@@ -14,17 +14,16 @@ from homeassistant.config_entries import (
 from homeassistant.const import CONF_TOKEN
 from homeassistant.core import callback
 
-from .const import CONF_IMPLEMENTATION, DOMAIN, SUBENTRY_RECIPIENT
+from .const import DOMAIN, SUBENTRY_RECIPIENT
 from .coordinator import OutlookSmtpConfigEntry
 from .delivery.faults import Fault, Kind, Problem
 from .flows.options import OutlookSmtpOptionsFlow
 from .flows.password import PASSWORD_STEPS, PasswordFlow
 from .flows.recipient import RecipientFlow
-from .flows.sign_in import SignInFlow
-from .foreign_text import shown
+from .flows.route_choice import SMTP_OFF, RouteFlow
 
 
-class OutlookSmtpConfigFlow(PasswordFlow, SignInFlow, domain=DOMAIN):
+class OutlookSmtpConfigFlow(PasswordFlow, RouteFlow, domain=DOMAIN):
     """Asks how to sign in, and leads from an error to the step that corrects it."""
 
     @classmethod
@@ -67,9 +66,13 @@ class OutlookSmtpConfigFlow(PasswordFlow, SignInFlow, domain=DOMAIN):
     async def async_step_reconfigure(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Ask what to change."""
+        """Ask what to change; a repair says which problem it leads here from."""
         self._data = dict(self._get_reconfigure_entry().data)
-        return self._show_menu("reconfigure", ["code", "browser", "change_password", "server"])
+        if user_input and user_input["problem"] in SMTP_OFF:
+            problem = Problem(user_input["problem"])
+            self._fault = Fault(Kind.ACCOUNT, problem, text=user_input["reply"])
+            return self._show_smtp_off()
+        return self._show_menu("reconfigure", self._changes())
 
     async def async_step_passwords_refused(
         self, user_input: dict[str, Any] | None = None
@@ -92,17 +95,10 @@ class OutlookSmtpConfigFlow(PasswordFlow, SignInFlow, domain=DOMAIN):
     @override
     def _step_to_mend(self, fault: Fault) -> str:
         """Return the step that lets the user correct the credentials."""
+        if fault.problem in SMTP_OFF:
+            return self._smtp_off_step
         if CONF_TOKEN in self._data:
-            sign_in = "browser" if CONF_IMPLEMENTATION in self._data else "code"
-            return sign_in if fault.kind is Kind.CREDENTIALS else "retry"
+            return self._step_to_sign_in() if fault.kind is Kind.CREDENTIALS else "retry"
         if fault.problem is Problem.BASIC_AUTH_DISABLED:
             return "passwords_refused"
         return PASSWORD_STEPS[self.source]
-
-    def _show_menu(self, step_id: str, options: list[str]) -> ConfigFlowResult:
-        """Show a menu whose texts may quote the account and the server's reply."""
-        return self.async_show_menu(
-            step_id=step_id,
-            menu_options=options,
-            description_placeholders=shown(self._placeholders()),
-        )

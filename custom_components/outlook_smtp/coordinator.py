@@ -7,12 +7,13 @@ import logging
 from typing import Final, override
 
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry
-from homeassistant.const import CONF_PASSWORD
+from homeassistant.const import CONF_EMAIL, CONF_PASSWORD
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers.event import async_call_later, async_track_time_interval
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 from homeassistant.util import dt as dt_util
 
+from .auth.tokens import TokenManager
 from .clock import ClockWatch
 from .const import CONF_CHECK_INTERVAL, DEFAULT_CHECK_INTERVAL, DOMAIN
 from .delivery.faults import Fault, Kind, Problem, Stage, SubmissionError
@@ -23,7 +24,6 @@ from .outbox.queue import Queue
 from .outbox.schedule import EARLY_LOOK, is_soon_over
 from .outbox.worker import DeliveryWorker
 from .sent_log import SentLog
-from .smtp.account import Account
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -40,13 +40,13 @@ type OutlookSmtpConfigEntry = ConfigEntry[OutlookSmtpData]
 class OutlookSmtpData:
     """The parts of a loaded account."""
 
-    account: Account
     route: Route
     queue: Queue
     worker: DeliveryWorker
     mailer: Mailer
     coordinator: HealthCoordinator
     sent: SentLog
+    tokens: TokenManager | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +89,6 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
         self,
         hass: HomeAssistant,
         entry: OutlookSmtpConfigEntry,
-        account: Account,
         queue: Queue,
         worker: DeliveryWorker,
     ) -> None:
@@ -101,7 +100,7 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
             hass, _LOGGER, config_entry=entry, name=DOMAIN, update_interval=self.interval
         )
         self.data = Health()
-        self._account = account
+        self._address: str = entry.data[CONF_EMAIL]
         self._queue = queue
         self._worker = worker
         self._cancel_repeat: CALLBACK_TYPE | None = None
@@ -226,7 +225,7 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
         self.update_interval = self.interval
         now = dt_util.utcnow()
         if self.data.connected is False:
-            _LOGGER.info("%s can send mail again", self._account.address)
+            _LOGGER.info("%s can send mail again", self._address)
             for flow in self.config_entry.async_get_active_flows(self.hass, {SOURCE_REAUTH}):
                 self.hass.config_entries.flow.async_abort(flow["flow_id"])
         return Health(
@@ -251,7 +250,7 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
         if self.data.connected is not False:
             _LOGGER.info(
                 "%s cannot send mail: %s (%s)",
-                self._account.address,
+                self._address,
                 fault.problem,
                 fault.reply,
             )

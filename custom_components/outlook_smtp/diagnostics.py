@@ -95,6 +95,7 @@ async def async_get_config_entry_diagnostics(
             "openssl": ssl.OPENSSL_VERSION,
         },
         "account_kind": entry.data[CONF_ACCOUNT_KIND],
+        "route": data.route.name,
         "data": async_redact_data(dict(entry.data), TO_REDACT),
         "options": async_redact_data(dict(entry.options), TO_REDACT),
         "recipients": len(entry.subentries),

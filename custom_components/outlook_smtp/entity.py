@@ -9,14 +9,16 @@ from homeassistant.helpers.device_registry import DeviceEntryType, DeviceInfo
 from homeassistant.helpers.entity import Entity, EntityDescription
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
+from .auth.clouds import Resource
 from .const import CONF_ACCOUNT_KIND, DOMAIN
 from .coordinator import HealthCoordinator, OutlookSmtpConfigEntry
-from .smtp.account import AccountKind
+from .smtp.settings import AccountKind
 
 _MODELS: Final[dict[AccountKind, str]] = {
     AccountKind.PERSONAL: "Outlook.com",
     AccountKind.WORK: "Microsoft 365",
 }
+_ROUTES: Final[dict[str, str]] = {Resource.SMTP: "SMTP", Resource.GRAPH: "Microsoft Graph"}
 
 
 class OutlookSmtpEntity(Entity):
@@ -57,13 +59,17 @@ class HealthEntity(CoordinatorEntity[HealthCoordinator], OutlookSmtpEntity):
 
 
 def account_device(entry: OutlookSmtpConfigEntry) -> DeviceInfo:
-    """Return the device of an account, at Microsoft or another server."""
+    """Return the device of an account, at Microsoft or another server.
+
+    Its page shows the route in parentheses after the model.
+    """
     model = _MODELS.get(AccountKind(entry.data[CONF_ACCOUNT_KIND]))
     return DeviceInfo(
         entry_type=DeviceEntryType.SERVICE,
         identifiers={(DOMAIN, entry.entry_id)},
         manufacturer="Microsoft" if model else None,
         model=model or entry.data[CONF_HOST],
+        model_id=_ROUTES[entry.runtime_data.route.name],
         name=entry.title,
     )
 

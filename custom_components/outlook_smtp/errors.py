@@ -10,8 +10,10 @@ from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers.translation import async_get_cached_translations
 
+from .auth.clouds import Resource
 from .const import ATTR_BCC, DOMAIN
 from .delivery.faults import Fault, Problem
+from .delivery.route import Route
 from .message.problems import InvalidMessageError
 from .message.text import readable, visible
 from .outbox.disk import LinkError
@@ -19,7 +21,6 @@ from .outbox.events import without
 from .outbox.queue import Queue
 from .outbox.queued import OutboxClosedError, OutboxFullError
 from .outbox.receipt import Receipt
-from .smtp.account import Server
 from .smtp.probe import right_host
 
 _LOGGER = logging.getLogger(__name__)
@@ -27,25 +28,40 @@ _LOGGER = logging.getLogger(__name__)
 # Fields whose values appear neither in the log nor in an event.
 _PRIVATE: Final = frozenset({ATTR_BCC, ATTR_TITLE})
 _BLIND: Final = "Bcc"  # Replaces an address.
+# The texts for Microsoft Graph of problems whose usual texts are about SMTP.
+_GRAPH_TEXTS: Final[dict[Problem, str]] = {
+    Problem.CONNECTION_REFUSED: "connection_refused_graph",
+    Problem.IDENTITY_REFUSED: Problem.SIGN_IN_REQUIRED,
+    Problem.MESSAGE_TOO_LARGE: "message_too_large_graph",
+    Problem.WRONG_SECURITY: "wrong_security_graph",
+}
 
 
-def fault_placeholders(fault: Fault, address: str, server: Server) -> dict[str, str]:
+def text_key(problem: Problem, route: str) -> str:
+    """Return the key of the text that explains a problem of a route."""
+    return _GRAPH_TEXTS.get(problem, problem) if route == Resource.GRAPH else problem
+
+
+def fault_placeholders(fault: Fault, address: str, host: str, port: int) -> dict[str, str]:
     """Return the placeholders for the texts of all problems."""
     return {
         "address": address,
-        "host": server.host,
-        "port": str(server.port),
-        "hint": fault.hint or right_host(server.host),
+        "host": host,
+        "port": str(port),
+        "hint": fault.hint or right_host(host),
         "reply": fault.reply or "-",
     }
 
 
-def fault_error(fault: Fault, address: str, server: Server) -> HomeAssistantError:
+def fault_error(fault: Fault, address: str, route: Route) -> HomeAssistantError:
     """Return the error that tells a caller why the message was not sent."""
     return HomeAssistantError(
         translation_domain=DOMAIN,
-        translation_key=fault.problem,
-        translation_placeholders=fault_placeholders(fault, address, server),
+        translation_key=text_key(fault.problem, route.name),
+        translation_placeholders={
+            **fault_placeholders(fault, address, route.host, route.port),
+            "limit": f"{route.usual_size_limit / 1e6:.1f}",
+        },
     )
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
-from homeassistant.const import CONF_HOST, CONF_PASSWORD
+from homeassistant.const import CONF_EMAIL, CONF_HOST, CONF_PASSWORD
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.util import dt as dt_util
@@ -189,7 +189,6 @@ def describe_account(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
 def describe_health(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
     """Return the placeholders of an account that cannot send, including since when."""
     health = entry.runtime_data.coordinator.data
-    account = entry.runtime_data.account
     fault = Fault(
         health.kind or Kind.SETUP, health.problem or Problem.UNFORESEEN, text=health.reply or ""
     )
@@ -198,7 +197,7 @@ def describe_health(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
         "since": tell_time(health.since or dt_util.utcnow()),
         "reply": health.reply or "-",
         "answer": health.reply or "-",
-        "explanation": str(fault_error(fault, account.address, account.server)),
+        "explanation": str(fault_error(fault, entry.data[CONF_EMAIL], entry.runtime_data.route)),
     }
 
 

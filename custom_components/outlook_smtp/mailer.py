@@ -26,16 +26,15 @@ from .errors import (
     refusal_error,
 )
 from .message.compose import compose
-from .message.content import Content
 from .message.mailbox import Mailbox
 from .message.outgoing import OutgoingMessage, Priority
+from .message.parts import MessageParts
 from .outbox.entry import SpoolEntry
 from .outbox.events import Delivery, Event, veiled
 from .outbox.queue import Queue
 from .outbox.queued import QueuedMessage
 from .outbox.receipt import Receipt
 from .outbox.worker import DeliveryWorker
-from .smtp.account import Account
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -50,7 +49,7 @@ class Mailer:
     def __init__(
         self,
         hass: HomeAssistant,
-        account: Account,
+        address: str,
         route: Route,
         queue: Queue,
         worker: DeliveryWorker,
@@ -63,7 +62,7 @@ class Mailer:
 
         Args:
             hass: Home Assistant.
-            account: The account to send from.
+            address: The address of the account to send from.
             route: How the account submits messages.
             queue: The outbox, where messages wait.
             worker: The delivery worker that submits them.
@@ -72,8 +71,8 @@ class Mailer:
             reply_to: Where replies go.
 
         """
-        self.account = account
-        self.sender = Mailbox(sender_address or account.address, sender_name)
+        self.address = address
+        self.sender = Mailbox(sender_address or address, sender_name)
         self.reply_to = reply_to
         self.queue = queue
         self.worker = worker
@@ -83,8 +82,13 @@ class Mailer:
 
     @property
     def size_limit(self) -> int:
-        """Return the size of the largest message that the server accepts, in bytes."""
+        """Return the size of the largest message that is tried, in bytes."""
         return self._route.size_limit
+
+    @property
+    def usual_size_limit(self) -> int:
+        """Return the size of the largest message that the server usually accepts, in bytes."""
+        return self._route.usual_size_limit
 
     @contextmanager
     def noting_rejection(self, recipients: Iterable[Mailbox] = ()) -> Iterator[None]:
@@ -109,7 +113,7 @@ class Mailer:
         """
         _LOGGER.warning(
             "An email from %s was rejected before it reached the outbox: %s",
-            self.account.address,
+            self.address,
             public_text(self._hass, error, "en"),
         )
         delivery = Delivery(
@@ -157,7 +161,7 @@ class Mailer:
                 "message_over_limit",
                 "attachments",
                 f"{content.size / 1e6:.1f}",
-                limit=f"{self.size_limit / 1e6:.1f}",
+                limit=f"{self.usual_size_limit / 1e6:.1f}",
             )
         with outbox_errors(self.queue):
             queued = await self.queue.add(entry, content)
@@ -165,7 +169,7 @@ class Mailer:
             self.worker.interrupt()
         return queued
 
-    def _compose(self, outgoing: OutgoingMessage) -> tuple[SpoolEntry, Content]:
+    def _compose(self, outgoing: OutgoingMessage) -> tuple[SpoolEntry, MessageParts]:
         """Build the message and describe it for the outbox; runs in the executor."""
         outgoing = replace(outgoing, reply_to=outgoing.reply_to or self.reply_to)
         composed = compose(outgoing, self.sender, now=dt_util.now(), product=PRODUCT)
@@ -203,4 +207,4 @@ class Mailer:
         fault = faults.pop()
         if faults or fault.problem is Problem.RECIPIENT_REFUSED:
             return refusal_error(receipt)
-        return fault_error(veiled(fault, receipt.hidden), self.account.address, self.account.server)
+        return fault_error(veiled(fault, receipt.hidden), self.address, self._route)

@@ -62,19 +62,17 @@ class HealthRepair(AccountRepair):
         return texts
 
 
-class PasswordRepair(HealthRepair):
-    """Leads an account whose password is no longer accepted to the sign-in."""
+class ChoiceRepair(HealthRepair):
+    """Offers a remedy, or to check again; `_remedy` is the step that leads to it."""
+
+    _remedy: str
 
     async def async_step_init(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
-        """Offer to sign in with Microsoft, or to check again."""
-        return self.async_show_menu(
-            step_id="init",
-            menu_options=["sign_in", "check"],
-            description_placeholders=shown(describe_health(self._entry)),
-        )
+        """Explain the problem, and offer the choices."""
+        return self._show_menu("init", describe_health(self._entry))
 
     async def async_step_check(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
-        """Check whether mail works again; the sign-in stays available if it does not."""
+        """Check whether mail works again; the remedy stays available if it does not."""
         await self._async_try()
         if self._coordinator.data.connected:
             return self.async_create_entry(data={})
@@ -84,11 +82,21 @@ class PasswordRepair(HealthRepair):
         self, user_input: dict[str, str] | None = None
     ) -> RepairsFlowResult:
         """Show the result of the check, and offer the same choices again."""
+        return self._show_menu("still_refused", self._texts())
+
+    def _show_menu(self, step_id: str, texts: dict[str, str]) -> RepairsFlowResult:
+        """Show the choices."""
         return self.async_show_menu(
-            step_id="still_refused",
-            menu_options=["sign_in", "check"],
-            description_placeholders=shown(self._texts()),
+            step_id=step_id,
+            menu_options=[self._remedy, "check"],
+            description_placeholders=shown(texts),
         )
+
+
+class PasswordRepair(ChoiceRepair):
+    """Leads an account whose password is no longer accepted to the sign-in."""
+
+    _remedy = "sign_in"
 
     async def async_step_sign_in(
         self, user_input: dict[str, str] | None = None
@@ -99,6 +107,18 @@ class PasswordRepair(HealthRepair):
             "reply": self._coordinator.data.reply or "-",
         }
         return await self._async_lead_to(SOURCE_REAUTH, {**self._entry.data, **told})
+
+
+class RouteRepair(ChoiceRepair):
+    """Leads an account for which SMTP is switched off to Microsoft Graph."""
+
+    _remedy = "graph"
+
+    async def async_step_graph(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
+        """Continue with the choice of the route."""
+        health = self._coordinator.data
+        told = {"problem": health.problem, "reply": health.reply or "-"}
+        return await self._async_lead_to(SOURCE_RECONFIGURE, told)
 
 
 class PasswordsEndRepair(AccountRepair):
@@ -172,6 +192,8 @@ _FLOWS: Final[dict[str, type[AccountRepair]]] = {
     PASSWORDS_END: PasswordsEndRepair,
     Problem.BASIC_AUTH_DISABLED: PasswordRepair,
     Problem.SECURITY_DEFAULTS: PasswordRepair,
+    Problem.SMTP_DISABLED_MAILBOX: RouteRepair,
+    Problem.SMTP_DISABLED_TENANT: RouteRepair,
 }
 
 

@@ -27,7 +27,7 @@ from .delivery.faults import Problem
 from .entity import HealthEntity, OutlookSmtpEntity
 from .outbox.ages import KEEP_FAILED
 from .sent_log import RollingCounter, SentLog
-from .smtp.account import AccountKind
+from .smtp.settings import AccountKind
 
 PARALLEL_UPDATES = 0  # The coordinator and the outbox push updates.
 

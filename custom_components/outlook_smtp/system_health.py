@@ -1,5 +1,6 @@
-"""Report on the system health page whether the servers and Microsoft's sign-in are reachable."""
+"""Report on the system health page whether servers, Graph and the sign-in are reachable."""
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from homeassistant.components import system_health
@@ -7,13 +8,14 @@ from homeassistant.const import CONF_TOKEN
 from homeassistant.core import HomeAssistant, callback
 
 from .auth.application import DEFAULT_TENANT
-from .const import DOMAIN
+from .auth.clouds import CLOUDS, WORLDWIDE, Resource
+from .const import CONF_CLOUD, DOMAIN
 from .coordinator import OutlookSmtpConfigEntry
 from .delivery.faults import SubmissionError
-from .smtp.account import Server
 from .smtp.connection import Watch, open_socket
-from .token_store import build_application
+from .smtp.settings import Security, Server
 
+_CONFIGURATION: Final = f"{DEFAULT_TENANT}/v2.0/.well-known/openid-configuration"
 PORT_TIMEOUT: Final = 5.0  # Seconds; the same as Home Assistant's for a URL.
 
 
@@ -32,23 +34,35 @@ async def async_system_health_info(hass: HomeAssistant) -> dict[str, Any]:
         "waiting": sum(len(each.queue.waiting) for each in accounts),
         "failed": sum(len(each.queue.failed) for each in accounts),
     }
-    if any(CONF_TOKEN in entry.data for entry in entries):
-        authority = build_application("", DEFAULT_TENANT).authority
-        info["can_reach_sign_in"] = system_health.async_check_can_reach_url(
-            hass, f"{authority}/{DEFAULT_TENANT}/v2.0/.well-known/openid-configuration"
-        )
-    for server in dict.fromkeys(each.account.server for each in accounts):
-        info[f"{server.host}:{server.port}"] = async_check_can_reach_port(server)
+    for name, url in _urls(entries).items():
+        info[name] = system_health.async_check_can_reach_url(hass, url)
+    servers = [each.route for each in accounts if each.route.name == Resource.SMTP]
+    for host, port in dict.fromkeys((route.host, route.port) for route in servers):
+        info[f"{host}:{port}"] = async_check_can_reach_port(host, port)
     return info
 
 
-async def async_check_can_reach_port(server: Server) -> str | dict[str, str]:
+def _urls(entries: Iterable[OutlookSmtpConfigEntry]) -> dict[str, str]:
+    """Return what the accounts need from their clouds: the sign-in, and Microsoft Graph."""
+    urls: dict[str, str] = {}
+    for entry in entries:
+        name = entry.data.get(CONF_CLOUD, WORLDWIDE)
+        suffix = "" if name == WORLDWIDE else f"_{name}"
+        cloud = CLOUDS[name]
+        if CONF_TOKEN in entry.data:
+            urls[f"can_reach_sign_in{suffix}"] = f"{cloud.authority}/{_CONFIGURATION}"
+        if entry.runtime_data.route.name == Resource.GRAPH:
+            urls[f"can_reach_graph{suffix}"] = f"{cloud.graph}/v1.0/"
+    return urls
+
+
+async def async_check_can_reach_port(host: str, port: int) -> str | dict[str, str]:
     """Return whether a server's port is reachable, like `async_check_can_reach_url` for a URL.
 
     It only connects: no greeting, no encryption, no sign-in.
     """
     try:
-        (await open_socket(server, PORT_TIMEOUT, Watch())).close()
+        (await open_socket(Server(host, port, Security.TLS), PORT_TIMEOUT, Watch())).close()
     except SubmissionError as error:
         return {"type": "failed", "error": error.fault.problem.value}
     return "ok"

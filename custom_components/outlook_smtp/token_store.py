@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import CONF_CLIENT_ID, CONF_EMAIL, CONF_TOKEN
-from homeassistant.core import Event, HomeAssistant, callback
+from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.config_entry_oauth2_flow import (
@@ -20,14 +20,14 @@ from homeassistant.helpers.storage import STORAGE_DIR
 from homeassistant.util.hass_dict import HassKey
 from homeassistant.util.json import load_json_object
 
-from .auth.application import AUTHORITY, Application
+from .auth.application import Application
+from .auth.auth_error import AuthError
+from .auth.clouds import CLOUDS, WORLDWIDE
 from .auth.endpoint import post
-from .auth.errors import AuthError
 from .auth.tokens import Token, TokenManager
-from .const import CONF_IMPLEMENTATION, CONF_TENANT, DOMAIN
+from .const import CONF_CLOUD, CONF_IMPLEMENTATION, CONF_TENANT, DOMAIN
 from .coordinator import OutlookSmtpConfigEntry
-from .delivery.faults import Fault, Kind, Problem, SubmissionError
-from .smtp.credentials import BearerToken
+from .delivery.faults import Problem
 
 type StoreToken = Callable[[Token], Awaitable[None]]
 
@@ -35,53 +35,6 @@ type StoreToken = Callable[[Token], Awaitable[None]]
 _SIGNED_IN_WITH: Final[HassKey[dict[str, Mapping[str, Any]]]] = HassKey(f"{DOMAIN}_signed_in_with")
 _OBTAINED: Final = "obtained_at"
 _SIGN_IN: Final = "sign_in"
-
-_KINDS: Final[dict[Problem, Kind]] = {
-    Problem.APPLICATION_REFUSED: Kind.SETUP,
-    Problem.IDENTITY_UNREACHABLE: Kind.TRANSIENT,
-    Problem.UNEXPECTED_ANSWER: Kind.TRANSIENT,
-}
-
-
-class AccountTokens:
-    """Provides an account's sessions with access tokens, and maps AuthError to SubmissionError."""
-
-    def __init__(self, manager: TokenManager) -> None:
-        """Use a token manager."""
-        self._manager = manager
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """Return secrets to redact from the server's replies."""
-        return self._manager.secrets
-
-    async def get(self) -> str:
-        """Return an access token that stays valid for some minutes, or raise `SubmissionError`."""
-        return await self._told(self._manager.access_token())
-
-    async def replace(self, refused: str) -> None:
-        """Renew an access token that the server refused, or raise `SubmissionError`."""
-        await self._told(self._manager.replace(refused))
-
-    async def settle(self, _: Event | None = None) -> None:
-        """Wait until a renewal in progress has stored its token."""
-        await self._manager.settle()
-
-    @staticmethod
-    async def _told(token: Awaitable[str]) -> str:
-        """Wait for a token, and raise a failure as a fault of the account."""
-        try:
-            return await token
-        except AuthError as error:
-            fault = read_auth_error(error)
-        raise SubmissionError(fault)
-
-
-def read_auth_error(error: AuthError) -> Fault:
-    """Map an error of Microsoft's identity platform to a fault of the account."""
-    text = " ".join(filter(None, (error.code, error.description)))
-    kind = _KINDS.get(error.problem, Kind.CREDENTIALS)
-    return Fault(kind, error.problem, text=text)
 
 
 @callback
@@ -101,30 +54,28 @@ def async_is_signed_in_anew(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) 
 
 async def async_load_tokens(
     hass: HomeAssistant, entry: OutlookSmtpConfigEntry
-) -> AccountTokens | None:
-    """Return the source of an account's access tokens, if it signed in with Microsoft.
+) -> TokenManager | None:
+    """Return the token manager of an account, if it signed in with Microsoft.
 
-    All share one token manager: a second one would use up the refresh token of the first.
+    An account has only one: a second one would use up the refresh token of the first.
     """
     file = TokenFile(hass, entry)
     if CONF_TOKEN not in entry.data:
         await file.async_remove()
         return None
-    if entry.state is ConfigEntryState.LOADED:
-        match entry.runtime_data.account.credentials:
-            case BearerToken(tokens=AccountTokens() as tokens):
-                return tokens
+    if entry.state is ConfigEntryState.LOADED and entry.runtime_data.tokens:
+        return entry.runtime_data.tokens
     return _build_tokens(hass, await file.async_load(), file.async_save)
 
 
 async def async_build_tokens(
     hass: HomeAssistant, data: Mapping[str, Any], store: StoreToken
-) -> AccountTokens | None:
-    """Return the source of access tokens for unsaved account data, if it signed in.
+) -> TokenManager | None:
+    """Return a token manager for unsaved account data, if it has a sign-in.
 
     Args:
         hass: Home Assistant.
-        data: The data of a config entry in the making.
+        data: The data of a config entry that is not saved yet.
         store: Stores a new token, unless the sign-in still belongs to an existing account.
 
     """
@@ -137,7 +88,7 @@ async def async_build_tokens(
     return _build_tokens(hass, data, store)
 
 
-def _build_tokens(hass: HomeAssistant, data: Mapping[str, Any], store: StoreToken) -> AccountTokens:
+def _build_tokens(hass: HomeAssistant, data: Mapping[str, Any], store: StoreToken) -> TokenManager:
     """Return a manager for the token in a config entry's data."""
     http = async_get_clientsession(hass)
 
@@ -145,7 +96,8 @@ def _build_tokens(hass: HomeAssistant, data: Mapping[str, Any], store: StoreToke
         application = await async_find_application(hass, data)
         return await post(http, application, "token", form)
 
-    return AccountTokens(TokenManager(Token.from_dict(data[CONF_TOKEN]), async_post, store))
+    cloud = CLOUDS[data.get(CONF_CLOUD, WORLDWIDE)]
+    return TokenManager(Token.from_dict(data[CONF_TOKEN]), async_post, store, cloud)
 
 
 async def async_find_application(hass: HomeAssistant, data: Mapping[str, Any]) -> Application:
@@ -155,24 +107,27 @@ async def async_find_application(hass: HomeAssistant, data: Mapping[str, Any]) -
         AuthError: If its application credentials have been removed.
 
     """
+    cloud = data.get(CONF_CLOUD, WORLDWIDE)
     if (name := data.get(CONF_IMPLEMENTATION)) is None:
-        return build_application(data[CONF_CLIENT_ID], data[CONF_TENANT])
+        return build_application(data[CONF_CLIENT_ID], data[CONF_TENANT], cloud=cloud)
     try:
         implementation = (await async_get_implementations(hass, DOMAIN)).get(name)
-    except ImplementationUnavailableError:  # Credentials of another provider while ours has none.
+    except ImplementationUnavailableError:  # Another provider failed; ours has none.
         implementation = None
     if not isinstance(implementation, LocalOAuth2Implementation):
         raise AuthError(
             Problem.APPLICATION_REFUSED, description="Its application credentials are gone."
         )
     return build_application(
-        implementation.client_id, data[CONF_TENANT], implementation.client_secret
+        implementation.client_id, data[CONF_TENANT], implementation.client_secret, cloud
     )
 
 
-def build_application(client_id: str, tenant: str, client_secret: str = "") -> Application:
-    """Return an app registration at Microsoft."""
-    return Application(client_id, tenant, AUTHORITY, client_secret)
+def build_application(
+    client_id: str, tenant: str, client_secret: str = "", cloud: str = WORLDWIDE
+) -> Application:
+    """Return an app registration in one of Microsoft's clouds."""
+    return Application(client_id, tenant, CLOUDS[cloud], client_secret)
 
 
 class TokenFile:
@@ -199,7 +154,7 @@ class TokenFile:
             if stored.get(_SIGN_IN) != self._data[CONF_TOKEN][_OBTAINED]:
                 return self._data
             token = Token.from_dict(stored[CONF_TOKEN])  # type: ignore[arg-type]
-        except HomeAssistantError, KeyError, TypeError:
+        except HomeAssistantError, KeyError, TypeError, ValueError:
             return self._data
         return {**self._data, CONF_TOKEN: token.as_dict()}
 

@@ -1,7 +1,8 @@
 """Fixtures: the fake identity platform, without Home Assistant."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 
@@ -9,13 +10,23 @@ import aiohttp
 import pytest
 
 from custom_components.outlook_smtp.auth import device_code, tokens
-from custom_components.outlook_smtp.auth.application import SCOPES, Application
+from custom_components.outlook_smtp.auth.application import Application
+from custom_components.outlook_smtp.auth.clouds import CLOUDS, WORLDWIDE, Cloud, Resource
 from custom_components.outlook_smtp.auth.endpoint import post
 from custom_components.outlook_smtp.auth.tokens import Token, TokenManager
 from tests.conftest import ADDRESS, PASSWORD
 from tests.fake_microsoft import FakeServer, Identity
 
 CALLERS = 20
+SMTP, GRAPH = Resource.SMTP, Resource.GRAPH
+
+type SignIn = Callable[[Resource], Awaitable[Token]]
+type Start = Callable[[Token], TokenManager]
+
+
+def cloud_at(authority: str) -> Cloud:
+    """Return the worldwide cloud with another address for signing in."""
+    return replace(CLOUDS[WORLDWIDE], authority=authority)
 
 
 @pytest.fixture
@@ -36,7 +47,7 @@ def identity(fake_server: FakeServer) -> Iterator[Identity]:
 @pytest.fixture
 def application(identity: Identity) -> Application:
     """Return the app registration that the platform knows, without its secret."""
-    return Application(identity.client_id, authority=identity.authority)
+    return Application(identity.client_id, cloud=cloud_at(identity.authority))
 
 
 @pytest.fixture
@@ -115,22 +126,44 @@ def disk() -> Disk:
     return Disk()
 
 
-@pytest.fixture
-async def token(
-    http: aiohttp.ClientSession, application: Application, identity: Identity, clock: Clock
+async def sign_in(
+    http: aiohttp.ClientSession,
+    application: Application,
+    identity: Identity,
+    resource: Resource,
+    address: str = ADDRESS,
 ) -> Token:
+    """Let a person sign in for a resource with a code, without waiting."""
+    code = await device_code.request_code(http, application, resource)
+    identity.approve(code.user_code, address)
+    form = {"grant_type": device_code.GRANT, "device_code": code.device_code}
+    return Token.from_answer(await post(http, application, "token", form), resource=resource)
+
+
+@pytest.fixture
+def sign_in_for(
+    http: aiohttp.ClientSession, application: Application, identity: Identity, clock: Clock
+) -> SignIn:
+    """Return what lets the person sign in for a resource."""
+    return partial(sign_in, http, application, identity)
+
+
+@pytest.fixture
+async def token(sign_in_for: SignIn, identity: Identity) -> Token:
     """Sign in."""
-    code = await post(http, application, "devicecode", {"scope": " ".join(SCOPES)})
-    identity.approve(code["user_code"], ADDRESS)
-    form = {"grant_type": device_code.GRANT, "device_code": code["device_code"]}
-    token = Token.from_answer(await post(http, application, "token", form))
+    token = await sign_in_for(SMTP)
     identity.requests.clear()
     return token
 
 
 @pytest.fixture
-def manager(
-    http: aiohttp.ClientSession, application: Application, token: Token, disk: Disk
-) -> TokenManager:
+def start(http: aiohttp.ClientSession, application: Application, disk: Disk) -> Start:
+    """Return what starts a manager with a token."""
+    endpoint = partial(post, http, application, "token")
+    return lambda token: TokenManager(token, endpoint, disk.store)
+
+
+@pytest.fixture
+def manager(token: Token, start: Start) -> TokenManager:
     """Return the manager of a new token."""
-    return TokenManager(token, partial(post, http, application, "token"), disk.store)
+    return start(token)

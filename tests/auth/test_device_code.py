@@ -10,12 +10,13 @@ import pytest
 
 from custom_components.outlook_smtp.auth import device_code
 from custom_components.outlook_smtp.auth.application import Application
+from custom_components.outlook_smtp.auth.auth_error import AuthError
+from custom_components.outlook_smtp.auth.clouds import Resource
 from custom_components.outlook_smtp.auth.device_code import (
     DeviceCode,
     await_sign_in,
     request_code,
 )
-from custom_components.outlook_smtp.auth.errors import AuthError
 from custom_components.outlook_smtp.auth.tokens import Token, read_address
 from custom_components.outlook_smtp.delivery.faults import Problem
 from tests.conftest import ADDRESS, until
@@ -67,6 +68,17 @@ async def test_person_signs_in(person: Person, pauses: Pauses) -> None:
     token = Token.from_answer(answer)
     assert person.identity.fake_server.access_tokens[token.access_token] == ADDRESS
     assert token.refresh_token in person.identity.issued
+
+
+async def test_signing_in_for_graph(person: Person, pauses: Pauses) -> None:
+    """A code is for the resource that it was asked for, and opens no other."""
+    code = await person.request(Resource.GRAPH)
+    person.identity.approve(code.user_code, ADDRESS)
+    token = Token.from_answer(await person.await_sign_in(code), resource=Resource.GRAPH)
+    assert person.identity.access_tokens[Resource.GRAPH] == {token.access_token: ADDRESS}
+    assert not person.identity.fake_server.access_tokens
+    asked = person.identity.requests[0].form["scope"]
+    assert asked == "https://graph.microsoft.com/Mail.Send offline_access openid profile email"
 
 
 async def test_interval_grows_on_slow_down(person: Person, pauses: Pauses) -> None:

@@ -1,5 +1,6 @@
 """One request: success, refusal and failure."""
 
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -7,11 +8,13 @@ import pytest
 
 from custom_components.outlook_smtp.auth import endpoint
 from custom_components.outlook_smtp.auth.application import Application
+from custom_components.outlook_smtp.auth.auth_error import AuthError, read_error
 from custom_components.outlook_smtp.auth.endpoint import post, read_seconds, read_text
-from custom_components.outlook_smtp.auth.errors import AuthError, read_error
 from custom_components.outlook_smtp.delivery.faults import Problem
 from tests.fake_microsoft import Identity, Misstep, closed_port, identity_script as script
 from tests.fake_microsoft.identity_wording import Refusal
+
+from .conftest import cloud_at
 
 CLIENT_ID = "7b1f6a0c-52f3-4c1e-9d1a-6f0a3c2b8e45"
 UNREACHABLE = Problem.IDENTITY_UNREACHABLE
@@ -74,7 +77,7 @@ async def test_silence_is_a_timeout(
 async def test_failed_connection_is_described(http: aiohttp.ClientSession) -> None:
     """A failed connection is described in full, because it quotes nothing."""
     port = closed_port()
-    error = await refusal(http, Application(CLIENT_ID, authority=f"http://127.0.0.1:{port}"))
+    error = await refusal(http, Application(CLIENT_ID, cloud=cloud_at(f"http://127.0.0.1:{port}")))
     assert error.problem is UNREACHABLE
     assert error.description.startswith("ClientConnectorError: Cannot connect to host 127.0.0.1")
 
@@ -119,7 +122,7 @@ async def test_client_secret_is_sent(
 ) -> None:
     """The secret of a registration is sent with the request."""
     secret = identity.client_secret
-    confidential = Application(CLIENT_ID, authority=application.authority, client_secret=secret)
+    confidential = replace(application, client_secret=secret)
     form = {"grant_type": "authorization_code", "code": "invented"}
     with pytest.raises(AuthError, match="AADSTS70000"):
         await post(http, confidential, "token", form)

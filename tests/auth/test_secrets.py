@@ -9,15 +9,15 @@ import aiohttp
 import pytest
 
 from custom_components.outlook_smtp.auth.application import Application
+from custom_components.outlook_smtp.auth.auth_error import AuthError
 from custom_components.outlook_smtp.auth.device_code import await_sign_in, request_code
 from custom_components.outlook_smtp.auth.endpoint import post
-from custom_components.outlook_smtp.auth.errors import AuthError
 from custom_components.outlook_smtp.auth.tokens import Token, TokenManager, read_address
 from tests.conftest import ADDRESS
 from tests.fake_microsoft import Identity, Misstep, identity_script as script
 from tests.fake_microsoft.identity_script import MALFORMED
 
-from .conftest import Pauses
+from .conftest import SMTP, Pauses
 
 
 def spoken(error: BaseException) -> Iterator[str]:
@@ -71,13 +71,13 @@ async def test_no_secret_is_logged_or_raised(
     for misstep in missteps:
         identity.script.then("token", misstep)
         with pytest.raises(AuthError) as caught:
-            await manager.replace(token.access_token)
+            await manager.replace(SMTP, token.access_token)
         said.extend(spoken(caught.value))
     for _ in range(2):
-        said.append(repr(await manager.replace(token.access_token)) and repr(manager))
+        said.append(repr(await manager.replace(SMTP, token.access_token)) and repr(manager))
     identity.revoke(ADDRESS)
     with pytest.raises(AuthError) as caught:
-        await manager.replace(stored[-1].access_token)
+        await manager.replace(SMTP, stored[-1].access_token)
     said.extend(spoken(caught.value))
 
     written = "\n".join((caplog.text, *said))

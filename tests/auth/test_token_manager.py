@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from custom_components.outlook_smtp.auth.errors import AuthError
+from custom_components.outlook_smtp.auth.auth_error import AuthError
 from custom_components.outlook_smtp.auth.tokens import Token, TokenManager
 from custom_components.outlook_smtp.delivery.faults import Problem
 from tests.conftest import ADDRESS
@@ -18,13 +18,13 @@ from tests.fake_microsoft.identity_wording import (
     SECRET_MISSING,
 )
 
-from .conftest import CALLERS, Clock, Disk
+from .conftest import CALLERS, SMTP, Clock, Disk
 
 
 async def failure(manager: TokenManager) -> AuthError:
     """Return the error instead of an access token."""
     with pytest.raises(AuthError) as caught:
-        await manager.access_token()
+        await manager.access_token(SMTP)
     assert caught.value.__context__ is None
     return caught.value
 
@@ -34,7 +34,7 @@ async def test_valid_token_is_returned_without_a_request(
 ) -> None:
     """A token is returned until shortly before it expires, without a request."""
     clock.now = token.expires_at - 301
-    assert await manager.access_token() == token.access_token
+    assert await manager.access_token(SMTP) == token.access_token
     assert identity.count("token") == 0
     await manager.settle()
 
@@ -46,7 +46,7 @@ async def test_refresh_token_rotates(
     seen = {token.refresh_token}
     for _ in range(3):
         clock.now += 3300
-        access_token = await manager.access_token()
+        access_token = await manager.access_token(SMTP)
         assert access_token == disk.tokens[-1].access_token
         assert fake_server.access_tokens[access_token] == ADDRESS
         seen.add(disk.tokens[-1].refresh_token)
@@ -58,11 +58,11 @@ async def test_several_refused_tokens_cause_one_renewal(
     manager: TokenManager, token: Token, identity: Identity
 ) -> None:
     """Several callers whose token was refused cause one renewal."""
-    renewed = await manager.replace(token.access_token)
+    renewed = await manager.replace(SMTP, token.access_token)
     assert renewed != token.access_token
-    assert {await manager.replace(token.access_token) for _ in range(CALLERS)} == {renewed}
+    assert {await manager.replace(SMTP, token.access_token) for _ in range(CALLERS)} == {renewed}
     assert identity.count("token") == 1
-    assert await manager.replace(renewed) != renewed
+    assert await manager.replace(SMTP, renewed) != renewed
     assert identity.count("token") == 2
 
 
@@ -73,13 +73,13 @@ async def test_failure_is_shared(
     clock.now = token.expires_at
     identity.script.then("token", script.SERVER_ERROR)
     results = await asyncio.gather(
-        *(manager.access_token() for _ in range(CALLERS)), return_exceptions=True
+        *(manager.access_token(SMTP) for _ in range(CALLERS)), return_exceptions=True
     )
     assert {str(result) for result in results} == {
         "identity_unreachable: server_error HTTP 500",
     }
     assert identity.count("token") == 1
-    assert await manager.access_token()
+    assert await manager.access_token(SMTP)
 
 
 @pytest.mark.parametrize("misstep", [script.GATEWAY_DOWN, script.RESET, script.UNAVAILABLE])
@@ -89,12 +89,12 @@ async def test_outage_has_no_effect_while_the_token_is_valid(
     """While the old token is still valid, an outage has no effect."""
     identity.script.always[Endpoint.TOKEN] = misstep
     clock.now = token.expires_at - 1
-    assert await manager.access_token() == token.access_token
+    assert await manager.access_token(SMTP) == token.access_token
     clock.now = token.expires_at
     assert (await failure(manager)).problem is Problem.IDENTITY_UNREACHABLE
     clock.now = token.expires_at + 7 * 24 * 3600
     identity.script.always.clear()
-    assert await manager.access_token() != token.access_token
+    assert await manager.access_token(SMTP) != token.access_token
 
 
 async def test_refused_token_is_not_returned_in_an_outage(
@@ -103,9 +103,9 @@ async def test_refused_token_is_not_returned_in_an_outage(
     """A refused token is never returned again."""
     identity.script.always[Endpoint.TOKEN] = script.SERVER_ERROR
     with pytest.raises(AuthError, match="identity_unreachable"):
-        await manager.replace(token.access_token)
+        await manager.replace(SMTP, token.access_token)
     with pytest.raises(AuthError, match="identity_unreachable"):
-        await manager.replace("one of long ago")
+        await manager.replace(SMTP, "one of long ago")
     assert (await failure(manager)).problem is Problem.IDENTITY_UNREACHABLE
 
 
@@ -136,10 +136,10 @@ async def test_refused_application_leaves_a_valid_token(
     """A valid token is used until it expires, and a fixed registration is noticed."""
     clock.now = token.renew_at
     identity.script.then("token", refusal, refusal)
-    assert await manager.access_token() == token.access_token
+    assert await manager.access_token(SMTP) == token.access_token
     clock.now = token.expires_at
     assert (await failure(manager)).problem is Problem.APPLICATION_REFUSED
-    assert await manager.access_token() != token.access_token
+    assert await manager.access_token(SMTP) != token.access_token
 
 
 async def test_renewal_without_permission_fails(
@@ -150,7 +150,7 @@ async def test_renewal_without_permission_fails(
     clock.now = token.expires_at
     identity.script.then("token", script.NO_SEND_SCOPE)
     assert (await failure(manager)).problem is Problem.NO_SEND_PERMISSION
-    assert await manager.access_token() != token.access_token
+    assert await manager.access_token(SMTP) != token.access_token
 
 
 async def test_old_refresh_token_is_kept_without_a_new_one(
@@ -158,7 +158,7 @@ async def test_old_refresh_token_is_kept_without_a_new_one(
 ) -> None:
     """Without a new refresh token, the old one is kept."""
     identity.script.then("token", script.NO_REFRESH_TOKEN)
-    await manager.replace(token.access_token)
+    await manager.replace(SMTP, token.access_token)
     assert disk.tokens[0].refresh_token == token.refresh_token
 
 
@@ -172,8 +172,8 @@ async def test_refused_token_is_not_renewed_twice(token: Token, disk: Disk) -> N
         return {"access_token": token.access_token, "expires_in": 3599}
 
     manager = TokenManager(token, endpoint, disk.store)
-    assert await manager.replace(token.access_token) == token.access_token
-    assert await manager.access_token() == token.access_token
+    assert await manager.replace(SMTP, token.access_token) == token.access_token
+    assert await manager.access_token(SMTP) == token.access_token
     assert asked == [token.refresh_token]
 
 
@@ -195,4 +195,4 @@ async def test_old_refresh_token_may_work_after_a_lost_response(
     clock.now = token.expires_at
     identity.script.then("token", script.LOST_ANSWER)
     await failure(manager)
-    assert await manager.access_token()
+    assert await manager.access_token(SMTP)

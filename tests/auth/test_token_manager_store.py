@@ -10,7 +10,7 @@ import pytest
 from custom_components.outlook_smtp.auth.tokens import Token, TokenManager
 from tests.fake_microsoft import Identity, identity_script as script
 
-from .conftest import CALLERS, Clock, Disk
+from .conftest import CALLERS, SMTP, Clock, Disk
 
 
 async def test_token_is_stored_before_it_is_returned(
@@ -18,9 +18,11 @@ async def test_token_is_stored_before_it_is_returned(
 ) -> None:
     """No caller gets the new token before it is on disk, not even a later one."""
     disk.ready.clear()
-    waiting = [asyncio.create_task(manager.replace(token.access_token)) for _ in range(CALLERS)]
+    waiting = [
+        asyncio.create_task(manager.replace(SMTP, token.access_token)) for _ in range(CALLERS)
+    ]
     await disk.asked.wait()
-    late = [asyncio.create_task(manager.access_token()) for _ in range(CALLERS)]
+    late = [asyncio.create_task(manager.access_token(SMTP)) for _ in range(CALLERS)]
     done, _ = await asyncio.wait(waiting + late, timeout=0.01)
     assert not done
     disk.ready.set()
@@ -33,7 +35,7 @@ async def test_canceling_while_storing_keeps_the_token(
 ) -> None:
     """Canceling a caller does not cancel the renewal: the old token is void by now."""
     disk.ready.clear()
-    waiting = asyncio.create_task(manager.replace(token.access_token))
+    waiting = asyncio.create_task(manager.replace(SMTP, token.access_token))
     await disk.asked.wait()
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -41,7 +43,7 @@ async def test_canceling_while_storing_keeps_the_token(
     disk.ready.set()
     await manager.settle()
     assert len(disk.tokens) == 1
-    assert await manager.access_token() == disk.tokens[0].access_token
+    assert await manager.access_token(SMTP) == disk.tokens[0].access_token
     assert identity.count("token") == 1
 
 
@@ -56,7 +58,7 @@ async def test_canceling_during_the_request_keeps_the_token(token: Token, disk: 
         return {"access_token": "new", "refresh_token": "newer", "expires_in": 3599}
 
     manager = TokenManager(token, endpoint, disk.store)
-    waiting = asyncio.create_task(manager.replace(token.access_token))
+    waiting = asyncio.create_task(manager.replace(SMTP, token.access_token))
     await asked.wait()
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -64,7 +66,7 @@ async def test_canceling_during_the_request_keeps_the_token(token: Token, disk: 
     answered.set()
     await manager.settle()
     assert [stored.refresh_token for stored in disk.tokens] == ["newer"]
-    assert await manager.access_token() == "new"
+    assert await manager.access_token(SMTP) == "new"
 
 
 async def test_unawaited_failure_is_silent(
@@ -76,7 +78,7 @@ async def test_unawaited_failure_is_silent(
 ) -> None:
     """A failure that no caller waits for is not logged as an error."""
     identity.script.then("token", script.SERVER_ERROR)
-    waiting = asyncio.create_task(manager.replace(token.access_token))
+    waiting = asyncio.create_task(manager.replace(SMTP, token.access_token))
     await asyncio.sleep(0)
     waiting.cancel()
     await asyncio.wait([waiting])
@@ -96,7 +98,7 @@ async def test_canceled_renewal_ends_its_callers(token: Token, disk: Disk, clock
 
     clock.now = token.renew_at
     with pytest.raises(asyncio.CancelledError):
-        await TokenManager(token, get_canceled, disk.store).access_token()
+        await TokenManager(token, get_canceled, disk.store).access_token(SMTP)
 
 
 async def test_token_works_while_the_disk_is_full(
@@ -108,17 +110,17 @@ async def test_token_works_while_the_disk_is_full(
 ) -> None:
     """A token that cannot be stored is used anyway, and stored as soon as possible."""
     disk.error = OSError(28, "No space left on device")
-    renewed = await manager.replace(token.access_token)
-    assert await manager.access_token() == renewed != token.access_token
+    renewed = await manager.replace(SMTP, token.access_token)
+    assert await manager.access_token(SMTP) == renewed != token.access_token
     assert disk.tokens == []
     assert (
         caplog.messages
         == ["Could not store the renewed sign-in: [Errno 28] No space left on device"] * 2
     )
     disk.error = None
-    assert await manager.access_token() == renewed
+    assert await manager.access_token(SMTP) == renewed
     assert [stored.access_token for stored in disk.tokens] == [renewed]
-    assert await manager.access_token() == renewed
+    assert await manager.access_token(SMTP) == renewed
     assert len(disk.tokens) == identity.count("token") == 1
 
 
@@ -127,13 +129,13 @@ async def test_token_refused_while_it_is_stored_is_replaced(
 ) -> None:
     """A token refused while it is stored late is replaced like any other."""
     disk.error = OSError(28, "No space left on device")
-    renewed = await manager.replace(token.access_token)
+    renewed = await manager.replace(SMTP, token.access_token)
     disk.error = None
     disk.ready.clear()
     disk.asked.clear()
-    storing = asyncio.create_task(manager.access_token())
+    storing = asyncio.create_task(manager.access_token(SMTP))
     await disk.asked.wait()
-    replacing = asyncio.create_task(manager.replace(renewed))
+    replacing = asyncio.create_task(manager.replace(SMTP, renewed))
     await asyncio.sleep(0)
     disk.ready.set()
     newest = await replacing
@@ -149,7 +151,7 @@ async def test_bug_in_the_store_keeps_the_token(
     disk.error = RuntimeError("a fault of the program")
     for _ in range(2):
         with pytest.raises(RuntimeError, match="a fault of the program"):
-            await manager.replace(token.access_token)
+            await manager.replace(SMTP, token.access_token)
     disk.error = None
-    renewed = await manager.access_token()
+    renewed = await manager.access_token(SMTP)
     assert disk.tokens[0].access_token == renewed != token.access_token

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from custom_components.outlook_smtp.auth.errors import AuthError
+from custom_components.outlook_smtp.auth.auth_error import AuthError
+from custom_components.outlook_smtp.auth.clouds import Resource
 from custom_components.outlook_smtp.auth.tokens import Token, read_address
 from custom_components.outlook_smtp.delivery.faults import Problem
 
@@ -68,6 +69,18 @@ def test_renewal_is_due_before_expiry(clock: Clock, lifetime: float | str, margi
 def test_scopes_are_recognized_with_any_prefix(scope: str) -> None:
     """The permission is recognized by the last segment, whatever precedes it."""
     assert Token.from_answer({**ANSWER, "scope": scope}).access_token
+
+
+def test_resource(clock: Clock) -> None:
+    """A token knows what it was asked for; what earlier versions have stored is for SMTP."""
+    answer = {**ANSWER, "scope": "https://graph.microsoft.com/Mail.Send"}
+    token = Token.from_answer(answer, resource=Resource.GRAPH)
+    stored = json.loads(json.dumps(token.as_dict()))
+    assert stored["resource"] == "graph"
+    assert Token.from_dict(stored) == token
+    earlier = {key: stored[key] for key in stored if key != "resource"}
+    assert Token.from_dict(earlier).resource is Resource.SMTP
+    assert problem_of(answer) is Problem.NO_SEND_PERMISSION
 
 
 def test_missing_scope_was_granted() -> None:

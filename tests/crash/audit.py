@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+import re
+from typing import Final
 
 from custom_components.outlook_smtp.outbox.schedule_files import PACE_FILE
 from tests.fake_microsoft import Received
@@ -11,6 +13,8 @@ from tests.fake_microsoft import Received
 from .ledger import Ledger, shown
 from .messages import message_of
 from .supervisor import Life, Share
+
+_TO: Final = re.compile(rb"^To:.*?\r\n(?![ \t])", re.DOTALL | re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ class Audit:
     canceled: int = 0
     perhaps_canceled: int = 0
     retried: int = 0
+    switches: int = 0
     split: int = 0
     phases: Counter[str] = field(default_factory=Counter)
     lost: list[str] = field(default_factory=list)
@@ -98,7 +103,8 @@ class Audit:
             f"{self.outgoing_messages} messages begun, {self.acknowledged} acknowledged "
             f"({self.queued} of them before they were sent); {self.split} found split, "
             f"{self.canceled} canceled, {self.perhaps_canceled} perhaps, "
-            f"{self.retried} retried; lost: {len(self.lost)}; in two messages: {len(self.twice)}; "
+            f"{self.retried} retried; {self.switches} switches of the route; "
+            f"lost: {len(self.lost)}; in two messages: {len(self.twice)}; "
             f"back although canceled: {len(self.back)}; "
             f"duplicates: {self.by_drop} after a dropped reply, "
             f"{self.by_kill} after an unread reply, {len(self.unexplained)} others; "
@@ -129,6 +135,7 @@ def count(rounds: Sequence[Round]) -> Audit:
         canceled=len(ledger.is_canceled),
         perhaps_canceled=len(ledger.canceled - ledger.is_canceled),
         retried=sum(life.retried for life in lives),
+        switches=sum(life.switched for life in lives),
         split=sum(life.splits for life in lives),
         phases=Counter(round_.life.phase for round_ in rounds if round_.killed),
         lost=shown(ledger.lost),
@@ -174,7 +181,7 @@ def _copies(rounds: Iterable[Round]) -> Iterator[Copy]:
                 mail,
                 number,
                 position,
-                # The server quotes the Message-ID in its reply, if there was one.
+                # Set if there was a reply that accepted it.
                 dropped=mail.message_id_given is None,
                 unsettled=frozenset(mail.recipients) - settled
                 if round_.killed and last
@@ -202,22 +209,28 @@ def _count_copies(result: Audit, copies: Iterable[Copy]) -> None:
 
 
 def _find_altered(result: Audit, copies: Iterable[Copy], acknowledged: dict[int, str]) -> None:
-    """Find the copies that differ from the sent message in any byte."""
+    """Find the copies that differ from the sent message, or from the first copy in any byte."""
     first: dict[int, Copy] = {}
     for copy in copies:
         number = copy.number
         same = first.setdefault(number, copy)
-        message = copy.mail.message
+        message, outgoing = copy.mail.message, message_of(number)
+        named = [address.addr_spec for address in message["To"].addresses]
+        as_sent = named == outgoing["to"] or set(named) == set(copy.mail.recipients)
         if same is copy:
-            outgoing = message_of(number)
             text = message.get_content().replace("\r\n", "\n").rstrip("\n")
-            as_sent = text == outgoing["message"].rstrip("\n")
+            as_sent &= text == outgoing["message"].rstrip("\n")
             as_sent &= message["Subject"] == outgoing["title"]
             as_sent &= message["Message-ID"] == acknowledged.get(number, message["Message-ID"])
         else:
-            as_sent = copy.mail.content == same.mail.content
+            as_sent &= _unnamed(copy.mail) == _unnamed(same.mail)
         if not as_sent:
             result.altered.append(f"message {number}: copy {copy.position}")
+
+
+def _unnamed(mail: Received) -> bytes:
+    """Return the content without To: over Microsoft Graph, it names only those who get it."""
+    return _TO.sub(b"", mail.content, count=1)
 
 
 def _find_disordered(

@@ -1,4 +1,4 @@
-"""Shared fixtures: randomness, a flaky fake server, an account on it, and the report."""
+"""Shared fixtures: randomness, flaky fakes, an account on them, and the report."""
 
 from collections.abc import Callable, Iterator
 import os
@@ -9,15 +9,15 @@ import sys
 import time
 from typing import Final
 
-from homeassistant.const import CONF_EMAIL, CONF_HOST, CONF_PASSWORD, CONF_PORT
 import pytest
 
-from custom_components.outlook_smtp.const import CONF_ACCOUNT_KIND, CONF_SECURITY, DOMAIN
-from custom_components.outlook_smtp.smtp.account import AccountKind, Security
-from tests.conftest import ADDRESS, PASSWORD
+from custom_components.outlook_smtp.auth.clouds import Resource
+from custom_components.outlook_smtp.const import DOMAIN
+from tests.conftest import ADDRESS
 from tests.home import write_entry
 
 from .audit import Audit
+from .flaky_microsoft import FlakyMicrosoft
 from .flaky_server import FlakyServer
 
 SEED: Final = int(os.environ.get("CRASH_SEED") or randbelow(1_000_000))
@@ -30,25 +30,29 @@ def chances() -> Random:
 
 
 @pytest.fixture
-def server(socket_enabled: None, chances: Random) -> Iterator[FlakyServer]:
-    """Run a fake server with one mailbox."""
-    with FlakyServer(Random(chances.random())) as server:  # noqa: S311
-        server.add_mailbox(ADDRESS, PASSWORD)
-        yield server
+def microsoft(socket_enabled: None, chances: Random) -> Iterator[FlakyMicrosoft]:
+    """Run flaky fakes of Microsoft's servers with one mailbox."""
+    with FlakyMicrosoft(chances) as microsoft:
+        yield microsoft
 
 
 @pytest.fixture
-def folder(tmp_path: Path, server: FlakyServer) -> Path:
+def server(microsoft: FlakyMicrosoft) -> FlakyServer:
+    """Return the fake submission server."""
+    return microsoft.smtp
+
+
+@pytest.fixture
+def route() -> Resource:
+    """Return the route of the account."""
+    return Resource.SMTP
+
+
+@pytest.fixture
+def folder(tmp_path: Path, microsoft: FlakyMicrosoft, route: Resource) -> Path:
     """Return a Home Assistant folder with the account set up."""
     folder = tmp_path / "config"
-    data = {
-        CONF_ACCOUNT_KIND: AccountKind.PERSONAL.value,
-        CONF_EMAIL: ADDRESS,
-        CONF_PASSWORD: PASSWORD,
-        CONF_HOST: "127.0.0.1",
-        CONF_PORT: server.port,
-        CONF_SECURITY: Security.STARTTLS.value,
-    }
+    data = microsoft.account(route, signed_in=route is Resource.GRAPH)
     write_entry(folder, DOMAIN, ADDRESS, data=data)
     return folder
 

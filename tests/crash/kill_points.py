@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final, Self
 
+type Kinds = tuple[tuple[str, int, float, int], ...]
+
 # The event to count, how often to use it, the longest delay after it in seconds, and the maximum
 # number of occurrences.
-_KINDS: Final = (
+SENDING: Final[Kinds] = (
     ("forked", 18, 0.25, 1),
     ("+open", 6, 0.004, 1),
     ("ready", 14, 0.4, 1),
@@ -21,6 +23,15 @@ _KINDS: Final = (
     ("+retry", 6, 0.002, 2),
     ("+idle", 8, 0.01, 4),
 )
+# The same for a process that switches routes while a queue is sent.
+SWITCHING: Final[Kinds] = (
+    ("ready", 2, 0.1, 1),
+    ("+switch", 12, 0.03, 3),
+    ("+submit", 10, 0.008, 12),
+    ("+settle", 10, 0.002, 12),
+    ("+fail", 3, 0.004, 2),
+    ("+restrict", 3, 0.002, 2),
+)
 
 
 @dataclass
@@ -32,10 +43,10 @@ class KillPoint:
     delay: float
 
     @classmethod
-    def draw(cls, chances: Random) -> Self:
+    def draw(cls, chances: Random, kinds: Kinds = SENDING) -> Self:
         """Draw a random kill point."""
-        weights = [weight for _, weight, _, _ in _KINDS]
-        ((event, _, longest, most),) = chances.choices(_KINDS, weights)
+        weights = [weight for _, weight, _, _ in kinds]
+        ((event, _, longest, most),) = chances.choices(kinds, weights)
         return cls(event, chances.randint(1, most), chances.uniform(0, longest))
 
     def has_come(self, event: str) -> bool:

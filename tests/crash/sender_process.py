@@ -1,14 +1,15 @@
 """The process to kill: Home Assistant with the integration and one account, sending.
 
-Run as `python -m tests.crash.sender_process FOLDER`, it imports everything once. For each order, a
-line of JSON on standard input, it forks a new process that starts Home Assistant in the folder,
-with the outbox of the previous one, and sends messages until it is killed. Both report events on
-standard output, one line per event, without buffering.
+Run as `python -m tests.crash.sender_process FOLDER CLOUD`, it imports everything once. CLOUD has
+the addresses that replace those of Microsoft's cloud, in JSON. For each order, a line of JSON on
+standard input, it forks a new process that starts Home Assistant in the folder, with the outbox of
+the previous one, and sends messages until it is killed. Both report events on standard output, one
+line per event, without buffering.
 """
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from itertools import count
 import json
@@ -26,11 +27,13 @@ from homeassistant.core import HomeAssistant, SupportsResponse
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers.storage import STORAGE_DIR
 
+from custom_components.outlook_smtp.auth.clouds import CLOUDS, WORLDWIDE
 from custom_components.outlook_smtp.const import DOMAIN
 from custom_components.outlook_smtp.outbox.queue import Queue
 from tests import home
 
 from .messages import message_of
+from .switching import switch_until_sent
 from .telling import halt, instrument, tell, tell_found
 
 _LOGGER = logging.getLogger("sender process")  # The module itself has another name here.
@@ -48,7 +51,8 @@ class Order:
     sends a few more messages, retries failed ones, and exits when the outbox is empty. `clock` is
     the error of the initial time of day in seconds, and `set_after` the number of steps after which
     it is corrected. With `meddle`, it cancels and retries messages at random, and at the beginning
-    of the phase `halt`, the whole process stops.
+    of the phase `halt`, the whole process stops. With `fill`, it only queues messages up to that
+    number; with `switch`, it sends none of its own, but switches routes until none is waiting.
     """
 
     number: int
@@ -59,6 +63,8 @@ class Order:
     set_after: int | None = None
     meddle: bool = False
     halt: str = ""
+    fill: int = 0
+    switch: bool = False
 
     @classmethod
     def read(cls, line: bytes) -> Self:
@@ -115,6 +121,11 @@ class Sender:
             tell("+idle")
             await asyncio.sleep(self._random.uniform(0, LONGEST_PAUSE))
             tell("-idle")
+
+    async def fill(self, number: int) -> None:
+        """Send messages up to a number."""
+        while self._number <= number:
+            await self.send_step()
 
     async def _send(self, number: int, step: int) -> None:
         """Send a message with the action, as an automation does."""
@@ -183,13 +194,26 @@ async def live(folder: Path, order: Order) -> None:
     tell_found(queue)
     tell("ready", len(queue.waiting))
     sender = Sender(hass, order)
+    if order.fill:
+        await sender.fill(order.fill)
+    elif order.switch:
+        await sender.act("retry_failed")
+        await switch_until_sent(hass, queue, Random(order.seed))  # noqa: S311
+        if not order.finish:
+            await asyncio.Event().wait()
+    else:
+        await _send_steps(sender, order, clock)
+        await sender.finish(queue)
+    await hass.async_stop(force=True)
+
+
+async def _send_steps(sender: Sender, order: Order, clock: WrongClock) -> None:
+    """Send messages until killed, unless the process should finish."""
     steps = count()
     while not order.finish:
         if (step := next(steps)) == order.set_after:
             clock.set_right(step)
         await sender.send_step()
-    await sender.finish(queue)
-    await hass.async_stop(force=True)
 
 
 def be_sender_process(folder: Path, order: Order) -> None:
@@ -214,8 +238,9 @@ def watch(sender: int) -> int:
         os.close(descriptor)
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, cloud: dict[str, str]) -> None:
     """Start one sender process after another."""
+    CLOUDS[WORLDWIDE] = replace(CLOUDS[WORLDWIDE], **cloud)  # type: ignore[arg-type] # All texts.
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     for platform in PLATFORMS:
         import_module(f"homeassistant.components.{platform}")
@@ -235,4 +260,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), json.loads(sys.argv[2]))

@@ -1,7 +1,7 @@
 """The test's side of the sender processes: starts them, reads their events, kills them."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 import json
@@ -19,13 +19,14 @@ from .kill_points import KillPoint
 from .sender_process import Order
 
 PROJECT: Final = Path(__file__).parents[2]
+PROGRAM: Final = "tests.crash.sender_process"
 PATIENCE: Final = 20.0  # Seconds until an event must arrive.
 GRACE: Final = 1.0  # Seconds after which a sender process is killed that may never see its moment.
 
 # The phases of a sender process, most important first.
 PHASES: Final = (
     *("cancel", "retry", "delete", "restrict", "fail", "settle"),
-    *("submit", "write", "compose", "connect"),
+    *("submit", "write", "compose", "connect", "switch"),
 )
 
 
@@ -64,6 +65,7 @@ class Life:
     canceled: set[Share] = field(default_factory=set)
     retry: set[Share] = field(default_factory=set)
     retried: int = 0
+    switched: int = 0
 
     @property
     def phase(self) -> str:
@@ -87,8 +89,8 @@ class Life:
                 self.found = int(found)
             case ["dead", status, _]:
                 self.status = int(status)
-            case ["retried", count]:
-                self.retried += int(count)
+            case ["retried" | "switched" as turn, count]:
+                setattr(self, turn, getattr(self, turn) + int(count))
             case ["passed" | "refused" | "clock" as turn, number]:
                 getattr(self, turn).add(int(number))
             case ["call" | "ack" | "error" as turn, number, rest]:
@@ -123,18 +125,19 @@ class Life:
 class Supervisor:
     """Runs the program that forks sender processes; nothing of it is left on exit."""
 
-    def __init__(self, folder: Path, log: Path, ca_file: Path) -> None:
-        """Set Home Assistant's folder, its log and its trusted CA."""
+    def __init__(self, folder: Path, log: Path, ca_file: Path, cloud: Mapping[str, str]) -> None:
+        """Set Home Assistant's folder, its log, its trusted CA and the addresses of its cloud."""
         self._folder = folder
         self.log = log
         self._ca_file = ca_file
+        self._cloud = json.dumps(cloud)
         self._heard = b""
 
     def __enter__(self) -> Self:
         """Start the program, and wait until it has imported everything."""
         with self.log.open("ab") as log:
             self._maker = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-m", "tests.crash.sender_process", str(self._folder)],
+                [sys.executable, "-m", PROGRAM, str(self._folder), self._cloud],
                 cwd=PROJECT,
                 env=os.environ | {"REQUESTS_CA_BUNDLE": str(self._ca_file)},
                 stdin=subprocess.PIPE,

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from custom_components.outlook_smtp import mailer
 from custom_components.outlook_smtp.delivery.outcome import Outcome
+from custom_components.outlook_smtp.graph.route import GraphRoute
 from custom_components.outlook_smtp.outbox import schedule
 from custom_components.outlook_smtp.outbox.entry import SpoolEntry
 from custom_components.outlook_smtp.outbox.queue import Queue
@@ -156,6 +157,7 @@ def instrument() -> None:
         (Spool, "write", "write", _told),
         (Session, "open", "connect", _told_awaitable),
         (Session, "submit", "submit", _told_awaitable),
+        (GraphRoute, "submit", "submit", _told_awaitable),
         (Queue, "settle", "settle", _told_awaitable),
         (Spool, "fail", "fail", _told),
         (Spool, "restrict", "restrict", _told),

@@ -4,7 +4,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, override
 
-from tests.fake_microsoft import CATALOGUE, FakeServer, Identity, Received, Script
+from tests.fake_microsoft import (
+    CATALOGUE,
+    FakeServer,
+    Identity,
+    MailReceiver,
+    Received,
+    Script,
+)
 
 from .api import PATIENCE, Api
 from .ui import Ui
@@ -14,11 +21,13 @@ OWN: Final = "demo@outlook.com"  # The account on the dashboard.
 OWN_PASSWORD: Final = "app-password"
 OTHER: Final = "alex@outlook.com"
 OTHER_PASSWORD: Final = "summer-2026"
+WITHOUT_SMTP: Final = "robin@outlook.com"  # Made in 2026, with its SMTP switched off.
 FAMILY: Final = ("anna@example.com", "bert@example.com")
 
 # Long enough to see the dialog's progress; Microsoft's is five.
 REFUSAL_DELAY: Final = 2.0  # Seconds.
 _ROWS: Final = {row.name: row for row in CATALOGUE}
+SMTP_OFF: Final = Script.for_row(_ROWS["mailbox_disabled"])
 
 
 class IdentityPlatform(Identity):
@@ -108,7 +117,7 @@ def approve(ui: Ui, identity: IdentityPlatform, address: str) -> None:
     identity.approve(code, address)
 
 
-def receive(server: FakeServer, count: int = 1) -> Received:
+def receive(server: MailReceiver, count: int = 1) -> Received:
     """Wait for a number of messages, and return the last."""
     return server.wait_for_mail(count, PATIENCE)[count - 1]
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright
 import pytest
 
-from tests.fake_microsoft import FakeServer, Script
+from tests.fake_microsoft import FakeGraph, FakeServer, Script
 from tests.live_home_assistant import LiveHomeAssistant, complaints
 
 from .accounts import (
@@ -20,6 +20,8 @@ from .accounts import (
     OTHER_PASSWORD,
     OWN,
     OWN_PASSWORD,
+    SMTP_OFF,
+    WITHOUT_SMTP,
     IdentityPlatform,
     add_with_password,
 )
@@ -69,6 +71,7 @@ def running_mail_server() -> Iterator[FakeServer]:
     with FakeServer() as server:
         server.add_mailbox(OWN, OWN_PASSWORD)
         server.add_mailbox(OTHER, OTHER_PASSWORD)
+        server.add_mailbox(WITHOUT_SMTP, OTHER_PASSWORD, script=SMTP_OFF)
         yield server
 
 
@@ -88,12 +91,30 @@ def identity(running_mail_server: FakeServer) -> Iterator[IdentityPlatform]:
         yield platform
 
 
+@pytest.fixture(scope="session")
+def running_graph(identity: IdentityPlatform) -> Iterator[FakeGraph]:
+    """Run Microsoft Graph for those who sign in with the identity platform."""
+    with FakeGraph() as server:
+        server.access_tokens = identity.access_tokens
+        yield server
+
+
+@pytest.fixture
+def graph(running_graph: FakeGraph) -> FakeGraph:
+    """Return Microsoft Graph, with no messages."""
+    running_graph.received.clear()
+    return running_graph
+
+
 # Home Assistant
 
 
 @pytest.fixture(scope="session")
 def home_assistant(
-    output: Path, running_mail_server: FakeServer, identity: IdentityPlatform
+    output: Path,
+    running_mail_server: FakeServer,
+    running_graph: FakeGraph,
+    identity: IdentityPlatform,
 ) -> Iterator[LiveHomeAssistant]:
     """Run Home Assistant; at the end, its log must be clean."""
     home = LiveHomeAssistant(
@@ -101,6 +122,7 @@ def home_assistant(
         running_mail_server.ca_file,
         authority=identity.address,
         smtp_port=running_mail_server.port,
+        graph=running_graph.base_url,
         repeat_after=SUSPICION,
     )
     home.furnish()
@@ -266,7 +288,8 @@ def screenshots(
 ) -> Screenshots:
     """Return the folder for screenshots."""
     folder = DOCUMENTATION if pytestconfig.getoption("--pictures") else output / "pictures"
-    return Screenshots(page, folder, {mail_server.host: "smtp-mail.outlook.com"})
+    names = {mail_server.host: "smtp-mail.outlook.com"}
+    return Screenshots(page, folder, names, pages=output / "pages")
 
 
 def _is_elsewhere(address: str) -> bool:

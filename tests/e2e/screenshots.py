@@ -19,6 +19,10 @@ _DIALOG_STYLE: Final = """(dialog) => {
   const root = dialog.getRootNode();
   root.adoptedStyleSheets = [...root.adoptedStyleSheets, style];
 }"""
+_USUAL_STYLE: Final = """(dialog) => {
+  const root = dialog.getRootNode();
+  root.adoptedStyleSheets = root.adoptedStyleSheets.slice(0, -1);
+}"""
 # Replaces the local fakes with the names of Microsoft's servers.
 _RENAME: Final = """(names) => {
   const walk = (node) => {
@@ -38,6 +42,7 @@ _LEAVE_FIELD: Final = """() => {
   while (field?.shadowRoot?.activeElement) field = field.shadowRoot.activeElement;
   field?.blur();
 }"""
+WIDTHS: Final = (1280, 390)  # Of a window in pixels: a computer's and a phone's.
 HIGH: Final = 1455  # Height of the window in pixels; shows an action's fields completely.
 COLORS: Final = 256
 
@@ -45,12 +50,14 @@ COLORS: Final = 256
 class Screenshots:
     """A folder of screenshots."""
 
-    def __init__(self, page: Page, folder: Path, names: Mapping[str, str]) -> None:
-        """Take screenshots of a page, with some names replaced."""
+    def __init__(self, page: Page, folder: Path, names: Mapping[str, str], *, pages: Path) -> None:
+        """Take screenshots of a page, with some names replaced; whole pages go to `pages`."""
         self._page = page
         self._folder = folder
         self._names = dict(names)
-        folder.mkdir(parents=True, exist_ok=True)
+        self._pages = pages
+        for path in (folder, pages):
+            path.mkdir(parents=True, exist_ok=True)
 
     @contextmanager
     def on_high_page(self) -> Iterator[None]:
@@ -65,6 +72,17 @@ class Screenshots:
         """Take a screenshot of a dialog alone."""
         dialog.evaluate(_DIALOG_STYLE)
         self.take(name, dialog)
+        dialog.evaluate(_USUAL_STYLE)
+
+    def take_page(self, name: str) -> None:
+        """Take screenshots of the window in each width, to look at after a run."""
+        before = self._page.viewport_size
+        assert before
+        for width in WIDTHS:
+            self._page.set_viewport_size({"width": width, "height": before["height"]})
+            path = self._pages / f"{name}-{width}.png"
+            self._page.screenshot(path=path, animations="disabled", caret="hide")
+        self._page.set_viewport_size(before)
 
     def take(self, name: str, parts: Locator, *, margin: int = 0) -> None:
         """Take a screenshot of the rectangle around some parts of the page."""

@@ -11,6 +11,7 @@ from . import (
     CATALOGUE,
     EXTENSIONS,
     Certificate,
+    FakeGraph,
     FakeServer,
     Identity,
     Manner,
@@ -23,6 +24,7 @@ from .script import IMAP_GREETING, POP_GREETING
 ROWS = {row.name: row for row in CATALOGUE}
 GREETINGS = {"imap": IMAP_GREETING, "pop": POP_GREETING}
 IDENTITY_PORT = 1580
+GRAPH_PORT = 1443
 DEFAULT_MAILBOX = "alice@outlook.com:secret"
 # Polling interval for new mail; only the person in front of the screen waits.
 LOOK_EVERY = 0.2
@@ -56,6 +58,14 @@ def parse_arguments() -> argparse.Namespace:
         const=IDENTITY_PORT,
         metavar="PORT",
         help=f"let people sign in with Microsoft too (default port: {IDENTITY_PORT})",
+    )
+    add(
+        "--graph",
+        type=int,
+        nargs="?",
+        const=GRAPH_PORT,
+        metavar="PORT",
+        help=f"be Microsoft Graph too, for the access tokens (default port: {GRAPH_PORT})",
     )
     return parser.parse_args()
 
@@ -92,8 +102,10 @@ def describe(mail: Received) -> str:
     return "\n".join(lines)
 
 
-def introduce(fake_server: FakeServer, identity: Identity | None = None) -> None:
-    """Print how to reach the server and the identity platform."""
+def introduce(
+    fake_server: FakeServer, identity: Identity | None = None, graph: FakeGraph | None = None
+) -> None:
+    """Print how to reach the server, the identity platform and Microsoft Graph."""
     print(f"Listening on {fake_server.host}:{fake_server.port} ({fake_server.security})")
     print(f"Certificate authority: {fake_server.ca_file}")
     print(f"To trust it: REQUESTS_CA_BUNDLE={fake_server.ca_file}")
@@ -102,16 +114,19 @@ def introduce(fake_server: FakeServer, identity: Identity | None = None) -> None
     if identity:
         print(f"Sign-in at {identity.authority}, codes at {identity.authority}/device")
         print(f"Client id: {identity.client_id}, secret for the browser: {identity.client_secret}")
+    if graph:
+        print(f"Microsoft Graph at {graph.base_url}")
     print("Stop with Ctrl-C.", flush=True)
 
 
-def report(fake_server: FakeServer) -> None:
+def report(*servers: FakeServer | FakeGraph) -> None:
     """Print received mail, forever."""
-    seen = 0
+    seen = dict.fromkeys(servers, 0)
     while True:
-        for mail in fake_server.received[seen:]:
-            print(describe(mail), flush=True)
-            seen += 1
+        for server in servers:
+            for mail in server.received[seen[server] :]:
+                print(describe(mail), flush=True)
+                seen[server] += 1
         time.sleep(LOOK_EVERY)
 
 
@@ -126,15 +141,24 @@ def main() -> None:
     for mailbox in options.mailbox or [DEFAULT_MAILBOX]:
         address, _, password = mailbox.partition(":")
         fake_server.add_mailbox(address, password)
+    graph = None if options.graph is None else FakeGraph(options.graph, host=options.host)
     for token in options.token:
         address, _, value = token.partition(":")
         fake_server.access_tokens[value] = address
+        if graph:
+            graph.grant(value, address)
     if options.write_ca:
         shutil.copyfile(fake_server.ca_file, options.write_ca)
     identity = None if options.identity is None else Identity(fake_server, options.identity)
-    with fake_server, identity or nullcontext(), suppress(KeyboardInterrupt):
-        introduce(fake_server, identity)
-        report(fake_server)
+    servers = [fake_server, graph] if graph else [fake_server]
+    with (
+        fake_server,
+        identity or nullcontext(),
+        graph or nullcontext(),
+        suppress(KeyboardInterrupt),
+    ):
+        introduce(fake_server, identity, graph)
+        report(*servers)
 
 
 if __name__ == "__main__":

@@ -9,15 +9,18 @@ from .identity_grants import (
     WORK_DIRECTORY,
     AccessTokens,
     Grant,
+    Resource,
     SignIn,
     check_account,
     check_verifier,
     id_token,
+    is_personal,
     new_access_token,
     new_refresh_token,
     new_secret,
     new_user_code,
     read_scopes,
+    resources_of,
 )
 from .identity_wording import RefusedError
 from .server import FakeServer
@@ -36,15 +39,17 @@ SECRETS = ("client_secret", "code", "code_verifier", "device_code", "refresh_tok
 
 
 class DeviceFlow:
-    """One app registration, the accounts of a fake server, and everything issued to them.
+    """One app registration, the accounts of a fake server, and what was issued to them.
 
-    client_id, client_secret, redirect_uris: the registration; its redirects are of the kind "Web".
-    public_client_flows: the switch that lets a device code be redeemed without the secret.
-    tenants: the directories there are.
-    sign_in_as: who signs in at once in the browser; if None, a page asks.
-    interval, code_lifetime, token_lifetime: values in responses, in seconds.
-    strict_rotation: refuse a refresh token that was used.
+    client_id, client_secret, redirect_uris: the registration, with redirect URIs of type "Web".
+    public_client_flows: whether a device code can be redeemed without the secret.
+    tenants: the existing tenants.
+    sign_in_as: the account that signs in immediately in the browser; if None, a page asks.
+    interval, code_lifetime, token_lifetime: the values in responses, in seconds.
+    strict_rotation: whether to refuse a refresh token that has been used.
     scope_prefix: the prefix of SMTP.Send in responses, whatever was requested.
+    access_tokens: the owners of access tokens, by resource.
+    consents: the resources that each account has consented to.
     issued: every secret ever sent or received.
     """
 
@@ -63,12 +68,17 @@ class DeviceFlow:
         self.strict_rotation = True
         self.scope_prefix = "https://outlook.office365.com/"
         self.issued: set[str] = {CLIENT_SECRET}
-        self._tokens = fake_server.access_tokens = AccessTokens(fake_server.access_tokens)
+        fake_server.access_tokens = AccessTokens(fake_server.access_tokens)
+        self.access_tokens: dict[str, AccessTokens] = {
+            Resource.SMTP: fake_server.access_tokens,
+            Resource.GRAPH: AccessTokens({}),
+        }
+        self.consents: dict[str, set[str]] = {}
         self._devices: dict[str, SignIn] = {}
         self._codes: dict[str, SignIn] = {}
         self._grants: dict[str, Grant] = {}
 
-    # What people do, or what befalls them
+    # What people do, and what happens to them
 
     @property
     def user_codes(self) -> list[str]:
@@ -81,8 +91,10 @@ class DeviceFlow:
         ]
 
     def approve(self, user_code: str, address: str) -> None:
-        """Enter a code and sign in, under any name of an account."""
-        self._device(user_code).address = self.primary(address)
+        """Enter a code and sign in, with any address of an account."""
+        sign_in = self._device(user_code)
+        sign_in.address = self.primary(address)
+        self._consent(sign_in)
 
     def decline(self, user_code: str) -> None:
         """Enter a code and cancel."""
@@ -99,24 +111,45 @@ class DeviceFlow:
                 grant.revoked = True
         self.expire_access_tokens(address)
 
+    def adopt(self, address: str, access_token: str, refresh_token: str) -> None:
+        """Accept tokens for SMTP that an earlier platform issued to an account."""
+        now = time.time()
+        self.issued.update((access_token, refresh_token))
+        self.consents.setdefault(address.lower(), set()).add(Resource.SMTP)
+        self.access_tokens[Resource.SMTP].add(access_token, address, self.token_lifetime)
+        self._grants[refresh_token] = Grant(
+            address=address, tenant="common", public=True, issued_at=now
+        )
+
+    def withdraw(self, address: str, resource: str) -> None:
+        """Withdraw an account's consent to one resource; its access tokens stay valid."""
+        self.consents[self.primary(address).lower()].discard(resource)
+
     def expire_access_tokens(self, address: str) -> None:
         """Expire an account's access tokens early; they can be renewed."""
-        self._tokens.expire(self.primary(address))
+        for tokens in self.access_tokens.values():
+            tokens.expire(self.primary(address))
 
     def primary(self, address: str) -> str:
         """Return the primary name of an account."""
         mailbox = self.fake_server.find_mailbox(address)
         return mailbox.address if mailbox else address
 
+    def _consent(self, sign_in: SignIn) -> None:
+        """Record the resources that a person has consented to."""
+        assert sign_in.address
+        consents = self.consents.setdefault(sign_in.address.lower(), set())
+        consents |= resources_of(sign_in.scopes)
+
     def _device(self, user_code: str) -> SignIn:
-        """Find the sign-in for a code, typed as carelessly as people do."""
+        """Find the sign-in for a code, ignoring case and surrounding spaces."""
         typed = user_code.strip().upper()
         for sign_in in self._devices.values():
             if sign_in.user_code == typed:
                 return sign_in
         raise LookupError(f"no sign-in waits with the code {typed}")
 
-    # What clients ask for
+    # What clients request
 
     def check_client(self, tenant: str, fields: Mapping[str, str]) -> None:
         """Reject an unknown tenant, then an unknown app registration."""
@@ -163,7 +196,7 @@ class DeviceFlow:
             raise RefusedError(wording.DENIED)
         check_account(address, tenant)
         code = self._issue(new_secret("M.C507_BAY.2.U.", 120))
-        self._codes[code] = SignIn(
+        sign_in = self._codes[code] = SignIn(
             tenant=tenant,
             scopes=read_scopes(query.get("scope", ""), address),
             expires_at=time.time() + self.code_lifetime,
@@ -171,6 +204,7 @@ class DeviceFlow:
             redirect_uri=query["redirect_uri"],
             challenge=challenge,
         )
+        self._consent(sign_in)
         return code
 
     def token(
@@ -201,7 +235,7 @@ class DeviceFlow:
             raise RefusedError(wording.CODE_EXPIRED)
         if sign_in.address is None:
             raise RefusedError(wording.PENDING)
-        return self._redeem(sign_in, public=self.public_client_flows)
+        return self._redeem(sign_in, sign_in.scopes, public=self.public_client_flows)
 
     def _redeem_code(self, form: Mapping[str, str]) -> tuple[Grant, tuple[str, ...]]:
         """Redeem the code that came through the browser."""
@@ -216,18 +250,22 @@ class DeviceFlow:
         if (address := form.get("redirect_uri", "")) != sign_in.redirect_uri:
             raise RefusedError(wording.REDIRECT_CHANGED, address, sign_in.redirect_uri)
         check_verifier(form.get("code_verifier", ""), sign_in.challenge)
-        return self._redeem(sign_in, public=False)
+        scopes = tuple(form.get("scope", "").split()) or sign_in.scopes
+        return self._redeem(sign_in, scopes, public=False)
 
-    def _redeem(self, sign_in: SignIn, *, public: bool) -> tuple[Grant, tuple[str, ...]]:
+    def _redeem(
+        self, sign_in: SignIn, scopes: tuple[str, ...], *, public: bool
+    ) -> tuple[Grant, tuple[str, ...]]:
         """Consume a code."""
         assert sign_in.address
         check_account(sign_in.address, sign_in.tenant)
-        read_scopes(" ".join(sign_in.scopes), sign_in.address)
+        read_scopes(" ".join(scopes), sign_in.address)
+        self._check_resources(sign_in.address, scopes)
         sign_in.redeemed = True
         grant = Grant(
             address=sign_in.address, tenant=sign_in.tenant, public=public, issued_at=time.time()
         )
-        return grant, sign_in.scopes
+        return grant, scopes
 
     def _refresh(self, tenant: str, form: Mapping[str, str]) -> tuple[Grant, tuple[str, ...]]:
         """Redeem a refresh token, which is consumed."""
@@ -238,11 +276,21 @@ class DeviceFlow:
         grant.check(strict_rotation=self.strict_rotation)
         check_account(grant.address, tenant)
         scopes = read_scopes(form.get("scope", ""), grant.address)
+        self._check_resources(grant.address, scopes)
         grant.used = True
         renewed = Grant(
             address=grant.address, tenant=tenant, public=grant.public, issued_at=time.time()
         )
         return renewed, scopes
+
+    def _check_resources(self, address: str, scopes: tuple[str, ...]) -> None:
+        """Reject a request for two resources, or for one that the account has not consented to."""
+        resources = resources_of(scopes)
+        if len(resources) > 1:
+            raise RefusedError(wording.TWO_RESOURCES, " ".join(scopes))
+        if not resources <= self.consents.get(address.lower(), set()):
+            refusal = wording.UNAUTHORIZED if is_personal(address) else wording.NOT_CONSENTED
+            raise RefusedError(refusal, self.client_id)
 
     def _check_secret(self, form: Mapping[str, str], *, public: bool) -> None:
         """Reject a public client with a secret, and any other client without the right one."""
@@ -260,10 +308,12 @@ class DeviceFlow:
         """Issue tokens."""
         asked = {scope.lower() for scope in scopes}
         access_token = self._issue(new_access_token(grant.address))
-        self._tokens.add(access_token, grant.address, self.token_lifetime)
+        resources = resources_of(scopes)
+        for resource in resources:
+            self.access_tokens[resource].add(access_token, grant.address, self.token_lifetime)
         answer: dict[str, Any] = {
             "token_type": "Bearer",
-            "scope": self._granted(asked),
+            "scope": self._granted(asked, resources),
             "expires_in": self.token_lifetime,
             "ext_expires_in": self.token_lifetime,
             "access_token": access_token,
@@ -275,9 +325,13 @@ class DeviceFlow:
             answer["id_token"] = self._issue(id_token(grant.address, self.client_id, claims))
         return answer
 
-    def _granted(self, asked: set[str]) -> str:
+    def _granted(self, asked: set[str], resources: set[Resource]) -> str:
         """Return the granted scopes in Microsoft's form."""
-        send = [f"{self.scope_prefix}SMTP.Send"] if any("smtp.send" in s for s in asked) else []
+        names = {
+            Resource.SMTP: f"{self.scope_prefix}SMTP.Send",
+            Resource.GRAPH: "https://graph.microsoft.com/Mail.Send",
+        }
+        send = (names[resource] for resource in resources)
         return " ".join([*(s for s in ("openid", "profile", "email") if s in asked), *send])
 
     def _issue(self, secret: str) -> str:

@@ -4,6 +4,7 @@ import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 import hashlib
 import json
 import re
@@ -15,13 +16,34 @@ import uuid
 from . import identity_wording as wording
 from .identity_wording import RefusedError
 
-SEND = "smtp.send"
 REFRESH_LIFETIME = 90 * 24 * 3600.0
 # Microsoft omits letters and digits that look alike.
 USER_CODE_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 PERSONAL = re.compile(r"@(hotmail|live|msn|outlook)\.", re.IGNORECASE)
 PERSONAL_DIRECTORY = "9188040d-6c67-4c5b-b112-36a304b66dad"
 WORK_DIRECTORY = "5c0e7d2a-1f4b-4f6e-9a55-0c7b1d0e2f31"
+
+
+class Resource(StrEnum):
+    """What an access token gives access to."""
+
+    SMTP = "smtp"
+    GRAPH = "graph"
+
+
+SCOPES = {
+    "https://outlook.office.com/smtp.send": Resource.SMTP,
+    "https://graph.microsoft.com/mail.send": Resource.GRAPH,
+    "mail.send": Resource.GRAPH,
+}
+WORK_SCOPES = {
+    "smtp.send": Resource.SMTP,
+    "https://outlook.office365.com/smtp.send": Resource.SMTP,
+    "https://outlook.office365.us/smtp.send": Resource.SMTP,
+    "https://partner.outlook.cn/smtp.send": Resource.SMTP,
+    "https://graph.microsoft.us/mail.send": Resource.GRAPH,
+    "https://microsoftgraph.chinacloudapi.cn/mail.send": Resource.GRAPH,
+}
 
 
 def is_personal(address: str) -> bool:
@@ -38,7 +60,7 @@ class AccessTokens(dict[str, str]):
         self._expiry: dict[str, float] = {}
 
     def add(self, token: str, owner: str, lifetime: float) -> None:
-        """Add a token that expires by the clock that tests may freeze."""
+        """Add a token; it expires by a clock that tests may freeze."""
         self._expiry[token] = time.time() + lifetime
         self[token] = owner
 
@@ -82,7 +104,7 @@ class Grant:
     revoked: bool = False
 
     def check(self, *, strict_rotation: bool) -> None:
-        """Reject an expired token."""
+        """Reject a revoked, used or expired token."""
         if self.revoked:
             raise RefusedError(wording.REFRESH_REVOKED)
         if self.used and strict_rotation:
@@ -96,18 +118,24 @@ def read_scopes(text: str, address: str | None = None) -> tuple[str, ...]:
     """Return the requested scopes, or reject those that Microsoft would."""
     if not text:
         raise RefusedError(wording.PARAMETER_MISSING, "scope")
-    forms = {"https://outlook.office.com/smtp.send"}
-    if address is None or not is_personal(address):
-        forms |= {SEND, "https://outlook.office365.com/smtp.send"}
+    forms = SCOPES if address is not None and is_personal(address) else SCOPES | WORK_SCOPES
     scopes = tuple(text.split())
-    known = forms | {"offline_access", "openid", "profile", "email"}
+    known = forms.keys() | {"offline_access", "openid", "profile", "email"}
     if not {scope.lower() for scope in scopes} <= known:
         raise RefusedError(wording.SCOPE_INVALID, text)
     return scopes
 
 
+def resources_of(scopes: tuple[str, ...]) -> set[Resource]:
+    """Return the resources of scopes; next to an Outlook scope, a bare one means Outlook's."""
+    forms = SCOPES | WORK_SCOPES
+    whole = {forms[name] for name in map(str.lower, scopes) if "/" in name}
+    bare = {forms[name] for name in map(str.lower, scopes) if "/" not in name and name in forms}
+    return whole | ({Resource.SMTP} if bare and Resource.SMTP in whole else bare)
+
+
 def check_account(address: str, tenant: str) -> None:
-    """Reject an account outside of the tenant."""
+    """Reject an account outside the tenant."""
     fits = tenant in {"common", "consumers"} if is_personal(address) else tenant != "consumers"
     if not fits:
         raise RefusedError(wording.WRONG_KIND, address, tenant)

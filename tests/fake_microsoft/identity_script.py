@@ -13,7 +13,7 @@ GATEWAY_PAGE = "<!DOCTYPE html><html><body><h1>Our services aren't available</h1
 
 
 class Endpoint(StrEnum):
-    """The places where something can go wrong."""
+    """The endpoints where something can go wrong."""
 
     AUTHORIZE = "authorize"
     DEVICECODE = "devicecode"

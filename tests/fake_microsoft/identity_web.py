@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .identity import Identity
 
 RESET = struct.pack("ii", 1, 0)
-ACCOUNT = "account"  # The choice on the page that asks who signs in.
+ACCOUNT = "account"  # The field of the pages that ask who signs in.
 PAGE = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{title}</title></head>
 <body style="font:16px sans-serif;max-width:26em;margin:4em auto"><h1>{title}</h1>{body}
 <p><small>A look-alike for tests: no password is asked for.</small></p></body></html>"""
@@ -164,7 +164,7 @@ class Web:
         self._identity.approve(code, str(form[ACCOUNT]))
         return _page("You have signed in", "You can close this window.")
 
-    # Misbehaviour
+    # Misbehavior
 
     async def _play(self, misstep: Misstep, request: web.Request) -> web.StreamResponse:
         """Respond as the script demands."""

@@ -111,6 +111,22 @@ CONSENT_REQUIRED = Refusal(
     "consent_required",
     "AADSTS65001: The user or administrator has not consented to use the application.",
 )
+NOT_CONSENTED = Refusal(
+    "invalid_grant",
+    "AADSTS65001: The user or administrator has not consented to use the application with ID '{}'. "
+    "Send an interactive authorization request for this user and resource.",
+)
+UNAUTHORIZED = Refusal(
+    "invalid_grant",
+    "AADSTS70000: The request was denied because one or more scopes requested are unauthorized or "
+    "expired. The user must first sign in and grant the client application access to the requested "
+    "scope.",
+)
+TWO_RESOURCES = Refusal(
+    "invalid_request",
+    "AADSTS28000: Provided value for the input parameter scope is not valid because it contains "
+    "more than one resource. Scope {} is not valid.",
+)
 WRONG_KIND = Refusal(
     "invalid_grant",
     "AADSTS50020: User account '{}' does not exist in tenant '{}' and cannot access the "

@@ -6,20 +6,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 import ssl
-import threading
 from typing import Literal
 
 from .certificates import Certificate, authority
 from .line import Line
-from .mailbox import Mailbox, Received
+from .mailbox import Mailbox
+from .receiver import MailReceiver
 from .script import Script
 from .session import Conversation
-from .thread import ThreadedServer
 
 MICROSOFT_SIZE = 157_286_400
 
 
-class FakeServer(ThreadedServer):
+class FakeServer(MailReceiver):
     """A local server that behaves like Microsoft's submission servers."""
 
     def __init__(
@@ -38,14 +37,12 @@ class FakeServer(ThreadedServer):
         self.mailboxes: dict[str, Mailbox] = {}
         self.access_tokens: dict[str, str] = {}
         self.script = Script()
-        self.received: list[Received] = []
         self.sessions: list[list[tuple[str, str]]] = []
         self._bind = host
         self._tls = authority().server_context(certificate)
         self._next_scripts: deque[Script] = deque()
         self._conversations: list[Line] = []
         self._silences: list[asyncio.Future[None]] = []
-        self._arrival = threading.Condition()
 
     # Life
 
@@ -121,18 +118,6 @@ class FakeServer(ThreadedServer):
         if self._loop:
             asyncio.run_coroutine_threadsafe(self._hang_up(last_reply), self._loop).result()
 
-    def wait_for_mail(self, count: int = 1, timeout: float = 10) -> list[Received]:
-        """Wait until a number of messages has been received in total, and return them."""
-        with self._arrival:
-            if not self._arrival.wait_for(lambda: len(self.received) >= count, timeout):
-                message = f"{len(self.received)} of {count} messages came within {timeout} s"
-                raise TimeoutError(message)
-            return list(self.received)
-
-    async def async_wait_for_mail(self, count: int = 1, timeout: float = 10) -> list[Received]:
-        """Wait for messages without blocking the event loop."""
-        return await asyncio.to_thread(self.wait_for_mail, count, timeout)
-
     # What the conversations need
 
     def welcome(self, conversation: Line) -> Script | None:
@@ -160,12 +145,6 @@ class FakeServer(ThreadedServer):
         end = asyncio.get_running_loop().create_future()
         self._silences.append(end)
         await end
-
-    def keep(self, mail: Received) -> None:
-        """Store a received message."""
-        with self._arrival:
-            self.received.append(mail)
-            self._arrival.notify_all()
 
     def _end_silences(self) -> None:
         """Resume all stalled conversations that are still connected."""

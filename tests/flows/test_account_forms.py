@@ -9,6 +9,7 @@ import pytest
 import voluptuous as vol
 
 from custom_components import outlook_smtp
+from custom_components.outlook_smtp.auth.clouds import CLOUDS
 from custom_components.outlook_smtp.delivery.faults import Fault, Kind, Problem, Stage
 from custom_components.outlook_smtp.errors import fault_placeholders
 from custom_components.outlook_smtp.flows import options, recipient, sign_in
@@ -20,13 +21,15 @@ from custom_components.outlook_smtp.flows.account_forms import (
 )
 from custom_components.outlook_smtp.flows.password import PASSWORD_STEPS
 from custom_components.outlook_smtp.message.problems import MessageProblem
-from custom_components.outlook_smtp.smtp.account import AccountKind, Security, Server
+from custom_components.outlook_smtp.smtp.settings import AccountKind, Security
 
 FORMS = {
     "config.step.password": PASSWORD_FORM,
     "config.step.reauth_confirm": REAUTH_FORM,
     "config.step.change_password": CHANGE_PASSWORD_FORM,
-    "config.step.browser": sign_in.BROWSER_FORM,
+    "config.step.browser": vol.Schema(sign_in._TENANT),
+    "config.step.browser.sections.advanced": vol.Schema(sign_in._CLOUD),
+    "config.step.code.sections.advanced": vol.Schema(sign_in._TENANT | sign_in._CLOUD),
     "config.step.server": OTHER_SERVER_FORM,
     "config_subentries.recipient.step.reconfigure": recipient.FORM,
     "config_subentries.recipient.step.user": recipient.FORM,
@@ -53,12 +56,16 @@ KEYS = {
     },
     "config.error": {
         *Problem,
+        # Of Microsoft Graph.
+        "connection_refused_graph",
+        "wrong_security_graph",
         "invalid_client_id",
         "invalid_email",
         "invalid_host",
         "invalid_tenant",
         "line_break",
         "no_password",
+        "personal_only_worldwide",
         "wrong_account",
         "wrong_mailbox",
     },
@@ -68,20 +75,31 @@ KEYS = {
         *PASSWORD_STEPS.values(),
     },
     "config.step.reauth_sign_in.menu_options": {"code", "browser"},
-    "config.step.reconfigure.menu_options": {"code", "browser", "change_password", "server"},
+    "config.step.reconfigure.menu_options": {
+        *("code", "browser", "graph", "smtp", "change_password", "server")
+    },
+    "config.step.sign_in_first.menu_options": {"code", "browser"},
+    "config.step.smtp_off_mailbox.menu_options": {"graph", "check", "password"},
+    "config.step.smtp_off_personal.menu_options": {"graph", "check", "password"},
+    "config.step.smtp_off_tenant.menu_options": {"graph", "check", "password"},
     "config.step.user.menu_options": {"code", "browser", "password"},
     "config_subentries.recipient.error": {*RECIPIENT_PROBLEMS, "name_taken", "no_name"},
     "options.error": RECIPIENT_PROBLEMS - {MessageProblem.NO_RECIPIENT},
     "selector.account_kind.options": set(AccountKind),
+    "selector.cloud.options": set(CLOUDS),
     "selector.security.options": set(Security),
 }
 
 
+OFF_FOR = ("mailbox", "tenant")
 MENUS = {
     *(f"config.{step}" for step in ("passwords_refused", "reauth_sign_in", "reconfigure", "user")),
+    *("config.sign_in_first", "config.smtp_off_mailbox"),
+    *("config.smtp_off_personal", "config.smtp_off_tenant"),
     *("basic_auth_disabled.init", "messages_failed.init", "messages_failed.many"),
     *("outbox_full.init", "security_defaults.init"),
     *("basic_auth_disabled.still_refused", "security_defaults.still_refused"),
+    *(f"smtp_disabled_{of}.{step}" for of in OFF_FOR for step in ("init", "still_refused")),
 }
 
 
@@ -104,10 +122,10 @@ def look_up(texts: Any, path: str) -> Any:
 def test_every_field_is_named_and_explained(
     english: dict[str, Any], path: str, form: vol.Schema
 ) -> None:
-    """A form has a title, and exactly its fields have a name and a description."""
+    """A form or a section has a title, and exactly its fields have a name and a description."""
     texts = look_up(english, path)
     fields = {str(field) for field in form.schema}
-    assert texts["title"]
+    assert texts["name" if "sections" in path else "title"]
     assert set(texts["data"]) == fields
     assert set(texts["data_description"]) == fields
     assert all(texts["data"].values())
@@ -118,7 +136,7 @@ def test_every_field_is_named_and_explained(
 def test_every_problem_is_explained(english: dict[str, Any], problem: Problem) -> None:
     """A problem has a text in the dialog, as an action's error, and as the sensor's attribute."""
     named = set(re.findall(r"{(\w+)}", look_up(english, f"config.error.{problem}")))
-    assert named <= set(fault_placeholders(Fault(Kind.SETUP, problem), "", Server("", 0)))
+    assert named <= set(fault_placeholders(Fault(Kind.SETUP, problem), "", "", 0))
     attribute = "entity.binary_sensor.connection.state_attributes.problem.state"
     assert look_up(english, f"{attribute}.{problem}")
     if problem not in ONLY_IN_DIALOGS:

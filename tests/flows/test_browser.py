@@ -23,6 +23,7 @@ from yarl import URL
 from custom_components.outlook_smtp.const import (
     CONF_ACCOUNT_KIND,
     CONF_IMPLEMENTATION,
+    CONF_ROUTE,
     CONF_SECURITY,
     CONF_TENANT,
     DOMAIN,
@@ -30,7 +31,7 @@ from custom_components.outlook_smtp.const import (
 from custom_components.outlook_smtp.flows import connection_check, sign_in
 
 from ..conftest import ADDRESS, PASSWORD
-from ..fake_microsoft import FakeServer, Identity, Script, identity_wording as wording
+from ..fake_microsoft import FakeGraph, FakeServer, Identity, Script, identity_wording as wording
 from .test_config_flow import LOCAL
 from .test_sign_in import ROWS, SignIn
 
@@ -229,11 +230,35 @@ async def test_refused_identity_leads_back_to_the_browser(
     fake_server.mailboxes[ADDRESS].script = Script.for_row(ROWS["identity_refused"])
     await dialog.sign_in()
     assert dialog.fault == ("browser", {"base": "identity_refused"})
-    fake_server.mailboxes[ADDRESS].script = Script.for_row(ROWS["mailbox_disabled"])
+    fake_server.mailboxes[ADDRESS].script = Script.for_row(ROWS["criteria_not_met"])
     await dialog.sign_in()
-    assert dialog.fault == ("retry", {"base": "smtp_disabled_mailbox"})
+    assert dialog.fault == ("retry", {"base": "conditional_access"})
     fake_server.mailboxes[ADDRESS].script = Script()
     assert (await dialog.submit({}))["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_browser_asks_for_graph_on_a_page_of_its_own(
+    dialog: Browser, graph: FakeGraph, fake_server: FakeServer, identity: Identity
+) -> None:
+    """Where SMTP is switched off, one permission more is needed; the page asks for nothing else."""
+    fake_server.mailboxes[ADDRESS].script = Script.for_row(ROWS["mailbox_disabled"])
+    await dialog.sign_in()
+    await dialog.submit({"next_step_id": "graph"})
+    for who, error in ((None, "sign_in_declined"), (ADDRESS, None)):
+        await dialog.begin({})
+        page = URL(dialog.result["url"])
+        scope = "https://graph.microsoft.com/Mail.Send offline_access openid profile email"
+        assert page.query["scope"] == scope
+        await dialog.come_back(page, who)
+        if error:
+            assert dialog.fault == ("permission", {"base": error})
+    assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
+    entry = dialog.result["result"]
+    assert entry.data[CONF_ROUTE] == "graph"
+    identity.expire_access_tokens(ADDRESS)
+    await entry.runtime_data.coordinator.async_check_now()
+    assert entry.runtime_data.coordinator.data.connected
+    assert not graph.received
 
 
 async def test_user_picks_one_of_several_credentials(

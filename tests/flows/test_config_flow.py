@@ -25,7 +25,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
-from custom_components.outlook_smtp import account
+from custom_components.outlook_smtp import routes
 from custom_components.outlook_smtp.config_flow import OutlookSmtpConfigFlow
 from custom_components.outlook_smtp.const import (
     CONF_ACCOUNT_KIND,
@@ -35,8 +35,9 @@ from custom_components.outlook_smtp.const import (
 )
 from custom_components.outlook_smtp.delivery.faults import Problem, Stage
 from custom_components.outlook_smtp.flows import connection_check
-from custom_components.outlook_smtp.smtp import probe
-from custom_components.outlook_smtp.smtp.account import (
+from custom_components.outlook_smtp.foreign_text import quote
+from custom_components.outlook_smtp.smtp import probe, route
+from custom_components.outlook_smtp.smtp.settings import (
     PORTS,
     SERVERS,
     AccountKind,
@@ -70,6 +71,12 @@ SILENCES = {
     Step.HANDSHAKE: Stage.CERTIFICATE,
     Step.EHLO_TLS: Stage.CERTIFICATE,
     Step.AUTH: Stage.AUTH,
+}
+SMTP_OFF = ("smtp_off_personal", "graph", "check", "password")
+MENUS = {
+    Problem.BASIC_AUTH_DISABLED: ("passwords_refused", "code", "browser", "password"),
+    Problem.SMTP_DISABLED_MAILBOX: SMTP_OFF,
+    Problem.SMTP_DISABLED_TENANT: SMTP_OFF,
 }
 AT_THE_PASSWORD = {
     Problem.AUTH_REFUSED,
@@ -167,7 +174,7 @@ def fresh_news(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do not wait long for a silent server."""
-    monkeypatch.setattr(account, "DEFAULT_TIMEOUT", 0.5)
+    monkeypatch.setattr(routes, "DEFAULT_TIMEOUT", 0.5)
     monkeypatch.setattr(probe, "OTHER_PORT_TIMEOUT", 0.5)
     monkeypatch.setattr(probe, "PEEK_TIMEOUT", 0.5)
 
@@ -582,15 +589,16 @@ async def test_every_refused_sign_in_has_a_reason(
 ) -> None:
     """Each of Microsoft's refusals has a text; the form is shown again without the password.
 
-    If no password would work, the dialog leads to the sign-in first.
+    If no password would work, the dialog leads to what would work first.
     """
     fake_server.mailboxes[ADDRESS].script = Script.for_row(row)
     await dialog.submit()
     problem = Problem(row.problem)
-    if problem is Problem.BASIC_AUTH_DISABLED:
-        assert dialog.result["step_id"] == "passwords_refused"
-        assert dialog.result["menu_options"] == ["code", "browser", "password"]
-        assert row.reply.startswith(dialog.placeholders["reply"])
+    if menu := MENUS.get(problem):
+        step, *options = menu
+        assert dialog.result["step_id"] == step
+        assert dialog.result["menu_options"] == options
+        assert quote(row.reply).startswith(dialog.placeholders["reply"])
         await dialog.submit({"next_step_id": "password"})
     field = CONF_PASSWORD if problem in AT_THE_PASSWORD else "base"
     assert dialog.fault == ("password", {field: problem})
@@ -614,7 +622,7 @@ async def test_unexpected_error_is_logged(
         raise RuntimeError("a bug")
 
     with monkeypatch.context() as patch:
-        patch.setattr(connection_check, "probe", burst)
+        patch.setattr(route, "probe", burst)
         await dialog.submit()
     assert dialog.fault == ("password", {"base": "unforeseen"})
     assert not hass.config_entries.async_entries(DOMAIN)

@@ -101,7 +101,7 @@ async def test_options_take_effect(
         "max_size": 8,
     }
     await submit(hass, account, options)
-    assert account.runtime_data.account.timeout == 42
+    assert account.runtime_data.route._account.timeout == 42
     assert account.runtime_data.coordinator.update_interval == timedelta(minutes=5)
     assert account.runtime_data.queue.limits == Limits(7, 8_000_000)
     mail = await send(hass, fake_server)

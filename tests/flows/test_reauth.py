@@ -11,10 +11,12 @@ from homeassistant.helpers import entity_registry as er
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.outlook_smtp import account as building
+from custom_components.outlook_smtp import routes as building
 from custom_components.outlook_smtp.const import CONF_ACCOUNT_KIND, CONF_SECURITY
 from custom_components.outlook_smtp.flows import connection_check
-from custom_components.outlook_smtp.smtp.account import (
+from custom_components.outlook_smtp.smtp import route
+from custom_components.outlook_smtp.smtp.probe import Report, probe
+from custom_components.outlook_smtp.smtp.settings import (
     PORTS,
     SERVERS,
     Account,
@@ -64,7 +66,8 @@ async def reconfigure(hass: HomeAssistant, entry: MockConfigEntry) -> Repair:
     """Open the reconfiguration dialog, and choose to change the password."""
     menu = await entry.start_reconfigure_flow(hass)
     assert menu["type"] is FlowResultType.MENU
-    assert menu["menu_options"] == ["code", "browser", "change_password", "server"]
+    graph = [] if entry.data[CONF_ACCOUNT_KIND] == "other" else ["graph"]
+    assert menu["menu_options"] == ["code", "browser", *graph, "change_password", "server"]
     choice = {"next_step_id": "change_password"}
     return Repair(hass, await hass.config_entries.flow.async_configure(menu["flow_id"], choice))
 
@@ -253,10 +256,12 @@ async def test_check_uses_the_timeout_of_the_options(
     hass.config_entries.async_update_entry(entry, options=options)
     seen: list[float] = []
 
-    async def watch(checked: Account, _: Any) -> None:
+    async def watch(checked: Account, on_stage: Any) -> Report:
         seen.append(checked.timeout)
+        return await probe(checked, on_stage)
 
-    monkeypatch.setattr(connection_check, "probe", watch)
+    monkeypatch.setattr(route, "probe", watch)
     repair = await reauth(hass, entry)
-    await repair.submit(REAUTH)
+    await repair.begin(REAUTH)
+    await repair.follow()
     assert seen == [options.get("timeout", 30)]

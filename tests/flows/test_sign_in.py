@@ -22,6 +22,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.outlook_smtp.auth import device_code
 from custom_components.outlook_smtp.const import (
     CONF_ACCOUNT_KIND,
+    CONF_CLOUD,
     CONF_SECURITY,
     CONF_TENANT,
     DOMAIN,
@@ -97,8 +98,8 @@ class SignIn(Dialog):
         assert self.result["data_schema"]
         advanced: section = self.result["data_schema"].schema["advanced"]
         assert advanced.options["collapsed"]
-        [field] = advanced.schema.schema
-        assert field == CONF_TENANT
+        field, cloud = advanced.schema.schema
+        assert (field, cloud) == (CONF_TENANT, CONF_CLOUD)
         return str(field.description["suggested_value"])
 
 
@@ -158,7 +159,7 @@ async def test_code_is_sufficient(
         CONF_PORT: fake_server.port,
         CONF_SECURITY: "starttls",
         CONF_TENANT: "common",
-        CONF_TOKEN: ["access_token", "expires_at", "obtained_at", "refresh_token"],
+        CONF_TOKEN: ["access_token", "expires_at", "obtained_at", "refresh_token", "resource"],
     }
     assert entry.state is ConfigEntryState.LOADED
     assert entry.runtime_data.coordinator.data.connected
@@ -291,8 +292,7 @@ async def test_dialogs_have_texts(dialog: SignIn) -> None:
     file = Path(sign_in.__file__).parents[1] / "translations" / "en.json"
     texts = json.loads(await asyncio.to_thread(file.read_text, encoding="utf-8"))["config"]
     code, shown = texts["step"]["code"], texts["step"]["show_code"]
-    for each, fields in ((code, "client_id"), (code["sections"]["advanced"], "tenant")):
-        assert [*each["data"], *each["data_description"]] == [fields] * 2
+    assert [*code["data"], *code["data_description"]] == ["client_id"] * 2
     assert [*shown["data"], *shown["data_description"]] == ["qr_code"] * 2
     assert {"{code}", "{url}"} <= set(re.findall(r"{\w+}", shown["description"]))
     used = re.findall(r"{(\w+)}", json.dumps([texts[key] for key in ("step", "error", "progress")]))

@@ -6,9 +6,9 @@ from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 import pytest
 
-from custom_components.outlook_smtp import account as building
+from custom_components.outlook_smtp import routes as building
 from custom_components.outlook_smtp.const import CONF_ACCOUNT_KIND, CONF_SECURITY, DOMAIN
-from custom_components.outlook_smtp.smtp.account import (
+from custom_components.outlook_smtp.smtp.settings import (
     PORTS,
     SERVERS,
     AccountKind,
@@ -27,8 +27,6 @@ __all__ = ["dialog", "haste", "open_dialog"]
 @pytest.mark.parametrize(
     ("row", "error"),
     [
-        ("mailbox_disabled", "smtp_disabled_mailbox"),
-        ("tenant_disabled", "smtp_disabled_tenant"),
         ("criteria_not_met", "conditional_access"),
         ("basic_auth_disabled", "basic_auth_disabled"),
         ("temporary_server_error", "temporary_auth_failure"),

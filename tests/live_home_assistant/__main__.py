@@ -3,6 +3,7 @@
 An account that signs in has no server form, and Microsoft's sign-in has a fixed URL.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 import os
 import sys
@@ -10,8 +11,9 @@ from types import ModuleType
 
 from homeassistant.__main__ import main
 
-from custom_components.outlook_smtp import coordinator, token_store
-from custom_components.outlook_smtp.smtp.account import SERVERS, AccountKind, Server
+from custom_components.outlook_smtp import coordinator
+from custom_components.outlook_smtp.auth.clouds import CLOUDS, WORLDWIDE
+from custom_components.outlook_smtp.smtp.settings import SERVERS, AccountKind, Server
 
 # Parts of the voice assistant, without which the UI does not open. Many machines have to compile
 # them, and nothing here uses them.
@@ -21,8 +23,9 @@ ABSENT = {"pymicro_vad": "MicroVad", "pyspeex_noise": "AudioProcessor"}
 def put_fakes_in_place() -> None:
     """Take the addresses from the environment, where `LiveHomeAssistant` sets them."""
     if authority := os.environ.get("FAKE_AUTHORITY"):
-        # The module imports the name without re-exporting it.
-        token_store.AUTHORITY = authority  # type: ignore[attr-defined]
+        CLOUDS[WORLDWIDE] = replace(CLOUDS[WORLDWIDE], authority=authority)
+    if graph := os.environ.get("FAKE_GRAPH"):
+        CLOUDS[WORLDWIDE] = replace(CLOUDS[WORLDWIDE], graph=graph)
     if port := os.environ.get("FAKE_SMTP_PORT"):
         for kind in (AccountKind.PERSONAL, AccountKind.WORK):
             SERVERS[kind] = Server("localhost", int(port))

@@ -27,6 +27,7 @@ class LiveHomeAssistant:
         port: int | None = None,
         authority: str | None = None,
         smtp_port: int | None = None,
+        graph: str | None = None,
         repeat_after: float | None = None,
     ) -> None:
         """Set its folder and the fakes it uses.
@@ -37,6 +38,7 @@ class LiveHomeAssistant:
             port: The loopback port of its UI; any free one by default.
             authority: The URL of the identity platform, if it is a fake.
             smtp_port: The port of the submission server, if it is a fake on localhost.
+            graph: The URL of Microsoft Graph, if it is a fake.
             repeat_after: Seconds until an unreachable server counts; usually a minute.
 
         """
@@ -50,6 +52,7 @@ class LiveHomeAssistant:
             for name, value in {
                 "FAKE_AUTHORITY": authority,
                 "FAKE_SMTP_PORT": smtp_port,
+                "FAKE_GRAPH": graph,
                 "FAKE_REPEAT_AFTER": repeat_after,
             }.items()
             if value is not None

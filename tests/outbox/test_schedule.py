@@ -1,5 +1,6 @@
 """The schedule: rate limit, back-off and holds."""
 
+from dataclasses import replace
 import json
 from math import inf
 import time
@@ -109,6 +110,51 @@ def test_new_mail_and_a_sign_in_reset_the_back_off(schedule: Schedule, *, submit
         assert schedule.due == -inf
         schedule.fail(BUSY, NOW, submitting=True)
         assert schedule.due <= NOW + FIRST_DELAY * (1 + JITTER)
+
+
+def test_no_new_mail_shortens_the_time_that_a_server_asked_for(schedule: Schedule) -> None:
+    """Only a person who asks for a try does; and no server may ask for more than a day."""
+    schedule.fail(replace(BUSY, retry_after=120.0), NOW, submitting=True)
+    schedule.reset_backoff()
+    assert schedule.due == NOW + 120.0
+    schedule.succeed(NOW, submitting=False)
+    assert schedule.due == NOW + 120.0
+    schedule.flush()
+    assert schedule.due == -inf
+    schedule.fail(replace(BUSY, retry_after=1e9), NOW, submitting=True)
+    assert schedule.due == NOW + LONGEST_HOLD
+    schedule.fail(replace(BUSY, retry_after=0.0), NOW + LONGEST_HOLD, submitting=True)
+    assert schedule.due == pytest.approx(
+        NOW + LONGEST_HOLD + 2 * FIRST_DELAY, abs=2 * FIRST_DELAY * JITTER
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "length"), [(0.0, LAST_DELAY), (7200.0, 7200.0), (1e9, LONGEST_HOLD)]
+)
+def test_a_quota_is_held_until_the_time_that_the_server_named(
+    schedule: Schedule, asked: float, length: float
+) -> None:
+    """But no sooner than the back-off would; a restart does not change that."""
+    fault = replace(DAILY_LIMIT, retry_after=asked)
+    now = time.monotonic()
+    schedule.fail(fault, now, submitting=True)
+    assert schedule.due == pytest.approx(now + length)
+    again = Schedule()
+    again.read(json.loads(json.dumps(schedule.write())))
+    assert again.due == pytest.approx(now + length, abs=1.0)
+    assert again.mail_hold
+    assert again.mail_hold.fault == fault
+
+
+@pytest.mark.parametrize("kept", [-1.0, "soon", None, [], float("nan")])
+def test_what_is_no_time_is_none_that_a_server_named(kept: object) -> None:
+    """A file that somebody changed holds as long as its problem does."""
+    written = write_hold(Hold(DAILY_LIMIT, time.monotonic() + 2 * LONGEST_HOLD, submitting=True))
+    hold = read_hold(written | {"retry_after": kept})
+    assert hold
+    assert hold.fault == DAILY_LIMIT
+    assert hold.until == pytest.approx(time.monotonic() + LONGEST_HOLD, abs=1.0)
 
 
 def test_burst_is_immediate_and_the_rest_even() -> None:

@@ -14,8 +14,8 @@ from custom_components.outlook_smtp.outbox.queue import Queue
 from custom_components.outlook_smtp.outbox.queued import Limits, QueuedMessage
 from custom_components.outlook_smtp.outbox.spool import Spool
 from custom_components.outlook_smtp.smtp import route as route_module
-from custom_components.outlook_smtp.smtp.account import Account
 from custom_components.outlook_smtp.smtp.probe import Report, probe
+from custom_components.outlook_smtp.smtp.settings import Account
 from tests.conftest import ADDRESS, until
 from tests.fake_microsoft import CATALOGUE, FakeServer, Script, Step
 from tests.promises import PER_MINUTE
@@ -170,7 +170,7 @@ async def test_hold_of_a_check_applies_to_waiting_messages(
     attempts: list[Attempt] = []
     probing = asyncio.Event()
 
-    async def slow_probe(account: Account) -> Report:
+    async def slow_probe(account: Account, on_stage: object) -> Report:
         probing.set()
         await until(lambda: queue.under_way)
         return await probe(account)

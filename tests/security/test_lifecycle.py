@@ -186,7 +186,7 @@ async def test_undeletable_outbox_stops_nothing(
 STEPS: dict[str, tuple[object, str]] = {
     "tokens": (outlook_smtp, "async_load_tokens"),
     "outbox": (outlook_smtp, "async_open_outbox"),
-    "account": (outlook_smtp, "async_build_account"),
+    "account": (outlook_smtp, "async_build_route"),
     "mailer": (outlook_smtp, "Mailer"),
     "coordinator": (outlook_smtp, "HealthCoordinator"),
     "log": (SentLog, "async_load"),

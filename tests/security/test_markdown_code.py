@@ -45,8 +45,9 @@ def test_placeholders_are_used_in_their_places() -> None:
         assert _named(plain) <= shared | {"answer"}, key
     for name, step in texts["config"]["step"].items():
         described = [step.get("description", ""), *step.get("data_description", {}).values()]
-        allowed = {"address", "code", "docs_url", "url"}
-        assert _named(described) <= allowed | ({"reply"} if name == "passwords_refused" else set())
+        allowed = {"address", "code", "docs_url", "permission", "route", "url"}
+        # As above: these are menus.
+        assert _named(described) <= allowed | ({"reply"} if "menu_options" in step else set()), name
         assert not _named([step.get("title", ""), *step.get("data", {}).values()])
 
 

@@ -22,7 +22,7 @@ from custom_components.outlook_smtp.flows import connection_check
 from custom_components.outlook_smtp.flows.smtp_import import BUILT_IN_SMTP
 
 from ..conftest import ADDRESS
-from ..fake_microsoft import FakeServer, Identity, Script, Step
+from ..fake_microsoft import FakeGraph, FakeServer, Identity, Script, Step
 from ..fake_microsoft.identity_script import Endpoint, Misstep
 from ..fake_microsoft.identity_wording import Refusal
 from ..flows.test_config_flow import Dialog
@@ -180,6 +180,36 @@ async def test_password_dialog_shows_text_only(
     seen.check("check", "password", "passwords_refused", "server")
 
 
+@pytest.mark.parametrize("off_for", ["Mailbox", "Tenant"])
+async def test_route_dialog_shows_text_only(
+    hass: HomeAssistant,
+    *,
+    identity: Identity,
+    graph: FakeGraph,
+    fake_server: FakeServer,
+    seen: Seen,
+    off_for: str,
+) -> None:
+    """The menu quotes the server exactly, and the permission's form Microsoft."""
+    worker = "me@contoso.example"
+    fake_server.add_mailbox(worker, "x")
+    reply = f"535 5.7.139 SmtpClientAuthentication is disabled for the {off_for}. {EVIL}"
+    fake_server.mailboxes[worker].script = Script(replies={Step.AUTH: reply})
+    dialog = await begin(hass, "code")
+    await dialog.begin({"client_id": identity.client_id, "advanced": {"tenant": "common"}})
+    identity.approve(dialog.placeholders["code"], worker)
+    await dialog.begin({})
+    await dialog.follow()
+    assert Page.of(dialog.placeholders["reply"]).text == reply
+    await dialog.begin({"next_step_id": "graph"})
+    await dialog.follow()
+    identity.script.then(Endpoint.DEVICECODE, Misstep(refusal=Refusal("invalid_request", EVIL)))
+    await dialog.begin({})
+    assert EVIL in dialog.placeholders["reply"].replace("\u2060", "")
+    dialog.close()
+    seen.check(f"smtp_off_{off_for.lower()}", "permission")
+
+
 async def test_code_dialog_shows_text_only(
     hass: HomeAssistant, identity: Identity, seen: Seen
 ) -> None:
@@ -223,12 +253,14 @@ async def test_account_dialogs_show_text_only(
         (evil.entry_id, SUBENTRY_RECIPIENT), context=SubentryFlowContext(source=SOURCE_USER)
     )
     await subentries.async_configure(recipient["flow_id"], {"name": EVIL, "recipients": [EVIL]})
-    await evil.start_reconfigure_flow(hass)
+    menu = await evil.start_reconfigure_flow(hass)
+    await hass.config_entries.flow.async_configure(menu["flow_id"], {"next_step_id": "graph"})
     for reply in (BASIC, f"535 5.7.3 Authentication unsuccessful {EVIL}"):
         fake_server.mailboxes[ADDRESS].script = Script(replies={Step.AUTH: reply})
         await evil.start_reauth_flow(hass, data={"problem": "basic_auth_disabled", "reply": reply})
         await evil.start_reauth_flow(hass)
     seen.check("init", "user", "reconfigure", "passwords_refused", "reauth_confirm")
+    seen.check("sign_in_first")
 
 
 @pytest.mark.parametrize(
@@ -236,6 +268,7 @@ async def test_account_dialogs_show_text_only(
     [
         ("basic_auth_disabled", BASIC),
         ("setup_problem", f"504 5.7.4 Unrecognized authentication type {EVIL}"),
+        ("smtp_disabled_mailbox", f"{SMTP_OFF.replace('Tenant', 'Mailbox')} {EVIL}"),
         ("smtp_disabled_tenant", f"{SMTP_OFF} {EVIL}"),
     ],
 )
@@ -254,8 +287,10 @@ async def test_health_repairs_show_text_only(
     await repair.open(key, evil)
     if repair.result["type"] == "menu":
         await repair.choose("check")
-        await repair.choose("sign_in")
-        seen.check(key, "init", "still_refused", "sign_in_started", "passwords_refused")
+        remedy, _ = repair.result["menu_options"]
+        await repair.choose(remedy)
+        led_to = "passwords_refused" if remedy == "sign_in" else "smtp_off_personal"
+        seen.check(key, "init", "still_refused", "sign_in_started", led_to)
     else:
         await repair.submit()
         seen.check(key, "check")

@@ -2,6 +2,7 @@
 
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 import html
 import json
 import logging
@@ -26,14 +27,15 @@ from pytest_homeassistant_custom_component.components.diagnostics import (
 )
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
+from custom_components.outlook_smtp.auth.auth_error import AuthError, read_error
 from custom_components.outlook_smtp.auth.endpoint import _masked, _parse, read_seconds
-from custom_components.outlook_smtp.auth.errors import AuthError, read_error
 from custom_components.outlook_smtp.auth.tokens import read_address
 from custom_components.outlook_smtp.const import CONF_ACCOUNT_KIND, DOMAIN
 from custom_components.outlook_smtp.delivery.secrets import MASK, MAX_SECRETS, Secrets
 from custom_components.outlook_smtp.outbox.schedule import RateLimiter
 from tests.conftest import ADDRESS, PASSWORD, until
-from tests.fake_microsoft import FakeServer, Identity, Misstep, Script, Step
+from tests.fake_microsoft import FakeGraph, FakeServer, Identity, Misstep, Script, Step
+from tests.fake_microsoft.graph_rows import GraphAnswer
 from tests.helpers import ANNA, BERT, act, ask, mailer_of, outgoing
 
 TOKEN = "EwBIA8l6BAAUs5+an/access-token_that.nobody-may.see" + "0123456789abcdef" * 12
@@ -311,4 +313,56 @@ async def test_token_is_never_shown(  # noqa: PLR0917 - Fixtures.
         identity.script.then("token", *[Misstep(body=words, status=400)] * 3)
         await attempt(hass, reader, signed_in)
     await reader.look_around(signed_in, hass_client)
+    reader.assert_nothing_of(*identity.issued)
+
+
+# Microsoft Graph
+
+GRAPH_ANSWERS = [
+    GraphAnswer(status=400, code="repeats{}", message="repeats {}"),
+    GraphAnswer(status=400, code="ErrorInvalidRecipients", message="repeats {} anna@example.com"),
+    GraphAnswer(status=401, code="InvalidAuthenticationToken", message="repeats {}"),
+    GraphAnswer(status=403, code="ErrorAccessDenied", message="repeats {}"),
+    GraphAnswer(status=403, code="Odd", message="x", inner={"code": "{}", "message": "repeats {}"}),
+    GraphAnswer(status=429, code="ErrorExceededMessageLimit", message="repeats {}"),
+    GraphAnswer(status=404, code="MailboxNotEnabledForRESTAPI", message="repeats {}"),
+    GraphAnswer(status=302, headers={"Location": "https://127.0.0.1/repeats?{}"}),
+    GraphAnswer(status=500, body="<p>repeats {}</p>", content_type="text/html"),
+    GraphAnswer(status=200, body="repeats {}"),
+    GraphAnswer(status=202, body="repeats {}", headers={"request-id": "repeats-{}"}, accepts=True),
+]
+
+
+def repeating(answer: GraphAnswer, form: str) -> GraphAnswer:
+    """Return an answer that repeats a form of a secret in each of its parts."""
+    return replace(
+        answer,
+        code=answer.code.replace("{}", form),
+        message=answer.message.replace("{}", form),
+        inner={name: text.replace("{}", form) for name, text in answer.inner.items()},
+        headers={name: text.replace("{}", form) for name, text in answer.headers.items()},
+        body=answer.body and answer.body.replace("{}", form),
+    )
+
+
+async def test_graph_never_shows_the_token(  # noqa: PLR0917 - Fixtures.
+    hass: HomeAssistant,
+    reader: Reader,
+    graph_account: MockConfigEntry,
+    graph: FakeGraph,
+    identity: Identity,
+    hass_client: ClientSessionGenerator,
+) -> None:
+    """In whatever part and form Microsoft Graph repeats it."""
+    forms = [form for form in forms_of(graph.requests[-1].token).values() if "\0" not in form]
+    lines = [form for form in forms if form.isprintable()]
+    for number, answer in enumerate(GRAPH_ANSWERS):
+        mailer_of(graph_account).worker._schedule.rate_limiter = RateLimiter(per_minute=0)
+        graph.answers.extend([repeating(answer, lines[number % len(lines)])] * 12)
+        await attempt(hass, reader, graph_account)
+        await act(hass, "flush_outbox")
+        await until(lambda: not mailer_of(graph_account).queue.under_way)
+        graph.answers.clear()
+    await reader.look_around(graph_account, hass_client)
+    assert len({request.token for request in graph.requests}) > 1  # Some were renewed.
     reader.assert_nothing_of(*identity.issued)

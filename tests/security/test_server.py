@@ -10,22 +10,23 @@ from hypothesis import example, given, settings, strategies as st
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.outlook_smtp.account import _create_tls_context
-from custom_components.outlook_smtp.auth.errors import read_error
+from custom_components.outlook_smtp.auth.auth_error import read_error
 from custom_components.outlook_smtp.delivery.content import Content
 from custom_components.outlook_smtp.delivery.faults import Fault, Problem, Stage, SubmissionError
+from custom_components.outlook_smtp.delivery.route import URGENT_PATIENCE
 from custom_components.outlook_smtp.delivery.secrets import Secrets
 from custom_components.outlook_smtp.message.outgoing import Priority
 from custom_components.outlook_smtp.outbox.queue import Queue
 from custom_components.outlook_smtp.outbox.queued import QueuedMessage
+from custom_components.outlook_smtp.routes import _create_tls_context
 from custom_components.outlook_smtp.smtp import pipeline
-from custom_components.outlook_smtp.smtp.account import Server
 from custom_components.outlook_smtp.smtp.pipeline import Pipeline
 from custom_components.outlook_smtp.smtp.probe import probe
 from custom_components.outlook_smtp.smtp.protocol_log import ProtocolLog
 from custom_components.outlook_smtp.smtp.replies import clean, read_reply
 from custom_components.outlook_smtp.smtp.route import SmtpRoute
 from custom_components.outlook_smtp.smtp.session import Session
+from custom_components.outlook_smtp.smtp.settings import Server
 from tests.conftest import PASSWORD, until
 from tests.fake_microsoft import Certificate, FakeServer, Script, Step
 from tests.helpers import mailer_of, outgoing
@@ -300,7 +301,7 @@ async def test_flush_interrupts_an_endless_reply(
     fake_server: FakeServer, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Even for a single message; a connection that is still being made is not interrupted."""
-    assert pipeline.URGENT_PATIENCE == 5.0
+    assert URGENT_PATIENCE == 5.0
     monkeypatch.setattr(pipeline, "URGENT_PATIENCE", 0.5)
     fake_server.script_next(Script(stall=Step.FINAL))
     async with running(worker_on(fake_server, queue, schedule=unpaced(), timeout=60.0)) as worker:

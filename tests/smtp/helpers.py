@@ -12,10 +12,10 @@ from custom_components.outlook_smtp.delivery.content import Content
 from custom_components.outlook_smtp.delivery.envelope import Envelope
 from custom_components.outlook_smtp.delivery.faults import Fault, SubmissionError
 from custom_components.outlook_smtp.delivery.outcome import Outcome
-from custom_components.outlook_smtp.smtp.account import Account, Security, Server
 from custom_components.outlook_smtp.smtp.credentials import Password
 from custom_components.outlook_smtp.smtp.probe import probe
 from custom_components.outlook_smtp.smtp.session import Session
+from custom_components.outlook_smtp.smtp.settings import Account, Security, Server
 from tests.conftest import ADDRESS, PASSWORD, until
 from tests.fake_microsoft import FakeServer
 

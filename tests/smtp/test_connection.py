@@ -14,11 +14,11 @@ import pytest
 from pytest_socket import socket_allow_hosts
 
 from custom_components.outlook_smtp.delivery.faults import Fault, Kind, Problem
-from custom_components.outlook_smtp.smtp.account import Security, Server
+from custom_components.outlook_smtp.delivery.network import RELEASED
 from custom_components.outlook_smtp.smtp.connection import Watch, open_socket
-from custom_components.outlook_smtp.smtp.errors import RELEASED
 from custom_components.outlook_smtp.smtp.probe import probe
 from custom_components.outlook_smtp.smtp.session import Session
+from custom_components.outlook_smtp.smtp.settings import Security, Server
 from tests.fake_microsoft import (
     IMAP_GREETING,
     POP_GREETING,

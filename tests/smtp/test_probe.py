@@ -10,8 +10,8 @@ from custom_components.outlook_smtp.delivery.faults import (
     SubmissionError,
 )
 from custom_components.outlook_smtp.smtp import probe as probe_module
-from custom_components.outlook_smtp.smtp.account import PORTS, Account, Security, Server
 from custom_components.outlook_smtp.smtp.probe import diagnose, probe, right_host
+from custom_components.outlook_smtp.smtp.settings import PORTS, Account, Security, Server
 from tests.fake_microsoft import (
     IMAP_GREETING,
     POP_GREETING,

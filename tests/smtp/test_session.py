@@ -11,10 +11,10 @@ from custom_components.outlook_smtp.delivery.content import PIECE, Content
 from custom_components.outlook_smtp.delivery.faults import Fault, Kind, Problem, SubmissionError
 from custom_components.outlook_smtp.delivery.outcome import Outcome
 from custom_components.outlook_smtp.smtp import session as session_module
-from custom_components.outlook_smtp.smtp.account import Account
 from custom_components.outlook_smtp.smtp.pipeline import Pipeline
 from custom_components.outlook_smtp.smtp.sasl import SignIn
 from custom_components.outlook_smtp.smtp.session import Session
+from custom_components.outlook_smtp.smtp.settings import Account
 from tests.conftest import ADDRESS
 from tests.fake_microsoft import FakeServer, Script, Step
 

@@ -19,7 +19,7 @@ from typing import Final
 from homeassistant.const import CONF_EMAIL, CONF_HOST, CONF_PASSWORD, CONF_PORT
 
 from custom_components.outlook_smtp.const import CONF_ACCOUNT_KIND, CONF_SECURITY, DOMAIN
-from custom_components.outlook_smtp.smtp.account import AccountKind, Security
+from custom_components.outlook_smtp.smtp.settings import AccountKind, Security
 from tests.crash.audit import complaints
 from tests.crash.ledger import Ledger, shown
 from tests.crash.sender_process import Order

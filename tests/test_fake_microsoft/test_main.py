@@ -42,9 +42,8 @@ def test_server_runs_until_ctrl_c(
 ) -> None:
     """It runs until Ctrl-C, and prints its address."""
     ca_file = tmp_path / "ca.pem"
-    arguments(
-        monkeypatch, "--port", "0", "--mailbox", "a@b.example:c:d", "--write-ca", str(ca_file)
-    )
+    places = ("--port", "0", "--graph", "0", "--write-ca", str(ca_file))
+    arguments(monkeypatch, *places, "--mailbox", "a@b.example:c:d", "--token", "a@b.example:e")
 
     def interrupt(_: float) -> None:
         raise KeyboardInterrupt
@@ -55,6 +54,7 @@ def test_server_runs_until_ctrl_c(
     assert "Listening on localhost:" in output
     assert "REQUESTS_CA_BUNDLE=/" in output
     assert "Mailbox: a@b.example with password c:d" in output
+    assert "Microsoft Graph at https://127.0.0.1:" in output
     assert ssl.create_default_context(cafile=ca_file).get_ca_certs()
 
 

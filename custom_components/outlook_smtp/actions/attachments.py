@@ -76,9 +76,10 @@ type _Found = _Media | _Place | File | MissingAttachment
 class _Room:
     """The space left in a message."""
 
-    def __init__(self, limit: int) -> None:
-        """Start with the full size limit, in bytes."""
-        self._limit = self._left = limit
+    def __init__(self, limit: int, usual_limit: int) -> None:
+        """Start with the full size limit, in bytes; errors name the usual one."""
+        self._left = limit
+        self._usual_limit = usual_limit
 
     def take(self, size: int, filename: str) -> None:
         """Reserve space for an attachment or reject it, before it is read if possible."""
@@ -88,7 +89,7 @@ class _Room:
                 "attachment_too_large",
                 ATTR_ATTACHMENTS,
                 filename,
-                limit=f"{self._limit / 1e6:.1f}",
+                limit=f"{self._usual_limit / 1e6:.1f}",
             )
 
 
@@ -97,6 +98,7 @@ async def async_read_attachments(
     items: Sequence[Mapping[str, Any]],
     size_limit: int,
     *,
+    usual_limit: int,
     required: bool = False,
 ) -> tuple[tuple[Attachment, ...], tuple[MissingAttachment, ...]]:
     """Read all attachments; take snapshots immediately and at the same time.
@@ -107,6 +109,7 @@ async def async_read_attachments(
         hass: Home Assistant.
         items: The value of the action's `attachments` field.
         size_limit: The maximum total size, in bytes.
+        usual_limit: The size that the server usually accepts, which errors name, in bytes.
         required: Whether an attachment that is not available right now is an error.
 
     Returns:
@@ -119,7 +122,7 @@ async def async_read_attachments(
     """
     if len(items) > MAX_ATTACHMENTS:
         raise input_error("too_many_attachments", ATTR_ATTACHMENTS, str(len(items)))
-    found = await _async_find_all(hass, items, _Room(size_limit))
+    found = await _async_find_all(hass, items, _Room(size_limit, usual_limit))
     for position, item in enumerate(items):
         if isinstance(file := found[position], File):
             found[position] = await _async_try(hass, item, partial(_async_read, hass, file))

@@ -215,6 +215,7 @@ async def async_read_message(
             hass,
             fields.get(ATTR_ATTACHMENTS, ()),
             mailer.size_limit,
+            usual_limit=mailer.usual_size_limit,
             required=fields.get(ATTR_ATTACHMENTS_REQUIRED, False),
         )
         note = await _async_note(hass, missing) if missing else ""

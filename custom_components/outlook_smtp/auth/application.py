@@ -4,13 +4,11 @@ from dataclasses import dataclass, field
 import re
 from typing import Final
 
-AUTHORITY: Final = "https://login.microsoftonline.com"
-DEFAULT_TENANT: Final = "common"  # Personal, work and school accounts alike.
-TENANT_GROUPS: Final = (DEFAULT_TENANT, "organizations", "consumers")
+from .clouds import CLOUDS, WORLDWIDE, Cloud
 
-# The forms outlook.office365.com/SMTP.Send and a bare SMTP.Send fail for personal accounts.
-SEND_SCOPE: Final = "https://outlook.office.com/SMTP.Send"
-SCOPES: Final = (SEND_SCOPE, "offline_access", "openid", "profile", "email")
+DEFAULT_TENANT: Final = "common"  # Personal, work and school accounts.
+PERSONAL_ACCOUNTS: Final = "consumers"
+TENANT_GROUPS: Final = (DEFAULT_TENANT, "organizations", PERSONAL_ACCOUNTS)
 
 _GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _LABEL: Final = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
@@ -22,11 +20,15 @@ def is_client_id(text: str) -> bool:
     return _GUID.fullmatch(text) is not None
 
 
-def is_tenant(text: str) -> bool:
-    """Return whether a text is a tenant: a group of accounts, or a directory's ID or domain.
+def is_tenant(text: str, cloud: Cloud = CLOUDS[WORLDWIDE]) -> bool:
+    """Return whether a text names a group of accounts, or a directory by its id or domain.
+
+    Only the worldwide cloud has personal accounts.
 
     https://learn.microsoft.com/entra/identity-platform/v2-protocols#endpoints
     """
+    if text == PERSONAL_ACCOUNTS:
+        return cloud.has_personal_accounts
     return text in TENANT_GROUPS or is_client_id(text) or _DOMAIN.fullmatch(text) is not None
 
 
@@ -41,17 +43,17 @@ class Application:
 
     client_id: str
     tenant: str = DEFAULT_TENANT
-    authority: str = AUTHORITY
+    cloud: Cloud = CLOUDS[WORLDWIDE]
     client_secret: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         """Require a tenant that can be part of a URL."""
-        if not is_tenant(self.tenant):
+        if not is_tenant(self.tenant, self.cloud):
             raise ValueError("the tenant is no directory's id or domain")
 
     def endpoint(self, name: str) -> str:
         """Return the URL of `authorize`, `token` or `devicecode`."""
-        return f"{self.authority}/{self.tenant}/oauth2/v2.0/{name}"
+        return f"{self.cloud.authority}/{self.tenant}/oauth2/v2.0/{name}"
 
     def credentials(self) -> dict[str, str]:
         """Return the form fields that identify the client (RFC 6749, section 2.3.1)."""

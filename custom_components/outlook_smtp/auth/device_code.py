@@ -12,9 +12,10 @@ import aiohttp
 
 from ..delivery.faults import Problem
 from ..delivery.secrets import MAX_TEXT
-from .application import SCOPES, Application
+from .application import Application
+from .auth_error import AuthError
+from .clouds import Resource
 from .endpoint import post, read_seconds, read_text
-from .errors import AuthError
 
 GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
 DEFAULT_INTERVAL: Final = 5.0  # Seconds, like those below.
@@ -36,14 +37,22 @@ class DeviceCode:
     interval: float
 
 
-async def request_code(http: aiohttp.ClientSession, application: Application) -> DeviceCode:
-    """Request a device code from Microsoft.
+async def request_code(
+    http: aiohttp.ClientSession, application: Application, resource: Resource = Resource.SMTP
+) -> DeviceCode:
+    """Ask Microsoft for a code.
+
+    Args:
+        http: The HTTP session to use.
+        application: The app registration to sign in to.
+        resource: The resource that the tokens are for; another one needs another code.
 
     Raises:
         AuthError: If the application is refused, or Microsoft is unreachable.
 
     """
-    answer = await post(http, application, "devicecode", {"scope": " ".join(SCOPES)})
+    form = {"scope": application.cloud.scope(resource)}
+    answer = await post(http, application, "devicecode", form)
     return DeviceCode(
         user_code=read_text(answer, "user_code", MAX_TEXT),
         verification_uri=read_text(answer, "verification_uri", MAX_TEXT),

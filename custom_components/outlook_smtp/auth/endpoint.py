@@ -11,7 +11,7 @@ import aiohttp
 from ..delivery.faults import Problem
 from ..delivery.secrets import Secrets
 from .application import Application
-from .errors import AuthError, read_error
+from .auth_error import AuthError, read_error
 
 TIMEOUT: Final = aiohttp.ClientTimeout(total=30)
 MAX_ANSWER: Final = 256 * 1024  # Bytes; tokens take a few thousand.

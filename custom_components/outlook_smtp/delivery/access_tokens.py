@@ -8,10 +8,10 @@ class AccessTokens(Protocol):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Return the secrets to mask in every text of a server."""
+        """Return the secrets to mask in every text from a server."""
 
     async def get(self) -> str:
         """Return an access token that is valid for at least a few minutes."""
 
     async def replace(self, refused: str) -> None:
-        """Renew an access token that the server refused, unless it was renewed already."""
+        """Renew an access token that the server refused, unless it has already been renewed."""

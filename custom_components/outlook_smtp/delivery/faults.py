@@ -89,6 +89,7 @@ class Problem(StrEnum):
     # The account may not send now.
     DAILY_LIMIT = "daily_limit"
     MAILBOX_FULL = "mailbox_full"
+    MAILBOX_NOT_SUPPORTED = "mailbox_not_supported"
     SENDER_BLOCKED = "sender_blocked"
     SENDER_THROTTLED = "sender_throttled"
     SENDING_QUOTA = "sending_quota"
@@ -113,9 +114,10 @@ class Fault:
     """One thing that went wrong.
 
     `code` and `enhanced` are the server's reply code (RFC 5321) and enhanced status code
-    (RFC 3463), if there was a reply; `text` is its cleaned text, or a library's message for a
-    connection fault. `hint` is the variable part of the remedy: the other port, the right host.
-    `recipient_only` says that only a recipient is deferred.
+    (RFC 3463), or the HTTP status and Microsoft Graph's error code, if there was a reply; `text` is
+    its cleaned text, or a library's message for a connection fault. `hint` is the variable part of
+    the remedy: the other port, the right host. `recipient_only` says that only a recipient is
+    deferred. `retry_after` is how long the server asks clients to wait, in seconds.
     """
 
     kind: Kind
@@ -125,6 +127,7 @@ class Fault:
     text: str = ""
     hint: str = ""
     recipient_only: bool = False
+    retry_after: float | None = None
 
     @property
     def reply(self) -> str:

@@ -1,19 +1,39 @@
 """The interface of a route: how the outbox submits messages to Microsoft."""
 
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any, Final, Protocol
 
 from .content import Content
 from .envelope import Envelope
-from .faults import Stage
+from .faults import Fault, Stage
 from .outcome import Outcome
+
+# Seconds to wait for a reply while another message is urgent; Microsoft takes two.
+URGENT_PATIENCE: Final = 5.0
 
 
 class Route(Protocol):
     """The way one account submits messages, one after another."""
 
     @property
+    def name(self) -> str:
+        """Return the key of the route: `smtp` or `graph`."""
+
+    @property
+    def host(self) -> str:
+        """Return the name of the server that the route submits to."""
+
+    @property
+    def port(self) -> int:
+        """Return the port of the server."""
+
+    @property
     def size_limit(self) -> int:
-        """Return the largest message that the route accepts, in bytes."""
+        """Return the largest message that the route tries to submit, in bytes."""
+
+    @property
+    def usual_size_limit(self) -> int:
+        """Return the largest message that the server is known to accept, in bytes."""
 
     async def submit(
         self, envelope: Envelope, content: Content, *, may_have_arrived: bool = False
@@ -31,11 +51,19 @@ class Route(Protocol):
 
         """
 
-    async def check(self) -> dict[Stage, float]:
+    async def check(self, on_stage: Callable[[Stage], None] | None = None) -> dict[Stage, float]:
         """Sign in as a submission would, and return how long each stage took, in seconds.
 
-        Raises `SubmissionError` with the fault of the stage that failed.
+        Args:
+            on_stage: Called with each stage as it begins.
+
+        Raises:
+            SubmissionError: With the fault of the stage that failed.
+
         """
+
+    async def diagnose(self, fault: Fault) -> Fault:
+        """Return the actual cause of a fault of a check, after a closer look at the server."""
 
     @property
     def was_interrupted(self) -> bool:

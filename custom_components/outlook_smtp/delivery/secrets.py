@@ -39,6 +39,11 @@ def cut(text: str) -> str:
     return f"{more[: MAX_READ - MAX_LAST]}{end}{last}"[:MAX_READ]
 
 
+def one_line(text: str) -> str:
+    """Return a text of several lines as one of printable characters only."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+
+
 class Secrets:
     """Knows the secrets that were sent, and masks them in server texts.
 

@@ -17,7 +17,7 @@ from homeassistant.helpers.selector import (
 import voluptuous as vol
 
 from ..const import CONF_ACCOUNT_KIND, CONF_SECURITY
-from ..smtp.account import PORTS, AccountKind, Security
+from ..smtp.settings import PORTS, AccountKind, Security
 
 _KIND: Final = SelectSelector(
     SelectSelectorConfig(

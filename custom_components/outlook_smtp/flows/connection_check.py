@@ -8,10 +8,9 @@ from typing import Any, Final
 from homeassistant.const import CONF_TOKEN
 from homeassistant.core import HomeAssistant, callback
 
-from ..account import async_build_account
 from ..auth.tokens import Token
 from ..delivery.faults import Fault, Kind, Problem, Stage, SubmissionError
-from ..smtp.probe import diagnose, probe
+from ..routes import async_build_route
 from ..token_store import async_build_tokens
 
 _LOGGER = logging.getLogger(__name__)
@@ -64,11 +63,11 @@ class ConnectionCheck:
         """Run the check, and diagnose its fault."""
         try:
             tokens = await async_build_tokens(self._hass, self._data, self._async_keep)
-            account = await async_build_account(self._hass, self._data, options, tokens)
+            route = await async_build_route(self._hass, self._data, options, tokens)
             try:
-                await probe(account, self._async_enter)
+                await route.check(self._async_enter)
             except SubmissionError as error:
-                self.fault = await diagnose(error.fault, account.server, account.tls_context)
+                self.fault = await route.diagnose(error.fault)
         except Exception:
             _LOGGER.exception("Unexpected error while checking an account")
             self.fault = Fault(Kind.SETUP, Problem.UNFORESEEN)

@@ -17,11 +17,11 @@ from homeassistant.const import (
 )
 import voluptuous as vol
 
-from ..const import CONF_ACCOUNT_KIND, CONF_IMPLEMENTATION, CONF_TENANT
+from ..const import CONF_ACCOUNT_KIND, CONF_CLOUD, CONF_IMPLEMENTATION, CONF_ROUTE, CONF_TENANT
 from ..message.mailbox import parse_mailbox
 from ..message.problems import InvalidMessageError
-from ..smtp.account import SERVERS, AccountKind
-from .account import AccountFlow
+from ..smtp.settings import SERVERS, AccountKind
+from .account_flow import AccountFlow
 from .account_forms import CHANGE_PASSWORD_FORM, PASSWORD_FORM, REAUTH_FORM
 
 # The step that asks for the password, by the source of the flow.
@@ -30,7 +30,14 @@ PASSWORD_STEPS: Final[dict[str | None, str]] = {
     SOURCE_RECONFIGURE: "change_password",
     SOURCE_USER: "password",
 }
-_SIGN_IN_KEYS: Final = (CONF_CLIENT_ID, CONF_IMPLEMENTATION, CONF_TENANT, CONF_TOKEN)
+_SIGN_IN_KEYS: Final = (
+    CONF_CLIENT_ID,
+    CONF_CLOUD,
+    CONF_IMPLEMENTATION,
+    CONF_ROUTE,
+    CONF_TENANT,
+    CONF_TOKEN,
+)
 
 
 class PasswordFlow(AccountFlow):

@@ -14,18 +14,24 @@ from homeassistant.helpers.selector import (
     QrCodeSelector,
     QrCodeSelectorConfig,
     QrErrorCorrectionLevel,
+    SelectSelector,
+    SelectSelectorConfig,
+    SelectSelectorMode,
     TextSelector,
 )
 import voluptuous as vol
 
 from ..application_credentials import MicrosoftImplementation
-from ..auth.application import DEFAULT_TENANT, is_client_id, is_tenant
+from ..auth.application import DEFAULT_TENANT, PERSONAL_ACCOUNTS, is_client_id, is_tenant
+from ..auth.auth_error import AuthError, read_auth_error, read_error
+from ..auth.clouds import CLOUDS, WORLDWIDE
 from ..auth.device_code import DeviceCode, await_sign_in, request_code
-from ..auth.errors import AuthError, read_error
 from ..auth.tokens import Token, is_personal, read_address, read_sender
 from ..const import (
     CONF_ACCOUNT_KIND,
+    CONF_CLOUD,
     CONF_IMPLEMENTATION,
+    CONF_ROUTE,
     CONF_SECURITY,
     CONF_SENDER_ADDRESS,
     CONF_TENANT,
@@ -36,9 +42,10 @@ from ..delivery.faults import Problem
 from ..foreign_text import Markdown, link, shown
 from ..message.mailbox import parse_mailbox
 from ..message.problems import InvalidMessageError
-from ..smtp.account import SERVERS, AccountKind
-from ..token_store import build_application, read_auth_error
-from .account import AccountFlow
+from ..routes import find_server
+from ..smtp.settings import AccountKind
+from ..token_store import build_application
+from .account_flow import AccountFlow
 from .connection_check import PROGRESS_INTERVAL
 
 SECTION_ADVANCED: Final = "advanced"
@@ -47,36 +54,53 @@ SIGN_IN_PAGE: Final = "https://microsoft.com/devicelogin"  # Where users enter M
 _TENANT: Final[dict[vol.Marker, Any]] = {
     vol.Required(CONF_TENANT, default=DEFAULT_TENANT): TextSelector()
 }
+_CLOUD: Final[dict[vol.Marker, Any]] = {
+    vol.Required(CONF_CLOUD, default=WORLDWIDE): SelectSelector(
+        SelectSelectorConfig(
+            options=list(CLOUDS), mode=SelectSelectorMode.DROPDOWN, translation_key=CONF_CLOUD
+        )
+    )
+}
 _CLIENT_ID: Final[dict[vol.Marker, Any]] = {vol.Required(CONF_CLIENT_ID): TextSelector()}
 _ADVANCED: Final[dict[vol.Marker, Any]] = {
-    vol.Required(SECTION_ADVANCED): section(vol.Schema(_TENANT), {"collapsed": True})
+    vol.Required(SECTION_ADVANCED): section(vol.Schema(_TENANT | _CLOUD), {"collapsed": True})
 }
-BROWSER_FORM: Final = vol.Schema(_TENANT)
+BROWSER_FORM: Final = vol.Schema(
+    _TENANT | {vol.Optional(SECTION_ADVANCED): section(vol.Schema(_CLOUD), {"collapsed": True})}
+)
 RETRY_FORM: Final = vol.Schema({})
 
 
 class SignInFlow(AccountFlow):
-    """Lets a person sign in with Microsoft, and uses the account that signed in."""
+    """Lets a person sign in with Microsoft, and uses the account that signed in.
+
+    `_sign_in_step` is the step that starts the sign-in and shows its error; `_refusal` is the error
+    in an account that may not be used here.
+    """
 
     def __init__(self) -> None:
         """Start without a sign-in."""
         super().__init__()
         self._client_id = ""
         self._tenant = ""
+        self._cloud = ""
+        self._sign_in_step = ""
         self._code: DeviceCode | None = None
         self._sign_in: asyncio.Task[Mapping[str, Any] | AuthError] | None = None
         self._sign_in_progress: asyncio.Task[None] | None = None
+        self._refusal = ""
         self._other_address = ""
 
     async def async_step_code(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask for the app registration, and request a code for it."""
+        self._sign_in_step = "code"
         errors = self._sign_in_errors()
         if user_input is not None:
             errors = await self._async_request_code(user_input)
             if not errors:
                 return await self.async_step_show_code()
         form = vol.Schema(_ADVANCED if DEFAULT_CLIENT_ID else _CLIENT_ID | _ADVANCED)
-        typed: dict[str, Any] = {SECTION_ADVANCED: self._typed_tenant}
+        typed: dict[str, Any] = {SECTION_ADVANCED: self._typed_tenant | self._typed_cloud}
         if self._client_id:
             typed[CONF_CLIENT_ID] = self._client_id
         return self._show_form("code", form, typed, errors)
@@ -87,7 +111,7 @@ class SignInFlow(AccountFlow):
         """Show the code and where to enter it, while polling Microsoft."""
         if user_input is not None:
             return await self.async_step_wait()
-        assert self._code  # noqa: S101 - This step always has one.
+        assert self._code  # noqa: S101 - There is no way here without one.
         picture = QrCodeSelector(
             QrCodeSelectorConfig(
                 data=link(self._code.verification_uri, SIGN_IN_PAGE),
@@ -99,7 +123,7 @@ class SignInFlow(AccountFlow):
 
     async def async_step_wait(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Wait until the person has signed in; continues automatically."""
-        assert self._sign_in  # noqa: S101 - This step always has one.
+        assert self._sign_in  # noqa: S101 - There is no way here without one.
         if self._sign_in.done():
             return self.async_show_progress_done(next_step_id="signed_in")
         if self._sign_in_progress is None or self._sign_in_progress.done():
@@ -117,24 +141,29 @@ class SignInFlow(AccountFlow):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Use the account that signed in, or offer a new code."""
-        assert self._sign_in  # noqa: S101 - This step always has one.
+        assert self._sign_in  # noqa: S101 - There is no way here without one.
         return await self._async_take(self._sign_in.result(), {CONF_CLIENT_ID: self._client_id})
 
     async def async_step_browser(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Ask for the tenant, and open Microsoft's page."""
+        self._sign_in_step = "browser"
         errors = self._sign_in_errors()
         if user_input is not None:
-            errors = self._take_tenant(user_input[CONF_TENANT])
+            cloud = user_input.get(SECTION_ADVANCED, {}).get(CONF_CLOUD, WORLDWIDE)
+            errors = self._take_directory(user_input[CONF_TENANT], cloud)
             if not errors:
                 return await self.async_step_pick_implementation()
-        return self._show_form("browser", BROWSER_FORM, self._typed_tenant, errors)
+        typed = {**self._typed_tenant, SECTION_ADVANCED: self._typed_cloud}
+        return self._show_form("browser", BROWSER_FORM, typed, errors)
 
     @override
     async def async_generate_authorize_url(self) -> str:
-        """Return the URL of Microsoft's page for the tenant."""
+        """Return the URL of Microsoft's page for the tenant, with the permission to ask for."""
         self._implementation.tenant = self._tenant
+        self._implementation.cloud = self._cloud
+        self._implementation.resources = (self._resource,)
         return await super().async_generate_authorize_url()
 
     @override
@@ -177,23 +206,33 @@ class SignInFlow(AccountFlow):
         return {CONF_TENANT: self._tenant or self._data.get(CONF_TENANT, DEFAULT_TENANT)}
 
     @property
+    def _typed_cloud(self) -> dict[str, str]:
+        """Return the cloud selected last, or the one of the account."""
+        return {CONF_CLOUD: self._cloud or self._data.get(CONF_CLOUD, WORLDWIDE)}
+
+    @property
     def _implementation(self) -> MicrosoftImplementation:
         """Return the selected application credentials."""
         assert isinstance(self.flow_impl, MicrosoftImplementation)  # noqa: S101 - Only ours are offered.
         return self.flow_impl
 
     async def _async_request_code(self, user_input: dict[str, Any]) -> dict[str, str]:
-        """Request a code and start polling, or return the error."""
-        self._fault, self._other_address = None, ""
+        """Take over the app registration, and request a code for it, or return the error."""
         self._client_id = user_input.get(CONF_CLIENT_ID, DEFAULT_CLIENT_ID).strip().lower()
         if not is_client_id(self._client_id):
             return {CONF_CLIENT_ID: "invalid_client_id"}
-        if errors := self._take_tenant(user_input[SECTION_ADVANCED][CONF_TENANT]):
+        advanced = user_input[SECTION_ADVANCED]
+        if errors := self._take_directory(advanced[CONF_TENANT], advanced[CONF_CLOUD]):
             return {"base": errors[CONF_TENANT]}
-        application = build_application(self._client_id, self._tenant)
+        return await self._async_start_sign_in()
+
+    async def _async_start_sign_in(self) -> dict[str, str]:
+        """Request a code and start polling, or return the error."""
+        self._fault, self._refusal = None, ""
+        application = build_application(self._client_id, self._tenant, cloud=self._cloud)
         http = async_get_clientsession(self.hass)
         try:
-            code = self._code = await request_code(http, application)
+            code = self._code = await request_code(http, application, self._resource)
         except AuthError as error:
             self._fault = read_auth_error(error)
             return self._sign_in_errors()
@@ -211,43 +250,56 @@ class SignInFlow(AccountFlow):
         self._sign_in = self.hass.async_create_background_task(async_poll(), "sign-in")
         return {}
 
-    def _take_tenant(self, text: str) -> dict[str, str]:
-        """Store a tenant, or return the error in it."""
-        self._tenant = text.strip().lower()
+    def _take_directory(self, tenant: str, cloud: str) -> dict[str, str]:
+        """Store a tenant and its cloud, or return the error in them."""
+        self._tenant, self._cloud = tenant.strip().lower(), cloud
+        if self._tenant == PERSONAL_ACCOUNTS and not CLOUDS[cloud].has_personal_accounts:
+            return {CONF_TENANT: "personal_only_worldwide"}
         return {} if is_tenant(self._tenant) else {CONF_TENANT: "invalid_tenant"}
 
     async def _async_take(
         self, answer: Mapping[str, Any] | AuthError, registration: dict[str, str]
     ) -> ConfigFlowResult:
         """Check the account that signed in, or go back and show the error."""
-        self._fault, self._other_address = None, ""
+        self._fault, self._refusal = None, ""
         try:
             if isinstance(answer, AuthError):
                 raise answer
-            token, address = Token.from_answer(answer), read_address(answer)
+            token = Token.from_answer(answer, resource=self._resource)
+            address = self._other_address = read_address(answer)
         except AuthError as error:
             self._fault = read_auth_error(error)
         else:
-            if not self._is_other_mailbox(address):
+            kind = AccountKind.PERSONAL if is_personal(answer) else AccountKind.WORK
+            self._refusal = self._refuse(kind, address)
+            if not self._refusal:
                 await self._async_claim(address)
-                kind = AccountKind.PERSONAL if is_personal(answer) else AccountKind.WORK
                 self._keep_sign_in(kind, address, token, registration)
                 self._take_sender(read_sender(answer))
                 return await self.async_step_check()
-            self._other_address = address
-        if CONF_IMPLEMENTATION in registration:
-            return await self.async_step_browser()
-        return await self.async_step_code()
+        result: ConfigFlowResult = await getattr(self, f"async_step_{self._sign_in_step}")()
+        return result
+
+    def _refuse(self, kind: AccountKind, address: str) -> str:
+        """Return the error in the account that signed in, if it may not be used."""
+        if self._is_other_mailbox(address):
+            return "wrong_account"
+        is_misplaced = (
+            kind is AccountKind.PERSONAL and not CLOUDS[self._cloud].has_personal_accounts
+        )
+        return "personal_only_worldwide" if is_misplaced else ""
 
     def _keep_sign_in(
         self, kind: AccountKind, address: str, token: Token, registration: dict[str, str]
     ) -> None:
         """Store the sign-in; keep a port that was set for the same server."""
-        if kind != self._data.get(CONF_ACCOUNT_KIND):
-            self._take_server(SERVERS[kind])
-        server = {key: self._data[key] for key in (CONF_HOST, CONF_PORT, CONF_SECURITY)}
+        before = self._data.get(CONF_ACCOUNT_KIND), self._data.get(CONF_CLOUD, WORLDWIDE)
+        if before != (kind, self._cloud):
+            self._take_server(find_server(kind, self._cloud))
+        kept = (CONF_HOST, CONF_PORT, CONF_SECURITY, CONF_ROUTE)
         self._data = {
-            **server,
+            **{key: self._data[key] for key in kept if key in self._data},
+            **({} if self._cloud == WORLDWIDE else {CONF_CLOUD: self._cloud}),
             **registration,
             CONF_ACCOUNT_KIND: kind.value,
             CONF_EMAIL: address if self.source == SOURCE_USER else self._entry.data[CONF_EMAIL],
@@ -271,8 +323,8 @@ class SignInFlow(AccountFlow):
 
     def _sign_in_errors(self) -> dict[str, str]:
         """Return the error of the last sign-in attempt."""
-        if self._other_address:
-            return {"base": "wrong_account"}
+        if self._refusal:
+            return {"base": self._refusal}
         if self._fault and self._fault.problem is Problem.BASIC_AUTH_DISABLED:
             return {}  # The sign-in started because Microsoft refused the password.
         return self._fault_errors(RETRY_FORM)

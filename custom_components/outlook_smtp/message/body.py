@@ -10,9 +10,9 @@ import re
 from secrets import token_bytes
 from typing import Final
 
-from .content import Base64
 from .media import media_type, parameters
 from .outgoing import Attachment, OutgoingMessage
+from .parts import Base64
 from .text import body_text, is_blank, pieces, readable
 
 _LOGGER = logging.getLogger(__name__)

@@ -8,10 +8,10 @@ from typing import Final
 from uuid import uuid4
 
 from .body import build_body
-from .content import Content
 from .headers import mailbox_field, text_field, token_field
 from .mailbox import Mailbox, check_mailbox
 from .outgoing import OutgoingMessage, Priority
+from .parts import MessageParts
 from .problems import check_line
 from .text import encoded_size
 
@@ -37,7 +37,7 @@ class Composed:
 
     sender: str
     recipients: tuple[str, ...]
-    content: Content = field(repr=False)
+    content: MessageParts = field(repr=False)
     message_id: str
     utf8: bool
 
@@ -74,7 +74,7 @@ def compose(outgoing: OutgoingMessage, sender: Mailbox, *, now: datetime, produc
     return Composed(
         sender=sender.envelope,
         recipients=outgoing.recipients,
-        content=Content([head.encode(), *build_body(outgoing)]),
+        content=MessageParts([head.encode(), *build_body(outgoing)]),
         message_id=message_id,
         utf8=_needs_utf8(outgoing, sender),
     )

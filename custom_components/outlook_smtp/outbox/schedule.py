@@ -63,6 +63,8 @@ def is_soon_over(fault: Fault) -> bool:
 def hold_length(fault: Fault) -> float:
     """Return how long to hold all messages after a fault."""
     if fault.kind is Kind.QUOTA:
+        if fault.retry_after is not None:
+            return min(max(fault.retry_after, LAST_DELAY), LONGEST_HOLD)
         return QUOTA_HOLDS.get(fault.problem, LONGEST_HOLD)
     return PROBE_AFTER
 
@@ -122,6 +124,7 @@ class Schedule:
         self.sign_in_hold: Hold | None = None
         self.mail_hold: Hold | None = None
         self.retry_at = -inf
+        self.busy_until = -inf  # Until then the server asked to be left alone.
         self.check_at = -inf  # Until then, no automatic check uses refused credentials.
         self._locks = 0
         self._asked = False
@@ -148,7 +151,7 @@ class Schedule:
         """Return when the next message may be tried."""
         holds = (None if self._asked else self.sign_in_hold, self.mail_hold)
         held = max(hold.until if hold else -inf for hold in holds)
-        return max(self.retry_at, self.rate_limiter.free_at(), held)
+        return max(self.retry_at, self.busy_until, self.rate_limiter.free_at(), held)
 
     def begin(self, now: float) -> None:
         """Note that Home Assistant has just started, and the network may have, too."""
@@ -174,6 +177,7 @@ class Schedule:
         A refused sign-in is tried once, and stays refused unless that succeeds.
         """
         self.reset_backoff()
+        self.busy_until = -inf
         self.mail_hold = None
         self._asked = self.refusal is not None
         if not self._asked:
@@ -226,6 +230,8 @@ class Schedule:
                 first = EARLY_LOOK if is_soon_over(fault) else FIRST_DELAY
                 delay = delay_after(self._failures, first)
                 self.retry_at = now + delay * uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
+                if fault.retry_after is not None:
+                    self.busy_until = now + min(fault.retry_after, LONGEST_HOLD)
             case Kind.QUOTA | Kind.ACCOUNT if submitting or fault.kind is Kind.QUOTA:
                 self.mail_hold = Hold(fault, now + hold_length(fault), submitting=True)
             case Kind.SETUP if self.refusal:
@@ -294,6 +300,7 @@ def write_hold(hold: Hold | None) -> dict[str, Any]:
         "code": fault.code,
         "enhanced": fault.enhanced,
         "text": fault.text,
+        "retry_after": fault.retry_after,
     }
 
 
@@ -313,6 +320,7 @@ def read_hold(values: dict[str, Any], longest: float | None = None) -> Hold | No
             values["code"],
             values["enhanced"],
             str(values["text"]),
+            retry_after=_seconds(values.get("retry_after")),
         )
     except KeyError, OverflowError, TypeError, ValueError:
         return None
@@ -320,3 +328,8 @@ def read_hold(values: dict[str, Any], longest: float | None = None) -> Hold | No
         return None
     left = min(left, hold_length(fault) if longest is None else longest)
     return Hold(fault, time.monotonic() + left, submitting=True)
+
+
+def _seconds(value: object) -> float | None:
+    """Return a duration that was kept, if it is one."""
+    return float(value) if isinstance(value, int | float) and value >= 0 else None

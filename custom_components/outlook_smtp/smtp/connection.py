@@ -14,9 +14,9 @@ import aiohappyeyeballs
 
 from ..delivery.faults import Fault, Kind, Problem, Stage, SubmissionError
 from ..delivery.secrets import Secrets
-from .account import Security, Server
-from .errors import faults_of
+from .fault_mapping import faults_of
 from .protocol_log import LoggingSMTP
+from .settings import Security, Server
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -9,15 +9,14 @@ from typing import Final, Self, override
 
 from aiosmtplib import SMTPResponseException, SMTPStatus
 
+from ..delivery.route import URGENT_PATIENCE
 from ..delivery.secrets import MAX_LAST, MAX_READ
-from .errors import MALFORMED
+from .fault_mapping import MALFORMED
 from .protocol_log import LoggingSMTP, ProtocolLog
 from .replies import decode
 
 SERVICE_CLOSING: Final = 421
 MAX_REPLY: Final = 256 * 1024  # Bytes of one reply; no well-behaved server needs more.
-# Seconds to wait for a reply while another message is urgent; Microsoft takes two.
-URGENT_PATIENCE: Final = 5.0
 
 _MORE_LINES: Final = re.compile(rb"(?:[0-9]{3}-[^\n]*+\n)++")
 _LAST_LINE: Final = re.compile(rb"[0-9]{3}(?: |\Z)")

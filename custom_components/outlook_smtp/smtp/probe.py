@@ -7,10 +7,10 @@ import ssl
 from typing import Final
 
 from ..delivery.faults import Fault, Kind, Problem, Stage, SubmissionError
-from .account import PORTS, SERVERS, Account, AccountKind, Security, Server
 from .connection import Watch, open_socket
 from .replies import clean
 from .session import ServerInfo, Session
+from .settings import PORTS, SERVERS, Account, AccountKind, Security, Server
 
 OTHER_PORT_TIMEOUT: Final = 5.0  # Seconds; the user has already waited for the first port.
 PEEK_TIMEOUT: Final = 5.0

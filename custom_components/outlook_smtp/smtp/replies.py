@@ -8,7 +8,7 @@ import re
 from typing import Final
 
 from ..delivery.faults import Fault, Kind, Problem, Stage
-from ..delivery.secrets import MAX_TEXT, cut
+from ..delivery.secrets import MAX_TEXT, cut, one_line
 
 # Begins every line of a reply (RFC 2034, section 4).
 _ENHANCED: Final = re.compile(r"^([245]\.[0-9]{1,3}\.[0-9]{1,3})(?:[ \t]+|$)", re.MULTILINE)
@@ -181,8 +181,8 @@ def clean(text: str) -> str:
     spam filter is kept, wherever it is.
     """
     text = legible(cut(text))
-    sentence = _on_one_line(_TRACE.sub("", _DIAGNOSTICS.sub("", text)))
-    verdict = match[0] if (match := _VERDICT.search(_on_one_line(text))) else ""
+    sentence = one_line(_TRACE.sub("", _DIAGNOSTICS.sub("", text)))
+    verdict = match[0] if (match := _VERDICT.search(one_line(text))) else ""
     if verdict in sentence[:MAX_TEXT]:
         return sentence[:MAX_TEXT].rstrip()
     return f"{sentence[: MAX_TEXT - len(verdict) - 2].rstrip()} {verdict}.".strip()
@@ -199,7 +199,7 @@ def read_reply(stage: Stage, code: int, text: str) -> Fault:
     """
     text = cut(text)
     enhanced = match[1] if (match := _ENHANCED.match(text)) else None
-    line = f"{code} {_on_one_line(text)} "
+    line = f"{code} {one_line(text)} "
     kind, problem = _look_up(line) or _by_code(stage, code, enhanced, line)
     if stage is Stage.MAIL and problem is Problem.RECIPIENT_REFUSED:
         problem = Problem.SENDER_NOT_ALLOWED
@@ -221,11 +221,6 @@ def is_about_command(fault: Fault) -> bool:
         and (fault.code in _COMMAND_CODES or fault.enhanced in _COMMAND_DETAILS)
         and not _OF_ITS_WORDS.match(fault.enhanced or "")
     )
-
-
-def _on_one_line(text: str) -> str:
-    """Return a text of several lines as one line of printable characters."""
-    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
 def _look_up(line: str) -> tuple[Kind, Problem] | None:

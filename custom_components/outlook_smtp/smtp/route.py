@@ -1,15 +1,16 @@
 """The route over SMTP, which keeps a session open for a while for the next messages."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Final
 
 from ..delivery.content import Content
 from ..delivery.envelope import Envelope
 from ..delivery.faults import Fault, Problem, Stage, SubmissionError
 from ..delivery.outcome import Outcome
-from .account import Account
-from .probe import probe
+from .probe import diagnose, probe
 from .session import ServerInfo, Session
+from .settings import Account
 
 DEFAULT_SIZE_LIMIT: Final = 157_286_400  # Bytes; what Microsoft advertises.
 IDLE_TIME: Final = 90.0  # Seconds; Microsoft hangs up after about 5 minutes.
@@ -17,6 +18,8 @@ IDLE_TIME: Final = 90.0  # Seconds; Microsoft hangs up after about 5 minutes.
 
 class SmtpRoute:
     """Holds at most one session; submits messages one after another."""
+
+    name: Final = "smtp"
 
     def __init__(self, account: Account, *, idle_time: float = IDLE_TIME) -> None:
         """Keep sessions of an account open for `idle_time` seconds after a message."""
@@ -31,9 +34,24 @@ class SmtpRoute:
         self.was_interrupted = False
 
     @property
+    def host(self) -> str:
+        """Return the name of the submission server."""
+        return self._account.server.host
+
+    @property
+    def port(self) -> int:
+        """Return the port of the submission server."""
+        return self._account.server.port
+
+    @property
     def size_limit(self) -> int:
         """Return the largest message that the server accepts, in bytes."""
         return (self.server_info and self.server_info.size_limit) or DEFAULT_SIZE_LIMIT
+
+    @property
+    def usual_size_limit(self) -> int:
+        """Return the same limit, which the server itself announces, in bytes."""
+        return self.size_limit
 
     async def submit(
         self, envelope: Envelope, content: Content, *, may_have_arrived: bool = False
@@ -103,15 +121,24 @@ class SmtpRoute:
         await self._be_alone()
         return None
 
-    async def check(self) -> dict[Stage, float]:
-        """Check the account over a separate connection, the only one at that moment.
+    async def check(self, on_stage: Callable[[Stage], None] | None = None) -> dict[Stage, float]:
+        """Check the account over a new connection, the only one at that moment.
 
-        Raises `SubmissionError` with the fault of the stage that failed.
+        Args:
+            on_stage: Called with each stage as it begins.
+
+        Raises:
+            SubmissionError: With the fault of the stage that failed.
+
         """
         await self.close()
-        report = await probe(self._account)
+        report = await probe(self._account, on_stage)
         self.server_info = report.server_info
         return report.timings
+
+    async def diagnose(self, fault: Fault) -> Fault:
+        """Return what a fault really means: the wrong port, security or server."""
+        return await diagnose(fault, self._account.server, self._account.tls_context)
 
     def describe(self) -> dict[str, Any] | None:
         """Return the server's extensions, limit, TLS version and certificate."""

@@ -14,10 +14,10 @@ from ..delivery.content import Content
 from ..delivery.envelope import Envelope
 from ..delivery.faults import Fault, Kind, Problem, Stage, SubmissionError
 from ..delivery.outcome import Outcome
-from .account import Account
 from .connection import Client, Watch, connect
 from .pipeline import Pipeline
 from .sasl import SignIn
+from .settings import Account
 from .transaction import Transaction
 
 _LOGGER = logging.getLogger(__name__)

@@ -7,12 +7,12 @@ from ..delivery.content import Content
 from ..delivery.envelope import Envelope
 from ..delivery.faults import Fault, Kind, Problem, Stage, SubmissionError
 from ..delivery.outcome import Outcome
-from .account import Account
 from .answers import Answers
 from .commands import Command, mail_command, rcpt_command, stuffed
-from .errors import faults_of, read_error
+from .fault_mapping import faults_of, read_error
 from .pipeline import SERVICE_CLOSING, Pipeline
 from .replies import clean, read_reply
+from .settings import Account
 
 
 class Transaction:

@@ -13,7 +13,7 @@ from custom_components.outlook_smtp.delivery.faults import (
     Stage,
     SubmissionError,
 )
-from custom_components.outlook_smtp.smtp.errors import faults_of, read_error
+from custom_components.outlook_smtp.smtp.fault_mapping import faults_of, read_error
 
 
 def caused(error: Exception, cause: Exception) -> Exception:

@@ -9,9 +9,9 @@ from hypothesis import given, settings, strategies as st
 import pytest
 
 from custom_components.outlook_smtp.message.compose import Composed, compose
-from custom_components.outlook_smtp.message.content import MAX_PIECE, Base64, Content
 from custom_components.outlook_smtp.message.mailbox import Mailbox
 from custom_components.outlook_smtp.message.outgoing import Attachment, OutgoingMessage
+from custom_components.outlook_smtp.message.parts import MAX_PIECE, Base64, MessageParts
 
 
 def encoded_by_library(raw: bytes) -> bytes:
@@ -34,7 +34,7 @@ def test_attachment_is_encoded_as_by_the_library(raw: bytes) -> None:
 @given(st.lists(st.binary(max_size=200) | st.just(b"x" * (2 * MAX_PIECE + 1)), max_size=5))
 def test_pieces_are_small_and_complete(parts: list[bytes]) -> None:
     """No piece exceeds the limit, and reading again gives the same result."""
-    content = Content([item for part in parts for item in (part, Base64(part))])
+    content = MessageParts([item for part in parts for item in (part, Base64(part))])
     whole = b"".join(part + b"".join(Base64(part)) for part in parts)
     assert all(len(piece) <= MAX_PIECE for piece in content)
     assert bytes(content) == whole

@@ -27,7 +27,7 @@ class Base64:
             yield encodebytes(lines).replace(b"\n", b"\r\n")
 
 
-class Content:
+class MessageParts:
     """The bytes of a message, from its first header to its last line."""
 
     __slots__ = ("_parts", "size")

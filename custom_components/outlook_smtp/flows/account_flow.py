@@ -11,15 +11,18 @@ from homeassistant.core import callback
 from homeassistant.helpers.config_entry_oauth2_flow import AbstractOAuth2FlowHandler
 from homeassistant.util.network import is_host_valid
 import voluptuous as vol
+from yarl import URL
 
-from ..const import CONF_ACCOUNT_KIND, CONF_SECURITY, DOMAIN
+from ..auth.clouds import CLOUDS, WORLDWIDE, Resource
+from ..const import CONF_ACCOUNT_KIND, CONF_CLOUD, CONF_ROUTE, CONF_SECURITY, DOMAIN
 from ..coordinator import OutlookSmtpConfigEntry
 from ..delivery.faults import Fault, Kind, Problem
-from ..errors import fault_placeholders
+from ..errors import fault_placeholders, text_key
 from ..foreign_text import shown
 from ..message.problems import InvalidMessageError, check_line
 from ..message.text import short_line
-from ..smtp.account import PORTS, SERVERS, AccountKind, Security, Server
+from ..routes import find_server
+from ..smtp.settings import PORTS, AccountKind, Security, Server
 from ..token_store import async_note_sign_in
 from .account_forms import OTHER_SERVER_FORM, SERVER_FORM
 from .connection_check import ConnectionCheck
@@ -73,7 +76,7 @@ class AccountFlow(AbstractOAuth2FlowHandler):
         if self._check is None:
             options = {} if self.source == SOURCE_USER else self._entry.options
             self._fault = None
-            self._checked = _server_of(self._data)
+            self._checked = self._target
             self._check = ConnectionCheck(self.hass, self._data, options)
         if not self._check.done:
             return self.async_show_progress(
@@ -163,17 +166,34 @@ class AccountFlow(AbstractOAuth2FlowHandler):
         }
 
     @property
+    def _resource(self) -> Resource:
+        """Return what the account sends through: what its sign-in is for."""
+        return Resource(self._data.get(CONF_ROUTE, Resource.SMTP))
+
+    @property
+    def _target(self) -> Server:
+        """Return the server that is checked."""
+        if self._resource is Resource.SMTP:
+            return _server_of(self._data)
+        url = URL(CLOUDS[self._data.get(CONF_CLOUD, WORLDWIDE)].graph)
+        return Server(str(url.host), url.port or 443)
+
+    @property
     def _has_own_server(self) -> bool:
         """Return whether the server differs from the default of this kind of account."""
+        if self._resource is Resource.GRAPH:
+            return False
         kind = AccountKind(self._data[CONF_ACCOUNT_KIND])
-        return kind is AccountKind.OTHER or _server_of(self._data) != SERVERS[kind]
+        cloud = self._data.get(CONF_CLOUD, WORLDWIDE)
+        return kind is AccountKind.OTHER or _server_of(self._data) != find_server(kind, cloud)
 
     def _fault_errors(self, form: vol.Schema) -> dict[str, str]:
         """Return the last attempt's fault as a form error, at its field if it has one."""
         if self._fault is None:
             return {}
         field = _PROBLEM_FIELDS.get(self._fault.problem, "base")
-        return {field if field in form.schema else "base": self._fault.problem.value}
+        error = str(text_key(self._fault.problem, self._resource))
+        return {field if field in form.schema else "base": error}
 
     def _show_form(
         self,
@@ -194,6 +214,14 @@ class AccountFlow(AbstractOAuth2FlowHandler):
             description_placeholders=shown(texts, in_errors=texts),
         )
 
+    def _show_menu(self, step_id: str, options: list[str]) -> ConfigFlowResult:
+        """Show a menu whose texts may quote the account and the server's reply."""
+        return self.async_show_menu(
+            step_id=step_id,
+            menu_options=options,
+            description_placeholders=shown(self._placeholders()),
+        )
+
     def _placeholders(self) -> dict[str, str]:
         """Return the placeholders of this dialog's texts."""
         fault = self._fault or Fault(Kind.SETUP, Problem.UNFORESEEN)
@@ -202,7 +230,11 @@ class AccountFlow(AbstractOAuth2FlowHandler):
         username = short_line(self._data.get(CONF_USERNAME, ""))
         # Home Assistant would show the title unescaped.
         name = "" if self.source == SOURCE_USER else self._entry.title
-        return {**fault_placeholders(fault, address, server), "value": username, "name": name}
+        return {
+            **fault_placeholders(fault, address, server.host, server.port),
+            "value": username,
+            "name": name,
+        }
 
 
 def _server_of(data: Mapping[str, Any]) -> Server:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 import re
 from typing import Any, Final
 
-from ..delivery.faults import Problem
+from ..delivery.faults import Fault, Kind, Problem
 from ..delivery.secrets import MAX_READ
 
 _TRACE: Final = re.compile(r"(?:Trace ID|Correlation ID|Timestamp):.*", re.DOTALL)
@@ -31,6 +31,12 @@ _PROBLEMS: Final[dict[str, Problem]] = {
     "invalid_scope": Problem.APPLICATION_REFUSED,
     "invalid_resource": Problem.APPLICATION_REFUSED,
     "invalid_request": Problem.APPLICATION_REFUSED,
+}
+
+_KINDS: Final[dict[Problem, Kind]] = {
+    Problem.APPLICATION_REFUSED: Kind.SETUP,
+    Problem.IDENTITY_UNREACHABLE: Kind.TRANSIENT,
+    Problem.UNEXPECTED_ANSWER: Kind.TRANSIENT,
 }
 
 
@@ -74,6 +80,13 @@ def read_error(
     if status == 429 or status >= 500:
         problem = Problem.IDENTITY_UNREACHABLE
     return AuthError(problem, code, description, retry_after)
+
+
+def read_auth_error(error: AuthError) -> Fault:
+    """Turn an error of Microsoft's identity platform into a fault of the account."""
+    text = " ".join(filter(None, (error.code, error.description)))
+    kind = _KINDS.get(error.problem, Kind.CREDENTIALS)
+    return Fault(kind, error.problem, text=text)
 
 
 def _clean(words: Any) -> str:

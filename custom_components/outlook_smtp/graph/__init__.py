@@ -1,0 +1,1 @@
+"""The Microsoft Graph route, for mailboxes with SMTP turned off."""
