@@ -222,11 +222,17 @@ async def test_throttled_account_is_left_alone_as_long_as_microsoft_asks(
     assert response["reply"].startswith("429 ApplicationThrottled Wait.")
     (waiting,) = (await ask(hass, "list_outbox"))["waiting"]
     assert waiting["last_reply"] == response["reply"]
+    # No attempt could confirm the problem any sooner.
+    assert state_of(hass, CONNECTION).state == "off"
+    assert state_of(hass, CONNECTION).attributes["problem"] == "sender_throttled"
+    requests = len(graph.requests)
     await pass_time(hass, freezer, seconds=100)
-    assert graph.received == []
+    assert (graph.received, len(graph.requests)) == ([], requests)
     await pass_time(hass, freezer, seconds=60)
     await until_empty(graph_account)
     assert len(graph.received) == 1
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert state_of(hass, CONNECTION).state == "on"
 
 
 async def test_mail_survives_a_restart(

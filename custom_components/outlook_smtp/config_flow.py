@@ -98,7 +98,10 @@ class OutlookSmtpConfigFlow(PasswordFlow, RouteFlow, domain=DOMAIN):
         if fault.problem in SMTP_OFF:
             return self._smtp_off_step
         if CONF_TOKEN in self._data:
-            return self._step_to_sign_in() if fault.kind is Kind.CREDENTIALS else "retry"
+            # The app registration may lack the permission for the other route.
+            lacks = self._is_moving and fault.problem is Problem.APPLICATION_REFUSED
+            is_refused = fault.kind is Kind.CREDENTIALS or lacks
+            return self._step_to_sign_in() if is_refused else "retry"
         if fault.problem is Problem.BASIC_AUTH_DISABLED:
             return "passwords_refused"
         return PASSWORD_STEPS[self.source]

@@ -182,7 +182,7 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
             if accepted or not self._suspects_mail:
                 return self._healthy(attempt)
             return self.data
-        if kind is Kind.TRANSIENT and self.data.connected is not False:
+        if kind is Kind.TRANSIENT and self.data.connected is not False and not _is_long(fault):
             now = self.hass.loop.time()
             if self._suspicion is None:
                 self._suspicion = Suspicion(now, attempt.submitting)
@@ -296,3 +296,8 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
         if self._cancel_repeat:
             self._cancel_repeat()
             self._cancel_repeat = None
+
+
+def _is_long(fault: Fault) -> bool:
+    """Return whether the server asked to wait for so long that nothing will confirm the fault."""
+    return (fault.retry_after or 0.0) > REPEAT_AFTER.total_seconds()

@@ -122,9 +122,11 @@ def _own_words(entry: OutlookSmtpConfigEntry) -> list[str]:
 
 
 def _redact_texts(value: Any) -> Any:
-    """Return a server's description with each text redacted."""
+    """Return a server's description with each text redacted, but for the ID that support needs."""
     if isinstance(value, dict):
-        return {key: _redact_texts(item) for key, item in value.items()}
+        return {
+            key: item if key == "request_id" else _redact_texts(item) for key, item in value.items()
+        }
     return _redacted(value) if isinstance(value, str) else value
 
 

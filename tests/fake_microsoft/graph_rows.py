@@ -120,8 +120,8 @@ GRAPH_CATALOGUE = (
     _row("hourly", 429, "ErrorExceededHourlyMessageLimit", "quota sending_quota"),
     _row("submission_quota", 429, "ErrorSubmissionQuotaExceeded", "quota daily_limit"),
     _row("throttled", 429, "ErrorMessageThrottled", "transient sender_throttled"),
-    _row("passing", 500, "ErrorMessageTransientError", "transient temporary_server_error"),
-    _row("slow_store", 500, "ErrorMessageTimeout", "transient timeout"),
+    _row("passing", 503, "ErrorMessageTransientError", "transient temporary_server_error"),
+    _row("slow_store", 503, "ErrorMessageTimeout", "transient timeout"),
     _row("mailbox_full", 403, "ErrorQuotaExceeded", "account mailbox_full"),
     _row("size", 400, "ErrorMessageSizeExceeded", "message message_too_large", TOO_LARGE),
     _row("length", 413, "BadRequest", "message message_too_large"),
@@ -130,6 +130,7 @@ GRAPH_CATALOGUE = (
         _row(f"lost_{status}", status, "UnknownError", "transient answer_lost")
         for status in (500, 502, 504)
     ),
+    _row("lost_store", 504, "ErrorMessageTimeout", "transient answer_lost"),
     _row("other_5xx", 507, "insufficientStorage", "transient temporary_server_error"),
     _row("request_timeout", 408, "requestTimeout", "transient timeout"),
     _row("plain_429", 429, "tooManyRequests", "transient sender_throttled"),

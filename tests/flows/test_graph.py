@@ -201,6 +201,15 @@ async def test_refused_permission_is_explained(
     assert offered.result["type"] is FlowResultType.CREATE_ENTRY
 
 
+async def test_app_registration_without_the_permission_leads_to_it(offered: SignIn) -> None:
+    """Every registration of an earlier version names SMTP alone."""
+    offered.identity.script.then("token", wording.SCOPE_INVALID)
+    await choose(offered, "graph")
+    assert offered.fault == ("permission", {"base": "application_refused"})
+    await permit(offered)
+    assert offered.result["type"] is FlowResultType.CREATE_ENTRY
+
+
 async def test_graph_that_denies_access_is_explained(offered: SignIn, graph: FakeGraph) -> None:
     """The permission may be missing although Microsoft gave a token for it."""
     await choose(offered, "graph")

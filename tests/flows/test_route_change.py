@@ -90,6 +90,23 @@ async def test_refused_consent_leaves_smtp_alone(
     assert (await mailer_of(account).send(outgoing())).status is Status.SENT
 
 
+async def test_consent_that_an_administrator_gives_later_is_enough(
+    hass: HomeAssistant, signed_in_account: MockConfigEntry, identity: Identity
+) -> None:
+    """The next dialog asks Microsoft again, instead of remembering the refusal."""
+    change = await reconfigure(hass, identity, signed_in_account)
+    await change.choose("graph", CHOICES)
+    await change.finish()
+    assert change.fault == ("permission", {})
+    change.close()
+    identity.consents[ADDRESS].add(Resource.GRAPH)
+    change = await reconfigure(hass, identity, signed_in_account)
+    await change.choose("graph", CHOICES)
+    await change.finish()
+    change.assert_ended("reconfigure_successful")
+    assert signed_in_account.data[CONF_ROUTE] == "graph"
+
+
 async def test_way_back_asks_for_what_is_missing(
     hass: HomeAssistant, graph_account: MockConfigEntry, identity: Identity
 ) -> None:

@@ -247,9 +247,9 @@ async def test_an_interruption_ends_the_wait_for_a_response(
 async def test_a_check_never_loses_an_answer(
     fake_graph: FakeGraph, http: aiohttp.ClientSession, tokens: Tokens
 ) -> None:
-    """It sends nothing that could arrive."""
+    """It sends nothing that could arrive, so it does not wait long for the answer either."""
     fake_graph.answers.append(GraphAnswer(status=400, hangs=True))
-    route = route_to(fake_graph, http, tokens, final_timeout=SHORT)
+    route = route_to(fake_graph, http, tokens, timeout=SHORT)
     error = await check_failure(route)
     assert (*meaning(error), error.submitting) == (Kind.TRANSIENT, Problem.TIMEOUT, False)
     fake_graph.cuts.append(Cut(received=0))

@@ -321,6 +321,25 @@ def test_refusal_survives_a_restart(
         assert again.check_at == pytest.approx(now + sum(LOCK_HOURS[:2]) * 3600, abs=1)
 
 
+@pytest.mark.parametrize(("fault", "is_kept"), [(DAILY_LIMIT, True), (SUSPENDED, False)])
+def test_hold_of_the_account_ends_when_the_user_acts(
+    schedule: Schedule, fault: Fault, *, is_kept: bool
+) -> None:
+    """A different sign-in or route deserves a try at once; a quota belongs to the mailbox."""
+    schedule.fail(fault, time.monotonic(), submitting=True)
+    restored = Schedule()
+    restored.read(schedule.write(), signed_in_anew=True)
+    assert (restored.mail_hold is not None) is is_kept
+
+
+def test_check_that_is_throttled_delays_messages(schedule: Schedule) -> None:
+    """Whatever was answered, the server asked to be left alone."""
+    schedule.wait(replace(BUSY, retry_after=120.0), NOW)
+    assert schedule.due == NOW + 120.0
+    schedule.wait(BUSY, NOW)
+    assert schedule.due == NOW + 120.0
+
+
 @pytest.mark.parametrize("kept", [{"locks": "many"}, {"until": "never"}, None, [], "refused"])
 def test_invalid_refusal_is_ignored(schedule: Schedule, kept: Any) -> None:
     """An edited file is ignored, or treated as one written now."""

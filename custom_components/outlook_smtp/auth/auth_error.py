@@ -86,7 +86,7 @@ def read_auth_error(error: AuthError) -> Fault:
     """Turn an error of Microsoft's identity platform into a fault of the account."""
     text = " ".join(filter(None, (error.code, error.description)))
     kind = _KINDS.get(error.problem, Kind.CREDENTIALS)
-    return Fault(kind, error.problem, text=text)
+    return Fault(kind, error.problem, text=text, retry_after=error.retry_after)
 
 
 def _clean(words: Any) -> str:

@@ -203,6 +203,10 @@ class TokenManager:
             self._refused[resource] = refused
         return await self.access_token(resource)
 
+    def ask_again(self, resource: Resource) -> None:
+        """Forget that Microsoft refused a resource, because the user asks for another try."""
+        self._refusals.pop(resource, None)
+
     async def settle(self) -> None:
         """Wait for running renewals, so that nothing is left to store."""
         if running := [work for work in self._work.values() if not work.done()]:

@@ -8,7 +8,9 @@ from typing import Any, Final
 from homeassistant.const import CONF_TOKEN
 from homeassistant.core import HomeAssistant, callback
 
+from ..auth.clouds import Resource
 from ..auth.tokens import Token
+from ..const import CONF_ROUTE
 from ..delivery.faults import Fault, Kind, Problem, Stage, SubmissionError
 from ..routes import async_build_route
 from ..token_store import async_build_tokens
@@ -63,6 +65,8 @@ class ConnectionCheck:
         """Run the check, and diagnose its fault."""
         try:
             tokens = await async_build_tokens(self._hass, self._data, self._async_keep)
+            if tokens:
+                tokens.ask_again(Resource(self._data.get(CONF_ROUTE, Resource.SMTP)))
             route = await async_build_route(self._hass, self._data, options, tokens)
             try:
                 await route.check(self._async_enter)

@@ -151,7 +151,7 @@ class SignInFlow(AccountFlow):
         self._sign_in_step = "browser"
         errors = self._sign_in_errors()
         if user_input is not None:
-            cloud = user_input.get(SECTION_ADVANCED, {}).get(CONF_CLOUD, WORLDWIDE)
+            cloud = {**self._typed_cloud, **user_input.get(SECTION_ADVANCED, {})}[CONF_CLOUD]
             errors = self._take_directory(user_input[CONF_TENANT], cloud)
             if not errors:
                 return await self.async_step_pick_implementation()

@@ -58,6 +58,7 @@ _SELLS: Final = "showtierupgrade"  # The suffix of some codes; the rest names th
 _BY_CODE: Final = {code.casefold(): (kind, problem) for code, kind, problem in CATALOGUE}
 # Statuses whose meaning does not depend on the error code.
 _ALWAYS: Final = {401: (Kind.CREDENTIALS, Problem.IDENTITY_REFUSED)}
+_LOST: Final = (Kind.TRANSIENT, Problem.ANSWER_LOST)
 # Statuses without a known error code.
 _BY_STATUS: Final = {
     408: (Kind.TRANSIENT, Problem.TIMEOUT),
@@ -65,7 +66,7 @@ _BY_STATUS: Final = {
     429: (Kind.TRANSIENT, Problem.SENDER_THROTTLED),
     503: (Kind.TRANSIENT, Problem.SERVICE_UNAVAILABLE),
     # The message may have been sent: four 504 responses once meant four copies.
-    **dict.fromkeys((500, 502, 504), (Kind.TRANSIENT, Problem.ANSWER_LOST)),
+    **dict.fromkeys((500, 502, 504), _LOST),
 }
 _UNEXPECTED: Final = (Kind.TRANSIENT, Problem.UNEXPECTED_REPLY)
 _REQUEST_ID: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
@@ -104,20 +105,24 @@ class Answer:
             retry_after=self.retry_after,
         )
 
+    @property
+    def _is_page(self) -> bool:
+        """Return whether the response is a page, which only a proxy sends."""
+        return self.message.lstrip().startswith("<")
+
     def _meaning(self, length: int) -> tuple[Kind, Problem]:
         """Classify the response: by its status, its error code, then its status again."""
-        is_page = self.message.lstrip().startswith("<")  # Sent by a proxy.
-        if self.status == 200 and length > REQUEST_LIMIT and not is_page:
+        if self.status == 200 and length > REQUEST_LIMIT and not self._is_page:
             return Kind.MESSAGE, Problem.MESSAGE_TOO_LARGE
-        return (
-            _ALWAYS.get(self.status)
-            or _look_up(self.code)
-            or _BY_STATUS.get(self.status)
-            or self._unknown()
-        )
+        known, by_status = _look_up(self.code), _BY_STATUS.get(self.status)
+        if known and known[0] is Kind.TRANSIENT and by_status == _LOST:
+            known = None  # Whatever the reason, the message may be on its way.
+        return _ALWAYS.get(self.status) or known or by_status or self._unknown()
 
     def _unknown(self) -> tuple[Kind, Problem]:
         """Classify an unknown error; without an error code, it may come from a proxy."""
+        if 200 <= self.status < 300 and not self._is_page:  # It may have meant yes.
+            return _LOST
         if self.status >= 500:
             return Kind.TRANSIENT, Problem.TEMPORARY_SERVER_ERROR
         if self.status < 400 or not self.code:

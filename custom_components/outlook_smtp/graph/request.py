@@ -104,6 +104,11 @@ class Request:
         # Raised out here so that `error`, which may contain what was sent, is not its context.
         raise failure
 
+    @property
+    def _final_timeout(self) -> float:
+        """Return how long the answer may take; only that to a message is worth a long wait."""
+        return self._timeouts.final_timeout if self._sends else self._timeouts.timeout
+
     def interrupt(self) -> None:
         """Wait at most `URGENT_PATIENCE` for the response, once everything is sent."""
         self._is_interrupted = True
@@ -120,7 +125,7 @@ class Request:
                 sent += len(piece)
                 if sent == body.length:  # From here on it may have arrived.
                     self._complete = loop.time()
-                    final = self._timeouts.final_timeout
+                    final = self._final_timeout
                     self._expect(min(final, URGENT_PATIENCE) if self._is_interrupted else final)
                 else:
                     self._expect(self._timeouts.content_timeout)
@@ -152,7 +157,7 @@ class Request:
         """Return the exception to raise if there is no response."""
         if self._unreadable:
             return self._unreadable
-        cut_short = self._is_interrupted and self._timeouts.final_timeout > URGENT_PATIENCE
+        cut_short = self._is_interrupted and self._final_timeout > URGENT_PATIENCE
         self.was_interrupted = cut_short and self._complete > 0 and isinstance(error, TimeoutError)
         text = words_of(error, self._secrets)
         if self._complete and self._sends:

@@ -202,7 +202,7 @@ class GraphRoute:
 
     def prepare(self) -> None:
         """Prepare for the next message by forgetting earlier interruptions."""
-        self._is_interrupted = False
+        self._is_interrupted = self.was_interrupted = False
 
     def interrupt(self) -> None:
         """Cut a slow request short soon, because other messages are urgent.
@@ -254,7 +254,9 @@ def _is_signed_in(fault: Fault) -> bool:
 def _of_check(fault: Fault) -> Fault:
     """Return a fault as that of a check, which sends no message."""
     if fault.problem is Problem.ANSWER_LOST:
-        return replace(fault, problem=Problem.TEMPORARY_SERVER_ERROR)
+        is_error = fault.code is None or fault.code >= 500
+        problem = Problem.TEMPORARY_SERVER_ERROR if is_error else Problem.UNEXPECTED_REPLY
+        return replace(fault, problem=problem)
     if fault.kind is Kind.MESSAGE:
         return replace(fault, kind=Kind.TRANSIENT, problem=Problem.UNEXPECTED_REPLY)
     return fault

@@ -230,8 +230,7 @@ class Schedule:
                 first = EARLY_LOOK if is_soon_over(fault) else FIRST_DELAY
                 delay = delay_after(self._failures, first)
                 self.retry_at = now + delay * uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
-                if fault.retry_after is not None:
-                    self.busy_until = now + min(fault.retry_after, LONGEST_HOLD)
+                self.wait(fault, now)
             case Kind.QUOTA | Kind.ACCOUNT if submitting or fault.kind is Kind.QUOTA:
                 self.mail_hold = Hold(fault, now + hold_length(fault), submitting=True)
             case Kind.SETUP if self.refusal:
@@ -239,6 +238,11 @@ class Schedule:
             case _:
                 self.sign_in_hold = Hold(fault)
                 self.check_at = -inf
+
+    def wait(self, fault: Fault, now: float) -> None:
+        """Wait for as long as the server asked, if it did."""
+        if fault.retry_after is not None:
+            self.busy_until = now + min(fault.retry_after, LONGEST_HOLD)
 
     def _refuse(self, fault: Fault, now: float) -> None:
         """Hold all messages until the user acts, or until a lock may be over.
@@ -274,10 +278,12 @@ class Schedule:
         return values
 
     def read(self, values: dict[str, Any], *, signed_in_anew: bool = False) -> None:
-        """Restore what was saved, but not a refusal of replaced credentials."""
+        """Restore what was saved, but no refusal of replaced credentials or of an earlier route."""
         self.mail_hold = read_hold(values)
         if not signed_in_anew:
             self._read_refusal(values.get(_SIGN_IN, {}))
+        elif self.mail_hold and self.mail_hold.fault.kind is Kind.ACCOUNT:
+            self.mail_hold = None  # The user acted, and may have changed the route.
 
     def _read_refusal(self, values: dict[str, Any]) -> None:
         """Restore the refused sign-in from before a restart, if any."""

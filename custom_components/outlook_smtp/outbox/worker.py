@@ -91,6 +91,8 @@ class DeliveryWorker:
             return
         await self.stop()  # In case an earlier stop was interrupted.
         await self._files.load(signed_in_anew=signed_in_anew)
+        if signed_in_anew:
+            self._queue.make_all_due()
         await self._queue.check_disk()
         self._schedule.begin(time.monotonic())
         self._grace.begin()
@@ -123,8 +125,8 @@ class DeliveryWorker:
         """Check the route, and return how long each stage took, in seconds.
 
         Args:
-            unless_refused: Whether to skip the check if the sign-in is known to be refused, as for
-                automatic checks; the result is None then.
+            unless_refused: Whether to skip an automatic check, with the result None, if the sign-in
+                is known to be refused or the server asked to wait.
 
         Raises:
             SubmissionError: With the fault of the stage that failed.
@@ -133,12 +135,15 @@ class DeliveryWorker:
         try:
             async with self._turn:
                 flushes = self._flushes
-                if unless_refused and time.monotonic() < self._schedule.check_at:
+                check_at = max(self._schedule.check_at, self._schedule.busy_until)
+                if unless_refused and time.monotonic() < check_at:
                     return None
                 timings = await self._route.check()
         except SubmissionError as error:
             fault = self._schedule.escalate(error.fault, time.monotonic())
-            if fault.kind is not Kind.TRANSIENT:
+            if fault.kind is Kind.TRANSIENT:
+                self._schedule.wait(fault, time.monotonic())
+            else:
                 await self._fail(fault, submitting=False)
                 await self._honor(flushes)
             raise SubmissionError(fault) from error
