@@ -7,7 +7,7 @@ from homeassistant.core import HomeAssistant
 import pytest
 
 from custom_components.outlook_smtp.auth.clouds import CLOUDS, WORLDWIDE
-from custom_components.outlook_smtp.routes import async_build_account, find_server
+from custom_components.outlook_smtp.routes import _async_build_account, find_server
 from custom_components.outlook_smtp.smtp.credentials import Password
 from custom_components.outlook_smtp.smtp.settings import (
     SERVERS,
@@ -23,7 +23,7 @@ from .conftest import ADDRESS, PASSWORD
 @pytest.fixture
 async def built(hass: HomeAssistant, account_data: dict[str, Any]) -> Account:
     """Return the account of an entry without options."""
-    return await async_build_account(hass, account_data, {}, None)
+    return await _async_build_account(hass, account_data, {}, None)
 
 
 def test_account_matches_its_entry(built: Account, account_data: dict[str, Any]) -> None:
@@ -36,7 +36,7 @@ def test_account_matches_its_entry(built: Account, account_data: dict[str, Any])
 
 async def test_timeout_is_an_option(hass: HomeAssistant, account_data: dict[str, Any]) -> None:
     """The options set the timeout."""
-    account = await async_build_account(hass, account_data, {"timeout": 7}, None)
+    account = await _async_build_account(hass, account_data, {"timeout": 7}, None)
     assert account.timeout == 7
 
 
@@ -51,7 +51,7 @@ async def test_accounts_share_no_tls_context(
     hass: HomeAssistant, built: Account, account_data: dict[str, Any]
 ) -> None:
     """Accounts share no state, not even that of TLS."""
-    other = await async_build_account(hass, account_data, {}, None)
+    other = await _async_build_account(hass, account_data, {}, None)
     assert other.tls_context is not built.tls_context
 
 

@@ -51,24 +51,16 @@ async def async_build_route(
             tls_context=await hass.async_add_executor_job(_create_tls_context),
             base_url=CLOUDS[data.get(CONF_CLOUD, WORLDWIDE)].graph,
         )
-    return SmtpRoute(await async_build_account(hass, data, options, tokens))
+    return SmtpRoute(await _async_build_account(hass, data, options, tokens))
 
 
-async def async_build_account(
+async def _async_build_account(
     hass: HomeAssistant,
     data: Mapping[str, Any],
     options: Mapping[str, Any],
     tokens: TokenManager | None,
 ) -> Account:
-    """Return the SMTP account of a config entry, with a separate TLS context.
-
-    Args:
-        hass: Home Assistant.
-        data: The entry's data.
-        options: The entry's options.
-        tokens: The entry's token manager, if it signed in with Microsoft.
-
-    """
+    """Return the SMTP account of a config entry, with a separate TLS context."""
     address = data[CONF_EMAIL]
     return Account(
         address=address,
