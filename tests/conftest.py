@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
+import inspect
 import os
 from pathlib import Path
 import time
@@ -98,8 +99,8 @@ async def until(condition: Callable[[], object]) -> None:
     pytest.fail("The condition was not met within 10 s")
 
 
-@pytest.fixture(autouse=True)
-async def enable_event_loop_debug(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+async def loop_with_thread_check(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reduce asyncio's debug mode, which the plugin enables, to its thread check.
 
     The rest takes a stack trace for each future and callback: half of the total test time.
@@ -120,10 +121,46 @@ async def enable_event_loop_debug(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(loop, name, checked(getattr(loop, name)))
 
 
+def _has_home_assistant(request: pytest.FixtureRequest) -> bool:
+    """Return whether a test starts Home Assistant."""
+    return "hass" in request.fixturenames
+
+
+def _has_event_loop(request: pytest.FixtureRequest) -> bool:
+    """Return whether a test runs in an event loop, whose start costs more than most other tests."""
+    return _has_home_assistant(request) or inspect.iscoroutinefunction(request.function)
+
+
+def _only_if(
+    needed: Callable[[pytest.FixtureRequest], bool], name: str, *, uses: str = ""
+) -> Callable[..., None]:
+    """Return an override of one of the plugin's autouse fixtures, for the tests that need it.
+
+    Args:
+        needed: Tells whether a test needs it.
+        name: The name of the plugin's fixture.
+        uses: The fixture to use instead.
+    """
+
+    def override(request: pytest.FixtureRequest) -> None:
+        """Use the fixture if the test needs it."""
+        if needed(request):
+            request.getfixturevalue(uses or name)
+
+    return pytest.fixture(autouse=True, name=name)(override)
+
+
+_debug = _only_if(_has_event_loop, "enable_event_loop_debug", uses="loop_with_thread_check")
+_loop = _only_if(_has_event_loop, "configure_event_loop")
+_cleanup = _only_if(_has_event_loop, "verify_cleanup")
+_no_server = _only_if(_has_home_assistant, "disable_http_server")
+_no_scripts = _only_if(_has_home_assistant, "skip_stop_scripts")
+
+
 @pytest.fixture(autouse=True)
 def _custom_integrations(request: pytest.FixtureRequest) -> None:
     """Let Home Assistant load the integration in tests that have one."""
-    if "hass" in request.fixturenames:
+    if _has_home_assistant(request):
         request.getfixturevalue("enable_custom_integrations")
 
 
