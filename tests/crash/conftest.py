@@ -19,6 +19,9 @@ from tests.home import write_entry
 from .audit import Audit
 from .flaky_microsoft import FlakyMicrosoft
 from .flaky_server import FlakyServer
+from .sender_process import Place
+from .story import Story
+from .supervisor import Supervisor
 
 SEED: Final = int(os.environ.get("CRASH_SEED") or randbelow(1_000_000))
 
@@ -55,6 +58,27 @@ def folder(tmp_path: Path, microsoft: FlakyMicrosoft, route: Resource) -> Path:
     data = microsoft.account(route, signed_in=route is Resource.GRAPH)
     write_entry(folder, DOMAIN, ADDRESS, data=data)
     return folder
+
+
+@pytest.fixture(scope="session")
+def supervisor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervisor]:
+    """Run the program that forks sender processes, for all tests: it takes seconds to import."""
+    with Supervisor(tmp_path_factory.mktemp("supervisor") / "log") as supervisor:
+        yield supervisor
+
+
+@pytest.fixture
+def story(
+    supervisor: Supervisor, folder: Path, microsoft: FlakyMicrosoft, chances: Random
+) -> Story:
+    """Return a story about the account."""
+    place = Place(
+        folder=str(folder),
+        log=str(folder / "sender.log"),
+        ca_file=str(microsoft.ca_file),
+        cloud=dict(microsoft.cloud),
+    )
+    return Story(supervisor, place, microsoft, chances)
 
 
 @pytest.fixture

@@ -1,10 +1,9 @@
 """The process to kill: Home Assistant with the integration and one account, sending.
 
-Run as `python -m tests.crash.sender_process FOLDER CLOUD`, it imports everything once. CLOUD has
-the addresses that replace those of Microsoft's cloud, in JSON. For each order, a line of JSON on
-standard input, it forks a new process that starts Home Assistant in the folder, with the outbox of
-the previous one, and sends messages until it is killed. Both report events on standard output, one
-line per event, without buffering.
+Run as `python -m tests.crash.sender_process`, it imports everything once. For each place and order,
+a line of JSON on standard input, it forks a new process that starts Home Assistant there, with the
+outbox of the previous one, and sends messages until it is killed. Both report events on standard
+output, one line per event, without buffering.
 """
 
 import asyncio
@@ -21,11 +20,12 @@ import select
 import signal
 import sys
 import time
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from homeassistant.core import HomeAssistant, SupportsResponse
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers.storage import STORAGE_DIR
+from homeassistant.util.ssl import get_default_context
 
 from custom_components.outlook_smtp.auth.clouds import CLOUDS, WORLDWIDE
 from custom_components.outlook_smtp.const import DOMAIN
@@ -66,10 +66,26 @@ class Order:
     fill: int = 0
     switch: bool = False
 
-    @classmethod
-    def read(cls, line: bytes) -> Self:
-        """Parse an order."""
-        return cls(**json.loads(line))
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where sender processes live: Home Assistant's folder, its log, and the servers around it.
+
+    `ca_file` is the CA that they trust, and `cloud` has the addresses that replace those of
+    Microsoft's cloud.
+    """
+
+    folder: str
+    log: str
+    ca_file: str
+    cloud: dict[str, str]
+
+    def move_in(self) -> None:
+        """Let this process log here, and use the servers."""
+        os.dup2(os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT), sys.stderr.fileno())
+        os.environ["REQUESTS_CA_BUNDLE"] = self.ca_file
+        get_default_context().load_verify_locations(self.ca_file)  # It exists already.
+        CLOUDS[WORLDWIDE] = replace(CLOUDS[WORLDWIDE], **self.cloud)  # type: ignore[arg-type] # All texts.
 
 
 def outbox_of(folder: Path) -> Path:
@@ -216,10 +232,12 @@ async def _send_steps(sender: Sender, order: Order, clock: WrongClock) -> None:
         await sender.send_step()
 
 
-def be_sender_process(folder: Path, order: Order) -> None:
+def be_sender_process(task: dict[str, Any]) -> None:
     """Run the process that will be killed."""
     try:
-        asyncio.run(live(folder, order))
+        place = Place(**task["place"])
+        place.move_in()
+        asyncio.run(live(Path(place.folder), Order(**task["order"])))
     except BaseException:
         _LOGGER.exception("The sender process died of itself")
         os._exit(1)
@@ -238,9 +256,8 @@ def watch(sender: int) -> int:
         os.close(descriptor)
 
 
-def main(folder: Path, cloud: dict[str, str]) -> None:
+def main() -> None:
     """Start one sender process after another."""
-    CLOUDS[WORLDWIDE] = replace(CLOUDS[WORLDWIDE], **cloud)  # type: ignore[arg-type] # All texts.
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     for platform in PLATFORMS:
         import_module(f"homeassistant.components.{platform}")
@@ -253,11 +270,11 @@ def main(folder: Path, cloud: dict[str, str]) -> None:
     while line := orders.readline():
         began = time.monotonic()
         if not (sender := os.fork()):
-            be_sender_process(folder, Order.read(line))
+            be_sender_process(json.loads(line))
         tell("forked", sender)
         status = watch(sender)
         tell("dead", status, f"{time.monotonic() - began:.3f}")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), json.loads(sys.argv[2]))
+    main()

@@ -11,7 +11,7 @@ from .flaky_microsoft import FlakyMicrosoft
 from .flaky_server import NO_USER, SPLIT
 from .kill_points import SWITCHING, KillPoint
 from .messages import GONE
-from .sender_process import Order
+from .sender_process import Order, Place, outbox_of
 from .supervisor import Life, Supervisor
 
 KILLS: Final = int(os.environ.get("CRASH_KILLS") or 50)
@@ -28,13 +28,15 @@ class Story:
     """Consecutive rounds with consecutively numbered messages."""
 
     def __init__(
-        self, supervisor: Supervisor, microsoft: FlakyMicrosoft, outbox: Path, chances: Random
+        self, supervisor: Supervisor, place: Place, microsoft: FlakyMicrosoft, chances: Random
     ) -> None:
         """Start with the first message."""
         self.rounds: list[Round] = []
         self._supervisor = supervisor
         self._microsoft = microsoft
-        self._outbox = outbox
+        self._place = place
+        self.log = Path(place.log)
+        self.outbox = outbox_of(Path(place.folder))
         self._chances = chances
         self._number = self._step = 1
 
@@ -73,14 +75,14 @@ class Story:
 
     def _check_killed(self, life: Life) -> None:
         """Check that a sender process was killed, and did not die of itself."""
-        assert life.status == -signal.SIGKILL, self._supervisor.log.read_text(errors="replace")
+        assert life.status == -signal.SIGKILL, self.log.read_text(errors="replace")
         assert life.errors == []
 
     def _end(self, **task: Any) -> None:
         """Let a sender process do its task to the end, without obstacles."""
         self._microsoft.behave()
         life = self._live(None, **task)
-        assert life.status == 0, self._supervisor.log.read_text(errors="replace")
+        assert life.status == 0, self.log.read_text(errors="replace")
         assert life.errors == []
 
     def _live(self, kill_point: KillPoint | None, **task: Any) -> Life:
@@ -101,9 +103,9 @@ class Story:
             **task,
         )
         before = len(self._microsoft.received)
-        life = self._supervisor.run(order, kill_point)
+        life = self._supervisor.run(self._place, order, kill_point)
         self._microsoft.wait_for_silence()
-        torn = any(self._outbox.rglob("*.part"))
+        torn = any(self.outbox.rglob("*.part"))
         self.rounds.append(Round(life, tuple(self._microsoft.received[before:]), torn=torn))
         self._number = max((self._number, *(number + 1 for number in life.calls)))
         self._step = max((self._step, *(step + 1 for step in life.calls.values())))

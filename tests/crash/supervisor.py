@@ -1,7 +1,7 @@
 """The test's side of the sender processes: starts them, reads their events, kills them."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 import json
@@ -16,10 +16,11 @@ from types import TracebackType
 from typing import Final, Self
 
 from .kill_points import KillPoint
-from .sender_process import Order
+from .sender_process import Order, Place
 
 PROJECT: Final = Path(__file__).parents[2]
 PROGRAM: Final = "tests.crash.sender_process"
+IMPORT_LIMIT: Final = 60.0  # Seconds.
 PATIENCE: Final = 20.0  # Seconds until an event must arrive.
 GRACE: Final = 1.0  # Seconds after which a sender process is killed that may never see its moment.
 
@@ -125,21 +126,17 @@ class Life:
 class Supervisor:
     """Runs the program that forks sender processes; nothing of it is left on exit."""
 
-    def __init__(self, folder: Path, log: Path, ca_file: Path, cloud: Mapping[str, str]) -> None:
-        """Set Home Assistant's folder, its log, its trusted CA and the addresses of its cloud."""
-        self._folder = folder
-        self.log = log
-        self._ca_file = ca_file
-        self._cloud = json.dumps(cloud)
+    def __init__(self, log: Path) -> None:
+        """Set the log of the program itself."""
+        self._log = log
         self._heard = b""
 
     def __enter__(self) -> Self:
         """Start the program, and wait until it has imported everything."""
-        with self.log.open("ab") as log:
+        with self._log.open("ab") as log:
             self._maker = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-m", PROGRAM, str(self._folder), self._cloud],
+                [sys.executable, "-m", PROGRAM],
                 cwd=PROJECT,
-                env=os.environ | {"REQUESTS_CA_BUNDLE": str(self._ca_file)},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -147,7 +144,7 @@ class Supervisor:
                 start_new_session=True,
             )
         try:
-            first = self._hear(time.monotonic() + PATIENCE)
+            first = self._hear(time.monotonic() + IMPORT_LIMIT)
             assert first == "prepared", first
         except BaseException:
             self._end()
@@ -175,11 +172,12 @@ class Supervisor:
             self._maker.wait()
         self._maker.stdout.close()
 
-    def run(self, order: Order, kill_point: KillPoint | None = None) -> Life:
+    def run(self, place: Place, order: Order, kill_point: KillPoint | None = None) -> Life:
         """Run one sender process until its kill point or its end, and return its output."""
         assert self._maker.stdin
         life = Life(order)
-        self._maker.stdin.write(f"{json.dumps(asdict(order))}\n".encode())
+        task = {"place": asdict(place), "order": asdict(order)}
+        self._maker.stdin.write(f"{json.dumps(task)}\n".encode())
         deadline = time.monotonic() + PATIENCE
         while kill_point and (event := self._hear(deadline)):
             life.hear(event)
@@ -210,7 +208,7 @@ class Supervisor:
             piece = os.read(self._maker.stdout.fileno(), 2**16)
             if not piece:
                 raise EOFError(
-                    f"The program that makes sender processes has ended. Its log: {self.log}"
+                    f"The program that makes sender processes has ended. Its log: {self._log}"
                 )
             self._heard += piece
         if time.monotonic() >= deadline:

@@ -10,65 +10,48 @@ whose response was lost may have worked or not, and nothing else may be unaccoun
 """
 
 from collections.abc import Callable
-from pathlib import Path
-from random import Random
 
 import pytest
 
 from custom_components.outlook_smtp.auth.clouds import Resource
 
 from .audit import Audit, complaints, count, left_behind
-from .flaky_microsoft import FlakyMicrosoft
-from .sender_process import outbox_of
 from .story import KILLS, Story
-from .supervisor import Supervisor
 
 
 @pytest.mark.timeout(60 + 2 * KILLS)
 @pytest.mark.parametrize(("route", "kills"), [(Resource.SMTP, KILLS), (Resource.GRAPH, KILLS // 4)])
 def test_nothing_is_lost_and_only_lost_replies_cause_duplicates(
-    microsoft: FlakyMicrosoft,
-    kills: int,
-    folder: Path,
-    chances: Random,
-    report: Callable[[Audit], str],
+    story: Story, kills: int, report: Callable[[Audit], str]
 ) -> None:
     """Killed repeatedly while sending, Home Assistant loses nothing.
 
     The server drops connections, defers some recipients and refuses others for good, while
     messages are canceled and retried at random.
     """
-    log = folder / "sender.log"
-    outbox = outbox_of(folder)
-    with Supervisor(folder, log, microsoft.ca_file, microsoft.cloud) as supervisor:
-        story = Story(supervisor, microsoft, outbox, chances)
-        for _ in range(kills):
-            story.kill()
-        story.finish()
+    for _ in range(kills):
+        story.kill()
+    story.finish()
     result = count(story.rounds)
     summary = report(result)
     assert result.wrongs == {}, summary
-    assert left_behind(outbox) == [], summary
-    assert complaints(log) == [], summary
+    assert left_behind(story.outbox) == [], summary
+    assert complaints(story.log) == [], summary
 
 
 @pytest.mark.parametrize("route", Resource)
 def test_refused_recipient_is_kept_as_failed_once(
-    microsoft: FlakyMicrosoft, folder: Path, chances: Random, report: Callable[[Audit], str]
+    story: Story, report: Callable[[Audit], str]
 ) -> None:
     """Killed while it splits a message, Home Assistant continues with the rest.
 
     Message 6 is accepted for one recipient, refused for one and deferred for one, message 2 only
     the first two. Microsoft Graph defers nobody, and refuses both for all until one is left out.
     """
-    outbox = outbox_of(folder)
-    log = folder / "sender.log"
-    with Supervisor(folder, log, microsoft.ca_file, microsoft.cloud) as supervisor:
-        story = Story(supervisor, microsoft, outbox, chances)
-        for phase, outgoing in (("fail", 6), ("restrict", 6), ("delete", 2)):
-            story.halt(phase, outgoing)
-            story.finish()
+    for phase, outgoing in (("fail", 6), ("restrict", 6), ("delete", 2)):
+        story.halt(phase, outgoing)
+        story.finish()
     result = count(story.rounds)
     summary = report(result)
     assert result.wrongs == {}, summary
-    assert left_behind(outbox) == [], summary
+    assert left_behind(story.outbox) == [], summary

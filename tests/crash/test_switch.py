@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from itertools import cycle
 from pathlib import Path
-from random import Random
 from typing import Final
 
 import pytest
@@ -15,9 +14,7 @@ from tests.home import write_entry
 
 from .audit import Audit, complaints, count, left_behind
 from .flaky_microsoft import FlakyMicrosoft
-from .sender_process import outbox_of
 from .story import KILLS, Story
-from .supervisor import Supervisor
 
 MESSAGES: Final = 100
 KILLS_A_QUEUE: Final = 8
@@ -26,35 +23,28 @@ QUEUES: Final = max(1, KILLS // 50)
 
 @pytest.mark.timeout(60 + 2 * KILLS)
 def test_switching_routes_neither_loses_nor_repeats_a_message(
-    microsoft: FlakyMicrosoft,
-    tmp_path: Path,
-    chances: Random,
-    report: Callable[[Audit], str],
+    story: Story, microsoft: FlakyMicrosoft, folder: Path, report: Callable[[Audit], str]
 ) -> None:
     """Each recipient gets each message, and again only where an answer was lost.
 
     The messages wait before the first switch. Each start finds the route on disk that the account
     had once: nothing waits for Home Assistant to write its config entries.
     """
-    folder, log = tmp_path / "config", tmp_path / "sender.log"
-    outbox = outbox_of(folder)
     data = microsoft.account(Resource.SMTP, signed_in=True)
-    with Supervisor(folder, log, microsoft.ca_file, microsoft.cloud) as supervisor:
-        story = Story(supervisor, microsoft, outbox, chances)
-        for _ in range(QUEUES):
-            write_entry(folder, DOMAIN, ADDRESS, data=data)
-            microsoft.smtp.stop()
-            story.fill(MESSAGES)
-            microsoft.smtp.start()
-            for route, _ in zip(cycle(Resource), range(KILLS_A_QUEUE), strict=False):
-                write_entry(folder, DOMAIN, ADDRESS, data=data | {CONF_ROUTE: route.value})
-                story.kill_switching()
-            story.finish_switching()
+    for _ in range(QUEUES):
+        write_entry(folder, DOMAIN, ADDRESS, data=data)
+        microsoft.smtp.stop()
+        story.fill(MESSAGES)
+        microsoft.smtp.start()
+        for route, _ in zip(cycle(Resource), range(KILLS_A_QUEUE), strict=False):
+            write_entry(folder, DOMAIN, ADDRESS, data=data | {CONF_ROUTE: route.value})
+            story.kill_switching()
+        story.finish_switching()
     result = count(story.rounds)
     summary = report(result)
     assert result.wrongs == {}, summary
-    assert left_behind(outbox) == [], summary
-    assert complaints(log) == [], summary
+    assert left_behind(story.outbox) == [], summary
+    assert complaints(story.log) == [], summary
     assert result.outgoing_messages == result.queued >= MESSAGES * QUEUES
     assert result.switches >= KILLS_A_QUEUE * QUEUES
     assert microsoft.smtp.received
