@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import sys
-import time
 from typing import Final
 
 from . import BenchError, report
@@ -22,10 +21,9 @@ def main() -> str | int:
     parser.add_argument("--scenario", nargs="+", choices=SCENARIOS, help="only these scenarios")
     options = parser.parse_args()
     delays = options.delay or (QUICK_DELAYS if options.quick else DELAYS)
-    began = time.monotonic()
+    names = options.scenario or SCENARIOS
     try:
-        work = carry_out(delays, options.scenario or SCENARIOS, quick=options.quick)
-        results = asyncio.run(work)
+        results = asyncio.run(carry_out(delays, names, quick=options.quick))
     except BenchError as error:
         return f"✗ {error}"
     except KeyboardInterrupt:
@@ -34,10 +32,9 @@ def main() -> str | int:
     print("\n\n".join(f"## {name}\n\n{text}" for name, text in sections.items()))
     if not (options.quick or options.delay or options.scenario):
         report.write_page(sections)
-    missed = [target for target in report.targets(results) if not target.reached]
+    missed = [it for it in report.targets(results) if not it.reached]
     complaints = [f"✗ {it.what} should be {it.wanted} and was {it.measured:.2f}." for it in missed]
-    ending = f"{len(missed)} targets missed; {time.monotonic() - began:.0f} seconds"
-    print(*complaints, ending, sep="\n", file=sys.stderr)
+    print(*complaints, f"{len(missed)} targets missed", sep="\n", file=sys.stderr)
     return 1 if missed else 0
 
 

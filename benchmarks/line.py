@@ -1,31 +1,51 @@
 """A slow connection to a server on this machine, and its real delay.
 
 Every byte arrives half a round trip after it was sent, in both directions, and so does the end of a
-stream. The amount of data in transit is not limited: latency is high, bandwidth is not low.
+stream. Unless an uplink is narrow, it takes as many bytes at once as are sent.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from math import inf
 from statistics import median
 import time
 from typing import Final
 
-from . import LOOPBACK, BenchError
+import aiosmtplib
+
+from tests.fake_microsoft.ports import LOOPBACK
+
+from . import BenchError
 
 PIECE: Final = 2**18  # Bytes.
+TURN: Final = 0.01  # Seconds that a piece occupies a narrow uplink.
 TOLERANCE: Final = 0.010  # Seconds for the server and the processor.
 
 
 @asynccontextmanager
-async def laid(port: int, delay: float) -> AsyncIterator[int]:
-    """Open a line to a port, with a delay in seconds, and yield the port at its near end."""
+async def laid(port: int, delay: float, uplink: float = inf) -> AsyncIterator[int]:
+    """Open a line to a port, in seconds and bytes a second, and yield the port at its near end."""
+    turns = asyncio.Lock()
+
+    async def carry(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter, bandwidth: float = inf
+    ) -> None:
+        """Forward all data half a delay later, and then the end of the stream."""
+        with suppress(OSError):  # A reset connection has ended, too.
+            while piece := await reader.read(int(min(PIECE, bandwidth * TURN))):
+                if bandwidth < inf:
+                    async with turns:  # All connections share it.
+                        await asyncio.sleep(len(piece) / bandwidth)
+                asyncio.get_running_loop().call_later(delay / 2, writer.write, piece)
+        await asyncio.sleep(delay / 2)
+        with suppress(OSError):  # The other end may be gone.
+            writer.write_eof()
 
     async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Connect to the server, and forward both directions until they end."""
         far_reader, far_writer = await asyncio.open_connection(LOOPBACK, port, limit=PIECE)
-        there, back = _carry(reader, far_writer, delay), _carry(far_reader, writer, delay)
-        await asyncio.gather(there, back)
+        await asyncio.gather(carry(reader, far_writer, uplink), carry(far_reader, writer))
         far_writer.close()
         writer.close()
 
@@ -36,16 +56,6 @@ async def laid(port: int, delay: float) -> AsyncIterator[int]:
         server.close()
 
 
-async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay: float) -> None:
-    """Forward all data half a delay later, and then the end of the stream."""
-    with suppress(OSError):  # A reset connection has ended, too.
-        while piece := await reader.read(PIECE):
-            asyncio.get_running_loop().call_later(delay / 2, writer.write, piece)
-    await asyncio.sleep(delay / 2)
-    with suppress(OSError):  # The other end may be gone.
-        writer.write_eof()
-
-
 async def measure(port: int, delay: float, *, strict: bool) -> float:
     """Return how many seconds the reply to a small command takes, the median of three.
 
@@ -53,23 +63,14 @@ async def measure(port: int, delay: float, *, strict: bool) -> float:
         BenchError: If it is less than the delay or, where one is strict, noticeably more.
 
     """
-    took = median([await _ask(port) for _ in range(3)])
+    durations = []
+    async with aiosmtplib.SMTP(hostname=LOOPBACK, port=port, start_tls=False) as client:
+        for _ in range(3):
+            began = time.perf_counter()
+            await client.ehlo()
+            durations.append(time.perf_counter() - began)
+    took = median(durations)
     if took < delay or (strict and took > delay + TOLERANCE):
-        raise BenchError(
-            f"A reply took {took * 1000:.1f} ms behind a line of {delay * 1000:.0f} ms. The "
-            "machine is too busy to measure anything."
-        )
-    return took
-
-
-async def _ask(port: int) -> float:
-    """Return how many seconds a server takes to start its reply to a small command."""
-    reader, writer = await asyncio.open_connection(LOOPBACK, port)
-    await reader.readline()
-    began = time.perf_counter()
-    writer.write(b"EHLO bench\r\n")
-    await reader.read(1)
-    took = time.perf_counter() - began
-    writer.close()
-    await writer.wait_closed()
+        complaint = "The machine is too busy to measure anything."
+        raise BenchError(f"A reply took {took:.4f} s on a line of {delay:.4f} s. {complaint}")
     return took

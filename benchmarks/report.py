@@ -10,119 +10,109 @@ import re
 from string import Template
 from typing import Final, NamedTuple
 
-from .measure import Figures
-from .run import Results
-from .scenarios import SCENARIOS, Row, Way
+from .meters import Figures
+from .run import Results, Row
+from .scenarios import SCENARIOS
+from .senders import Builtin, Ours, Pipelining, Sender
 
 TEMPLATE: Final = Path(__file__).with_name("performance.md")
 PAGE: Final = Path(__file__).parents[1] / "docs" / "performance.md"
-
-# A column's format and value, computed from the figures, a delay in seconds, and the built-in
-# integration's figures for the same task.
-type Value = Callable[[Figures, float, Figures | None], float | None]
-COLUMNS: Final[dict[str, tuple[str, Value]]] = {
-    "Time (s)": ("{:.3f}", lambda it, *_: it.elapsed),
-    "Round trips a message": (
-        "{:.2f}",
-        lambda it, delay, _: it.elapsed / it.messages / delay if delay else None,
-    ),
-    "Faster than built-in": (
-        "{:.2f}x",
-        lambda it, _, builtin: builtin.elapsed / it.elapsed if builtin else None,
-    ),
-    "Messages a second": ("{:.1f}", lambda it, *_: it.messages / it.elapsed),
-    "Longest stall (ms)": ("{:.1f}", lambda it, *_: it.stall and it.stall * 1000),
-    "Memory growth (MB)": ("{:.1f}", lambda it, *_: it.memory / 1e6),
-    "CPU a message (ms)": ("{:.1f}", lambda it, *_: it.cpu / it.messages * 1000),
+HEADERS: Final = {
+    "lines": ("Delay", "Reply to EHLO (ms)"),
+    "targets": ("Target", "Wanted", "Measured", "Reached"),
+    "set_up": ("Server", "First set-up, loading the code (ms)", "Set-up (ms)"),
+    "import": ("Integration", "Import (ms)"),
 }
-
 
 ROUND_TRIPS, FASTER = "Round trips a message", "Faster than built-in"
 STALL, MEMORY = "Longest stall (ms)", "Memory growth (MB)"
+# The columns' formats and values. A table lacks the columns for which it has no figures.
+COLUMNS: Final[dict[str, tuple[str, Callable[[Figures], float]]]] = {
+    "Time (s)": ("{:.3f}", lambda it: it["elapsed"]),
+    ROUND_TRIPS: ("{:.2f}", lambda it: it["elapsed"] / it["messages"] / it["delay"]),
+    FASTER: ("{:.2f}x", lambda it: it["built-in"] / it["elapsed"]),
+    "Messages a second": ("{:.1f}", lambda it: it["messages"] / it["elapsed"]),
+    STALL: ("{:.1f}", lambda it: it["stall"] * 1000),
+    MEMORY: ("{:.1f}", lambda it: it["memory"] / 1e6),
+    "CPU a message (ms)": ("{:.1f}", lambda it: it["cpu"] / it["messages"] * 1000),
+}
 UNITS: Final = {ROUND_TRIPS: "round trips", FASTER: "times as fast", STALL: "ms", MEMORY: "MB"}
-TARGETS: Final = (
-    ("warm", Way.OURS, ROUND_TRIPS, 1.2, "Warm message with CHUNKING"),
-    ("warm", Way.PIPELINING, ROUND_TRIPS, 2.2, "Warm message with PIPELINING alone"),
-    ("cold", Way.OURS, ROUND_TRIPS, 8, "Cold message with CHUNKING, TCP's handshake not counted"),
-    ("burst", Way.OURS, FASTER, 8, "Burst of 100 with CHUNKING, compared with built-in"),
-    ("big", Way.OURS, STALL, 20, "Longest stall with 20 MB and CHUNKING"),
-    ("big", Way.OURS, MEMORY, 70, "Memory growth with 20 MB and CHUNKING"),
-    ("big", Way.PIPELINING, STALL, 20, "Longest stall with 20 MB and PIPELINING alone"),
-    ("big", Way.PIPELINING, MEMORY, 70, "Memory growth with 20 MB and PIPELINING alone"),
+LIMITS: Final[tuple[tuple[str, str, type[Sender], str, float], ...]] = (
+    ("Warm message with CHUNKING", "warm", Ours, ROUND_TRIPS, 1.2),
+    ("Warm message with PIPELINING alone", "warm", Pipelining, ROUND_TRIPS, 2.2),
+    ("Cold message with CHUNKING, TCP's handshake not counted", "cold", Ours, ROUND_TRIPS, 8),
+    ("Burst of 100 with CHUNKING, compared with built-in", "burst", Ours, FASTER, 8),
+    ("Longest stall with 20 MB and CHUNKING", "big", Ours, STALL, 20),
+    ("Memory growth with 20 MB and CHUNKING", "big", Ours, MEMORY, 70),
+    ("Longest stall with 20 MB and PIPELINING alone", "big", Pipelining, STALL, 20),
+    ("Memory growth with 20 MB and PIPELINING alone", "big", Pipelining, MEMORY, 70),
 )
 FROM_DELAY: Final = 100  # Milliseconds; below, processor time outweighs latency.
 
 
 class Target(NamedTuple):
-    """A measured number and its limit."""
+    """A limit in words, a measured number, and whether it is within the limit."""
 
     what: str
+    wanted: str
     measured: float
-    limit: float
-    unit: str
-    at_least: bool = False
+    reached: bool
 
-    @property
-    def reached(self) -> bool:
-        """Return whether the target is reached."""
-        return self.measured >= self.limit if self.at_least else self.measured <= self.limit
 
-    @property
-    def wanted(self) -> str:
-        """Return the limit in words."""
-        return f"at {'least' if self.at_least else 'most'} {self.limit:g} {self.unit}"
+def judge(what: str, measured: float, limit: float, unit: str, *, at_least: bool = False) -> Target:
+    """Compare a number with its upper or lower limit."""
+    reached = measured >= limit if at_least else measured <= limit
+    wanted = f"at {'least' if at_least else 'most'} {limit:g} {unit}"
+    return Target(what, wanted, measured, reached)
 
 
 def targets(results: Results) -> Iterator[Target]:
     """Yield the targets that apply to a run."""
-    for delay in results.lines:
-        for scenario, way, column, limit, what in TARGETS:
+    for delay in results.delays:
+        for what, scenario, way, column, limit in LIMITS:
             measured = _value(results, Row(scenario, delay, way), column)
             if measured is not None and (delay >= FROM_DELAY or column in (STALL, MEMORY)):
-                named = f"{what}, at {delay} ms"
-                yield Target(named, measured, limit, UNITS[column], at_least=column == FASTER)
+                named, at_least = f"{what}, at {delay} ms", column == FASTER
+                yield judge(named, measured, limit, UNITS[column], at_least=at_least)
     if not results.quick:
-        for server, (_, again) in results.set_ups.items():
-            yield Target(f"Set-up, server {server}", again * 1000, 50, "ms")
-        ratio = results.imports["outlook_smtp"] / results.imports["ntfy"]
-        yield Target("Import, compared with ntfy", ratio, 1.5, "times")
+        for server, (_, again) in results.timings["set_up"].items():
+            yield judge(f"Set-up, server {server}", again * 1000, 50, "ms")
+        [[ours], [ntfy]] = results.timings["import"].values()
+        yield judge("Import, compared with ntfy", ours / ntfy, 1.5, "times")
 
 
 def _value(results: Results, row: Row, column: str) -> float | None:
-    """Return a column's value for a row, if it was measured."""
-    if row not in results.rows:
+    """Return a column's value for a row, if it has the figures for it."""
+    figures = dict(results.rows.get(row, {}))
+    builtin = results.rows.get(row._replace(way=Builtin))
+    if builtin and SCENARIOS[row.scenario].compared:
+        figures["built-in"] = builtin["elapsed"]
+    try:
+        return COLUMNS[column][1](figures)
+    except KeyError, ZeroDivisionError:
         return None
-    builtin = results.rows.get(row._replace(way=Way.BUILTIN))
-    # With an outbox, the messages were composed before.
-    compared = None if SCENARIOS[row.scenario].outbox else builtin
-    return COLUMNS[column][1](results.rows[row], row.delay / 1000, compared)
 
 
 def sections(results: Results) -> dict[str, str]:
     """Return the sections for the page's template, in Markdown that is readable in a terminal."""
-    names = dict.fromkeys(row.scenario for row in results.rows)
+    simple = {
+        name: _table(
+            HEADERS[name],
+            *((label, *(f"{each * 1000:.1f}" for each in row)) for label, row in rows.items()),
+        )
+        for name, rows in results.timings.items()
+    }
+    judged = [
+        (it.what, it.wanted, f"{it.measured:.2f}", "yes" if it.reached else "no")
+        for it in targets(results)
+    ]
+    scenarios = dict.fromkeys(row.scenario for row in results.rows)
     return {
         "machine": "\n".join(f"- {name}: {value}" for name, value in _machine().items()),
-        "lines": _table(
-            ("Delay", "Reply to EHLO (ms)"),
-            *((f"{delay} ms", _ms(took)) for delay, took in results.lines.items()),
-        ),
-        "targets": _table(
-            ("Target", "Wanted", "Measured", "Reached"),
-            *(
-                (it.what, it.wanted, f"{it.measured:.2f}", "yes" if it.reached else "no")
-                for it in targets(results)
-            ),
-        ),
-        **{name: _table(("Delay", "Way", *COLUMNS), *_rows(results, name)) for name in names},
-        "set_up": _table(
-            ("Server", "First set-up, loading the code (ms)", "Set-up (ms)"),
-            *((server, *map(_ms, both)) for server, both in results.set_ups.items()),
-        ),
-        "import": _table(
-            ("Integration", "Import (ms)"),
-            *((name, _ms(took)) for name, took in results.imports.items()),
-        ),
+        "lines": simple.pop("lines"),
+        "targets": _table(HEADERS["targets"], *judged),
+        **{name: _scenario(results, name) for name in scenarios},
+        **simple,
     }
 
 
@@ -131,13 +121,15 @@ def write_page(found: dict[str, str]) -> None:
     PAGE.write_text(Template(TEMPLATE.read_text()).substitute(found))
 
 
-def _rows(results: Results, scenario: str) -> Iterator[Sequence[str]]:
-    """Yield the rows of a scenario."""
-    for row in results.rows:
-        if row.scenario == scenario:
-            values = ((form, _value(results, row, name)) for name, (form, _) in COLUMNS.items())
-            shown = ("-" if value is None else form.format(value) for form, value in values)
-            yield f"{row.delay} ms", row.way, *shown
+def _scenario(results: Results, name: str) -> str:
+    """Return the table of a scenario."""
+    rows = [row for row in results.rows if row.scenario == name]
+    columns = {"Delay": [f"{row.delay} ms" for row in rows], "Way": [row.way.label for row in rows]}
+    for column, (form, _) in COLUMNS.items():
+        values = [_value(results, row, column) for row in rows]
+        if any(value is not None for value in values):
+            columns[column] = ["-" if it is None else form.format(it) for it in values]
+    return _table(list(columns), *zip(*columns.values(), strict=True))
 
 
 def _table(header: Sequence[str], *rows: Sequence[str]) -> str:
@@ -146,11 +138,6 @@ def _table(header: Sequence[str], *rows: Sequence[str]) -> str:
     lines = (header, ["-" * width for width in widths], *rows)
     padded = (map(str.ljust, line, widths, strict=True) for line in lines)
     return "\n".join(f"| {' | '.join(cells)} |" for cells in padded)
-
-
-def _ms(seconds: float) -> str:
-    """Return a time in milliseconds."""
-    return f"{seconds * 1000:.1f}"
 
 
 def _machine() -> dict[str, str]:

@@ -1,53 +1,109 @@
-"""What is measured: ways to send, and scenarios."""
+"""What is measured: each scenario is a function and a row, or a row alone."""
 
-from enum import StrEnum
-from typing import Final, NamedTuple
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from functools import partial
+from math import inf
+from statistics import median
+import time
+from typing import Final
+
+from custom_components.outlook_smtp.const import DOMAIN
+from tests import home
+
+from .meters import Figures
+from .senders import Builtin, Ours, OverGraph, Pipelining, Plain, Sender
+
+type Meter = AbstractAsyncContextManager[None]
+
+ATTACHED: Final = "picture.jpg"  # About as much as Microsoft Graph takes.
+BIG: Final = tuple(f"picture-{number}.jpg" for number in range(1, 5))  # Together 20 MB.
+FILES: Final = {ATTACHED: 2_000_000, **dict.fromkeys(BIG, 5_000_000)}  # Bytes.
 
 
-class Way(StrEnum):
-    """A way to send email, as named in the tables; PIPELINING uses a server without CHUNKING."""
-
-    BUILTIN = "built-in smtp"
-    AIOSMTPLIB = "plain aiosmtplib"
-    OURS = "Outlook.com SMTP"
-    PIPELINING = "Outlook.com SMTP, PIPELINING alone"
-    GRAPH = "Outlook.com SMTP over Graph"
+async def one_by_one(sender: Sender, count: int, meter: Meter, files: Sequence[str] = ()) -> None:
+    """Send messages one after another."""
+    async with meter:
+        for _ in range(count):
+            if not await sender.send(*files):
+                raise RuntimeError("a message was queued, and not sent")
 
 
-class Row(NamedTuple):
-    """A row of a table: a scenario's name, a delay in milliseconds, and a way."""
+async def burst(sender: Sender, count: int, meter: Meter) -> None:
+    """Send messages that are submitted all at once."""
+    async with meter:
+        await asyncio.gather(*(sender.send() for _ in range(count)))
+        if isinstance(sender, Ours):
+            await sender.drain()
 
-    scenario: str
-    delay: int
-    way: Way
+
+async def queue(sender: Sender, count: int, meter: Meter) -> None:
+    """Send messages that wait in an outbox; without one, as many at once."""
+    if isinstance(sender, Ours):
+        await sender.mailer.worker.stop()
+        await asyncio.gather(*(sender.send() for _ in range(count)))
+        async with meter:
+            await sender.mailer.worker.start()
+            await sender.drain()
+    else:
+        await burst(sender, count, meter)
 
 
-class Scenario(NamedTuple):
-    """How many messages are measured, how many precede them, and whether an outbox is needed.
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """How messages are sent, how many, and whether one is sent before, which is not measured.
 
-    The method of `Sender` with the scenario's name sends them.
+    `ways` are the ways to send, each with the longest delay at which it is measured, in
+    milliseconds; `uplink` is the bandwidth of the line, in bytes a second; `compared` says whether
+    all ways do the same work.
     """
 
+    send: Callable[[Sender, int, Meter], Awaitable[None]]
     messages: int = 1
-    unmeasured: int = 0
-    outbox: bool = False
+    warm: bool = False
+    ways: Mapping[type[Sender], float]
+    uplink: float = inf
+    compared: bool = True
+
+    async def measure(
+        self, sender: Sender, count: int, meter: Callable[[Figures], Meter]
+    ) -> Figures:
+        """Measure once, with a number of messages."""
+        figures: Figures = {}
+        await sender.open()
+        if self.warm:
+            await sender.send()
+        else:
+            await asyncio.sleep(sender.linger)
+        await self.send(sender, count, meter(figures))
+        return figures
 
 
+type Ways = dict[type[Sender], float]
+OVER_SMTP: Final[Ways] = {Builtin: inf, Plain: inf, Ours: inf, Pipelining: inf}
+ALL: Final[Ways] = OVER_SMTP | {OverGraph: inf}
+QUEUED: Final[Ways] = {Builtin: 20, Plain: 20, Ours: inf, OverGraph: inf}  # 40 minutes at 200 ms.
 SCENARIOS: Final = {
-    "cold": Scenario(),
-    "warm": Scenario(messages=10, unmeasured=1),
-    "burst": Scenario(messages=100),
-    "attached": Scenario(unmeasured=1),
-    "big": Scenario(unmeasured=1),
-    "queue": Scenario(messages=1000, outbox=True),
+    "cold": Scenario(send=one_by_one, ways=ALL),
+    "warm": Scenario(send=one_by_one, messages=10, warm=True, ways=ALL),
+    "burst": Scenario(send=burst, messages=100, ways=ALL),
+    "attached": Scenario(send=partial(one_by_one, files=[ATTACHED]), warm=True, ways=ALL),
+    "big": Scenario(send=partial(one_by_one, files=BIG), warm=True, ways=OVER_SMTP),
+    "queue": Scenario(send=queue, messages=1000, ways=QUEUED, compared=False),
 }
-LONGEST: Final = 20  # The longest delay, in ms, at which ways without an outbox send as many.
 
 
-def is_measured(row: Row) -> bool:
-    """Return whether a row is worth measuring, and does not take too long."""
-    if row.way is Way.GRAPH and row.scenario == "big":
-        return False  # Microsoft Graph takes no 20 MB.
-    with_outbox = row.way in (Way.OURS, Way.GRAPH)
-    without_outbox = row.way in (Way.BUILTIN, Way.AIOSMTPLIB) and row.delay <= LONGEST
-    return not SCENARIOS[row.scenario].outbox or with_outbox or without_outbox
+async def measure_set_up(ours: Ours) -> tuple[float, float]:
+    """Return the seconds of an account's first set-up, and the median of five after an unload."""
+    await ours.start_account()
+    began = time.perf_counter()
+    entry = await home.add(ours.hass, DOMAIN)
+    first, durations = time.perf_counter() - began, []
+    for _ in range(5):
+        assert await ours.hass.config_entries.async_unload(entry.entry_id)
+        began = time.perf_counter()
+        assert await ours.hass.config_entries.async_setup(entry.entry_id)
+        durations.append(time.perf_counter() - began)
+    return first, median(durations)

@@ -1,6 +1,7 @@
 """The benchmark measures what it claims: its lines, its targets, and arriving messages."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 import re
 from string import Template
 import time
@@ -8,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from benchmarks import BenchError, line, report, run
-from benchmarks.measure import Figures, summarize
-from benchmarks.report import Target
-from benchmarks.run import Results
-from benchmarks.scenarios import SCENARIOS, Row, Way, is_measured
+from benchmarks import BenchError, line, report, run, servers
+from benchmarks.meters import Figures
+from benchmarks.run import Results, Row
+from benchmarks.scenarios import SCENARIOS
+from benchmarks.senders import Builtin, Ours, OverGraph, Plain
 
 DELAY = 0.1
 
@@ -48,6 +49,27 @@ async def test_line_delays_everything_in_order(
     assert first + rest == b"".join(sent)
 
 
+async def test_connections_share_a_narrow_uplink(socket_enabled: None) -> None:
+    """What is sent last on another connection neither waits for all of the first, nor costs it."""
+    server = await asyncio.start_server(_echo, "127.0.0.1")
+    async with server, line.laid(server.sockets[0].getsockname()[1], 0, 400_000) as port:
+        large, large_writer = await asyncio.open_connection("127.0.0.1", port)
+        small, small_writer = await asyncio.open_connection("127.0.0.1", port)
+        began = time.monotonic()
+        large_writer.write(bytes(100_000))
+        small_writer.write(b"urgent")
+        await small.readexactly(6)
+        overtook = time.monotonic() - began
+        await large.readexactly(100_000)
+        took = time.monotonic() - began
+        for writer in (large_writer, small_writer):
+            writer.close()
+            await writer.wait_closed()
+
+    assert overtook < 0.125
+    assert took >= 0.25
+
+
 @pytest.mark.parametrize(
     ("measured", "at_least", "reached"),
     [
@@ -61,10 +83,9 @@ async def test_line_delays_everything_in_order(
 )
 def test_target_is_an_upper_or_lower_limit(measured: float, at_least: bool, reached: bool) -> None:
     """A measurement may equal the limit, and exceed it in one direction only."""
-    target = Target("It", measured, 8, "s", at_least=at_least)
+    target = report.judge("It", measured, 8, "s", at_least=at_least)
 
-    assert target.reached is reached
-    assert target.wanted == f"at {'least' if at_least else 'most'} 8 s"
+    assert target == ("It", f"at {'least' if at_least else 'most'} 8 s", measured, reached)
 
 
 async def test_missing_message_ends_the_run(
@@ -72,37 +93,50 @@ async def test_missing_message_ends_the_run(
 ) -> None:
     """A sender that claims success is not trusted: the server's count decides."""
 
-    async def claim(*_: Any, **__: Any) -> Figures:
+    async def claim(*_: Any) -> Figures:
         """Send nothing, and report success."""
-        return Figures(messages=1, elapsed=0.001)
+        return {"elapsed": 0.001}
 
     monkeypatch.setattr(run, "in_process", claim)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "")  # The run sets it, and nothing resets it.
 
-    with pytest.raises(BenchError, match=r"got 0 messages instead of 1: .*'cold', delay=0"):
+    with pytest.raises(BenchError, match=r"got 0 messages of 1: .*'cold', delay=0"):
         await run.carry_out([0], ["cold"], quick=True)
 
 
-def test_summary_has_the_longest_stall_and_medians() -> None:
-    """Watching costs processor time, so only the stall is taken from watched runs."""
-    quiet = [Figures(messages=1, elapsed=elapsed, cpu=1, memory=2) for elapsed in (1, 5, 3)]
-    watched = Figures(messages=1, elapsed=9, cpu=9, memory=9, stall=0.25)
+async def test_figures_are_medians_and_the_stall_of_a_watched_run(
+    monkeypatch: pytest.MonkeyPatch, socket_enabled: None
+) -> None:
+    """Watching costs processor time, so only the stall is taken from the watched run."""
+    taken: list[Figures] = [{"elapsed": 1}, {"elapsed": 5}, {"elapsed": 3}, {"stall": 0.25}]
 
-    assert summarize([*quiet, watched]) == Figures(
-        messages=1, elapsed=3, cpu=1, memory=2, stall=0.25
-    )
-    assert summarize([watched]) == watched
+    async def give(*_: Any) -> Figures:
+        """Return the figures one after another."""
+        return taken.pop(0)
+
+    monkeypatch.setattr(run, "in_process", give)
+    with ThreadPoolExecutor(1) as pool:
+        monkeypatch.setattr(servers, "count", lambda _recipient: 1)
+        figures = await run.measure(Row("cold", 100, Ours), [1], "", pool, quick=False)
+
+    assert figures == {"elapsed": 3, "stall": 0.25, "messages": 1, "delay": 0.1}
+    assert not taken
 
 
 def _results() -> Results:
     """Return possible measurements of a complete run."""
-    results = Results(quick=False, lines={0: 0.001, 100: 0.101})
-    rows = [Row(name, delay, way) for name in SCENARIOS for delay in results.lines for way in Way]
-    for row in filter(is_measured, rows):
-        elapsed = 8.0 if row.way is Way.BUILTIN else 2.0
-        results.rows[row] = Figures(messages=10, elapsed=elapsed, cpu=1, memory=7e6, stall=0.021)
-    results.set_ups = {"alive": (0.09, 0.05), "dead": (0.09, 0.06)}
-    results.imports = {"outlook_smtp": 0.3, "ntfy": 0.2}
+    results = Results(quick=False, delays=(0, 100))
+    for name, scenario in SCENARIOS.items():
+        for delay in results.delays:
+            for way in (way for way, longest in scenario.ways.items() if delay <= longest):
+                figures: Figures = {"elapsed": 8.0 if way is Builtin else 2.0, "memory": 7e6}
+                figures |= {"messages": 10, "delay": delay / 1000, "cpu": 1, "stall": 0.021}
+                results.rows[Row(name, delay, way)] = figures
+    results.timings = {
+        "lines": {"0 ms": [0.001], "100 ms": [0.101]},
+        "set_up": {"alive": (0.09, 0.05), "dead": (0.09, 0.06)},
+        "import": {"outlook_smtp": [0.3], "ntfy": [0.2]},
+    }
     return results
 
 
@@ -116,16 +150,16 @@ def test_row_shows_its_measurements() -> None:
     found = report.sections(_results())
 
     assert _cells(found["burst"])[2::5] == [
-        ["0 ms", Way.OURS, "2.000", "-", "4.00x", "5.0", "21.0", "7.0", "100.0"],
-        ["100 ms", Way.OURS, "2.000", "2.00", "4.00x", "5.0", "21.0", "7.0", "100.0"],
+        ["0 ms", Ours.label, "2.000", "-", "4.00x", "5.0", "21.0", "7.0", "100.0"],
+        ["100 ms", Ours.label, "2.000", "2.00", "4.00x", "5.0", "21.0", "7.0", "100.0"],
     ]
-    assert [row[:5] for row in _cells(found["queue"])] == [
-        ["0 ms", Way.BUILTIN, "8.000", "-", "-"],
-        ["0 ms", Way.AIOSMTPLIB, "2.000", "-", "-"],
-        ["0 ms", Way.OURS, "2.000", "-", "-"],
-        ["0 ms", Way.GRAPH, "2.000", "-", "-"],
-        ["100 ms", Way.OURS, "2.000", "2.00", "-"],
-        ["100 ms", Way.GRAPH, "2.000", "2.00", "-"],
+    assert _cells(found["queue"]) == [
+        ["0 ms", Builtin.label, "8.000", "-", "1.2", "21.0", "7.0", "100.0"],
+        ["0 ms", Plain.label, "2.000", "-", "5.0", "21.0", "7.0", "100.0"],
+        ["0 ms", Ours.label, "2.000", "-", "5.0", "21.0", "7.0", "100.0"],
+        ["0 ms", OverGraph.label, "2.000", "-", "5.0", "21.0", "7.0", "100.0"],
+        ["100 ms", Ours.label, "2.000", "2.00", "5.0", "21.0", "7.0", "100.0"],
+        ["100 ms", OverGraph.label, "2.000", "2.00", "5.0", "21.0", "7.0", "100.0"],
     ]
 
 

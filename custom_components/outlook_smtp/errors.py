@@ -21,7 +21,7 @@ from .outbox.events import without
 from .outbox.queue import Queue
 from .outbox.queued import OutboxClosedError, OutboxFullError
 from .outbox.receipt import Receipt
-from .smtp.probe import right_host
+from .smtp.probe import submission_host
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def fault_placeholders(fault: Fault, address: str, host: str, port: int) -> dict
         "address": address,
         "host": host,
         "port": str(port),
-        "hint": fault.hint or right_host(host),
+        "hint": fault.hint or submission_host(host),
         "reply": fault.reply or "-",
     }
 

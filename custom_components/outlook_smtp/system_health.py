@@ -12,7 +12,7 @@ from .auth.clouds import CLOUDS, WORLDWIDE, Resource
 from .const import CONF_CLOUD, DOMAIN
 from .coordinator import OutlookSmtpConfigEntry
 from .delivery.faults import SubmissionError
-from .smtp.connection import Watch, open_socket
+from .smtp.connection import StageTimer, open_socket
 from .smtp.settings import Security, Server
 
 _CONFIGURATION: Final = f"{DEFAULT_TENANT}/v2.0/.well-known/openid-configuration"
@@ -62,7 +62,7 @@ async def async_check_can_reach_port(host: str, port: int) -> str | dict[str, st
     It only connects: no greeting, no encryption, no sign-in.
     """
     try:
-        (await open_socket(Server(host, port, Security.TLS), PORT_TIMEOUT, Watch())).close()
+        (await open_socket(Server(host, port, Security.TLS), PORT_TIMEOUT, StageTimer())).close()
     except SubmissionError as error:
         return {"type": "failed", "error": error.fault.problem.value}
     return "ok"

@@ -17,6 +17,7 @@ from custom_components.outlook_smtp.outbox.queued import QueuedMessage
 from custom_components.outlook_smtp.outbox.spool import Spool
 from custom_components.outlook_smtp.outbox.spooled import Spooled
 from custom_components.outlook_smtp.smtp.session import Session
+from custom_components.outlook_smtp.smtp.transaction import Transaction
 
 halt: Final = SimpleNamespace(phase="")  # The phase at whose beginning this process stops.
 
@@ -156,7 +157,7 @@ def instrument() -> None:
         (Spool, "open", "open", _told),
         (Spool, "write", "write", _told),
         (Session, "open", "connect", _told_awaitable),
-        (Session, "submit", "submit", _told_awaitable),
+        (Transaction, "run", "submit", _told_awaitable),
         (GraphRoute, "submit", "submit", _told_awaitable),
         (Queue, "settle", "settle", _told_awaitable),
         (Spool, "fail", "fail", _told),

@@ -6,14 +6,12 @@ import time
 from freezegun.api import FrozenDateTimeFactory
 import pytest
 
-from custom_components.outlook_smtp.delivery.content import Content
-from custom_components.outlook_smtp.delivery.envelope import Envelope
 from custom_components.outlook_smtp.delivery.faults import Kind, Problem, SubmissionError
 from custom_components.outlook_smtp.delivery.outcome import Outcome
 from custom_components.outlook_smtp.outbox.events import Attempt, Delivery, Event
 from custom_components.outlook_smtp.outbox.queue import Queue
 from custom_components.outlook_smtp.outbox.queued import QueuedMessage
-from custom_components.outlook_smtp.smtp.session import Session
+from custom_components.outlook_smtp.smtp.transaction import Transaction
 from tests.conftest import until
 from tests.fake_microsoft import CATALOGUE, FakeServer, Script
 from tests.promises import FIRST_DELAY, MAX_AUTH_FAILURES, MAX_DEFERRALS
@@ -66,18 +64,16 @@ async def test_unexpected_error_defers_a_message(
     error: type[Exception],
 ) -> None:
     """It counts as if the server had deferred the message: in the end, the others go first."""
-    submit = Session.submit
+    run = Transaction.run
 
-    async def fail(
-        session: Session, envelope: Envelope, content: Content, *, lockstep: bool
-    ) -> Outcome:
-        if b"Subject: 1\r" in content.file.read():
+    async def fail(transaction: Transaction) -> Outcome:
+        if b"Subject: 1\r" in transaction._content.file.read():
             raise error
-        return await submit(session, envelope, content, lockstep=lockstep)
+        return await run(transaction)
 
     async with running(worker_on(fake_server, queue)) as worker:
         with monkeypatch.context() as patch:
-            patch.setattr(Session, "submit", fail)
+            patch.setattr(Transaction, "run", fail)
             queued = await add(queue, 1)
             await add(queue, 2)
             for _ in range(MAX_DEFERRALS):

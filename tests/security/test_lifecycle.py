@@ -384,9 +384,9 @@ async def test_new_connection_waits_for_the_old_one_to_quit(
 ) -> None:
     """A new one is opened once the server has seen the end of the old one."""
     fake_server.script = Script(stall=Step.QUIT)
-    route = SmtpRoute(account_on(fake_server), idle_time=0)
+    route = SmtpRoute(account_on(fake_server, idle_time=0))
     await route.submit(envelope_to(ANNA), Content.of(CONTENT))
-    await until(lambda: route._leaving)
+    await until(lambda: not (route._session and route._session.is_usable))
     most = []
     submitting = asyncio.create_task(route.submit(envelope_to(ANNA), Content.of(CONTENT)))
     while not submitting.done():

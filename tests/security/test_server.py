@@ -42,8 +42,9 @@ from tests.smtp.helpers import (
     envelope_to,
     nothing_left_open,
     probe_fault,
+    session_to,
+    submit_over,
 )
-from tests.smtp.test_transaction import line_to, transaction_over
 
 STALL = 0.02  # Seconds of processor time that a reply of 256 KB may take.
 WORDS = [
@@ -209,9 +210,9 @@ async def test_ambiguous_positive_reply_is_no_acceptance(
     fake_server: FakeServer, replies: list[str]
 ) -> None:
     """In a round trip, the positive reply to the content must be recognizable as one."""
-    async with line_to(replies, after=1) as pipeline:
+    async with session_to(fake_server, *replies) as session:
         with pytest.raises(SubmissionError) as caught:
-            await transaction_over(pipeline, fake_server, ANNA).run(reset=False)
+            await submit_over(session, ANNA)
         assert caught.value.fault.kind == "transient"
 
 
@@ -225,18 +226,18 @@ async def test_ambiguous_positive_reply_is_no_acceptance(
     ],
     ids=str,
 )
-@pytest.mark.parametrize("extensions", [{"pipelining": "", "chunking": ""}, {"pipelining": ""}])
+@pytest.mark.parametrize(
+    "extensions", [("pipelining", "chunking", "enhancedstatuscodes"), ("pipelining",)]
+)
 async def test_ambiguous_refusal_refuses_no_recipient(
-    fake_server: FakeServer, replies: list[str], extensions: dict[str, str]
+    fake_server: FakeServer, replies: list[str], extensions: tuple[str, ...]
 ) -> None:
     """A message is not failed because of another command's reply."""
-    async with line_to(replies, after=1) as pipeline:
+    async with session_to(fake_server, *replies, extensions=extensions) as session:
         with pytest.raises(SubmissionError) as caught:
-            await transaction_over(pipeline, fake_server, ANNA, BERT, extensions=extensions).run(
-                reset=False
-            )
+            await submit_over(session, ANNA, BERT)
         assert caught.value.fault.kind == "transient"
-        assert not pipeline.is_synchronized
+        assert not session.is_open
 
 
 async def test_message_is_retried_in_lockstep(fake_server: FakeServer, queue: Queue) -> None:

@@ -15,7 +15,7 @@ from pytest_socket import socket_allow_hosts
 
 from custom_components.outlook_smtp.delivery.faults import Fault, Kind, Problem
 from custom_components.outlook_smtp.delivery.network import RELEASED
-from custom_components.outlook_smtp.smtp.connection import Watch, open_socket
+from custom_components.outlook_smtp.smtp.connection import StageTimer, open_socket
 from custom_components.outlook_smtp.smtp.probe import probe
 from custom_components.outlook_smtp.smtp.session import Session
 from custom_components.outlook_smtp.smtp.settings import Security, Server
@@ -37,7 +37,7 @@ from .helpers import (
     commands,
     nothing_left_open,
     probe_fault,
-    server_saying,
+    server_sending,
 )
 
 # The record in which a TLS 1.1 server chooses its version and a cipher.
@@ -76,7 +76,7 @@ async def test_system_probes_a_silent_connection(fake_server: FakeServer) -> Non
     """It probes a silent server, and does not give it up before it has."""
     for timeout in (1.0, 120.0):
         server = Server(HOST, fake_server.port)
-        with await open_socket(server, timeout, Watch()) as sock:
+        with await open_socket(server, timeout, StageTimer()) as sock:
             assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
             idle, interval, count, limit = (
                 sock.getsockopt(socket.IPPROTO_TCP, option)
@@ -188,7 +188,7 @@ async def test_replies_to_a_tls_hello_are_distinguished(
     fake_server: FakeServer, answer: bytes, kind: Kind, problem: Problem
 ) -> None:
     """Old TLS and unencrypted replies are distinguished from other TLS failures."""
-    async with server_saying(answer) as port:
+    async with server_sending(answer) as port:
         fault = await probe_fault(fake_server, server=Server(HOST, port, Security.TLS))
     assert (fault.kind, fault.problem) == (kind, problem)
 

@@ -21,8 +21,10 @@ from .helpers import (
     nothing_left_open,
     probe_fault,
     send,
+    session_to,
+    submit_over,
 )
-from .test_transaction import ACCEPTED, TAKEN, TAKEN_TO, line_to, transaction_over
+from .test_transaction import ACCEPTED, MAIL_OK, RCPT_OK
 
 # Replies to an unknown command or form (RFC 5321, section 4.2.4).
 UNKNOWN_COMMAND = [
@@ -171,7 +173,7 @@ async def test_bad_address_is_no_bad_command(fake_server: FakeServer, refused: s
     fake_server.script = Script(refuse_recipients={ANNA: refused})
     account = account_on(fake_server)
     async with await Session.open(account) as session:
-        outcome = await session.submit(envelope_to(ANNA), Content.of(CONTENT))
+        outcome = await submit_over(session, ANNA)
     [fault] = outcome.refused.values()
     assert (fault.kind, fault.reply) == (Kind.MESSAGE, refused)
     assert fault.problem is Problem.RECIPIENT_REFUSED
@@ -196,7 +198,7 @@ async def test_commands_after_a_refusal_blame_no_extension(
     account = account_on(fake_server)
     async with await Session.open(account) as session:
         try:
-            outcome = await session.submit(envelope_to(ANNA), Content.of(CONTENT))
+            outcome = await submit_over(session, ANNA)
             fault = next(iter(outcome.refused.values()))
         except SubmissionError as error:
             fault = error.fault
@@ -218,11 +220,11 @@ async def test_recipient_out_of_sequence_is_sent_again(
     fake_server: FakeServer,
 ) -> None:
     """The others get the message, and that one is sent again in lockstep."""
-    async with line_to([TAKEN, BAD_SEQUENCE, TAKEN_TO, ACCEPTED], after=1) as pipeline:
-        transaction = transaction_over(pipeline, fake_server, ANNA, BERT)
-        outcome = await transaction.run(reset=False)
+    replies = (MAIL_OK, BAD_SEQUENCE, RCPT_OK, ACCEPTED)
+    async with session_to(fake_server, *replies) as session:
+        outcome = await submit_over(session, ANNA, BERT)
     assert (outcome.accepted, outcome.left, outcome.refused) == ((BERT,), (ANNA,), {})
-    assert transaction.unsupported == {"pipelining"}
+    assert session.account.unsupported == {"pipelining"}
 
 
 async def test_recipient_refused_in_lockstep_has_a_bad_address(fake_server: FakeServer) -> None:

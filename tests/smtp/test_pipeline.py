@@ -7,7 +7,6 @@ from aiosmtplib import SMTPResponseException
 from hypothesis import HealthCheck, example, given, settings, strategies as st
 import pytest
 
-from custom_components.outlook_smtp.delivery.content import Content
 from custom_components.outlook_smtp.delivery.faults import Kind, Problem, SubmissionError
 from custom_components.outlook_smtp.smtp.pipeline import Reply, ReplyParser
 from custom_components.outlook_smtp.smtp.session import Session
@@ -15,7 +14,15 @@ from tests.conftest import until
 from tests.fake_microsoft import FakeServer, Manner, Script, Step
 from tests.promises import MAX_REPLY
 
-from .helpers import ANNA, BERT, CARL, CONTENT, account_on, envelope_to, nothing_left_open
+from .helpers import (
+    ANNA,
+    BERT,
+    CARL,
+    CONTENT,
+    account_on,
+    nothing_left_open,
+    submit_over,
+)
 
 LINES = st.text(st.characters(blacklist_categories=("Cc", "Cs", "Z")), max_size=3000)
 REPLIES = st.builds(
@@ -62,7 +69,7 @@ def test_fragmentation_does_not_change_replies(
             start += size
         heard += parser.feed(data[start:])
         assert heard == replies
-        assert parser.is_between
+        assert parser.is_empty
 
 
 def understood(data: bytes) -> tuple[list[Reply], bytes | None]:
@@ -97,9 +104,9 @@ def test_incomplete_reply_is_not_a_reply() -> None:
     """Without its last line, there is no reply, and no line is complete either."""
     parser = ReplyParser()
     assert list(parser.feed(b"250-2.1.0 ")) == []
-    assert not parser.is_between
+    assert not parser.is_empty
     assert list(parser.feed(b"Sender\r\n")) == []
-    assert not parser.is_between
+    assert not parser.is_empty
     assert list(parser.feed(b"250 OK\r\n250")) == [Reply(250, "2.1.0 Sender\nOK")]
 
 
@@ -115,15 +122,15 @@ def test_endless_reply_is_rejected(endless: bytes) -> None:
         list(parser.feed(endless * (MAX_REPLY // len(endless))))
 
 
-def hear_byte_by_byte(session: Session) -> None:
+def receive_byte_by_byte(session: Session) -> None:
     """Let every byte arrive alone, however the system packs those that the server sent alone."""
-    read_reply = session._pipeline.data_received
+    read_reply = session.pipeline.data_received
 
-    def hear_bytes(data: bytes) -> None:
+    def receive_bytes(data: bytes) -> None:
         for place in range(len(data)):
             read_reply(data[place : place + 1])
 
-    session._pipeline.data_received = hear_bytes  # type: ignore[method-assign]
+    session.pipeline.data_received = receive_bytes  # type: ignore[method-assign]
 
 
 @settings(
@@ -162,7 +169,7 @@ async def test_outcome_does_not_depend_on_the_extensions(  # noqa: PLR0917 - hyp
     fake_server.received.clear()
     async with await Session.open(account_on(fake_server)) as session:
         if manner is Manner.BYTE_BY_BYTE:
-            hear_byte_by_byte(session)
+            receive_byte_by_byte(session)
         script.refuse_recipients = refuse
         if sender:
             script.replies[Step.MAIL] = sender
@@ -170,12 +177,12 @@ async def test_outcome_does_not_depend_on_the_extensions(  # noqa: PLR0917 - hyp
             script.replies[Step.FINAL] = str(ENDS[end])
         if script.replies:
             with pytest.raises(SubmissionError) as caught:
-                await session.submit(envelope_to(*names), Content.of(CONTENT))
+                await submit_over(session, *names)
             expected = Kind.MESSAGE if end == "refused" and not sender else Kind.TRANSIENT
             assert caught.value.fault.kind is expected
             assert fake_server.received == []
         else:
-            outcome = await session.submit(envelope_to(*names), Content.of(CONTENT))
+            outcome = await submit_over(session, *names)
             assert outcome.accepted == by_answer["taken"]
             assert [mail.recipients for mail in fake_server.received] == [
                 group for group in (outcome.accepted,) if group
@@ -185,7 +192,7 @@ async def test_outcome_does_not_depend_on_the_extensions(  # noqa: PLR0917 - hyp
             assert set(outcome.refused) == set(names).difference(outcome.accepted, left)
         script.refuse_recipients, script.replies = {}, {}
         assert session.is_usable
-        assert (await session.submit(envelope_to(ANNA), Content.of(CONTENT))).accepted == (ANNA,)
+        assert (await submit_over(session, ANNA)).accepted == (ANNA,)
     assert fake_server.received[-1].content == CONTENT
 
 
@@ -201,7 +208,7 @@ async def test_service_closing_ends_a_round_trip(
     )
     session = await Session.open(account_on(fake_server))
     with pytest.raises(SubmissionError) as caught:
-        await session.submit(envelope_to(ANNA, BERT), Content.of(CONTENT))
+        await submit_over(session, ANNA, BERT)
     assert (caught.value.fault.problem, caught.value.fault.code) == (Problem.TIMEOUT, 421)
     assert caught.value.submitting
     assert not session.is_usable
@@ -225,7 +232,7 @@ async def test_malformed_reply_ends_the_session(
     fake_server.script = Script(replies=replies)
     session = await Session.open(account_on(fake_server))
     with pytest.raises(SubmissionError) as caught:
-        await session.submit(envelope_to(ANNA), Content.of(CONTENT))
+        await submit_over(session, ANNA)
     assert (caught.value.fault.kind, caught.value.fault.problem) == (Kind.TRANSIENT, problem)
     assert not session.is_usable
     await nothing_left_open(fake_server)
@@ -235,10 +242,10 @@ async def test_unsolicited_reply_ends_the_session(fake_server: FakeServer) -> No
     """An unsolicited reply is never matched to a command: the session is not used again."""
     fake_server.script = Script(replies={Step.IDLE: "250 2.0.0 And another one"})
     session = await Session.open(account_on(fake_server))
-    await session.submit(envelope_to(CARL), Content.of(CONTENT))
+    await submit_over(session, CARL)
     await until(lambda: not session.is_open)
     with pytest.raises(SubmissionError, match=Problem.CONNECTION_LOST):
-        await session.submit(envelope_to(CARL), Content.of(CONTENT))
+        await submit_over(session, CARL)
     await session.close()
 
 
@@ -246,10 +253,10 @@ async def test_unsolicited_reply_in_a_round_trip_is_noticed(fake_server: FakeSer
     """With DATA, it is noticed before any content is sent."""
     fake_server.script = Script(without=("CHUNKING",))
     session = await Session.open(account_on(fake_server))
-    await session.submit(envelope_to(CARL), Content.of(CONTENT))
+    await submit_over(session, CARL)
     fake_server.script.replies[Step.MAIL] = "250 2.1.0 Sender OK\n250 2.1.0 Sender OK"
     with pytest.raises(SubmissionError, match=Problem.UNEXPECTED_REPLY):
-        await session.submit(envelope_to(ANNA, BERT), Content.of(CONTENT))
+        await submit_over(session, ANNA, BERT)
     assert not session.is_usable
     await nothing_left_open(fake_server)
     assert [mail.recipients for mail in fake_server.received] == [(CARL,)]

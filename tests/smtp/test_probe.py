@@ -10,7 +10,7 @@ from custom_components.outlook_smtp.delivery.faults import (
     SubmissionError,
 )
 from custom_components.outlook_smtp.smtp import probe as probe_module
-from custom_components.outlook_smtp.smtp.probe import diagnose, probe, right_host
+from custom_components.outlook_smtp.smtp.probe import diagnose, probe, submission_host
 from custom_components.outlook_smtp.smtp.settings import PORTS, Account, Security, Server
 from tests.fake_microsoft import (
     IMAP_GREETING,
@@ -23,7 +23,7 @@ from tests.fake_microsoft import (
     closed_port,
 )
 
-from .helpers import HOST, SHORT, account_on, commands, nothing_left_open, server_saying
+from .helpers import HOST, SHORT, account_on, commands, nothing_left_open, server_sending
 
 STARTTLS_STAGES = [
     Stage.RESOLVE,
@@ -119,7 +119,7 @@ async def test_mailbox_server_is_recognized_unencrypted(
     for security in Security:
         server = Server(HOST, fake_server.port, security)
         fault = await diagnosis(account_on(fake_server, server=server), fake_server)
-        expected = Fault(Kind.SETUP, Problem.NOT_SMTP, text=greeting, hint=right_host(HOST))
+        expected = Fault(Kind.SETUP, Problem.NOT_SMTP, text=greeting, hint=submission_host(HOST))
         assert fault == expected
 
 
@@ -170,7 +170,7 @@ async def test_silence_stays_silence(fake_server: FakeServer, security: Security
 async def test_unreadable_port_changes_nothing(fake_server: FakeServer, words: bytes) -> None:
     """A first line that never ends, or never comes, does not change the result."""
     fault = Fault(Kind.SETUP, Problem.WRONG_SECURITY)
-    async with server_saying(words, at_once=True) as port:
+    async with server_sending(words, at_once=True) as port:
         server = Server(HOST, port, Security.TLS)
         assert await diagnose(fault, server, fake_server.client_context()) is fault
 
@@ -212,4 +212,4 @@ async def test_other_faults_are_not_diagnosed(fake_server: FakeServer) -> None:
 )
 def test_submission_host_is_suggested(host: str, right: str) -> None:
     """For a host that serves mailboxes, the submission host is suggested."""
-    assert right_host(host) == right
+    assert submission_host(host) == right

@@ -7,7 +7,6 @@ import logging
 
 import pytest
 
-from custom_components.outlook_smtp.delivery.content import Content
 from custom_components.outlook_smtp.delivery.faults import SubmissionError
 from custom_components.outlook_smtp.smtp import protocol_log
 from custom_components.outlook_smtp.smtp.credentials import BearerToken, Credentials, Password
@@ -24,17 +23,17 @@ from .helpers import (
     LONG,
     SHORT,
     account_on,
-    envelope_to,
     nothing_left_open,
     probe_fault,
     send,
+    submit_over,
 )
 
 LOGGER = protocol_log.__name__
 SECRET = "geheim-äöü-€"
 TOKEN = "EwBIA8l6BAAUs5-an-access-token-that-nobody-may-see"
 
-type Heard = Callable[[], list[str]]
+type Logged = Callable[[], list[str]]
 
 
 class OneToken:
@@ -61,7 +60,7 @@ def forms(*secrets: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def heard(caplog: pytest.LogCaptureFixture) -> Heard:
+def logged(caplog: pytest.LogCaptureFixture) -> Logged:
     """Listen at debug level; return the protocol log without connection numbers."""
     caplog.set_level(logging.DEBUG)
     caplog.set_level(logging.DEBUG, LOGGER)
@@ -86,10 +85,10 @@ def credentials(request: pytest.FixtureRequest, fake_server: FakeServer) -> Cred
     return Password(ADDRESS, SECRET)
 
 
-async def test_protocol_log_is_complete(fake_server: FakeServer, heard: Heard) -> None:
+async def test_protocol_log_is_complete(fake_server: FakeServer, logged: Logged) -> None:
     """Both sides are quoted, from the greeting to QUIT; for the content, there is its size."""
     await send(fake_server, ANNA, BERT)
-    lines = heard()
+    lines = logged()
     assert lines[0].startswith("server: 220 ")
     assert [line for line in lines if line.startswith("client: ")] == [
         "client: EHLO [127.0.0.1]",
@@ -109,12 +108,12 @@ async def test_protocol_log_is_complete(fake_server: FakeServer, heard: Heard) -
 
 
 async def test_protocol_logs_are_numbered(
-    fake_server: FakeServer, heard: Heard, caplog: pytest.LogCaptureFixture
+    fake_server: FakeServer, logged: Logged, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Each connection has its own number."""
     await probe(account_on(fake_server))
     await probe(account_on(fake_server))
-    heard()
+    logged()
     said = [record.getMessage() for record in caplog.records if record.name == LOGGER]
     assert len({line.partition(",")[0] for line in said}) == 2
 
@@ -131,7 +130,7 @@ async def test_protocol_logs_are_numbered(
     ids=["accepted", "refused", "421", "dropped", "silence"],
 )
 async def test_no_secret_is_logged(
-    fake_server: FakeServer, credentials: Credentials, heard: Heard, script: Script
+    fake_server: FakeServer, credentials: Credentials, logged: Logged, script: Script
 ) -> None:
     """However the sign-in ends, the log shows the mechanism, and no more."""
     script.auth_offered = fake_server.script.auth_offered
@@ -141,12 +140,12 @@ async def test_no_secret_is_logged(
         await probe(account_on(fake_server, credentials=credentials, timeout=timeout))
     await nothing_left_open(fake_server)
     (mechanism,) = script.auth_offered
-    assert f"client: AUTH {mechanism} ***" in heard()
+    assert f"client: AUTH {mechanism} ***" in logged()
 
 
 @pytest.mark.parametrize("credentials", ["LOGIN", "XOAUTH2"], indirect=True)
 async def test_echoed_secrets_are_redacted(
-    fake_server: FakeServer, credentials: Credentials, heard: Heard
+    fake_server: FakeServer, credentials: Credentials, logged: Logged
 ) -> None:
     """A server that quotes unknown input reveals nothing."""
     (mechanism,) = fake_server.script.auth_offered
@@ -157,28 +156,30 @@ async def test_echoed_secrets_are_redacted(
     quoted = b64encode(said.encode()).decode()
     fake_server.script.replies[Step.AUTH] = f"501 5.5.4 What is {quoted}?"
     await probe_fault(fake_server, credentials=credentials)
-    assert "server: 501 5.5.4 What is ***?" in heard()
+    assert "server: 501 5.5.4 What is ***?" in logged()
 
 
-async def test_errors_are_logged(fake_server: FakeServer, heard: Heard) -> None:
+async def test_errors_are_logged(fake_server: FakeServer, logged: Logged) -> None:
     """A refusal, a lost connection and an untrusted certificate are in the protocol log."""
     fake_server.script = Script(replies={Step.FINAL: "554 5.2.0 Not this"})
     with pytest.raises(SubmissionError):
         await send(fake_server)
-    assert "server: 554 5.2.0 Not this" in heard()
+    assert "server: 554 5.2.0 Not this" in logged()
     fake_server.script = Script(drop=Step.MAIL)
     with pytest.raises(SubmissionError):
         await send(fake_server)
-    assert any("server: (ConnectionResetError: " in line for line in heard())
+    assert any("server: (ConnectionResetError: " in line for line in logged())
 
 
-async def test_line_is_shortened_and_stays_one_line(fake_server: FakeServer, heard: Heard) -> None:
+async def test_line_is_shortened_and_stays_one_line(
+    fake_server: FakeServer, logged: Logged
+) -> None:
     """A server's text can neither flood the log nor forge a line in it."""
     fake_server.script = Script(replies={Step.MAIL: "550 5.1.8 \x1b[31m" + "x" * 700})
     with pytest.raises(SubmissionError):
         async with await Session.open(account_on(fake_server)) as session:
-            await session.submit(envelope_to(ANNA), Content.of(CONTENT))
-    (refusal,) = [line for line in heard() if "5.1.8" in line]
+            await submit_over(session, ANNA)
+    (refusal,) = [line for line in logged() if "5.1.8" in line]
     assert len(refusal) == len("server: ") + MAX_TEXT
     assert "\x1b" not in refusal
 
@@ -193,7 +194,7 @@ async def test_nothing_is_logged_without_debug(
 
 
 async def test_debug_enabled_during_a_sign_in_shows_no_secret(
-    fake_server: FakeServer, heard: Heard, monkeypatch: pytest.MonkeyPatch
+    fake_server: FakeServer, logged: Logged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A response to a challenge is redacted, even if the log was off at the challenge."""
     fake_server.mailboxes[ADDRESS].password = SECRET
@@ -207,4 +208,4 @@ async def test_debug_enabled_during_a_sign_in_shows_no_secret(
 
     monkeypatch.setattr(protocol_log.ProtocolLog, "log_received", turn_on)
     await probe(account_on(fake_server, credentials=Password(ADDRESS, SECRET)))
-    assert "client: ***" in heard()
+    assert "client: ***" in logged()

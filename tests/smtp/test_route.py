@@ -19,8 +19,8 @@ from .helpers import (
     account_on,
     commands,
     envelope_to,
-    grow_impatient,
     nothing_left_open,
+    shorten_timeouts,
 )
 
 
@@ -55,7 +55,7 @@ async def test_refused_message_keeps_the_session(fake_server: FakeServer) -> Non
 
 async def test_idle_session_is_closed(fake_server: FakeServer) -> None:
     """A session is only kept while it is useful; then there is a new one."""
-    route = SmtpRoute(account_on(fake_server), idle_time=0)
+    route = SmtpRoute(account_on(fake_server, idle_time=0))
     await submit(route)
     await nothing_left_open(fake_server)
     assert commands(fake_server)[-1] == "QUIT"
@@ -76,6 +76,7 @@ async def test_session_is_kept_for_the_idle_time(
     for _ in range(5):  # A timer that is due gets its turn.
         await asyncio.sleep(0)
     assert route._session
+    assert route._session.is_usable
     freezer.tick(2)
     await nothing_left_open(fake_server)
     assert commands(fake_server)[-1] == "QUIT"
@@ -84,7 +85,7 @@ async def test_session_is_kept_for_the_idle_time(
 
 async def test_closing_waits_for_quit(fake_server: FakeServer) -> None:
     """Closing waits for a QUIT in progress."""
-    route = SmtpRoute(account_on(fake_server), idle_time=0)
+    route = SmtpRoute(account_on(fake_server, idle_time=0))
     await submit(route)
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -125,7 +126,7 @@ async def test_session_that_dies_in_use_is_replaced(
     route = SmtpRoute(account_on(fake_server))
     await submit(route)
     assert route._session
-    grow_impatient(route._session)
+    shorten_timeouts(route._session)
     fake_server.script = Script(times=1, without=without, **spoil)  # type: ignore[arg-type]
     assert (await submit(route)).accepted == (ANNA,)
     assert fake_server.connections == len(fake_server.received) == 2

@@ -15,9 +15,8 @@ from tests.conftest import ADDRESS, PASSWORD
 from tests.fake_microsoft import FakeServer, Script, Step
 from tests.promises import MAX_TEXT
 
-from .helpers import LONG, account_on, commands, probe_fault
+from .helpers import LONG, account_on, commands, pipeline_to, probe_fault
 from .test_protocol_log import TOKEN, OneToken
-from .test_transaction import line_to
 
 WITH_ANSWER = r"AUTH \S+ \S"
 CHALLENGE = "334 " + b64encode(json.dumps({"status": "401", "schemes": "bearer"}).encode()).decode()
@@ -118,7 +117,7 @@ async def test_empty_challenge_is_answered(
 )
 async def test_error_challenge_is_a_refusal(ends: list[str], socket_enabled: None) -> None:
     """It counts if the server's final reply is less specific, or if it disconnects."""
-    async with line_to([CHALLENGE], after=1, then=ends) as pipeline:
+    async with pipeline_to(CHALLENGE, then=ends) as pipeline:
         sign_in = SignIn(pipeline, ["xoauth2"], LONG, set())
         with pytest.raises(SubmissionError) as caught:
             await sign_in.run("xoauth2", b"bm90aGluZw==")
@@ -143,7 +142,7 @@ async def test_final_reply_overrides_the_challenge(
     socket_enabled: None, reply: str, kind: Kind, problem: Problem
 ) -> None:
     """It is more specific than the challenge."""
-    async with line_to([CHALLENGE], after=1, then=[reply]) as pipeline:
+    async with pipeline_to(CHALLENGE, then=[reply]) as pipeline:
         with pytest.raises(SubmissionError) as caught:
             await SignIn(pipeline, ["xoauth2"], LONG, set()).run("xoauth2", b"bm90aGluZw==")
     assert (caught.value.fault.kind, caught.value.fault.problem) == (kind, problem)
@@ -151,7 +150,7 @@ async def test_final_reply_overrides_the_challenge(
 
 async def test_undecodable_challenge_is_quoted(socket_enabled: None) -> None:
     """A challenge may be plain text."""
-    async with line_to(["334 Token expired"], after=1) as pipeline:
+    async with pipeline_to("334 Token expired") as pipeline:
         with pytest.raises(SubmissionError, match="334 Token expired"):
             await SignIn(pipeline, ["xoauth2"], LONG, set()).run("xoauth2", b"bm90aGluZw==")
 

@@ -27,12 +27,12 @@ from .helpers import (
     UNKNOWN,
     account_on,
     commands,
-    envelope_to,
-    grow_impatient,
     nothing_left_open,
     probe_fault,
     send,
     send_fault,
+    shorten_timeouts,
+    submit_over,
 )
 
 WAYS = {
@@ -82,8 +82,8 @@ async def test_missing_message_id_is_none(fake_server: FakeServer) -> None:
 async def test_conversation_is_as_expected(fake_server: FakeServer, way: str) -> None:
     """The size is announced, one sign-in is enough for all messages, and QUIT is sent."""
     async with await Session.open(account_on(fake_server)) as session:
-        await session.submit(envelope_to(ANNA), Content.of(CONTENT))
-        await session.submit(envelope_to(BERT), Content.of(CONTENT))
+        await submit_over(session, ANNA)
+        await submit_over(session, BERT)
     await nothing_left_open(fake_server)
     said = commands(fake_server)
     transfer = f"BDAT {len(CONTENT)} LAST" if "chunking" in way else "DATA"
@@ -117,7 +117,7 @@ async def test_round_trips(
 
     async with await Session.open(account_on(fake_server)) as session:
         monkeypatch.setattr(Pipeline, "send_commands", note)
-        await session.submit(envelope_to(ANNA, BERT), Content.of(CONTENT))
+        await submit_over(session, ANNA, BERT)
     assert (
         round_trips
         == {
@@ -137,7 +137,7 @@ async def test_round_trips(
 async def test_content_arrives_unchanged(fake_server: FakeServer, more: bytes) -> None:
     """A line of a single dot does not end the message, however long that is."""
     async with await Session.open(account_on(fake_server)) as session:
-        await session.submit(envelope_to(ANNA), Content.of(CONTENT + more))
+        await submit_over(session, ANNA, content=CONTENT + more)
     assert fake_server.received[0].content == CONTENT + more
 
 
@@ -150,15 +150,15 @@ async def test_dots_at_piece_boundaries_are_doubled(
     content = CONTENT.ljust(place - 2, b"x") + b"\r\n.\r\n"
     assert content.index(b"\r\n.\r\n", len(CONTENT)) + 2 == place
     async with await Session.open(account_on(fake_server)) as session:
-        await session.submit(envelope_to(ANNA), Content.of(content))
-        await session.submit(envelope_to(BERT), Content.of(CONTENT))
+        await submit_over(session, ANNA, content=content)
+        await submit_over(session, BERT)
     assert [mail.content for mail in fake_server.received] == [content, CONTENT]
 
 
 async def test_last_line_without_an_end_is_completed(fake_server: FakeServer, way: str) -> None:
     """DATA adds the missing line end; BDAT leaves the content unchanged."""
     async with await Session.open(account_on(fake_server)) as session:
-        await session.submit(envelope_to(ANNA), Content.of(CONTENT + b"no end"))
+        await submit_over(session, ANNA, content=CONTENT + b"no end")
     end = b"no end" if "chunking" in way else b"no end\r\n"
     assert fake_server.received[0].content == CONTENT + end
 
@@ -168,9 +168,9 @@ async def test_refused_content_is_not_sent_completely(fake_server: FakeServer, w
     fake_server.script = Script(refuse_recipients={ANNA: UNKNOWN})
     content = CONTENT + b"z" * (40 * PIECE) + b"\r\n"
     async with await Session.open(account_on(fake_server)) as session:
-        outcome = await session.submit(envelope_to(ANNA), Content.of(content))
+        outcome = await submit_over(session, ANNA, content=content)
         assert problems(outcome) == {ANNA: Problem.RECIPIENT_REFUSED}
-        assert (await session.submit(envelope_to(BERT), Content.of(CONTENT))).accepted == (BERT,)
+        assert (await submit_over(session, BERT)).accepted == (BERT,)
     said = commands(fake_server)
     assert sum(line.startswith("BDAT") for line in said) < 40
     if "chunking" not in way:
@@ -186,7 +186,7 @@ async def test_truncated_content_is_not_sent(fake_server: FakeServer) -> None:
     content = Content(BytesIO(CONTENT), len(CONTENT) + PIECE)
     async with await Session.open(account_on(fake_server)) as session:
         with pytest.raises(OSError, match="shorter"):
-            await session.submit(envelope_to(ANNA), content)
+            await submit_over(session, ANNA, content=content)
     await nothing_left_open(fake_server)
     assert fake_server.received == []
 
@@ -209,7 +209,7 @@ async def test_size_limit_is_known(
     fake_server.script = Script(replies={Step.EHLO_TLS: "\n".join(lines)})
     async with await Session.open(account_on(fake_server)) as session:
         assert session.server_info.size_limit == limit
-        await session.submit(envelope_to(ANNA), Content.of(CONTENT))
+        await submit_over(session, ANNA)
     assert any(f"> SIZE={len(CONTENT)}" in line for line in commands(fake_server)) is bool(
         extensions
     )
@@ -226,9 +226,7 @@ async def test_oversized_message_is_rejected(fake_server: FakeServer) -> None:
 async def test_non_ascii_addresses_are_sent(fake_server: FakeServer) -> None:
     """Non-ASCII addresses are sent as UTF-8 if the server supports it."""
     async with await Session.open(account_on(fake_server)) as session:
-        outcome = await session.submit(
-            envelope_to("änne@example.com", utf8=True), Content.of(CONTENT)
-        )
+        outcome = await submit_over(session, "änne@example.com", utf8=True)
     assert outcome.accepted == fake_server.received[0].recipients == ("änne@example.com",)
     assert any(line.endswith(" BODY=8BITMIME SMTPUTF8") for line in commands(fake_server))
 
@@ -238,7 +236,7 @@ async def test_non_ascii_addresses_need_smtputf8(fake_server: FakeServer) -> Non
     fake_server.script = Script(replies={Step.EHLO_TLS: "250-x Hello\n250 AUTH LOGIN"})
     async with await Session.open(account_on(fake_server)) as session:
         with pytest.raises(SubmissionError) as caught:
-            await session.submit(envelope_to("änne@example.com", utf8=True), Content.of(CONTENT))
+            await submit_over(session, "änne@example.com", utf8=True)
     assert caught.value.fault == Fault(Kind.MESSAGE, Problem.UTF8_NOT_SUPPORTED)
     assert "MAIL" not in " ".join(commands(fake_server))
 
@@ -248,7 +246,7 @@ async def test_lost_connection_does_not_drop_an_extension(fake_server: FakeServe
     async with await Session.open(account_on(fake_server)) as session:
         await session.close()
         with pytest.raises(SubmissionError, match=Problem.CONNECTION_LOST):
-            await session.submit(envelope_to("änne@example.com", utf8=True), Content.of(CONTENT))
+            await submit_over(session, "änne@example.com", utf8=True)
 
 
 @pytest.mark.parametrize(
@@ -261,9 +259,9 @@ async def test_unusable_addresses_are_rejected(fake_server: FakeServer, address:
     assert problems(outcome) == {address: Problem.RECIPIENT_REFUSED}
     async with await Session.open(account_on(fake_server)) as session:
         with pytest.raises(SubmissionError) as caught:
-            await session.submit(envelope_to(ANNA, sender=address), Content.of(CONTENT))
+            await submit_over(session, ANNA, sender=address)
         assert caught.value.fault == Fault(Kind.MESSAGE, Problem.MESSAGE_REFUSED)
-        assert (await session.submit(envelope_to(ANNA), Content.of(CONTENT))).accepted == (ANNA,)
+        assert (await submit_over(session, ANNA)).accepted == (ANNA,)
 
 
 async def test_refused_recipient_does_not_affect_others(fake_server: FakeServer) -> None:
@@ -278,13 +276,13 @@ async def test_message_refused_for_all_is_not_transferred(fake_server: FakeServe
     """Nothing is transferred, and the connection stays usable for the next message."""
     fake_server.script = Script(refuse_recipients={ANNA: UNKNOWN, BERT: "451 4.7.500 Server busy."})
     async with await Session.open(account_on(fake_server)) as session:
-        outcome = await session.submit(envelope_to(ANNA, BERT), Content.of(CONTENT))
+        outcome = await submit_over(session, ANNA, BERT)
         assert outcome.accepted == ()
         assert problems(outcome) == {
             ANNA: Problem.RECIPIENT_REFUSED,
             BERT: Problem.SERVER_BUSY,
         }
-        assert (await session.submit(envelope_to(CARL), Content.of(CONTENT))).accepted == (CARL,)
+        assert (await submit_over(session, CARL)).accepted == (CARL,)
     assert [mail.recipients for mail in fake_server.received] == [(CARL,)]
 
 
@@ -296,8 +294,8 @@ async def test_refused_message_does_not_affect_the_next(
     fake_server.script = Script(replies={step: "554 5.6.0 Not this one"}, times=1)
     async with await Session.open(account_on(fake_server)) as session:
         with pytest.raises(SubmissionError, match="Not this one"):
-            await session.submit(envelope_to(ANNA), Content.of(CONTENT))
-        assert (await session.submit(envelope_to(BERT), Content.of(CONTENT))).accepted == (BERT,)
+            await submit_over(session, ANNA)
+        assert (await submit_over(session, BERT)).accepted == (BERT,)
     assert [mail.recipients for mail in fake_server.received] == [(BERT,)]
 
 
@@ -362,9 +360,9 @@ async def test_silence_is_a_timeout(fake_server: FakeServer, step: Step) -> None
     """A server that stops responding is given up."""
     fake_server.script = Script(stall=step)
     async with await Session.open(account_on(fake_server)) as session:
-        grow_impatient(session)
+        shorten_timeouts(session)
         with pytest.raises(SubmissionError) as caught:
-            await session.submit(envelope_to(ANNA), Content.of(CONTENT))
+            await submit_over(session, ANNA)
     fault = caught.value.fault
     assert (fault.kind, fault.problem) == (Kind.TRANSIENT, Problem.TIMEOUT)
     await nothing_left_open(fake_server)
@@ -379,10 +377,10 @@ async def test_reply_to_a_canceled_submission_is_ignored(
     async with await Session.open(account_on(fake_server)) as session:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(SHORT):
-                await session.submit(envelope_to(ANNA), Content.of(CONTENT))
+                await submit_over(session, ANNA)
         await nothing_left_open(fake_server)
         with pytest.raises(SubmissionError, match=Problem.CONNECTION_LOST):
-            await session.submit(envelope_to(BERT), Content.of(CONTENT))
+            await submit_over(session, BERT)
 
 
 @pytest.mark.parametrize("last_reply", [None, "421 4.4.2 Connection dropped due to SocketError"])
@@ -393,7 +391,7 @@ async def test_session_closed_while_idle_reports_it(
     async with await Session.open(account_on(fake_server)) as session:
         await asyncio.to_thread(fake_server.hang_up, last_reply)
         with pytest.raises(SubmissionError, match=Problem.CONNECTION_LOST):
-            await session.submit(envelope_to(ANNA), Content.of(CONTENT))
+            await submit_over(session, ANNA)
     await nothing_left_open(fake_server)
 
 
@@ -429,7 +427,7 @@ async def test_closing_cannot_be_canceled_halfway(fake_server: FakeServer) -> No
 async def test_connection_lost_after_the_sign_in_is_a_fault(fake_server: FakeServer) -> None:
     """A connection that breaks before the first message is no session."""
 
-    class Unlucky:
+    class LosesConnection:
         """Credentials whose connection breaks once they were accepted."""
 
         secrets = ()
@@ -438,7 +436,7 @@ async def test_connection_lost_after_the_sign_in_is_a_fault(fake_server: FakeSer
             """Lose the connection."""
             sign_in._pipeline.close()
 
-    fault = await probe_fault(fake_server, credentials=Unlucky())
+    fault = await probe_fault(fake_server, credentials=LosesConnection())
     assert (fault.kind, fault.problem) == (Kind.TRANSIENT, Problem.CONNECTION_LOST)
 
 
@@ -448,5 +446,5 @@ async def test_two_accounts_share_nothing(fake_server: FakeServer) -> None:
     sessions = await asyncio.gather(*map(Session.open, accounts))
     assert fake_server.open_connections == 2
     await sessions[0].close()
-    assert (await sessions[1].submit(envelope_to(ANNA), Content.of(CONTENT))).accepted == (ANNA,)
+    assert (await submit_over(sessions[1], ANNA)).accepted == (ANNA,)
     await sessions[1].close()

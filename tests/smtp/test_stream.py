@@ -12,7 +12,15 @@ from custom_components.outlook_smtp.smtp.session import Session
 from tests.conftest import until
 from tests.fake_microsoft import FakeServer, Script, Step
 
-from .helpers import ANNA, BERT, CONTENT, UNKNOWN, account_on, commands, envelope_to
+from .helpers import (
+    ANNA,
+    BERT,
+    CONTENT,
+    UNKNOWN,
+    account_on,
+    commands,
+    submit_over,
+)
 
 
 def long_content(pieces: int) -> bytes:
@@ -24,7 +32,7 @@ async def test_chunks_are_sent_without_waiting(fake_server: FakeServer) -> None:
     """All are sent before any reply to the message."""
     fake_server.script = Script(hold=True)
     async with await Session.open(account_on(fake_server)) as session:
-        outcome = await session.submit(envelope_to(ANNA, BERT), Content.of(long_content(5)))
+        outcome = await submit_over(session, ANNA, BERT, content=long_content(5))
     assert outcome.accepted == (ANNA, BERT)
     assert [mail.chunks for mail in fake_server.received] == [5]
 
@@ -35,10 +43,10 @@ async def test_refused_chunk_refuses_the_message(fake_server: FakeServer, hold: 
     fake_server.script = Script(without=("SIZE",), size=PIECE + 1, hold=hold)
     async with await Session.open(account_on(fake_server)) as session:
         with pytest.raises(SubmissionError) as caught:
-            await session.submit(envelope_to(ANNA), Content.of(long_content(3)))
+            await submit_over(session, ANNA, content=long_content(3))
         fault = caught.value.fault
         assert (fault.kind, fault.problem) == (Kind.MESSAGE, Problem.MESSAGE_TOO_LARGE)
-        assert (await session.submit(envelope_to(BERT), Content.of(CONTENT))).accepted == (BERT,)
+        assert (await submit_over(session, BERT)).accepted == (BERT,)
     assert [mail.recipients for mail in fake_server.received] == [(BERT,)]
 
 
@@ -48,10 +56,10 @@ async def test_data_without_recipients_gets_a_single_dot(fake_server: FakeServer
         without=("CHUNKING",), let_begin=True, refuse_recipients={ANNA: UNKNOWN}
     )
     async with await Session.open(account_on(fake_server)) as session:
-        outcome = await session.submit(envelope_to(ANNA), Content.of(CONTENT))
+        outcome = await submit_over(session, ANNA)
         assert commands(fake_server)[-2:] == ["DATA", "(0 bytes of content)"]
         assert list(outcome.refused) == [ANNA]
-        assert (await session.submit(envelope_to(BERT), Content.of(CONTENT))).accepted == (BERT,)
+        assert (await submit_over(session, BERT)).accepted == (BERT,)
     assert [mail.recipients for mail in fake_server.received] == [(BERT,)]
 
 
@@ -70,10 +78,10 @@ async def test_content_is_read_as_fast_as_the_server(
         return places[-1] > 0 and places[-50:] == places[-1:] * 50
 
     async with await Session.open(account_on(fake_server)) as session:
-        line: socket.socket = session._pipeline._transport.get_extra_info("socket")
+        line: socket.socket = session.pipeline._transport.get_extra_info("socket")
         line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, PIECE // 4)
         submitting = asyncio.create_task(
-            session.submit(envelope_to(ANNA), Content(file, len(content)))
+            submit_over(session, ANNA, content=Content(file, len(content)))
         )
         await until(is_at_rest)
         assert places[-1] < len(content) / 2

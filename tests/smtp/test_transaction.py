@@ -1,27 +1,20 @@
 """What a server has decided within a round trip stands, however the connection ends."""
 
-import asyncio
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
-
 import pytest
 
-from custom_components.outlook_smtp.delivery.content import PIECE, Content
+from custom_components.outlook_smtp.delivery.content import PIECE
 from custom_components.outlook_smtp.delivery.faults import Kind, Problem, SubmissionError
 from custom_components.outlook_smtp.delivery.outcome import Outcome
-from custom_components.outlook_smtp.smtp.connection import Watch, connect
+from custom_components.outlook_smtp.smtp.connection import StageTimer, connect
 from custom_components.outlook_smtp.smtp.pipeline import Pipeline
-from custom_components.outlook_smtp.smtp.protocol_log import ProtocolLog
 from custom_components.outlook_smtp.smtp.session import Session
-from custom_components.outlook_smtp.smtp.transaction import Transaction
 from tests.conftest import until
 from tests.fake_microsoft import FakeServer, Script, Step
 
-from .helpers import ANNA, BERT, CONTENT, HOST, LONG, account_on, envelope_to
+from .helpers import ANNA, BERT, CONTENT, account_on, session_to, submit_over
 
-PIPELINING = {"pipelining": "", "chunking": ""}
-TAKEN = "250 2.1.0 OK"
-TAKEN_TO = "250 2.1.5 Recipient OK"
+MAIL_OK = "250 2.1.0 OK"
+RCPT_OK = "250 2.1.5 Recipient OK"
 ACCEPTED = "250 2.0.0 OK"
 NO_SENDER = "550 5.7.60 SMTP; Client does not have permissions to send as this sender"
 FIRST_RCPT = "503 5.5.2 Need mail command"
@@ -31,58 +24,12 @@ UNKNOWN = "550 5.1.1 User unknown"
 SERVICE_CLOSING = "421 4.3.2 Service not available"
 
 
-@asynccontextmanager
-async def line_to(
-    replies: Iterable[str], *, after: int, then: Iterable[str] = ()
-) -> AsyncIterator[Pipeline]:
-    """Connect to a server that reads a number of bytes, sends all its replies and disconnects.
-
-    The replies in `then` answer the next lines, one by one.
-    """
-
-    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readexactly(after)
-        writer.write("".join(f"{reply}\r\n" for reply in replies).encode())
-        if then:
-            await reader.readline()
-        for reply in then:
-            await reader.readline()
-            writer.write(f"{reply}\r\n".encode())
-        writer.write_eof()
-        await reader.read()
-        writer.close()
-
-    async with await asyncio.start_server(speak, HOST) as server:
-        port = server.sockets[0].getsockname()[1]
-        loop = asyncio.get_running_loop()
-        transport, _ = await loop.create_connection(asyncio.Protocol, HOST, port)
-        pipeline = Pipeline(transport, ProtocolLog())
-        transport.set_protocol(pipeline)
-        try:
-            yield pipeline
-        finally:
-            pipeline.close()
-
-
-def transaction_over(
-    pipeline: Pipeline,
-    fake_server: FakeServer,
-    *recipients: str,
-    content: bytes = CONTENT,
-    extensions: dict[str, str] = PIPELINING,
-) -> Transaction:
-    """Return a transaction, in round trips if the server has the extensions for them."""
-    account = account_on(fake_server, timeout=LONG)
-    return Transaction(pipeline, account, extensions, envelope_to(*recipients), Content.of(content))
-
-
 async def submit(
     fake_server: FakeServer, *replies: str, content: bytes = CONTENT, after: int = 1
 ) -> Outcome:
     """Submit a message to two recipients on a connection that ends after the replies."""
-    async with line_to(replies, after=after) as pipeline:
-        transaction = transaction_over(pipeline, fake_server, ANNA, BERT, content=content)
-        return await transaction.run(reset=False)
+    async with session_to(fake_server, *replies, after=after) as session:
+        return await submit_over(session, ANNA, BERT, content=content)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +56,7 @@ async def test_refused_sender_is_the_reason(fake_server: FakeServer, end: list[s
 )
 async def test_refused_recipients_are_reported(fake_server: FakeServer, end: list[str]) -> None:
     """No recipient gets it, and each reason is reported."""
-    outcome = await submit(fake_server, TAKEN, UNKNOWN, UNKNOWN, *end)
+    outcome = await submit(fake_server, MAIL_OK, UNKNOWN, UNKNOWN, *end)
     assert outcome.accepted == ()
     assert list(outcome.refused) == [ANNA, BERT]
 
@@ -117,10 +64,10 @@ async def test_refused_recipients_are_reported(fake_server: FakeServer, end: lis
 @pytest.mark.parametrize("end", [[], [SERVICE_CLOSING]], ids=len)
 async def test_some_refused_recipients_are_settled(fake_server: FakeServer, end: list[str]) -> None:
     """They are settled, and those without a final reply are left for another attempt."""
-    outcome = await submit(fake_server, TAKEN, UNKNOWN, *end)
+    outcome = await submit(fake_server, MAIL_OK, UNKNOWN, *end)
     assert (outcome.accepted, outcome.left, outcome.lost) == ((), (BERT,), None)
     assert list(outcome.refused) == [ANNA]
-    outcome = await submit(fake_server, TAKEN, TAKEN_TO, UNKNOWN, SERVICE_CLOSING)
+    outcome = await submit(fake_server, MAIL_OK, RCPT_OK, UNKNOWN, SERVICE_CLOSING)
     assert (outcome.left, outcome.lost) == ((ANNA,), None)
 
 
@@ -130,12 +77,12 @@ async def test_reply_about_the_server_settles_no_recipient(
 ) -> None:
     """The end of the connection is reported as such."""
     with pytest.raises(SubmissionError, match=SERVICE_CLOSING):
-        await submit(fake_server, TAKEN, busy, SERVICE_CLOSING)
+        await submit(fake_server, MAIL_OK, busy, SERVICE_CLOSING)
 
 
 async def test_lost_reply_leaves_the_other_recipient_open(fake_server: FakeServer) -> None:
     """Only the other recipient may have got the message."""
-    outcome = await submit(fake_server, TAKEN, UNKNOWN, TAKEN_TO)
+    outcome = await submit(fake_server, MAIL_OK, UNKNOWN, RCPT_OK)
     assert (outcome.accepted, outcome.left) == ((), (BERT,))
     assert outcome.lost
     assert outcome.lost.problem is Problem.ANSWER_LOST
@@ -147,7 +94,7 @@ async def test_refused_content_is_permanent(fake_server: FakeServer, after: int)
     """It is refused permanently, even if the server disconnects in between."""
     with pytest.raises(SubmissionError) as caught:
         await submit(
-            fake_server, TAKEN, TAKEN, TAKEN, TOO_LARGE, content=b"x" * 8 * PIECE, after=after
+            fake_server, MAIL_OK, MAIL_OK, MAIL_OK, TOO_LARGE, content=b"x" * 8 * PIECE, after=after
         )
     assert caught.value.fault.problem is Problem.MESSAGE_TOO_LARGE
 
@@ -156,7 +103,7 @@ async def test_refused_content_is_permanent(fake_server: FakeServer, after: int)
 async def test_service_closing_explains_a_disconnect(fake_server: FakeServer, after: int) -> None:
     """It is the last reply, though more was expected."""
     with pytest.raises(SubmissionError) as caught:
-        await submit(fake_server, TAKEN, SERVICE_CLOSING, content=b"x" * 8 * PIECE, after=after)
+        await submit(fake_server, MAIL_OK, SERVICE_CLOSING, content=b"x" * 8 * PIECE, after=after)
     assert caught.value.fault.code == 421
     assert caught.value.fault.kind is Kind.TRANSIENT
 
@@ -166,24 +113,24 @@ async def test_acceptance_before_a_disconnect_counts(
     fake_server: FakeServer, end: list[str]
 ) -> None:
     """It is not sent again, and the connection is not reused."""
-    async with line_to([TAKEN, TAKEN, UNKNOWN, ACCEPTED, *end], after=1) as pipeline:
-        outcome = await transaction_over(pipeline, fake_server, ANNA, BERT).run(reset=False)
-        await until(lambda: not pipeline.is_synchronized)
+    async with session_to(fake_server, MAIL_OK, MAIL_OK, UNKNOWN, ACCEPTED, *end) as session:
+        outcome = await submit_over(session, ANNA, BERT)
+        await until(lambda: not session.is_open)
     assert outcome.accepted == (ANNA,)
 
 
 @pytest.mark.parametrize(
     ("replies", "problem"),
     [
-        (["500 5.3.3 Unrecognized command", TAKEN, TAKEN], Problem.UNEXPECTED_REPLY),
-        (["354 Start mail input", TAKEN, TAKEN, TAKEN], Problem.UNEXPECTED_REPLY),
-        ([TAKEN, "354 Start mail input", TAKEN, TAKEN, TAKEN], Problem.UNEXPECTED_REPLY),
-        ([TAKEN, TAKEN, UNKNOWN, "354 Start mail input", TAKEN], Problem.UNEXPECTED_REPLY),
-        ([TAKEN, TAKEN, UNKNOWN, "hello?"], Problem.UNEXPECTED_REPLY),
-        ([TAKEN, TAKEN, TAKEN, UNKNOWN, "hello?"], Problem.ANSWER_LOST),
-        ([TAKEN, TAKEN, TAKEN, UNKNOWN, TAKEN_TO], Problem.ANSWER_LOST),
-        ([TAKEN, TAKEN, TAKEN, TAKEN, TAKEN_TO], Problem.ANSWER_LOST),
-        ([TAKEN, TAKEN, TAKEN, TAKEN, TAKEN_TO, ACCEPTED], Problem.ANSWER_LOST),
+        (["500 5.3.3 Unrecognized command", MAIL_OK, MAIL_OK], Problem.UNEXPECTED_REPLY),
+        (["354 Start mail input", MAIL_OK, MAIL_OK, MAIL_OK], Problem.UNEXPECTED_REPLY),
+        ([MAIL_OK, "354 Start mail input", MAIL_OK, MAIL_OK, MAIL_OK], Problem.UNEXPECTED_REPLY),
+        ([MAIL_OK, MAIL_OK, UNKNOWN, "354 Start mail input", MAIL_OK], Problem.UNEXPECTED_REPLY),
+        ([MAIL_OK, MAIL_OK, UNKNOWN, "hello?"], Problem.UNEXPECTED_REPLY),
+        ([MAIL_OK, MAIL_OK, MAIL_OK, UNKNOWN, "hello?"], Problem.ANSWER_LOST),
+        ([MAIL_OK, MAIL_OK, MAIL_OK, UNKNOWN, RCPT_OK], Problem.ANSWER_LOST),
+        ([MAIL_OK, MAIL_OK, MAIL_OK, MAIL_OK, RCPT_OK], Problem.ANSWER_LOST),
+        ([MAIL_OK, MAIL_OK, MAIL_OK, MAIL_OK, RCPT_OK, ACCEPTED], Problem.ANSWER_LOST),
     ],
     ids=str,
 )
@@ -191,12 +138,12 @@ async def test_reply_to_another_command_is_not_trusted(
     fake_server: FakeServer, replies: list[str], problem: Problem
 ) -> None:
     """It answers another command, and so may all later ones: none is trusted."""
-    async with line_to(replies, after=1) as pipeline:
-        transaction = transaction_over(pipeline, fake_server, ANNA, BERT)
+    async with session_to(fake_server, *replies) as session:
+        session.needs_reset = True
         with pytest.raises(SubmissionError) as caught:
-            await transaction.run(reset=True)
+            await submit_over(session, ANNA, BERT)
         assert caught.value.fault.problem is problem
-        assert not pipeline.is_synchronized
+        assert not session.is_open
 
 
 async def test_uniform_replies_are_trusted_in_lockstep(fake_server: FakeServer) -> None:
@@ -204,40 +151,39 @@ async def test_uniform_replies_are_trusted_in_lockstep(fake_server: FakeServer) 
     session = await Session.open(account_on(fake_server))
     fake_server.script = Script(replies={Step.FINAL: "250 2.1.0 OK"})
     with pytest.raises(SubmissionError, match=Problem.ANSWER_LOST):
-        await session.submit(envelope_to(ANNA), Content.of(CONTENT))
+        await submit_over(session, ANNA)
     async with await Session.open(account_on(fake_server)) as session:
-        outcome = await session.submit(envelope_to(ANNA), Content.of(CONTENT), lockstep=True)
+        outcome = await submit_over(session, ANNA, lockstep=True)
     assert outcome.accepted == (ANNA,)
 
 
 async def test_reply_before_a_command_is_ignored(fake_server: FakeServer) -> None:
     """In lockstep, a reply before a command answers nothing."""
-    async with line_to([TAKEN, TAKEN_TO, ACCEPTED], after=1) as pipeline:
-        transaction = transaction_over(pipeline, fake_server, ANNA, BERT, extensions={})
+    async with session_to(fake_server, MAIL_OK, RCPT_OK, ACCEPTED) as session:
         with pytest.raises(SubmissionError, match=Problem.UNEXPECTED_REPLY):
-            await transaction.run(reset=False)
+            await submit_over(session, ANNA, BERT, lockstep=True)
 
 
 async def test_unusable_recipients_send_nothing(fake_server: FakeServer) -> None:
     """A recipient that cannot be named is refused without a command."""
-    async with line_to([], after=1) as pipeline:
-        outcome = await transaction_over(pipeline, fake_server, "no\nbody").run(reset=False)
-        assert pipeline.is_synchronized
+    async with session_to(fake_server) as session:
+        outcome = await submit_over(session, "no\nbody")
+        assert session.is_open
     assert list(outcome.refused) == ["no\nbody"]
 
 
 async def test_closed_connection_sends_nothing(fake_server: FakeServer) -> None:
     """Nothing can be sent on it anymore, even before the system has noticed."""
-    async with line_to([], after=1) as pipeline:
-        pipeline.close()
+    async with session_to(fake_server) as session:
+        session.pipeline.close()
         with pytest.raises(SubmissionError, match=Problem.CONNECTION_LOST):
-            await transaction_over(pipeline, fake_server, ANNA, extensions={}).run(reset=False)
+            await submit_over(session, ANNA, lockstep=True)
 
 
 async def test_connection_lost_before_the_takeover_is_reported(fake_server: FakeServer) -> None:
     """The connection is reported as lost."""
     account = account_on(fake_server)
-    client = await connect(account.server, account.tls_context, account.timeout, Watch())
+    client = await connect(account.server, account.tls_context, account.timeout, StageTimer())
     assert client.transport
     client.transport.close()
     with pytest.raises(ConnectionError):

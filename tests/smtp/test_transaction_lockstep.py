@@ -9,7 +9,16 @@ from custom_components.outlook_smtp.smtp.session import Session
 from tests.conftest import ADDRESS
 from tests.fake_microsoft import FakeServer, Script, Step
 
-from .helpers import ANNA, BERT, CONTENT, account_on, commands, envelope_to, nothing_left_open
+from .helpers import (
+    ANNA,
+    BERT,
+    CONTENT,
+    account_on,
+    commands,
+    envelope_to,
+    nothing_left_open,
+    submit_over,
+)
 
 SIZE = len(CONTENT)
 
@@ -24,7 +33,7 @@ def turns(fake_server: FakeServer) -> str:
 async def test_every_reply_is_awaited_before_the_next_command(fake_server: FakeServer) -> None:
     """BDAT is not used either, for servers that offer it and never reply."""
     session = await Session.open(account_on(fake_server))
-    outcome = await session.submit(envelope_to(ANNA, BERT), Content.of(CONTENT), lockstep=True)
+    outcome = await submit_over(session, ANNA, BERT, lockstep=True)
     assert outcome.accepted == (ANNA, BERT)
     assert turns(fake_server) == "CS" * 4 + "CS"
     assert commands(fake_server)[-5:] == [
@@ -51,7 +60,7 @@ async def test_dead_session_is_retried_once(fake_server: FakeServer) -> None:
 
 
 async def test_unusable_sender_keeps_the_session(fake_server: FakeServer) -> None:
-    """Nothing is sent, so the session stays usable."""
+    """Nothing is sent, so the session stays usable, and nothing has to be reset."""
     route = SmtpRoute(account_on(fake_server))
     await route.submit(envelope_to(ANNA), Content.of(CONTENT))
     with pytest.raises(SubmissionError) as caught:
@@ -59,5 +68,6 @@ async def test_unusable_sender_keeps_the_session(fake_server: FakeServer) -> Non
     assert caught.value.fault.problem is Problem.MESSAGE_REFUSED
     await route.submit(envelope_to(ANNA), Content.of(CONTENT))
     assert fake_server.connections == 1
+    assert "RSET" not in commands(fake_server)
     await route.close()
     await nothing_left_open(fake_server)

@@ -12,13 +12,13 @@ from .commands import Command
 from .pipeline import Reply
 from .replies import clean, is_about_command, read_reply
 
-_GIVEN_MESSAGE_ID: Final = re.compile(r"<[^<>\s@]++@[^<>\s@]++>")
+_ASSIGNED_MESSAGE_ID: Final = re.compile(r"<[^<>\s@]++@[^<>\s@]++>")
 _BAD_SEQUENCE: Final = 503
 # Positive codes that answer no command of a transaction: greeting, QUIT and AUTH.
-_OTHERS: Final = (220, 221, 235)
+_UNRELATED_CODES: Final = (220, 221, 235)
 # The enhanced status code of a positive reply to content (RFC 3463, section 3.2): not X.1.X, which
 # accepts the address of a sender or a recipient.
-_OF_CONTENT: Final = re.compile(r"2\.(?!1\.)[0-9]{1,3}\.")
+_CONTENT_STATUS: Final = re.compile(r"2\.(?!1\.)[0-9]{1,3}\.")
 
 
 class Answers:
@@ -26,33 +26,33 @@ class Answers:
 
     def __init__(self, envelope: Envelope, extensions: Collection[str]) -> None:
         """Start with nothing decided; `extensions` are those that the commands use."""
-        self.taken: list[str] = []
+        self.accepted: list[str] = []
         self.unsupported: frozenset[str] = frozenset()
         self.has_go_ahead = False
         self.is_complete = False
         self._envelope = envelope
         self._extensions = extensions
         self._refused: dict[str, Fault] = {}
-        self._no_sender: Fault | None = None
-        self._no_content: Fault | None = None
-        self._final: Reply | None = None
+        self._sender_refusal: Fault | None = None
+        self._content_refusal: Fault | None = None
+        self._final_reply: Reply | None = None
 
     @property
-    def is_hopeless(self) -> bool:
+    def is_refused(self) -> bool:
         """Return whether it is certain already that no recipient gets the message."""
-        known = len(self.taken) + len(self._refused)
-        nobody = not self.taken and known == len(self._envelope.recipients)
-        return bool(self._no_sender or self._no_content or nobody)
+        known = len(self.accepted) + len(self._refused)
+        none_left = not self.accepted and known == len(self._envelope.recipients)
+        return bool(self._sender_refusal or self._content_refusal or none_left)
 
     @property
     def is_decided(self) -> bool:
         """Return whether the outcome is known, even if the connection is lost now."""
-        return self.is_hopeless or self.is_complete
+        return self.is_refused or self.is_complete
 
     def note(self, command: Command, reply: Reply) -> bool:
         """Record a reply; return False if it cannot belong to this command."""
         if self._contradicts(command, reply):
-            self._forget()
+            self._clear_refusals()
             return False
         if _accepts(command, reply):
             self._note_acceptance(command, reply)
@@ -66,15 +66,15 @@ class Answers:
         """Record that a recipient is refused."""
         self._refused[recipient] = fault
 
-    def disbelieve(self) -> None:
+    def discard_refusals(self) -> None:
         """Forget all refusals unless the outcome is decided: they may belong to other commands."""
         if not self.is_decided:
-            self._forget()
+            self._clear_refusals()
 
-    def _forget(self) -> None:
+    def _clear_refusals(self) -> None:
         """Forget all refusals."""
         self._refused.clear()
-        self._no_sender = self._no_content = None
+        self._sender_refusal = self._content_refusal = None
 
     def _contradicts(self, command: Command, reply: Reply) -> bool:
         """Return whether a positive reply shows that an earlier reply was mismatched.
@@ -84,13 +84,13 @@ class Answers:
         """
         if reply.code // 100 != 2:
             return False
-        if command.is_chunk and command.final and not _OF_CONTENT.match(reply.text):
+        if command.is_chunk and command.final and not _CONTENT_STATUS.match(reply.text):
             if not reply.text.startswith("2."):  # It looks like the reply to a recipient.
                 self.unsupported |= {"chunking"}
             return True
-        for_nobody = command.final and not self.taken
-        unsent = command.recipient is not None and self._no_sender is not None
-        return for_nobody or unsent or command.line == b"DATA"
+        without_recipients = command.final and not self.accepted
+        unsent = command.recipient is not None and self._sender_refusal is not None
+        return without_recipients or unsent or command.line == b"DATA"
 
     def outcome(self) -> Outcome:
         """Return the outcome once it is decided.
@@ -99,31 +99,31 @@ class Answers:
             SubmissionError: If no recipient gets the message for a reason that is not theirs.
 
         """
-        if self._no_sender:
-            raise SubmissionError(self._no_sender)
-        if not self.taken:
+        if self._sender_refusal:
+            raise SubmissionError(self._sender_refusal)
+        if not self.accepted:
             for fault in self._refused.values():
                 # The account is refused, regardless of the recipient.
                 if fault.kind not in (Kind.MESSAGE, Kind.TRANSIENT):
                     raise SubmissionError(fault)
             return Outcome(refused=self._refused)
-        if self._no_content:
-            raise SubmissionError(self._no_content)
-        assert self._final  # noqa: S101 - The content was refused or accepted.
+        if self._content_refusal:
+            raise SubmissionError(self._content_refusal)
+        assert self._final_reply  # noqa: S101 - The content was refused or accepted.
         left = tuple(name for name, fault in self._refused.items() if self._is_left(fault))
         return Outcome(
-            accepted=tuple(self.taken),
+            accepted=tuple(self.accepted),
             refused={
-                name: _as_recipients(fault)
+                name: _as_recipient_fault(fault)
                 for name, fault in self._refused.items()
                 if name not in left
             },
-            reply=clean(self._final.text),
-            message_id=_given_message_id(self._final.text),
+            reply=clean(self._final_reply.text),
+            message_id=_assigned_message_id(self._final_reply.text),
             left=left,
         )
 
-    def outcome_without_end(self, error: SubmissionError) -> Outcome:
+    def partial_outcome(self, error: SubmissionError) -> Outcome:
         """Return what was settled before the connection was lost with an error.
 
         Some servers hang up after too many bad recipients: without those, the others get the
@@ -145,35 +145,35 @@ class Answers:
     def _note_acceptance(self, command: Command, reply: Reply) -> None:
         """Record what is accepted."""
         if command.recipient is not None:
-            self.taken.append(command.recipient)
+            self.accepted.append(command.recipient)
         elif command.line == b"DATA":
             self.has_go_ahead = True
         elif command.final:
-            self._final = reply
+            self._final_reply = reply
             self.is_complete = True
 
     def _note_refusal(self, command: Command, fault: Fault) -> None:
         """Record what is refused; the first of several refusals gives the reason."""
-        if is_about_command(fault) and not self.is_hopeless:
-            fault = self._understand(command, fault)
+        if is_about_command(fault) and not self.is_refused:
+            fault = self._note_unknown_command(command, fault)
         if command.stage is Stage.MAIL:
-            self._no_sender = self._no_sender or fault
+            self._sender_refusal = self._sender_refusal or fault
         elif command.recipient is not None:
             self.refuse(command.recipient, fault)
         else:
-            self._no_content = self._no_content or fault
+            self._content_refusal = self._content_refusal or fault
 
-    def _understand(self, command: Command, fault: Fault) -> Fault:
+    def _note_unknown_command(self, command: Command, fault: Fault) -> Fault:
         """Return the fault of a command that was not understood, and note the likely extension."""
         if command.final and not command.is_chunk:  # It answers the content, not a command.
             return replace(fault, kind=Kind.MESSAGE, problem=Problem.MESSAGE_REFUSED)
-        if blamed := self._blamed(command, fault):
-            self.unsupported = self.unsupported or blamed
+        if unsupported := self._likely_unsupported(command, fault):
+            self.unsupported = self.unsupported or unsupported
         elif command.recipient is not None and fault.code != _BAD_SEQUENCE:
             return replace(fault, kind=Kind.MESSAGE, problem=Problem.RECIPIENT_REFUSED)
         return fault
 
-    def _blamed(self, command: Command, fault: Fault) -> frozenset[str]:
+    def _likely_unsupported(self, command: Command, fault: Fault) -> frozenset[str]:
         """Return the extensions to stop using after a command was not understood.
 
         An extension of the command itself is likelier than pipelining, unless the server complains
@@ -199,19 +199,19 @@ class Answers:
 
 def _accepts(command: Command, reply: Reply) -> bool:
     """Return whether a reply accepts a command."""
-    if reply.code in _OTHERS:
+    if reply.code in _UNRELATED_CODES:
         return False
     return reply.code // 100 == (3 if command.line == b"DATA" else 2)
 
 
-def _as_recipients(fault: Fault) -> Fault:
+def _as_recipient_fault(fault: Fault) -> Fault:
     """Return a refusal as that recipient's own, because the server accepted others."""
     if fault.kind not in (Kind.CREDENTIALS, Kind.SETUP):
         return fault
     return replace(fault, kind=Kind.MESSAGE, problem=Problem.RECIPIENT_REFUSED)
 
 
-def _given_message_id(reply: str) -> str | None:
+def _assigned_message_id(reply: str) -> str | None:
     """Return the Message-ID in Microsoft's final reply, which replaces that of some messages."""
-    match = _GIVEN_MESSAGE_ID.search(reply)
+    match = _ASSIGNED_MESSAGE_ID.search(reply)
     return match.group() if match else None

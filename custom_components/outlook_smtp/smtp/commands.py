@@ -9,7 +9,7 @@ from ..delivery.envelope import Envelope
 from ..delivery.faults import Stage
 
 # Characters that are safe between a command's angle brackets (RFC 5321, section 4.1.2).
-_SPEAKABLE: Final = re.compile(
+_VALID_PATH: Final = re.compile(
     r'(?:"(?:[^"\\\x00-\x1f\x7f]|\\[ -~])*"|[^\s<>"@\x00-\x1f\x7f]+)@[^\s<>"@\x00-\x1f\x7f]+'
 )
 
@@ -41,7 +41,7 @@ def rcpt_command(recipient: str, *, utf8: bool) -> Command:
     return Command(Stage.RCPT, b"RCPT TO:" + _path(recipient, utf8=utf8), recipient)
 
 
-async def stuffed(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def dot_stuffed(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """Double every dot that begins a line, and append the final one (RFC 5321, section 4.5.2)."""
     ready, end = b"", b"\r\n"
     async for piece in pieces:
@@ -65,6 +65,6 @@ def _parameters(envelope: Envelope, size: int, extensions: Container[str]) -> It
 
 def _path(address: str, *, utf8: bool) -> bytes:
     """Return an address as a path; `ValueError` for one that would break out of its line."""
-    if not _SPEAKABLE.fullmatch(address):
+    if not _VALID_PATH.fullmatch(address):
         raise ValueError("An address does not fit a command")
     return b"<" + address.encode("utf-8" if utf8 else "ascii") + b">"

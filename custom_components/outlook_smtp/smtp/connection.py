@@ -32,7 +32,7 @@ DEAD_AFTER: Final = 34.0  # Seconds; slightly less, because the system checks ev
 
 
 @dataclass(slots=True)
-class Watch:
+class StageTimer:
     """Reports each new stage to a listener and keeps how long it took.
 
     `timings` holds seconds by stage.
@@ -73,7 +73,7 @@ async def connect(
     server: Server,
     tls_context: ssl.SSLContext,
     timeout: float,
-    watch: Watch,
+    timer: StageTimer,
     secrets: Secrets | None = None,
 ) -> Client:
     """Return a client with an encrypted connection, a verified server and EHLO done.
@@ -82,14 +82,14 @@ async def connect(
         server: Where to connect and how to encrypt the connection.
         tls_context: Verifies the server's certificate and name.
         timeout: The longest wait for each stage, in seconds.
-        watch: Receives every stage.
+        timer: Receives every stage.
         secrets: Secrets sent to this server before, which it may echo.
 
     Raises:
         SubmissionError: With the fault of the stage that failed; nothing is left open.
 
     """
-    sock = await open_socket(server, timeout, watch)
+    sock = await open_socket(server, timeout, timer)
     with ExitStack() as undo:
         undo.callback(sock.close)
         client = Client(
@@ -104,39 +104,39 @@ async def connect(
             secrets=secrets,
         )
         undo.callback(client.close)
-        await _encrypt(client, server.security, watch)
+        await _encrypt(client, server.security, timer)
         undo.pop_all()
     return client
 
 
-async def _encrypt(client: Client, security: Security, watch: Watch) -> None:
+async def _encrypt(client: Client, security: Security, timer: StageTimer) -> None:
     """Encrypt the connection from the start or with STARTTLS, then send EHLO."""
     if security is Security.STARTTLS:
-        await _upgrade(client, watch)
+        await _upgrade(client, timer)
     else:
-        with watch.stage(Stage.CERTIFICATE):
+        with timer.stage(Stage.CERTIFICATE):
             await client.connect()
-    with watch.stage(Stage.GREETING):
+    with timer.stage(Stage.GREETING):
         await client.ehlo()
 
 
-async def open_socket(server: Server, timeout: float, watch: Watch) -> socket.socket:
+async def open_socket(server: Server, timeout: float, timer: StageTimer) -> socket.socket:
     """Resolve the host and connect to the first address that answers (RFC 8305)."""
-    with watch.stage(Stage.RESOLVE):
+    with timer.stage(Stage.RESOLVE):
         async with asyncio.timeout(timeout):
             addresses = await asyncio.get_running_loop().getaddrinfo(
                 server.host, server.port, type=socket.SOCK_STREAM
             )
-    with watch.stage(Stage.CONNECT):
+    with timer.stage(Stage.CONNECT):
         async with asyncio.timeout(timeout):
             sock = await aiohappyeyeballs.start_connection(
                 addresses, happy_eyeballs_delay=HAPPY_EYEBALLS_DELAY, interleave=1
             )
-    _watch_over(sock, timeout)
+    _enable_keepalive(sock, timeout)
     return sock
 
 
-def _watch_over(sock: socket.socket, timeout: float) -> None:
+def _enable_keepalive(sock: socket.socket, timeout: float) -> None:
     """Let the system detect a dead connection, where it can.
 
     A connection is also dead if the server accepts no data for long (RFC 5482), but not before the
@@ -149,15 +149,15 @@ def _watch_over(sock: socket.socket, timeout: float) -> None:
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-async def _upgrade(client: Client, watch: Watch) -> None:
+async def _upgrade(client: Client, timer: StageTimer) -> None:
     """Read the greeting and encrypt the connection with STARTTLS (RFC 3207)."""
-    with watch.stage(Stage.GREETING):
+    with timer.stage(Stage.GREETING):
         await client.connect()
-    with watch.stage(Stage.STARTTLS):
+    with timer.stage(Stage.STARTTLS):
         await client.ehlo()
         if not client.supports_extension("starttls"):
             raise SubmissionError(Fault(Kind.SETUP, Problem.STARTTLS_NOT_OFFERED))
-    with watch.stage(Stage.CERTIFICATE):
+    with timer.stage(Stage.CERTIFICATE):
         await client.starttls()
 
 

@@ -57,14 +57,14 @@ class Password:
         A refused password is not tried again with another mechanism: Microsoft delays every
         refusal by about 5 seconds, and counts it.
         """
-        ways = {
+        responses = {
             "login": auth_login_encode(self.username, self.secret),
             "plain": (auth_plain_encode(self.username, self.secret),),
         }
         error = _not_offered(sign_in)
-        for mechanism in filter(ways.__contains__, sign_in.mechanisms):
+        for mechanism in filter(responses.__contains__, sign_in.mechanisms):
             try:
-                return await sign_in.run(mechanism, *ways[mechanism])
+                return await sign_in.run(mechanism, *responses[mechanism])
             except SubmissionError as refusal:
                 if not _is_unknown(refusal.fault):
                     raise

@@ -41,14 +41,14 @@ class ReplyParser:
 
     def __init__(self) -> None:
         """Start between two replies."""
-        self._rest = bytearray()
+        self._buffer = bytearray()
         self._kept = bytearray()
         self._size = 0
 
     @property
-    def is_between(self) -> bool:
+    def is_empty(self) -> bool:
         """Return whether no reply is partially received."""
-        return not self._rest and not self._size
+        return not self._buffer and not self._size
 
     def feed(self, data: bytes) -> Iterator[Reply]:
         """Yield the replies completed by new data.
@@ -57,35 +57,35 @@ class ReplyParser:
             SMTPResponseException: If the data is not SMTP.
 
         """
-        self._rest += data
+        self._buffer += data
         if b"\n" in data:
-            yield from self._cut()
-        if self._size + len(self._rest) > MAX_REPLY:
+            yield from self._split()
+        if self._size + len(self._buffer) > MAX_REPLY:
             raise _malformed("a reply without an end")
 
-    def _cut(self) -> Iterator[Reply]:
+    def _split(self) -> Iterator[Reply]:
         """Yield the complete replies."""
         while True:
-            if more := _MORE_LINES.match(self._rest):
-                self._take(more.end(), MAX_READ - MAX_LAST)
-            if (end := self._rest.find(b"\n") + 1) == 0:
+            if more := _MORE_LINES.match(self._buffer):
+                self._consume(more.end(), MAX_READ - MAX_LAST)
+            if (end := self._buffer.find(b"\n") + 1) == 0:
                 return
-            line = self._rest[: min(end, MAX_READ)].rstrip(b"\r\n")
+            line = self._buffer[: min(end, MAX_READ)].rstrip(b"\r\n")
             if not _LAST_LINE.match(line):
                 raise _malformed(decode(bytes(line)))
-            self._take(end, MAX_READ)
+            self._consume(end, MAX_READ)
             kept = self._kept.removesuffix(b"\n").split(b"\n")
             self._kept.clear()
             self._size = 0
             yield Reply(int(line[:3]), decode(b"\n".join(each[4:].strip() for each in kept)))
 
-    def _take(self, size: int, most: int) -> None:
+    def _consume(self, size: int, limit: int) -> None:
         """Consume bytes of the current reply, and keep them up to a total length."""
         self._size += size
         if self._kept and not self._kept.endswith(b"\n"):  # The reply was cut.
             self._kept += b"\n"
-        self._kept += self._rest[: min(size, max(most - len(self._kept), 0))]
-        del self._rest[:size]
+        self._kept += self._buffer[: min(size, max(limit - len(self._kept), 0))]
+        del self._buffer[:size]
 
 
 class Pipeline(asyncio.Protocol):
@@ -102,12 +102,12 @@ class Pipeline(asyncio.Protocol):
         self._parser = ReplyParser()
         self._replies: deque[Reply] = deque()
         self._awaited = 0
-        self._end: Exception | None = None
-        self._limit: asyncio.Timeout | None = None
-        self._since = 0.0
+        self._error: Exception | None = None
+        self._timeout: asyncio.Timeout | None = None
+        self._waiting_since = 0.0
         self._is_interrupted = False
         self.was_interrupted = False
-        self.has_said_too_much = False
+        self.had_unsolicited_reply = False
         self._arrived = asyncio.Event()
         self._writable = asyncio.Event()
         self._writable.set()
@@ -134,11 +134,11 @@ class Pipeline(asyncio.Protocol):
     def is_synchronized(self) -> bool:
         """Return whether the connection is open, and no command or reply is outstanding."""
         return (
-            self._end is None
+            self._error is None
             and not self._transport.is_closing()
             and not self._awaited
             and not self._replies
-            and self._parser.is_between
+            and self._parser.is_empty
         )
 
     @property
@@ -195,10 +195,10 @@ class Pipeline(asyncio.Protocol):
             SMTPResponseException: If the server sends an invalid reply.
 
         """
-        self._since = asyncio.get_running_loop().time()
+        self._waiting_since = asyncio.get_running_loop().time()
         patience = min(timeout, URGENT_PATIENCE) if self._is_interrupted else timeout
         try:
-            async with asyncio.timeout(patience) as self._limit:
+            async with asyncio.timeout(patience) as self._timeout:
                 while not self._replies:
                     self.check()
                     self._arrived.clear()
@@ -207,16 +207,16 @@ class Pipeline(asyncio.Protocol):
             self.was_interrupted = self._is_interrupted
             raise
         finally:
-            self._limit = None
+            self._timeout = None
         self._awaited -= 1
         return self._replies.popleft()
 
     def interrupt(self, *, interrupted: bool = True) -> None:
         """Wait no longer than `URGENT_PATIENCE` for any reply, or as long as it takes again."""
         self._is_interrupted = interrupted
-        end = self._since + URGENT_PATIENCE
-        if interrupted and self._limit and end < (self._limit.when() or 0.0):
-            self._limit.reschedule(end)
+        end = self._waiting_since + URGENT_PATIENCE
+        if interrupted and self._timeout and end < (self._timeout.when() or 0.0):
+            self._timeout.reschedule(end)
 
     def close_unless_synchronized(self) -> None:
         """Abort the connection if the next reply might belong to another command."""
@@ -229,15 +229,15 @@ class Pipeline(asyncio.Protocol):
 
     def check(self) -> None:
         """Raise the error that ended the connection, if it has ended."""
-        if self._end:
-            raise self._end
+        if self._error:
+            raise self._error
         if self._transport.is_closing():
             raise ConnectionResetError("Connection lost")
 
     def _finish(self, error: Exception) -> None:
         """Store the error that ended the connection, and wake the waiting reader."""
-        if self._end is None:
-            self._end = error
+        if self._error is None:
+            self._error = error
             self.protocol_log.log_received(f"({type(error).__name__}: {error})")
         self._arrived.set()
         self._writable.set()
@@ -245,15 +245,15 @@ class Pipeline(asyncio.Protocol):
     @override
     def data_received(self, data: bytes) -> None:
         """Parse received data."""
-        if self._end:
+        if self._error:
             return
         try:
             for reply in self._parser.feed(data):
-                text = self.protocol_log.without_secrets(reply.text)
+                text = self.protocol_log.redacted(reply.text)
                 self.protocol_log.log_received(f"{reply.code} {text}")
                 # Only a 421 reply may come unsolicited (RFC 5321, section 3.8).
                 if len(self._replies) >= self._awaited and reply.code != SERVICE_CLOSING:
-                    self.has_said_too_much = True
+                    self.had_unsolicited_reply = True
                     raise _malformed(f"{reply.code} {text}")
                 self._replies.append(Reply(reply.code, text))
         except SMTPResponseException as error:

@@ -7,7 +7,7 @@ import ssl
 from typing import Final
 
 from ..delivery.faults import Fault, Kind, Problem, Stage, SubmissionError
-from .connection import Watch, open_socket
+from .connection import StageTimer, open_socket
 from .replies import clean
 from .session import ServerInfo, Session
 from .settings import PORTS, SERVERS, Account, AccountKind, Security, Server
@@ -37,9 +37,9 @@ async def probe(account: Account, on_stage: Callable[[Stage], None] | None = Non
         SubmissionError: With the fault of the stage that failed.
 
     """
-    watch = Watch(on_stage)
-    async with await Session.open(account, watch) as session:
-        return Report(session.server_info, watch.timings)
+    timer = StageTimer(on_stage)
+    async with await Session.open(account, timer) as session:
+        return Report(session.server_info, timer.timings)
 
 
 async def diagnose(fault: Fault, server: Server, tls_context: ssl.SSLContext) -> Fault:
@@ -54,15 +54,15 @@ async def diagnose(fault: Fault, server: Server, tls_context: ssl.SSLContext) ->
     if fault.problem is Problem.PORT_BLOCKED:
         return await _try_other_port(fault, server)
     if fault.problem is Problem.NOT_SMTP:
-        return replace(fault, hint=right_host(server.host))
+        return replace(fault, hint=submission_host(server.host))
     if fault.problem is Problem.WRONG_SECURITY:
-        return await _look_behind_port(fault, server, None)
+        return await _inspect_port(fault, server, None)
     if fault.problem is Problem.TIMEOUT and server.security is Security.STARTTLS:
-        return await _look_behind_port(fault, server, tls_context)
+        return await _inspect_port(fault, server, tls_context)
     return fault
 
 
-def right_host(host: str) -> str:
+def submission_host(host: str) -> str:
     """Return the submission host for a host that serves IMAP or POP."""
     host = host.lower()
     if host in ("outlook.office365.com", "outlook.office.com"):
@@ -81,15 +81,15 @@ async def _try_other_port(fault: Fault, server: Server) -> Fault:
     if (port := PORTS[other]) == server.port:
         return fault
     try:
-        (await open_socket(Server(server.host, port, other), OTHER_PORT_TIMEOUT, Watch())).close()
+        (
+            await open_socket(Server(server.host, port, other), OTHER_PORT_TIMEOUT, StageTimer())
+        ).close()
     except SubmissionError:
         return fault
     return replace(fault, problem=Problem.PORT_BLOCKED_OTHER_OPEN, hint=str(port))
 
 
-async def _look_behind_port(
-    fault: Fault, server: Server, tls_context: ssl.SSLContext | None
-) -> Fault:
+async def _inspect_port(fault: Fault, server: Server, tls_context: ssl.SSLContext | None) -> Fault:
     """Distinguish a mailbox server from a submission server with the other encryption.
 
     With a TLS context, the port is assumed to use TLS from the first byte, without one, to start
@@ -102,7 +102,7 @@ async def _look_behind_port(
     except OSError, SubmissionError, ValueError:  # The last one is an incomplete line.
         return fault
     if line.startswith(_MAILBOX_GREETINGS):
-        return Fault(Kind.SETUP, Problem.NOT_SMTP, text=line, hint=right_host(server.host))
+        return Fault(Kind.SETUP, Problem.NOT_SMTP, text=line, hint=submission_host(server.host))
     if line:
         return Fault(Kind.SETUP, Problem.WRONG_SECURITY, text=line)
     return fault
@@ -111,7 +111,7 @@ async def _look_behind_port(
 async def _first_line(server: Server, tls_context: ssl.SSLContext | None) -> str:
     """Return the first line that a server sends unprompted."""
     async with asyncio.timeout(PEEK_TIMEOUT):
-        sock = await open_socket(server, PEEK_TIMEOUT, Watch())
+        sock = await open_socket(server, PEEK_TIMEOUT, StageTimer())
         reader, writer = await asyncio.open_connection(
             sock=sock, ssl=tls_context, server_hostname=server.host if tls_context else None
         )

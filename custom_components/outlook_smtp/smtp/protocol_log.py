@@ -14,7 +14,7 @@ from .replies import legible
 _LOGGER = logging.getLogger(__name__)
 
 MAX_LINES: Final = 100  # Of one reply.
-MAX_OFFERS: Final = 2 * MAX_READ  # Characters read of an EHLO reply.
+MAX_EHLO: Final = 2 * MAX_READ  # Characters read of an EHLO reply.
 
 _NUMBERS: Final = count(1)
 
@@ -37,13 +37,13 @@ class ProtocolLog:
         """Redact these secrets as well from now on."""
         self._secrets.add(*(secret.decode("utf-8") for secret in secrets))
 
-    def without_secrets(self, text: str, most: int = MAX_READ) -> str:
+    def redacted(self, text: str, limit: int = MAX_READ) -> str:
         """Return the beginning of a text with secrets redacted."""
-        return self._secrets.mask(text, most)
+        return self._secrets.mask(text, limit)
 
     def redact(self, error: SMTPResponseException) -> None:
         """Shorten a server's text in the exception that quotes it, with echoed secrets redacted."""
-        error.message = self.without_secrets(error.message)
+        error.message = self.redacted(error.message)
         error.args = (error.code, error.message)
 
     def log_sent(self, line: str) -> None:
@@ -52,17 +52,17 @@ class ProtocolLog:
 
     def log_received(self, answer: str) -> None:
         """Log the server's reply, line by line."""
-        for line in answer[:MAX_OFFERS].split("\n", MAX_LINES)[:MAX_LINES]:
+        for line in answer[:MAX_EHLO].split("\n", MAX_LINES)[:MAX_LINES]:
             self._write("server", line)
 
-    def _write(self, speaker: str, line: str) -> None:
+    def _write(self, side: str, line: str) -> None:
         """Log one line if the log level is enabled."""
         if _LOGGER.isEnabledFor(logging.DEBUG):
-            shown = self.without_secrets(line)
+            shown = self.redacted(line)
             if self._hidden:
                 shown = self._hidden.sub(MASK, shown)
-            shown = _shown(shown)
-            _LOGGER.debug("Connection %d, %s: %s", self._number, speaker, shown)
+            shown = _printable(shown)
+            _LOGGER.debug("Connection %d, %s: %s", self._number, side, shown)
 
 
 class LoggingSMTP(SMTP):
@@ -102,11 +102,11 @@ class LoggingSMTP(SMTP):
             self.protocol_log.log_received(f"({type(error).__name__}: {error})")
             raise
         lines = (line[:MAX_TEXT] for line in response.message.split("\n", MAX_LINES)[:MAX_LINES])
-        message = self.protocol_log.without_secrets("\n".join(lines), MAX_OFFERS)
+        message = self.protocol_log.redacted("\n".join(lines), MAX_EHLO)
         self.protocol_log.log_received(f"{response.code} {legible(message)}")
         return SMTPResponse(response.code, message)
 
 
-def _shown(line: str) -> str:
+def _printable(line: str) -> str:
     """Return a line of printable characters, cut to length."""
     return "".join(char if char.isprintable() else "?" for char in line[:MAX_TEXT])

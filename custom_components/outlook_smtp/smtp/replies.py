@@ -112,7 +112,7 @@ CATALOGUE: Final[tuple[tuple[str, Kind, Problem], ...]] = (
 
 _FOLDED: Final = tuple((text.casefold(), kind, problem) for text, kind, problem in CATALOGUE)
 # In reply to a sign-in they may hide a permanent refusal.
-_PASSING_AT_SIGN_IN: Final = (Problem.TEMPORARY_SERVER_ERROR, Problem.TRY_AGAIN_LATER)
+_TRANSIENT_AT_SIGN_IN: Final = (Problem.TEMPORARY_SERVER_ERROR, Problem.TRY_AGAIN_LATER)
 
 _SUBMITTING: Final = (Stage.MAIL, Stage.RCPT, Stage.DATA)
 _GREETED: Final = (Stage.GREETING, Stage.STARTTLS)
@@ -150,16 +150,16 @@ _BY_STAGE: Final = {
     Stage.DATA: (Kind.MESSAGE, Problem.MESSAGE_REFUSED),
 }
 # Limits and blocks of a sender (https://learn.microsoft.com/exchange/troubleshoot/email-delivery/).
-_OF_THE_ACCOUNT: Final = re.compile(r" 5\.7\.[27][0-9]{2} ")
+_ACCOUNT_REFUSAL: Final = re.compile(r" 5\.7\.[27][0-9]{2} ")
 # A 4xx reply to a recipient that is not about the recipient: the server is out of order or busy,
 # has had too many, or accepts none from this sender.
-_OF_THE_SERVER: Final = re.compile(
+_SERVER_DEFERRAL: Final = re.compile(
     r"421 |4[0-9]{2} 4\.(?:[35]\.|7\.[0-9]{3} )"
     r"|.*(?:client host|helo command|sender address) rejected",
     re.IGNORECASE,
 )
 # Addresses, mailboxes, contents and policies (RFC 3463, section 3), whatever the command.
-_OF_ITS_WORDS: Final = re.compile(r"5\.[1267]\.")
+_SUBJECT_REFUSAL: Final = re.compile(r"5\.[1267]\.")
 _COMMAND_CODES: Final = (500, 501, 502, 503, 504, 555)  # RFC 5321, sections 4.2.4 and 4.1.1.11.
 _COMMAND_DETAILS: Final = ("5.5.1", "5.5.2", "5.5.4")  # RFC 3463, section 3.6.
 
@@ -203,12 +203,12 @@ def read_reply(stage: Stage, code: int, text: str) -> Fault:
     kind, problem = _look_up(line) or _by_code(stage, code, enhanced, line)
     if stage is Stage.MAIL and problem is Problem.RECIPIENT_REFUSED:
         problem = Problem.SENDER_NOT_ALLOWED
-    if stage is Stage.AUTH and problem in _PASSING_AT_SIGN_IN:
+    if stage is Stage.AUTH and problem in _TRANSIENT_AT_SIGN_IN:
         problem = Problem.TEMPORARY_AUTH_FAILURE
     recipient_only = (
         stage is Stage.RCPT
         and problem is Problem.TRY_AGAIN_LATER
-        and not _OF_THE_SERVER.match(line)
+        and not _SERVER_DEFERRAL.match(line)
     )
     text = clean(_ENHANCED.sub("", text))
     return Fault(kind, problem, code, enhanced, text, recipient_only=recipient_only)
@@ -219,7 +219,7 @@ def is_about_command(fault: Fault) -> bool:
     return (
         fault.problem in (Problem.MESSAGE_REFUSED, Problem.UNEXPECTED_REPLY)
         and (fault.code in _COMMAND_CODES or fault.enhanced in _COMMAND_DETAILS)
-        and not _OF_ITS_WORDS.match(fault.enhanced or "")
+        and not _SUBJECT_REFUSAL.match(fault.enhanced or "")
     )
 
 
@@ -241,9 +241,9 @@ def _by_code(stage: Stage, code: int, enhanced: str | None, line: str) -> tuple[
         return Kind.TRANSIENT, Problem.UNEXPECTED_REPLY
     if 400 <= code < 500:
         return Kind.TRANSIENT, Problem.TRY_AGAIN_LATER
-    if stage in _SUBMITTING and _OF_THE_ACCOUNT.search(line):
+    if stage in _SUBMITTING and _ACCOUNT_REFUSAL.search(line):
         return Kind.ACCOUNT, Problem.SENDER_BLOCKED
     by_stage = _BY_STAGE.get(stage, (Kind.SETUP, Problem.UNEXPECTED_REPLY))
-    if code < 530 and _OF_ITS_WORDS.match(enhanced or ""):
+    if code < 530 and _SUBJECT_REFUSAL.match(enhanced or ""):
         return by_stage
     return _BY_CODE.get((stage, code), by_stage)

@@ -1,6 +1,5 @@
-"""The route over SMTP, which keeps a session open for a while for the next messages."""
+"""The route over SMTP: one session at a time, for one message after another."""
 
-import asyncio
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -11,9 +10,9 @@ from ..delivery.outcome import Outcome
 from .probe import diagnose, probe
 from .session import ServerInfo, Session
 from .settings import Account
+from .transaction import Transaction
 
 DEFAULT_SIZE_LIMIT: Final = 157_286_400  # Bytes; what Microsoft advertises.
-IDLE_TIME: Final = 90.0  # Seconds; Microsoft hangs up after about 5 minutes.
 
 
 class SmtpRoute:
@@ -21,17 +20,13 @@ class SmtpRoute:
 
     name: Final = "smtp"
 
-    def __init__(self, account: Account, *, idle_time: float = IDLE_TIME) -> None:
-        """Keep sessions of an account open for `idle_time` seconds after a message."""
+    def __init__(self, account: Account) -> None:
+        """Submit messages of an account."""
         self.server_info: ServerInfo | None = None
-        self._account = account
-        self._idle_time = idle_time
-        self._session: Session | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._leaving: asyncio.Task[None] | None = None
-        self._busy: Session | None = None
-        self._is_interrupted = False  # Also applies while connecting.
         self.was_interrupted = False
+        self._account = account
+        self._session: Session | None = None
+        self._is_interrupted = False  # Also applies while connecting.
 
     @property
     def host(self) -> str:
@@ -64,33 +59,33 @@ class SmtpRoute:
         Args:
             envelope: The sender and the recipients.
             content: The complete message.
-            may_have_arrived: Whether to submit in lockstep (see `Session.submit`).
+            may_have_arrived: Whether to submit in lockstep (see `Transaction`).
 
         Raises:
-            SubmissionError: As `Session.open` and `Session.submit` do.
+            SubmissionError: As `Session.open` and `Transaction.run` do.
             OSError: If the content cannot be read.
 
         """
-        session = await self._take_usable()
         renewed, lockstep = False, may_have_arrived
         while True:
-            kept = session is not None
-            if session is None:
-                session = await Session.open(self._account, may_renew=not renewed)
-                self.server_info = session.server_info
-                renewed = renewed or session.is_renewed
+            kept = self._usable_session
+            session = kept or await self._open_session(may_renew=not renewed)
+            renewed |= kept is None and session.is_renewed
+            session.pipeline.interrupt(interrupted=self._is_interrupted)
+            transaction = Transaction(session, envelope, content, lockstep=lockstep)
             try:
-                return await self._submit(session, envelope, content, lockstep=lockstep)
+                return await transaction.run()
             except SubmissionError as error:
-                died = not (session.was_answered or session.is_open)
+                problem, died = error.fault.problem, transaction.has_died
+                stale = kept and (died or problem is Problem.NOT_AUTHENTICATED)
                 if not renewed and await self._renew(error.fault):
                     renewed = True
-                elif not (session.has_fallen_back or (kept and (died or _is_forgotten(error)))):
+                elif not (transaction.unsupported or stale):
                     raise
-                lost = error.fault.problem is Problem.ANSWER_LOST
-                lockstep = lockstep or lost or (died and not session.has_fallen_back)
+                lockstep |= problem is Problem.ANSWER_LOST or (died and not transaction.unsupported)
+            finally:
+                self.was_interrupted = session.pipeline.was_interrupted
             await self.close()
-            session = None
 
     def prepare(self) -> None:
         """Prepare for the next message by forgetting earlier interruptions."""
@@ -102,8 +97,8 @@ class SmtpRoute:
         The interrupted message may have arrived, as after any lost reply.
         """
         self._is_interrupted = True
-        if self._busy:
-            self._busy.interrupt(interrupted=True)
+        if self._session:
+            self._session.pipeline.interrupt()
 
     async def _renew(self, fault: Fault) -> bool:
         """Renew the credentials if the server refused them; return whether that worked."""
@@ -111,15 +106,17 @@ class SmtpRoute:
             return False
         return await self._account.credentials.renew()
 
-    async def _take_usable(self) -> Session | None:
+    @property
+    def _usable_session(self) -> Session | None:
         """Return the kept session, if it can take a message."""
-        session = self._take()
-        if session and session.is_usable:
-            return session
-        if session:
-            await session.close()
-        await self._be_alone()
-        return None
+        return self._session if self._session and self._session.is_usable else None
+
+    async def _open_session(self, *, may_renew: bool) -> Session:
+        """Open a session when none is left: an account has only one connection at a time."""
+        await self.close()
+        self._session = await Session.open(self._account, may_renew=may_renew)
+        self.server_info = self._session.server_info
+        return self._session
 
     async def check(self, on_stage: Callable[[Stage], None] | None = None) -> dict[Stage, float]:
         """Check the account over a new connection, the only one at that moment.
@@ -159,54 +156,6 @@ class SmtpRoute:
         }
 
     async def close(self) -> None:
-        """Close the session, if there is one."""
-        if session := self._take():
-            await session.close()
-        await self._be_alone()
-
-    async def _be_alone(self) -> None:
-        """Wait until the idle session is closed: an account has only one connection at a time."""
-        if self._leaving:
-            await asyncio.wait((self._leaving,))
-
-    async def _submit(
-        self, session: Session, envelope: Envelope, content: Content, *, lockstep: bool
-    ) -> Outcome:
-        """Submit a message over a session, and keep the session if it is still open."""
-        self._busy = session
-        session.interrupt(interrupted=self._is_interrupted)
-        try:
-            return await session.submit(envelope, content, lockstep=lockstep)
-        finally:
-            self._busy = None
-            self.was_interrupted = session.was_interrupted
-            if session.is_open:
-                self._keep(session)
-
-    def _take(self) -> Session | None:
-        """Return the kept session and give up ownership of it."""
-        if self._timer:
-            self._timer.cancel()
-        session, self._session, self._timer = self._session, None, None
-        return session
-
-    def _keep(self, session: Session) -> None:
-        """Keep a session until it has been idle for too long."""
-        self._session = session
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(self._idle_time, self._leave, session)
-
-    def _leave(self, session: Session) -> None:
-        """Close the idle session."""
-        self._take()
-        self._leaving = asyncio.create_task(session.close(), name="outlook_smtp leave")
-        self._leaving.add_done_callback(self._forget_leaving)
-
-    def _forget_leaving(self, _: asyncio.Task[None]) -> None:
-        """Note that the idle session is closed."""
-        self._leaving = None
-
-
-def _is_forgotten(error: SubmissionError) -> bool:
-    """Return whether the server has forgotten that the session is authenticated."""
-    return error.fault.problem is Problem.NOT_AUTHENTICATED
+        """Close the session, if one is open."""
+        if self._session:
+            await self._session.close()

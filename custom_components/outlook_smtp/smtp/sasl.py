@@ -72,11 +72,11 @@ class SignIn:
 
     async def _exchange(self, command: bytes, *answers: bytes) -> Fault | None:
         """Send a command, respond to its challenges, and return the refusal, if any."""
-        reply = await self._ask(command)
+        reply = await self._send(command)
         for answer in answers:
             if reply.code != _CHALLENGE:
                 break
-            reply = await self._ask(answer)
+            reply = await self._send(answer)
         if reply.code == _CHALLENGE:
             return await self._read_challenge(reply)
         return self._read(reply)
@@ -88,13 +88,13 @@ class SignIn:
         """
         refused = self._fault(_CHALLENGE, _decoded(challenge.text))
         try:
-            fault = self._read(await self._ask(b""))
+            fault = self._read(await self._send(b""))
         except aiosmtplib.SMTPException, OSError:
             return refused
         is_vague = fault and (fault.kind is Kind.SETUP or fault.code == _CHALLENGE)
         return refused if is_vague else fault
 
-    async def _ask(self, line: bytes) -> Reply:
+    async def _send(self, line: bytes) -> Reply:
         """Send a line, and return the reply."""
         self._pipeline.send_commands(line)
         return await self._pipeline.reply(self._timeout)
@@ -107,7 +107,7 @@ class SignIn:
 
     def _fault(self, code: int, text: str) -> Fault:
         """Return the fault of an identity refused without a final reply."""
-        text = clean(self._pipeline.protocol_log.without_secrets(text))
+        text = clean(self._pipeline.protocol_log.redacted(text))
         return Fault(Kind.CREDENTIALS, Problem.AUTH_REFUSED, code, text=text)
 
 

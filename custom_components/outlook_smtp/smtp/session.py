@@ -1,7 +1,8 @@
 """One authenticated connection to a submission server, over which messages are submitted."""
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 import logging
 import re
@@ -10,15 +11,12 @@ from typing import Final, Self
 
 import aiosmtplib
 
-from ..delivery.content import Content
-from ..delivery.envelope import Envelope
 from ..delivery.faults import Fault, Kind, Problem, Stage, SubmissionError
-from ..delivery.outcome import Outcome
-from .connection import Client, Watch, connect
+from .answers import Answers
+from .connection import Client, StageTimer, connect
 from .pipeline import Pipeline
 from .sasl import SignIn
 from .settings import Account
-from .transaction import Transaction
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -44,22 +42,24 @@ class ServerInfo:
 
 
 class Session:
-    """An encrypted, authenticated connection of one account."""
+    """An encrypted, authenticated connection of one account, which closes itself when idle."""
 
-    def __init__(self, account: Account, client: Client, pipeline: Pipeline) -> None:
-        """Take over an authenticated connection from a client; use `open` to get a session."""
-        self._account = account
-        self.server_info = _server_info(client)
-        self._pipeline = pipeline
-        self._best_before = asyncio.get_running_loop().time() + MAX_AGE
-        self._unfinished = False
-        self.was_answered = True
+    def __init__(self, account: Account, server_info: ServerInfo, pipeline: Pipeline) -> None:
+        """Take over an authenticated connection; use `open` to get a session."""
+        self.account = account
+        self.server_info = server_info
+        self.pipeline = pipeline
         self.is_renewed = False
-        self.has_fallen_back = False
+        self.needs_reset = False  # Whether a transaction is unfinished.
+        self._expires_at = asyncio.get_running_loop().time() + MAX_AGE
+        self._closing = asyncio.Lock()
+        self._idle_close: asyncio.Task[None] | None = None  # The loop holds no reference to it.
+        self._idle_timer: asyncio.TimerHandle | None = None
+        self._start_idle_timer()
 
     @classmethod
     async def open(
-        cls, account: Account, watch: Watch | None = None, *, may_renew: bool = True
+        cls, account: Account, timer: StageTimer | None = None, *, may_renew: bool = True
     ) -> Self:
         """Connect, encrypt, verify and sign in.
 
@@ -68,41 +68,41 @@ class Session:
 
         Args:
             account: The account to sign in with.
-            watch: Receives every stage.
+            timer: Receives every stage.
             may_renew: Whether refused credentials may be renewed.
 
         Raises:
             SubmissionError: With the fault of the stage that failed; nothing is left open.
 
         """
-        watch = watch or Watch()
+        timer = timer or StageTimer()
         try:
-            return await cls._open(account, watch)
+            return await cls._open(account, timer)
         except SubmissionError as error:
             fault = _name(account, error.fault)
             renew = may_renew and fault.is_refused_identity
             if not (renew and await account.credentials.renew()):
                 raise SubmissionError(fault) from error.__cause__
-        session = await cls.open(account, watch, may_renew=False)
+        session = await cls.open(account, timer, may_renew=False)
         session.is_renewed = True
         return session
 
     @classmethod
-    async def _open(cls, account: Account, watch: Watch) -> Self:
+    async def _open(cls, account: Account, timer: StageTimer) -> Self:
         """Connect, encrypt, verify and sign in, once."""
         account.secrets.add(*account.credentials.secrets)
         client = await connect(
-            account.server, account.tls_context, account.timeout, watch, account.secrets
+            account.server, account.tls_context, account.timeout, timer, account.secrets
         )
         try:
-            with watch.stage(Stage.AUTH):
+            with timer.stage(Stage.AUTH):
                 pipeline = Pipeline.take_over(client)
                 mechanisms = client.server_auth_methods
                 await account.credentials.authenticate(
                     SignIn(pipeline, mechanisms, account.timeout, account.unsupported)
                 )
                 pipeline.check()
-                return cls(account, client, pipeline)
+                return cls(account, _server_info(client), pipeline)
         except BaseException:
             client.close()
             raise
@@ -117,81 +117,56 @@ class Session:
 
     @property
     def is_open(self) -> bool:
-        """Return whether the connection is open, as far as this side knows."""
-        return self._pipeline.is_synchronized
+        """Return whether the connection is open and idle, as far as this side knows."""
+        return self.pipeline.is_synchronized
 
     @property
     def is_usable(self) -> bool:
-        """Return whether the session can take a message: not if the server may close it soon."""
-        return self.is_open and asyncio.get_running_loop().time() < self._best_before
-
-    @property
-    def was_interrupted(self) -> bool:
-        """Return whether the session ended because of `interrupt`."""
-        return self._pipeline.was_interrupted
-
-    def interrupt(self, *, interrupted: bool) -> None:
-        """Stop waiting for a slow reply soon, or go back to the normal timeouts."""
-        self._pipeline.interrupt(interrupted=interrupted)
+        """Return whether the session can take a message: not if either side may close it soon."""
+        is_fresh = asyncio.get_running_loop().time() < self._expires_at
+        return self.is_open and self._idle_timer is not None and is_fresh
 
     async def close(self) -> None:
         """Send QUIT if the connection still works, then close it."""
-        try:
-            if self._pipeline.is_synchronized:
-                with suppress(aiosmtplib.SMTPException, OSError):
-                    self._pipeline.send_commands(b"QUIT")
-                    await self._pipeline.reply(QUIT_TIMEOUT)
-        finally:
-            self._pipeline.close()
+        self._stop_idle_timer()
+        async with self._closing:
+            try:
+                if self.is_open:
+                    with suppress(aiosmtplib.SMTPException, OSError):
+                        self.pipeline.send_commands(b"QUIT")
+                        await self.pipeline.reply(QUIT_TIMEOUT)
+            finally:
+                self.pipeline.close()
 
-    async def submit(
-        self, envelope: Envelope, content: Content, *, lockstep: bool = False
-    ) -> Outcome:
-        """Submit one message in one transaction.
-
-        A refused recipient does not prevent delivery to the others. A session that is no longer
-        synchronized is closed, so that no reply is ever matched to the wrong command.
-
-        Args:
-            envelope: The sender and the recipients.
-            content: The complete message.
-            lockstep: Whether to wait for every reply before the next command. If a connection is
-                lost during a single round trip, the message may have arrived; this avoids it.
-
-        Raises:
-            SubmissionError: If the sender or the content was refused for all, or the connection
-                was lost; `answer_lost` says that the message may have arrived anyway.
-            OSError: If the content cannot be read.
-
-        """
-        extensions = self._extensions(lockstep=lockstep)
-        if envelope.utf8 and "smtputf8" not in extensions:
-            fault = Fault(Kind.MESSAGE, Problem.UTF8_NOT_SUPPORTED)
-            raise SubmissionError(fault, submitting=True)
-        if not self._pipeline.is_synchronized:
-            self.was_answered = False
-            raise SubmissionError(Fault(Kind.TRANSIENT, Problem.CONNECTION_LOST), submitting=True)
-        self._pipeline.protocol_log.hide_addresses(envelope.hidden)
-        transaction = Transaction(self._pipeline, self._account, extensions, envelope, content)
-        try:
-            return await transaction.run(reset=self._unfinished)
-        except SubmissionError as error:
-            fault = _name(self._account, error.fault)
-            raise SubmissionError(fault, submitting=True) from error.__cause__
-        finally:
-            self.was_answered = transaction.is_answered
-            self._unfinished = not transaction.is_complete
-            self._note_unsupported(transaction.unsupported)
-            self._pipeline.close_unless_synchronized()
-
-    def _extensions(self, *, lockstep: bool) -> dict[str, str]:
-        """Return the extensions to use, with their parameters."""
-        without = self._account.unsupported | (_PIPELINING if lockstep else set())
+    def extensions(self, *, lockstep: bool) -> dict[str, str]:
+        """Return the extensions to use for a message, with their parameters."""
+        without = self.account.unsupported | (_PIPELINING if lockstep else set())
         offered = self.server_info.extensions
         if "enhancedstatuscodes" not in offered:
             # Without them, a positive reply to the content looks like a repeated earlier one.
             without |= {"chunking"}
         return {name: offered[name] for name in offered.keys() - without}
+
+    @contextmanager
+    def in_use(self, answers: Answers) -> Iterator[None]:
+        """Use the session for one transaction, and raise faults inside as those of a submission.
+
+        A session that is no longer synchronized is closed afterwards, so that no reply is ever
+        matched to the wrong command.
+        """
+        if not self.is_open:
+            raise SubmissionError(Fault(Kind.TRANSIENT, Problem.CONNECTION_LOST), submitting=True)
+        self._stop_idle_timer()
+        try:
+            yield
+        except SubmissionError as error:
+            fault = _name(self.account, error.fault)
+            raise SubmissionError(fault, submitting=True) from error.__cause__
+        finally:
+            self._note_unsupported(answers.unsupported)
+            self.pipeline.close_unless_synchronized()
+            if self.is_open:
+                self._start_idle_timer()
 
     def _note_unsupported(self, unsupported: frozenset[str]) -> None:
         """Stop using some extensions from now on.
@@ -203,12 +178,27 @@ class Session:
             names = ", ".join(sorted(unsupported)).upper()
             _LOGGER.info(
                 "%s offers %s but does not accept it, so it is no longer used",
-                self._account.server.host,
+                self.account.server.host,
                 names,
             )
-            self._account.unsupported.update(unsupported)
-            self.has_fallen_back = True
-            self._pipeline.close()
+            self.account.unsupported.update(unsupported)
+            self.pipeline.close()
+
+    def _start_idle_timer(self) -> None:
+        """Close the session once it has been idle for too long."""
+        loop = asyncio.get_running_loop()
+        self._idle_timer = loop.call_later(self.account.idle_time, self._close_idle)
+
+    def _stop_idle_timer(self) -> None:
+        """Let the session be used or closed."""
+        if self._idle_timer:
+            self._idle_timer.cancel()
+        self._idle_timer = None
+
+    def _close_idle(self) -> None:
+        """Close the idle session."""
+        self._idle_timer = None
+        self._idle_close = asyncio.create_task(self.close(), name="outlook_smtp idle close")
 
 
 def _name(account: Account, fault: Fault) -> Fault:

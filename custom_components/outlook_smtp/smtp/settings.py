@@ -50,10 +50,11 @@ class Account:
     `timeout` is the longest wait for one step of the conversation, in seconds, `content_timeout`
     that for half a megabyte of content, which is slow over a narrow connection, and `final_timeout`
     that for the final reply to a message, which is worth waiting for: without it the message must
-    be sent again and may arrive twice (RFC 5321, section 4.5.3.2). `unsupported` are extensions
-    that the server offers but does not accept, such as those that a proxy passes on without knowing
-    them: they are not used again. `secrets` are redacted from the server's texts, on this
-    connection and later ones.
+    be sent again and may arrive twice (RFC 5321, section 4.5.3.2). A session is closed after
+    `idle_time` seconds without a message; Microsoft closes it after about 5 minutes. `unsupported`
+    are extensions that the server offers but does not accept, such as those that a proxy passes on
+    without knowing them: they are not used again. `secrets` are redacted from the server's texts,
+    on this connection and later ones.
     """
 
     address: str
@@ -63,5 +64,6 @@ class Account:
     timeout: float
     content_timeout: float = 180.0
     final_timeout: float = 600.0
+    idle_time: float = 90.0
     unsupported: set[str] = field(default_factory=set, repr=False, compare=False)
     secrets: Secrets = field(default_factory=Secrets, repr=False, compare=False)

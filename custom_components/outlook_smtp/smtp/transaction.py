@@ -1,18 +1,17 @@
 """One mail transaction (RFC 5321, section 3.3), in as few round trips as the server allows."""
 
 from collections import deque
-from collections.abc import Mapping
 
 from ..delivery.content import Content
 from ..delivery.envelope import Envelope
 from ..delivery.faults import Fault, Kind, Problem, Stage, SubmissionError
 from ..delivery.outcome import Outcome
 from .answers import Answers
-from .commands import Command, mail_command, rcpt_command, stuffed
+from .commands import Command, dot_stuffed, mail_command, rcpt_command
 from .fault_mapping import faults_of, read_error
-from .pipeline import SERVICE_CLOSING, Pipeline
+from .pipeline import SERVICE_CLOSING
 from .replies import clean, read_reply
-from .settings import Account
+from .session import Session
 
 
 class Transaction:
@@ -23,57 +22,66 @@ class Transaction:
     """
 
     def __init__(
-        self,
-        pipeline: Pipeline,
-        account: Account,
-        extensions: Mapping[str, str],
-        envelope: Envelope,
-        content: Content,
+        self, session: Session, envelope: Envelope, content: Content, *, lockstep: bool = False
     ) -> None:
-        """Prepare a transaction that uses the given extensions of the server."""
-        self._pipeline = pipeline
-        self._account = account
-        self._extensions = extensions
+        """Prepare to submit a message.
+
+        Args:
+            session: An idle session.
+            envelope: The sender and the recipients.
+            content: The complete message.
+            lockstep: Whether to wait for every reply before the next command. If a connection is
+                lost during a single round trip, the message may have arrived; this avoids it.
+
+        """
+        self._session = session
+        self._pipeline = session.pipeline
+        self._extensions = session.extensions(lockstep=lockstep)
         self._envelope = envelope
         self._content = content
         self._pending: deque[Command] = deque()
-        self._answers = Answers(envelope, extensions)
-        self.is_answered = False
+        self._answers = Answers(envelope, self._extensions)
+        self._is_answered = False
 
     @property
-    def is_complete(self) -> bool:
-        """Return whether the server has accepted the message."""
-        return self._answers.is_complete
+    def has_died(self) -> bool:
+        """Return whether the connection was lost before the server answered."""
+        return not (self._is_answered or self._session.is_open)
 
     @property
     def unsupported(self) -> frozenset[str]:
         """Return the extensions that the server offers but does not accept."""
         return self._answers.unsupported
 
-    async def run(self, *, reset: bool) -> Outcome:
-        """Submit the message; `reset` first discards an unfinished transaction.
+    async def run(self) -> Outcome:
+        """Submit the message; a refused recipient does not prevent delivery to the others.
 
         Raises:
-            SubmissionError: If no recipient gets the message for a reason that is not theirs.
-            OSError: If the content cannot be read; the connection is no longer synchronized then.
+            SubmissionError: If the sender or the content was refused for all, or the connection
+                was lost; `answer_lost` says that the message may have arrived anyway.
+            OSError: If the content cannot be read.
 
         """
-        opening = self._opening(reset=reset)
-        if not self._answers.is_hopeless:
-            submit = self._send_chunks if "chunking" in self._extensions else self._send_data
-            try:
-                await submit(opening)
-            except SubmissionError as error:
-                last_reply = await self._last_reply()
-                if not self._answers.is_decided:
-                    return self._answers.outcome_without_end(last_reply or error)
-            if self._is_in_doubt:
-                raise self._end(Fault(Kind.TRANSIENT, Problem.UNEXPECTED_REPLY))
-        return self._answers.outcome()
+        self._pipeline.protocol_log.hide_addresses(self._envelope.hidden)
+        with self._session.in_use(self._answers):
+            opening = self._envelope_commands()
+            if not self._answers.is_refused:
+                submit = self._send_chunks if "chunking" in self._extensions else self._send_data
+                try:
+                    await submit(opening)
+                except SubmissionError as error:
+                    last_reply = await self._last_reply()
+                    if not self._answers.is_decided:
+                        return self._answers.partial_outcome(last_reply or error)
+                if self._is_ambiguous:
+                    raise self._abort(Fault(Kind.TRANSIENT, Problem.UNEXPECTED_REPLY))
+            return self._answers.outcome()
 
-    def _opening(self, *, reset: bool) -> list[Command]:
+    def _envelope_commands(self) -> list[Command]:
         """Return the commands of the envelope; refuse recipients that no command can express."""
-        commands = [Command(Stage.MAIL, b"RSET")] if reset else []
+        if self._envelope.utf8 and "smtputf8" not in self._extensions:
+            raise SubmissionError(Fault(Kind.MESSAGE, Problem.UTF8_NOT_SUPPORTED))
+        commands = [Command(Stage.MAIL, b"RSET")] if self._session.needs_reset else []
         with faults_of(Stage.MAIL):
             commands.append(mail_command(self._envelope, self._content.size, self._extensions))
         for recipient in self._envelope.recipients:
@@ -84,13 +92,13 @@ class Transaction:
         return commands
 
     @property
-    def _is_in_doubt(self) -> bool:
+    def _is_ambiguous(self) -> bool:
         """Return whether a refusal may be an extra reply to an earlier command.
 
         The reply to accepted content identifies itself, and in lockstep each reply has its command.
         """
         is_refused = not self._answers.is_complete
-        return is_refused and self._is_pipelined and self._pipeline.has_said_too_much
+        return is_refused and self._is_pipelined and self._pipeline.had_unsolicited_reply
 
     @property
     def _is_pipelined(self) -> bool:
@@ -107,7 +115,7 @@ class Transaction:
             commands = []
         sent = 0
         async for piece in self._content.pieces():
-            if self._answers.is_hopeless:
+            if self._answers.is_refused:
                 break
             sent += len(piece)
             last = sent == self._content.size
@@ -125,10 +133,10 @@ class Transaction:
         await self._send_all([*commands, Command(Stage.DATA, b"DATA")])
         if not self._answers.has_go_ahead:
             return
-        self._pipeline.begin_content(self._content.size if self._answers.taken else 0)
+        self._pipeline.begin_content(self._content.size if self._answers.accepted else 0)
         self._pending.append(Command(Stage.DATA, b"", final=True))
-        if self._answers.taken:
-            async for piece in stuffed(self._content.pieces()):
+        if self._answers.accepted:
+            async for piece in dot_stuffed(self._content.pieces()):
                 await self._drain(piece)
         else:  # Without an accepted recipient, send empty content (RFC 2920, section 3.1).
             await self._drain(b".\r\n")
@@ -144,7 +152,7 @@ class Transaction:
             await self._read_replies()
             return
         for command in commands:
-            if self._answers.is_hopeless:
+            if self._answers.is_refused:
                 return
             self._send(command)
             await self._read_replies()
@@ -159,7 +167,7 @@ class Transaction:
         """Send more of the content, if any, and wait until the connection can take more."""
         with faults_of(Stage.DATA):
             self._pipeline.send(content)
-            await self._pipeline.drain(self._account.content_timeout)
+            await self._pipeline.drain(self._session.account.content_timeout)
 
     async def _read_replies(self) -> None:
         """Read all replies that are still expected."""
@@ -175,21 +183,22 @@ class Transaction:
             return error
         return None
 
-    def _patience(self, command: Command) -> float:
+    def _reply_timeout(self, command: Command) -> float:
         """Return how long to wait for a reply, in seconds."""
+        account = self._session.account
         if command.final:
-            return self._account.final_timeout
-        return self._account.content_timeout if command.is_chunk else self._account.timeout
+            return account.final_timeout
+        return account.content_timeout if command.is_chunk else account.timeout
 
     async def _read_reply(self) -> None:
         """Read the next reply, and record it."""
         command = self._pending[0]
         try:
             with faults_of(command.stage):
-                reply = await self._pipeline.reply(self._patience(command))
+                reply = await self._pipeline.reply(self._reply_timeout(command))
         except SubmissionError as error:
             if error.fault.problem is Problem.UNEXPECTED_REPLY:
-                self._answers.disbelieve()
+                self._answers.discard_refusals()
             if not command.final:
                 raise
             lost = Fault(Kind.TRANSIENT, Problem.ANSWER_LOST, text=error.fault.text)
@@ -197,15 +206,16 @@ class Transaction:
         self._pending.popleft()
         # It ends the session, whatever the command (RFC 5321, 3.8).
         if reply.code == SERVICE_CLOSING:
-            raise self._end(read_reply(command.stage, reply.code, reply.text))
+            raise self._abort(read_reply(command.stage, reply.code, reply.text))
         if not self._answers.note(command, reply):  # No longer synchronized.
-            self._answers.disbelieve()
+            self._answers.discard_refusals()
             problem = Problem.ANSWER_LOST if command.final else Problem.UNEXPECTED_REPLY
             text = clean(reply.text)
-            raise self._end(Fault(Kind.TRANSIENT, problem, code=reply.code, text=text))
-        self.is_answered = True
+            raise self._abort(Fault(Kind.TRANSIENT, problem, code=reply.code, text=text))
+        self._is_answered = True
+        self._session.needs_reset = not self._answers.is_complete
 
-    def _end(self, fault: Fault) -> SubmissionError:
+    def _abort(self, fault: Fault) -> SubmissionError:
         """Close the connection, expect no more replies, and return the error that says why."""
         self._pipeline.close()
         self._pending.clear()
