@@ -1,4 +1,4 @@
-"""Find wording in code and developer pages that plain American English does not use.
+"""Find wording in code, pages and blueprints that plain American English does not use.
 
 In Python files it checks comments, docstrings, log lines and the names of tests; in other files
 everything except code. Identifiers and other strings are not checked, such as asyncio's
@@ -44,15 +44,10 @@ WORDING: Final[tuple[tuple[str, str], ...]] = (
     (r"for ever", "“forever”"),
 )
 
-# Texts that users read. They are rewritten together with their ten translations, in a later change:
-# corrected here alone, the English would say something else than the other languages.
+# Texts that are rewritten together with their ten translations, in a later change: corrected here
+# alone, the English would say something else than the other languages.
 USER_TEXTS: Final = (
-    "README.md",
     "CHANGELOG.md",
-    "blueprints/*",
-    "docs/blueprints.md",
-    "docs/dashboard.yaml",
-    "scripts/_pictures/*.md",
     "custom_components/outlook_smtp/strings.json",
     "custom_components/outlook_smtp/services.yaml",
     "custom_components/outlook_smtp/translations/*",
@@ -65,7 +60,10 @@ _PATTERNS: Final = tuple(
     (re.compile(rf"(?<![\w-])(?:{words.replace(' ', r'\s+')})(?![\w-])", re.IGNORECASE), instead)
     for words, instead in WORDING
 )
-_CODE: Final = re.compile(r"^```.*?^```|`[^`\n]+`", re.DOTALL | re.MULTILINE)
+# Code, and the tables that repeat strings.json.
+_CODE: Final = re.compile(
+    r"^ *```.*?^ *```|<!-- Table .*?<!-- End of the table -->|`[^`\n]+`", re.DOTALL | re.MULTILINE
+)
 
 
 def findings(path: str, text: str) -> Iterator[str]:
@@ -85,7 +83,7 @@ def findings(path: str, text: str) -> Iterator[str]:
 
 
 def is_checked(path: str) -> bool:
-    """Return whether a file of the repository has prose for developers."""
+    """Return whether the prose of a file of the repository is checked."""
     return Path(path).suffix in (".py", *TEXT_SUFFIXES) and not any(
         fnmatch(path, pattern) for pattern in (*USER_TEXTS, *FOREIGN)
     )

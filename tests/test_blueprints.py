@@ -1,7 +1,7 @@
 """The blueprints, as Home Assistant loads and runs them: what arrives, and how often."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 import logging
 from pathlib import Path
@@ -18,7 +18,7 @@ from homeassistant.const import EVENT_CALL_SERVICE
 from homeassistant.core import Event, HomeAssistant, ServiceCall, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.setup import async_setup_component
-from homeassistant.util.yaml import extract_inputs
+from homeassistant.util.yaml import extract_inputs, parse_yaml
 import pytest
 from pytest_homeassistant_custom_component.common import (
     MockConfigEntry,
@@ -33,7 +33,7 @@ from .helpers import ANNA, BERT, act, defer, mailer_of, outgoing, state_of, unti
 ROOT: Final = Path(__file__).parent.parent
 FOLDER: Final = ROOT / "blueprints" / "automation" / "outlook_smtp"
 NAMES: Final = sorted(path.stem for path in FOLDER.glob("*.yaml"))
-PAGE: Final = (ROOT / "docs" / "blueprints.md").read_text("utf-8")
+PAGE: Final = (ROOT / "docs" / "automations.md").read_text("utf-8")
 SOURCE: Final = (
     "https://github.com/outlook-smtp/home-assistant-outlook-smtp/blob/main/"
     "blueprints/automation/outlook_smtp"
@@ -224,6 +224,33 @@ async def test_blueprint_is_complete(hass: HomeAssistant, storage: Path, name: s
     ] == []
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_every_text_is_an_input(name: str) -> None:
+    """What an email or a notification says is in no fixed language, apart from its defaults."""
+    blueprint = parse_yaml((FOLDER / f"{name}.yaml").read_text("utf-8"))
+    assert isinstance(blueprint, dict)
+    texts = blueprint["blueprint"]["input"]["texts"]["input"]
+    assert all(text["default"] and "text" in text["selector"] for text in texts.values())
+    steps = [blueprint.get("variables"), *blueprint["actions"]]
+    said = [text for key in ("title", "message", "html", "caption") for text in values(steps, key)]
+    assert said
+    for text in filter(lambda text: isinstance(text, str), said):
+        fixed = re.sub(r"{%.*?%}|{{.*?}}|<[^>]*>", "", text, flags=re.DOTALL)
+        assert re.findall(r"\w+", fixed) == []
+
+
+def values(part: Any, key: str) -> Iterator[Any]:
+    """Yield all values of a key, at any depth."""
+    if isinstance(part, dict):
+        for name, value in part.items():
+            if name == key:
+                yield value
+            yield from values(value, key)
+    elif isinstance(part, list):
+        for item in part:
+            yield from values(item, key)
+
+
 def test_page_has_a_button_for_each() -> None:
     """The buttons import existing files."""
     links = re.findall(r"\((https://my\.home-assistant\.io/redirect/[^)]+)\)", PAGE)
@@ -237,7 +264,7 @@ def test_page_calls_each_by_its_name(name: str) -> None:
     """The headings of the page are the names that Home Assistant shows."""
     found = re.match(r"blueprint:\n  name: (.+)\n", (FOLDER / f"{name}.yaml").read_text("utf-8"))
     assert found
-    assert f"\n## {found[1]}\n" in PAGE
+    assert f"\n### {found[1]}\n" in PAGE
 
 
 # A picture when something moves
@@ -257,7 +284,7 @@ async def test_motion_sends_a_picture_then_pauses(house: House, eyes: list[Eye])
     assert mail.message["Subject"].startswith('Porch <b> & "motion", ')
     assert "<h2>Porch &lt;b&gt; &amp; &#34;motion&#34;</h2>" in html_of(mail)
     assert '<img src="cid:picture1" alt="Porch"' in html_of(mail)
-    assert "picture 1 of" not in html_of(mail)
+    assert "(1/1)" not in html_of(mail)
     assert pictures_of(mail) == {"picture1": PICTURE + b" Porch 1"}
 
     await house.happen(MOTION, "off")
@@ -299,8 +326,8 @@ async def test_doorbell_sends_two_rounds_of_two_pictures(house: House, eyes: lis
 
     assert first.recipients == second.recipients == (ANNA, BERT, ADDRESS)
     assert first.message["Subject"] == second.message["Subject"] == "Ring: Bell"
-    assert "picture 1 of 2" in html_of(first)
-    assert "picture 2 of 2" in html_of(second)
+    assert "(1/2)" in html_of(first)
+    assert "(2/2)" in html_of(second)
     assert 'src="cid:picture1" alt="Garden &lt;shed&gt;"' in html_of(first)
     assert pictures_of(second) == {
         "picture1": PICTURE + b" Garden <shed> 2",
@@ -341,7 +368,7 @@ async def test_email_without_a_picture_if_the_camera_fails(house: House, eyes: l
     )
     await house.happen(MOTION, "on", "Porch motion")
     [mail] = await house.mails(1)
-    assert "picture 1 of 2" in text_of(mail)
+    assert "(1/2)" in text_of(mail)
     assert text_of(mail).endswith("Missing attachments: camera.porch (Unable to get image)")
     assert pictures_of(mail) == {}
 
@@ -381,7 +408,7 @@ async def test_open_door_sends_reminders_until_it_is_closed(house: House) -> Non
     assert mail.recipients == (ANNA, BERT)
     assert mail.message["Subject"] == "Front door is open"
     assert mail.message["X-Priority"] == "2 (High)"
-    assert text_of(mail).startswith("Front door has been open for 10 minutes")
+    assert text_of(mail).startswith("Front door has been open for 10 min, since ")
     assert re.search(r", since \d\d:00\.$", text_of(mail))
 
     for reminder in (1, 2, 3):
@@ -391,7 +418,7 @@ async def test_open_door_sends_reminders_until_it_is_closed(house: House) -> Non
         mail = (await house.mails(reminder + 1))[-1]
         assert mail.message["Subject"] == "Front door is still open"
         assert text_of(mail).endswith(f"This is reminder {reminder} of 3.")
-    assert "open for 1 hour 40 minutes" in text_of(mail)
+    assert "open for 1 h 40 min" in text_of(mail)
 
     await house.pass_time(minutes=31)
     await house.pass_time(hours=5)
@@ -400,9 +427,38 @@ async def test_open_door_sends_reminders_until_it_is_closed(house: House) -> Non
     mail = (await house.mails(5))[-1]
     assert mail.message["Subject"] == "Front door is closed"
     assert "X-Priority" not in mail.message
-    assert "It had been open for 7 hours 11 minutes" in text_of(mail)
+    assert "It had been open for 7 h 11 min" in text_of(mail)
     await house.pass_time(hours=5)
     await house.mails(5)
+
+
+async def test_door_speaks_the_language_of_the_household(house: House) -> None:
+    """All titles and messages are those of the inputs, with the name, the times and the number."""
+    await house.hass.config.async_set_time_zone("UTC")
+    await house.happen(DOOR, "off")
+    await house.automate(
+        "door_stays_open",
+        doors=[DOOR],
+        recipients=FAMILY,
+        title_open="{{ name }} offen",
+        title_reminder="{{ name }} noch offen",
+        title_closed="{{ name }} zu",
+        message_open="Seit {{ since }}, {{ duration }}.",
+        message_reminder="{{ reminder }} von {{ reminders }}",
+        message_closed="Nach {{ duration }}.",
+    )
+    house.freezer.move_to(datetime(2026, 11, 24, 12, tzinfo=UTC))
+    await house.happen(DOOR, "on", "Haustür")
+    await house.pass_time(minutes=10, seconds=1)
+    await house.mails(1)
+    await house.pass_time(minutes=30, seconds=1)
+    await house.mails(2)
+    await house.happen(DOOR, "off", "Haustür")
+    assert [(mail.message["Subject"], text_of(mail)) for mail in await house.mails(3)] == [
+        ("Haustür offen", "Seit 12:00, 10 min."),
+        ("Haustür noch offen", "1 von 3"),
+        ("Haustür zu", "Nach 40 min."),
+    ]
 
 
 async def test_doors_are_watched_separately(house: House) -> None:
@@ -563,6 +619,30 @@ async def test_digest_is_a_table_of_the_entities(house: House) -> None:
     assert (await house.mails(2))[-1].message["Subject"] == "Digest of 2026-11-25"
 
 
+async def test_digest_speaks_the_language_of_the_household(house: House) -> None:
+    """The headings, and the words for what has no state, are those of the inputs."""
+    show(house.hass)
+    await house.automate(
+        "daily_digest",
+        entities=["light.hall", "sensor.gone"],
+        recipients=FAMILY,
+        title="Übersicht",
+        heading_name="Name",
+        heading_state="Zustand",
+        heading_change="Zuletzt geändert",
+        unavailable="Nicht verfügbar",
+        unknown="Unbekannt",
+    )
+    await house.hass.services.async_call(
+        "automation", "trigger", {"entity_id": "automation.test"}, blocking=True
+    )
+    [mail] = await house.mails(1)
+    assert mail.message["Subject"] == "Übersicht"
+    heading, hall, gone = rows_of(mail)
+    assert heading == ["Name", "Zustand", "Zuletzt geändert"]
+    assert [hall[1], gone[1]] == ["Nicht verfügbar", "Unbekannt"]
+
+
 async def test_digest_on_its_days_with_all_inputs(house: House) -> None:
     """On Mondays and Fridays at the given time, with the given title, to the given people."""
     await house.hass.config.async_set_time_zone("UTC")
@@ -594,6 +674,7 @@ TROUBLE: Final = {
     "outbox": "sensor.me_outlook_com_outbox",
     "delivery": "event.me_outlook_com_delivery",
 }
+SWITCHED_OFF: Final = "SMTP switched off for the organization"
 PHONE: Final = {
     "action": "notify.mobile_app_phone",
     "data": {"title": "{{ title }}", "message": "{{ message }}", "data": {"tag": "{{ what }}"}},
@@ -629,7 +710,7 @@ async def test_trouble_and_its_end_are_reported_once(
     assert phone == []
     for _ in range(5):
         await house.pass_time(minutes=1)
-    assert told(phone) == ["off: Mail does not work"]
+    assert told(phone) == ["off: Email does not work"]
     assert (
         phone[0].data["message"].startswith("SMTP switched off for the organization: 535 5.7.139")
     )
@@ -640,10 +721,46 @@ async def test_trouble_and_its_end_are_reported_once(
     await house.pass_time(minutes=31)
     await until(lambda: house.hass.states.is_state(CONNECTION, "on"))
     await house.rest()
-    assert told(phone) == ["off: Mail does not work", "well: Mail works again"]
+    assert told(phone) == ["off: Email does not work", "well: Email works again"]
     await house.pass_time(hours=1)
     assert len(phone) == 2
     assert state_of(house.hass, "automation.test").attributes["current"] == 0
+
+
+async def test_trouble_speaks_the_language_of_the_household(
+    house: House, fake_server: FakeServer, phone: list[ServiceCall]
+) -> None:
+    """The texts are those of the inputs, with the status and what the server said."""
+    await house.automate(
+        "mail_trouble",
+        **TROUBLE,
+        tell=[PHONE],
+        title_off="E-Mail geht nicht",
+        title_well="E-Mail geht wieder",
+        title_failed="Nicht gesendet",
+        title_refused="Abgelehnt",
+        message_off="{{ status }} ({{ reply[:11] }})",
+        message_failed="An {{ recipients }}: {{ reply }}",
+        message_well="Nichts wartet mehr.",
+    )
+    fake_server.script = Script(replies={Step.FINAL: REFUSAL})
+    with pytest.raises(HomeAssistantError, match="Not like this"):
+        await mailer_of(house.account).send(outgoing())
+    fake_server.script = Script()
+    trouble_at_sign_in(fake_server)
+    await house.pass_time(minutes=31)
+    await until(lambda: house.hass.states.is_state(CONNECTION, "off"))
+    for _ in range(11):
+        await house.pass_time(minutes=1)
+    fake_server.mailboxes[ADDRESS].script = Script()
+    await house.pass_time(minutes=31)
+    await until(lambda: house.hass.states.is_state(CONNECTION, "on"))
+    await house.rest()
+    assert [(call.data["title"], call.data["message"]) for call in phone] == [
+        ("Abgelehnt", f"An {ANNA}: {REFUSAL}"),
+        ("E-Mail geht nicht", f"{SWITCHED_OFF} (535 5.7.139)"),
+        ("E-Mail geht wieder", "Nichts wartet mehr."),
+    ]
 
 
 async def test_short_trouble_is_not_reported(
@@ -671,7 +788,7 @@ async def test_waiting_mail_is_reported_with_one_end(
     await until(lambda: house.hass.states.is_state(CONNECTION, "off"))
     for _ in range(25):
         await house.pass_time(minutes=1)
-    assert told(phone) == ["off: Mail does not work", "waiting: 1 mail waits"]
+    assert told(phone) == ["off: Email does not work", "waiting: Waiting emails: 1"]
     assert (
         phone[1].data["message"].startswith("SMTP switched off for the organization: 535 5.7.139")
     )
@@ -683,7 +800,7 @@ async def test_waiting_mail_is_reported_with_one_end(
     await act(house.hass, "flush_outbox")
     await until_empty(house.account)
     await house.rest()
-    assert told(phone)[2:] == ["well: Mail works again"]
+    assert told(phone)[2:] == ["well: Email works again"]
     await house.pass_time(hours=1)
     assert len(phone) == 3
 
@@ -699,11 +816,9 @@ async def test_refused_mail_is_reported_and_sent_mail_is_not(
         with pytest.raises(HomeAssistantError, match="Not like this"):
             await mailer_of(house.account).send(outgoing("Door", to))
     await house.rest()
-    assert told(phone) == ["failed: A mail was refused"] * 2
-    assert [call.data["message"] for call in phone] == [
-        f"To {ANNA}: {REFUSAL}",
-        f"To {BERT}: {REFUSAL}",
-    ]
+    assert told(phone) == ["failed: An email was refused"] * 2
+    for call, recipient in zip(phone, (ANNA, BERT), strict=True):
+        assert call.data["message"].endswith(f"(to {recipient}): {REFUSAL}")
     fake_server.script = Script()
     assert await house.hass.config_entries.async_reload(house.account.entry_id)
     await house.pass_time(hours=1)
@@ -728,9 +843,9 @@ async def test_expired_mail_is_reported_by_default_notification(
     await until(lambda: house.hass.states.is_state(CONNECTION, "on"))
     await house.rest()
     assert sorted(call.data["title"] for call in notifications) == [
-        "1 mail waits",
-        "A mail waited too long and was given up",
-        "Mail does not work",
+        "An email could not be sent in time",
+        "Email does not work",
+        "Waiting emails: 1",
     ]
 
 
@@ -744,7 +859,7 @@ async def test_trouble_from_before_the_start_is_reported(
     await house.automate("mail_trouble", **TROUBLE, tell=[PHONE])
     for _ in range(12):
         await house.pass_time(minutes=1)
-    assert told(phone) == ["off: Mail does not work"]
+    assert told(phone) == ["off: Email does not work"]
 
 
 async def test_unloaded_account_is_reported(
@@ -755,7 +870,7 @@ async def test_unloaded_account_is_reported(
     assert await house.hass.config_entries.async_unload(house.account.entry_id)
     for _ in range(12):
         await house.pass_time(minutes=1)
-    assert told(phone) == ["off: Mail does not work"]
+    assert told(phone) == ["off: Email does not work"]
     assert phone[0].data["message"] == "The account is not loaded."
 
 
@@ -770,5 +885,5 @@ async def test_trouble_can_be_run_manually(
     await defer(house.account)
     await until(lambda: house.hass.states.is_state(CONNECTION, "off"))
     await house.hass.services.async_call(*run, blocking=True)
-    assert told(phone) == ["test: Mail works", "test: Mail does not work"]
+    assert told(phone) == ["test: Email works", "test: Email does not work"]
     assert "535 5.7.139" in phone[1].data["message"]

@@ -43,7 +43,7 @@ from .helpers import (
     until_empty,
 )
 from .promises import GRAPH_ATTACHMENTS, GRAPH_LIMIT, GRAPH_REQUEST
-from .readme import README
+from .readme import GUIDE
 
 MICROSOFT: Final = dict(CLOUDS)  # Before fakes take their places.
 CONNECTION: Final = "binary_sensor.me_outlook_com_connection"
@@ -281,7 +281,7 @@ async def test_promised_attachments_fit_into_a_request(
 ) -> None:
     """2.2 MB of them, in Base64 twice."""
     assert REQUEST_LIMIT == graph.limit == GRAPH_REQUEST
-    assert f"an email of {GRAPH_LIMIT} MB or about 2.2 MB of attachments" in README
+    assert f"an email of {GRAPH_LIMIT} MB or about 2.2 MB of attachments" in GUIDE
     hass.config.allowlist_external_dirs = {str(tmp_path)}
     (tmp_path / "photo.jpg").write_bytes(b"\xff" * GRAPH_ATTACHMENTS)
     await act(hass, "send_message", to=ANNA, attachments=[{"path": str(tmp_path / "photo.jpg")}])

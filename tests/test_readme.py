@@ -1,4 +1,4 @@
-"""The README's examples work as they are."""
+"""The examples of the README and the guide work as they are."""
 
 import asyncio
 from datetime import timedelta
@@ -21,7 +21,8 @@ from pytest_homeassistant_custom_component.common import (
 )
 
 from .fake_microsoft import CATALOGUE, FakeServer, Received, Script, Step
-from .readme import EXAMPLES, column, example, run
+from .readme import EXAMPLES, column, example
+from .run_example import run
 
 PICTURE: Final = b"\xff\xd8\xff\xe0 picture"
 ANNA, BERT = "anna@example.com", "bert@example.com"
@@ -55,6 +56,19 @@ def config(words: str) -> dict[str, Any]:
     return parsed
 
 
+async def look_at_the_front_door(hass: HomeAssistant) -> None:
+    """Add the camera of the examples."""
+    for domain in ("camera", "media_source"):
+        assert await async_setup_component(hass, domain, {})
+    await hass.data[CAMERAS].async_add_entities([FrontDoor()])
+
+
+def pictures(mail: Received) -> dict[str, Any]:
+    """Return the contents of an email's pictures by content ID."""
+    parts = [part for part in mail.message.walk() if part["Content-ID"]]
+    return {part["Content-ID"]: part.get_payload(decode=True) for part in parts}
+
+
 def attached(mail: Received) -> dict[str | None, Any]:
     """Return the contents of an email's files by name."""
     parts = [part for part in mail.message.walk() if part.get_filename()]
@@ -63,7 +77,7 @@ def attached(mail: Received) -> dict[str | None, Any]:
 
 def test_every_example_has_a_test() -> None:
     """No example is added without a test."""
-    assert len(EXAMPLES) == 9
+    assert len(set(EXAMPLES)) == 9
 
 
 @pytest.mark.usefixtures("account")
@@ -71,25 +85,21 @@ async def test_usual_action_reaches_the_recipient(
     hass: HomeAssistant, fake_server: FakeServer
 ) -> None:
     """The first example reaches all addresses of the recipient."""
-    mail = await mail_of(hass, fake_server, "notify.send_message")
+    mail = await mail_of(hass, fake_server, "Washing machine")
 
     assert mail.recipients == (ANNA, BERT)
     assert mail.message["Subject"] == "Washing machine"
-    assert mail.message.get_content().strip() == "The washing is done."
+    assert mail.message.get_content().strip() == "The laundry is done."
 
 
 @pytest.mark.usefixtures("account")
 async def test_camera_picture_is_in_the_html(hass: HomeAssistant, fake_server: FakeServer) -> None:
     """The picture is where the HTML puts it."""
-    for domain in ("camera", "media_source"):
-        assert await async_setup_component(hass, domain, {})
-    await hass.data[CAMERAS].async_add_entities([FrontDoor()])
-    mail = await mail_of(hass, fake_server, "cid:door")
+    await look_at_the_front_door(hass)
+    mail = await mail_of(hass, fake_server, "html: >-")
 
     assert mail.recipients == (ANNA, BERT)
-    [picture] = [part for part in mail.message.walk() if part["Content-ID"]]
-    assert picture["Content-ID"] == "<door>"
-    assert picture.get_payload(decode=True) == PICTURE
+    assert pictures(mail) == {"<door>": PICTURE}
 
 
 @pytest.mark.usefixtures("account")
@@ -117,7 +127,8 @@ async def test_all_fields_work(
 
 @pytest.mark.usefixtures("account")
 async def test_markdown_is_rendered(hass: HomeAssistant, fake_server: FakeServer) -> None:
-    """The table becomes a table, and the text stays readable."""
+    """The table becomes a table with the picture below it, and the text stays readable."""
+    await look_at_the_front_door(hass)
     hass.states.async_set("sensor.bedroom_temperature", "18.5")
     hass.states.async_set("sensor.bathroom_temperature", "21")
     example_text = example("markdown: true")
@@ -130,6 +141,8 @@ async def test_markdown_is_rendered(hass: HomeAssistant, fake_server: FakeServer
     assert text
     assert "<table" in html.get_content()
     assert "18.5 °C" in html.get_content()
+    assert 'src="cid:door"' in html.get_content()
+    assert pictures(mail) == {"<door>": PICTURE}
     assert "| Bathroom | 21 °C |" in text.get_content()
 
 
@@ -163,9 +176,9 @@ async def test_alert_sends_email(hass: HomeAssistant, fake_server: FakeServer) -
 @pytest.mark.usefixtures("account")
 async def test_automation_on_the_sensor_is_valid(hass: HomeAssistant) -> None:
     """The automation is valid and waits for an existing sensor."""
-    words = "Tell me when mail does not work"
+    words = "Notify me when email stops working"
     assert await async_setup_component(hass, "automation", config(words))
-    assert hass.states.is_state("automation.tell_me_when_mail_does_not_work", "on")
+    assert hass.states.is_state("automation.notify_me_when_email_stops_working", "on")
     sensor = hass.states.get("binary_sensor.me_outlook_com_connection")
 
     assert sensor
@@ -182,22 +195,26 @@ async def test_phone_is_notified_of_waiting_and_refused_mail(
 ) -> None:
     """It says how many wait and why, and which recipients the server refused and how."""
     calls = async_mock_service(hass, "notify", "mobile_app_phone")
-    assert await async_setup_component(hass, "automation", config("Tell me when mail waits"))
+    assert await async_setup_component(
+        hass, "automation", config("Notify me when email is waiting")
+    )
     fake_server.script = Script(replies={Step.FINAL: "554 5.6.0 Not like this"})
     with pytest.raises(HomeAssistantError, match="Not like this"):
-        await run(hass, example("notify.send_message"))
+        await run(hass, example("Washing machine"))
     await hass.async_block_till_done()
     [refused] = calls
-    assert refused.data["message"] == f"To {ANNA}, {BERT}: 554 5.6.0 Not like this"
+    assert refused.data["message"] == (
+        f"Washing machine (to {ANNA}, {BERT}): 554 5.6.0 Not like this"
+    )
 
     row = next(row for row in CATALOGUE if row.name == "tenant_disabled")
     fake_server.script = Script.for_row(row)
     await asyncio.to_thread(fake_server.hang_up)  # Now it must sign in again.
-    await run(hass, example("notify.send_message"))
+    await run(hass, example("Washing machine"))
     freezer.tick(timedelta(minutes=16))
     async_fire_time_changed(hass)
     await hass.async_block_till_done()
-    assert calls[-1].data["title"] == "1 mails wait"
+    assert calls[-1].data["title"] == "Waiting emails: 1"
     assert (
         calls[-1].data["message"].startswith("SMTP switched off for the organization: 535 5.7.139")
     )

@@ -24,7 +24,7 @@ CONF_TENANT: Final = "tenant"
 DEFAULT_CLIENT_ID: Final = ""
 
 SIGN_IN_DOCS: Final = (
-    "https://github.com/outlook-smtp/home-assistant-outlook-smtp#sign-in-with-microsoft"
+    "https://github.com/outlook-smtp/home-assistant-outlook-smtp/blob/main/docs/sign-in.md"
 )
 
 DEFAULT_CHECK_INTERVAL: Final = 30  # Minutes.

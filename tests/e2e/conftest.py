@@ -46,7 +46,7 @@ CHROMIUM_ARGUMENTS: Final = (
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of scripts/e2e."""
     parser.addoption(
-        "--pictures", action="store_true", help="take the documentation's pictures anew"
+        "--pictures", action="store_true", help="take the documentation's pictures again"
     )
 
 

@@ -1,20 +1,23 @@
-"""Take the screenshots in the documentation."""
+"""Take the pictures of the documentation, all in one size, each in light and in dark.
+
+A picture is as wide as GitHub shows it, so that what is legible in Home Assistant is legible there.
+"""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 import io
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, Self
 
 from PIL import Image
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import FloatRect, Locator, Page
 
-# Show a dialog on its own, on white with a border.
+# Show a dialog on its own, on the page's background with a border.
 _DIALOG_STYLE: Final = """(dialog) => {
   const style = new CSSStyleSheet();
   style.replaceSync(`
-    dialog::backdrop { background: #fff !important; }
-    dialog { box-shadow: none !important; outline: 2px solid #d0d0d0; outline-offset: -2px; }
+    dialog::backdrop { background: var(--primary-background-color, #fafafa) !important; }
+    dialog { box-shadow: none !important; outline: 2px solid #8884; outline-offset: -2px; }
   `);
   const root = dialog.getRootNode();
   root.adoptedStyleSheets = [...root.adoptedStyleSheets, style];
@@ -42,6 +45,14 @@ _LEAVE_FIELD: Final = """() => {
   while (field?.shadowRoot?.activeElement) field = field.shadowRoot.activeElement;
   field?.blur();
 }"""
+# Home Assistant takes its colors from the browser, and says when it has changed them.
+_HAS_COLORS: Final = """(scheme) => {
+  const is = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+  const themes = document.querySelector("home-assistant")?.hass?.themes;
+  return is === scheme && (!themes || themes.darkMode === (scheme === "dark"));
+}"""
+SCHEMES: Final[dict[Literal["light", "dark"], str]] = {"light": "", "dark": "-dark"}
+WIDTH: Final = 800  # Of all pictures, in CSS pixels; GitHub shows them as wide, or smaller.
 WIDTHS: Final = (1280, 390)  # Of a window in pixels: a computer's and a phone's.
 HIGH: Final = 1455  # Height of the window in pixels; shows an action's fields completely.
 COLORS: Final = 256
@@ -59,6 +70,10 @@ class Screenshots:
         for path in (folder, pages):
             path.mkdir(parents=True, exist_ok=True)
 
+    def of(self, page: Page) -> Self:
+        """Return the same folder for screenshots of another page."""
+        return type(self)(page, self._folder, self._names, pages=self._pages)
+
     @contextmanager
     def on_high_page(self) -> Iterator[None]:
         """Make the window high enough for all of a long page."""
@@ -69,9 +84,9 @@ class Screenshots:
         self._page.set_viewport_size(before)
 
     def take_dialog(self, name: str, dialog: Locator) -> None:
-        """Take a screenshot of a dialog alone."""
+        """Take a picture of a dialog alone."""
         dialog.evaluate(_DIALOG_STYLE)
-        self.take(name, dialog)
+        self.take(name, dialog, margin=16)
         dialog.evaluate(_USUAL_STYLE)
 
     def take_page(self, name: str) -> None:
@@ -85,21 +100,35 @@ class Screenshots:
         self._page.set_viewport_size(before)
 
     def take(self, name: str, parts: Locator, *, margin: int = 0) -> None:
-        """Take a screenshot of the rectangle around some parts of the page."""
+        """Take a picture of the rectangle around some parts of the page, in light and dark."""
         self._page.mouse.move(0, 0)
         self._page.evaluate(_LEAVE_FIELD)
-        self._page.evaluate(_RENAME, self._names)
-        self._page.evaluate("document.fonts.ready")
+        for scheme, suffix in SCHEMES.items():
+            self._page.emulate_media(color_scheme=scheme)
+            self._page.wait_for_function(_HAS_COLORS, arg=scheme)
+            self._save(f"{name}{suffix}", self._box(parts, margin))
+        self._page.emulate_media(color_scheme="light")
+        self._page.wait_for_function(_HAS_COLORS, arg="light")
+
+    def _box(self, parts: Locator, margin: int) -> FloatRect:
+        """Return the rectangle around some parts of the page, which must fit into a picture."""
         boxes = [box for part in parts.all() if (box := part.bounding_box())]
         left = min(box["x"] for box in boxes) - margin
         top = min(box["y"] for box in boxes) - margin
-        right = max(box["x"] + box["width"] for box in boxes) + margin
-        bottom = max(box["y"] + box["height"] for box in boxes) + margin
-        picture = self._page.screenshot(
-            clip={"x": left, "y": top, "width": right - left, "height": bottom - top},
-            animations="disabled",
-            caret="hide",
-        )
+        width = max(box["x"] + box["width"] for box in boxes) + margin - left
+        height = max(box["y"] + box["height"] for box in boxes) + margin - top
+        assert width <= WIDTH, f"{width} pixels are more than GitHub shows"
+        return {"x": left, "y": top, "width": width, "height": height}
+
+    def _save(self, name: str, box: FloatRect) -> None:
+        """Save a part of the page in the middle of a picture, on the color of the part's corner."""
+        self._page.evaluate(_RENAME, self._names)
+        self._page.evaluate("document.fonts.ready")
+        picture = self._page.screenshot(clip=box, animations="disabled", caret="hide")
         with Image.open(io.BytesIO(picture)) as image:
-            small = image.convert("RGB").quantize(COLORS, dither=Image.Dither.NONE)
+            part = image.convert("RGB")
+            width = round(WIDTH * part.width / box["width"])
+            whole = Image.new("RGB", (width, part.height), part.getpixel((0, 0)))
+            whole.paste(part, ((width - part.width) // 2, 0))
+            small = whole.quantize(COLORS, dither=Image.Dither.NONE)
             small.save(self._folder / f"{name}.png", optimize=True)

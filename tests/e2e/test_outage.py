@@ -20,7 +20,7 @@ def test_outage(ui: Ui, mail_server: FakeServer, screenshots: Screenshots) -> No
     ui.tap("Mail this picture to the family")
     assert about(receive(mail_server)) == PICTURE
     ui.page.locator("hui-picture-entity-card img").first.wait_for()
-    screenshots.take("dashboard", ui.page.locator("hui-section"), margin=16)
+    screenshots.take("dashboard", ui.page.locator("hui-section"), margin=8)
 
     with away(mail_server):
         ui.tap("Mail this picture to the family")

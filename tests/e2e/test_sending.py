@@ -114,4 +114,4 @@ def test_buttons(ui: Ui, api: Api, mail_server: FakeServer, screenshots: Screens
     ui.see("recipients")
     with screenshots.on_high_page():
         cards = ui.page.locator("ha-device-entities-card")
-        screenshots.take("device", cards, margin=16)
+        screenshots.take("device", cards, margin=8)

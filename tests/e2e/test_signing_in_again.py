@@ -25,7 +25,7 @@ def test_passwords_no_longer_accepted(
         ui.open(DASHBOARD)
         ui.tap("Check now")
         ui.see("Passwords no longer accepted")
-        screenshots.take("connection-off", ui.page.locator("hui-section").first, margin=16)
+        screenshots.take("connection-off", ui.page.locator("hui-section").first, margin=8)
         ui.open(REPAIRS)
         ui.choose(f"Microsoft no longer accepts the password of {OWN}")
         ui.see("The server said: 535 5.7.139")

@@ -10,6 +10,7 @@ from .page_checks import PageChecks
 INTEGRATION: Final = "/config/integrations/integration/outlook_smtp"
 ADD: Final = "/config/integrations/dashboard/add?domain=outlook_smtp"
 DASHBOARD: Final = "/mail-demo/0"
+EXAMPLE: Final = "/mail-example/0"  # docs/dashboard.yaml.
 REPAIRS: Final = "/config/repairs"
 
 TIMEOUT: Final = 15_000  # Milliseconds until an expected element must appear.

@@ -1,4 +1,4 @@
-"""Moving from the built-in SMTP integration goes as the README says."""
+"""Moving from the built-in SMTP integration goes as docs/moving.md says."""
 
 import json
 import socket
@@ -13,8 +13,9 @@ from custom_components.outlook_smtp.const import CONF_RECIPIENTS, SUBENTRY_RECIP
 
 from ..conftest import ADDRESS, PASSWORD
 from ..fake_microsoft import FakeServer
-from ..readme import actions, example, run
+from ..readme import actions, example
 from ..repair_helpers import built_in
+from ..run_example import run
 
 ANNA, BERT = "anna@example.com", "bert@example.com"
 
@@ -68,12 +69,12 @@ async def test_moving_only_changes_the_action_and_the_target(
     assert before.recipients == after.recipients == (ANNA,)
     assert before.message["Subject"] == after.message["Subject"] == "Front door"
     for mail in (before, after):
-        assert mail.message.get_content().strip() == "Somebody rang."
+        assert mail.message.get_content().strip() == "Someone rang the bell."
 
 
 @pytest.mark.usefixtures("moved")
 async def test_several_targets_share_an_email(hass: HomeAssistant, fake_server: FakeServer) -> None:
-    """This is the first difference that the README names."""
+    """This is the first difference that docs/moving.md names."""
     before, after = actions("# before")
     for action in (before, after):
         entity_id = action["target"]["entity_id"]
@@ -97,7 +98,7 @@ async def test_action_of_the_same_name_needs_a_reload(
     assert await hass.config_entries.async_reload(moved.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
 
-    # From then on, a missing image does not stop the email, as the README says.
+    # From then on, a missing image does not stop the email, as docs/moving.md says.
     hass.config.allowlist_external_dirs = {hass.config.config_dir}
     await run(hass, text)
     [mail] = fake_server.received

@@ -70,6 +70,9 @@ class LiveHomeAssistant:
         for name in ("configuration.yaml", "dashboard.yaml"):
             text = Template((templates / name).read_text())
             (self.folder / name).write_text(text.substitute(folder=self.folder))
+        example = (PROJECT / "docs" / "dashboard.yaml").read_text(encoding="utf-8")
+        account = example.replace("me_outlook_com", "demo_outlook_com")
+        (self.folder / "example.yaml").write_text(account, encoding="utf-8")
         (self.folder / "automations.yaml").touch()
         shutil.copy(templates / "front-door.jpg", self.folder / "media")
         integration = self.folder / "custom_components" / "outlook_smtp"
