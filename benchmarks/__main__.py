@@ -6,7 +6,7 @@ import sys
 from typing import Final
 
 from . import BenchError, report
-from .run import carry_out
+from .run import run_all
 from .scenarios import SCENARIOS
 
 DELAYS: Final = (0, 20, 100, 200)  # Milliseconds, round trip.
@@ -23,7 +23,7 @@ def main() -> str | int:
     delays = options.delay or (QUICK_DELAYS if options.quick else DELAYS)
     names = options.scenario or SCENARIOS
     try:
-        results = asyncio.run(carry_out(delays, names, quick=options.quick))
+        results = asyncio.run(run_all(delays, names, quick=options.quick))
     except BenchError as error:
         return f"✗ {error}"
     except KeyboardInterrupt:

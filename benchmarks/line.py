@@ -24,7 +24,7 @@ TOLERANCE: Final = 0.010  # Seconds for the server and the processor.
 
 
 @asynccontextmanager
-async def laid(port: int, delay: float, uplink: float = inf) -> AsyncIterator[int]:
+async def delayed(port: int, delay: float, uplink: float = inf) -> AsyncIterator[int]:
     """Open a line to a port, in seconds and bytes a second, and yield the port at its near end."""
     turns = asyncio.Lock()
 

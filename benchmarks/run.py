@@ -49,7 +49,7 @@ class Results:
     timings: dict[str, dict[str, Sequence[float]]] = field(default_factory=dict)
 
 
-async def carry_out(delays: Sequence[int], names: Iterable[str], *, quick: bool) -> Results:
+async def run_all(delays: Sequence[int], names: Iterable[str], *, quick: bool) -> Results:
     """Measure scenarios over lines with some delays in milliseconds, set-ups and imports."""
     results = Results(quick=quick, delays=delays)
     gc.freeze()  # The lines run in this process: keep garbage collection from delaying them.
@@ -59,7 +59,7 @@ async def carry_out(delays: Sequence[int], names: Iterable[str], *, quick: bool)
         for name, size in FILES.items():
             await asyncio.to_thread(Path(folder, name).write_bytes, os.urandom(size))
         for delay in delays:
-            async with line.laid(ports[servers.SMTP], delay / 1000) as near:
+            async with line.delayed(ports[servers.SMTP], delay / 1000) as near:
                 took = await line.measure(near, delay / 1000, strict=not quick)
             lines[f"{delay} ms"] = [took]
             for row in (Row(name, delay, way) for name in names for way in SCENARIOS[name].ways):
@@ -81,7 +81,7 @@ async def measure(
     scenario, taken = SCENARIOS[row.scenario], []
     count = max(1, scenario.messages // 5) if quick else scenario.messages
     meters = [metered] * (1 if quick or count >= ENOUGH else 3) + [watched] * (not quick)
-    async with line.laid(ports[row.way.server], row.delay / 1000, scenario.uplink) as near:
+    async with line.delayed(ports[row.way.server], row.delay / 1000, scenario.uplink) as near:
         for meter in meters:
             sender = row.way(near, folder, f"{token_hex(8)}@example.com")
             taken.append(await in_process(in_loop, scenario.measure, sender, count, meter))
@@ -95,7 +95,7 @@ async def measure(
 
 async def _measure_set_ups(port: int, folder: str) -> dict[str, Sequence[float]]:
     """Measure set-ups with each kind of server."""
-    async with line.laid(port, 0.02) as alive:
+    async with line.delayed(port, 0.02) as alive:
         with blocked_port() as silent:
             ports = {"alive": alive, "dead": closed_port(), "black-holed": silent}
             return {

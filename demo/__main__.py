@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> None:
             smtp_port=server.port if identity else None,
             graph=fakes.graph.base_url if fakes.graph else None,
         )
-        home.furnish()
+        home.write_configuration()
         home.log.unlink(missing_ok=True)
         if options.once:
             _install_package(folder)

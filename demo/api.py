@@ -13,7 +13,7 @@ from tests.live_home_assistant import LiveHomeAssistant
 from .console import DemoError
 
 USER: Final = "demo"  # And the password.
-LOOK_EVERY: Final = 0.1  # Seconds.
+POLL_INTERVAL: Final = 0.1  # Seconds.
 TIMEOUT: Final = 60.0  # Seconds.
 START_TIMEOUT: Final = 120.0  # Seconds.
 RESTART: Final = 100  # Home Assistant's exit code after a user asked it to restart.
@@ -88,7 +88,7 @@ class Api:
                 raise DemoError(f"Home Assistant ended. Its log: {self._home.log}")
             if time.monotonic() > end:
                 raise DemoError(f"{complaint}.")
-            time.sleep(LOOK_EVERY)
+            time.sleep(POLL_INTERVAL)
 
     def _answers(self) -> bool:
         """Return whether Home Assistant responds; only a new one needs onboarding."""

@@ -7,7 +7,7 @@ import re
 import time
 from typing import Any, Final
 
-from .api import LOOK_EVERY, Api
+from .api import POLL_INTERVAL, Api
 from .console import DemoError, detail
 
 DOMAIN: Final = "outlook_smtp"
@@ -98,7 +98,7 @@ class Dialogs:
         while step["type"] == "progress":
             if shown != (shown := self._text(f"progress.{step['progress_action']}", step)):
                 detail(f"Progress: {shown}")
-            time.sleep(LOOK_EVERY)
+            time.sleep(POLL_INTERVAL)
             step = self._api.get(f"{FLOW}/{step['flow_id']}")
         return self._require_no_error(step)
 

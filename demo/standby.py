@@ -55,14 +55,14 @@ def stand_by(api: Api, fakes: Fakes, typed: SimpleQueue[str]) -> None:
         shown = now
         with suppress(Empty):
             command, _, name = typed.get(timeout=PAUSE).strip().partition(" ")
-            if command and _obey(fakes, command, name.strip()):
+            if command and _run_command(fakes, command, name.strip()):
                 detail(f"Done: {command} {name}. Checking the account…")
                 # A failed check is an error of the button; the sensor shows the same.
                 with suppress(DemoError):
                     api.call("button.press", {"entity_id": CHECK})
 
 
-def _obey(fakes: Fakes, command: str, name: str) -> bool:
+def _run_command(fakes: Fakes, command: str, name: str) -> bool:
     """Run a command, and return whether to check the account."""
     match command:
         case "stop":

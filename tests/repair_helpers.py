@@ -44,7 +44,7 @@ def raised(hass: HomeAssistant) -> list[str]:
     )
 
 
-async def crowd(hass: HomeAssistant, entry: MockConfigEntry, fake_server: FakeServer) -> None:
+async def fill_outbox(hass: HomeAssistant, entry: MockConfigEntry, fake_server: FakeServer) -> None:
     """Let two messages wait for an unreachable server, which is the limit."""
     options = {"max_messages": 2, "max_size": 1}
     hass.config_entries.async_update_entry(entry, options=options)

@@ -32,7 +32,7 @@ async def test_line_delays_everything_in_order(
     """Nothing comes back before the delay, and everything in order, including the end."""
     server = await asyncio.start_server(_echo, "127.0.0.1")
     sent = [f"{number}\n".encode() for number in range(200)]
-    async with server, line.laid(server.sockets[0].getsockname()[1], DELAY) as port:
+    async with server, line.delayed(server.sockets[0].getsockname()[1], DELAY) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         began = time.monotonic()
         for piece in sent:
@@ -52,7 +52,7 @@ async def test_line_delays_everything_in_order(
 async def test_connections_share_a_narrow_uplink(socket_enabled: None) -> None:
     """What is sent last on another connection neither waits for all of the first, nor costs it."""
     server = await asyncio.start_server(_echo, "127.0.0.1")
-    async with server, line.laid(server.sockets[0].getsockname()[1], 0, 400_000) as port:
+    async with server, line.delayed(server.sockets[0].getsockname()[1], 0, 400_000) as port:
         large, large_writer = await asyncio.open_connection("127.0.0.1", port)
         small, small_writer = await asyncio.open_connection("127.0.0.1", port)
         began = time.monotonic()
@@ -101,7 +101,7 @@ async def test_missing_message_ends_the_run(
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "")  # The run sets it, and nothing resets it.
 
     with pytest.raises(BenchError, match=r"got 0 messages of 1: .*'cold', delay=0"):
-        await run.carry_out([0], ["cold"], quick=True)
+        await run.run_all([0], ["cold"], quick=True)
 
 
 async def test_figures_are_medians_and_the_stall_of_a_watched_run(

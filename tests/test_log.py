@@ -34,13 +34,13 @@ def lines(account: MockConfigEntry, caplog: pytest.LogCaptureFixture) -> Iterato
     """Collect the log records of our own loggers from level info on."""
     said: list[str] = []
 
-    class Ear(logging.Handler):
+    class LogRecorder(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             said.append(f"{record.levelname} {record.getMessage()}")
 
     ours = logging.getLogger("custom_components.outlook_smtp")
     caplog.set_level(logging.INFO, ours.name)
-    ear = Ear(logging.INFO)
+    ear = LogRecorder(logging.INFO)
     ours.addHandler(ear)
     yield said
     ours.removeHandler(ear)

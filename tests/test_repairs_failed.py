@@ -20,7 +20,7 @@ from .conftest import ADDRESS, until
 from .fake_microsoft import FakeServer, Script, Step
 from .helpers import ANNA, act, mailer_of, outgoing, pass_time, titles, until_empty
 from .promises import PER_MINUTE
-from .repair_helpers import Repair, crowd, find_issue, placeholders, raised
+from .repair_helpers import Repair, fill_outbox, find_issue, placeholders, raised
 
 REPLY = "554 5.6.0 Not *like* this"
 REFUSING = Script(replies={Step.FINAL: REPLY})
@@ -202,7 +202,7 @@ async def test_full_outbox_keeps_failed_messages_where_they_are(
 ) -> None:
     """The dialog says why they cannot be retried."""
     await fail(account, fake_server, "Door")
-    await crowd(hass, account, fake_server)
+    await fill_outbox(hass, account, fake_server)
     await repair.open("messages_failed", account)
     await repair.choose("send_again")
     assert repair.result["reason"] == "no_room"

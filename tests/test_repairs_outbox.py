@@ -21,7 +21,7 @@ from .helpers import (
     until_empty,
     waiting_files,
 )
-from .repair_helpers import Repair, crowd, find_issue, placeholders, raised, script_of
+from .repair_helpers import Repair, fill_outbox, find_issue, placeholders, raised, script_of
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def repair(hass: HomeAssistant, hass_client: ClientSessionGenerator) -> Repair:
 
 async def fill_up(hass: HomeAssistant, entry: MockConfigEntry, fake_server: FakeServer) -> None:
     """Let two messages wait for an unreachable server, and a third one find no room."""
-    await crowd(hass, entry, fake_server)
+    await fill_outbox(hass, entry, fake_server)
     assert raised(hass) == []
     with pytest.raises(HomeAssistantError, match="outbox is full"):
         await mailer_of(entry).send(outgoing("Third"))

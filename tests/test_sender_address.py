@@ -27,7 +27,7 @@ __all__ = ["haste", "open_dialog"]
 SHARED: Final = "alarms@contoso.com"
 
 
-def say_mailbox(identity: Identity, email: Any) -> None:
+def report_mailbox(identity: Identity, email: Any) -> None:
     """Let the ID token have a mailbox in addition to the sign-in name."""
     claims = {"preferred_username": ADDRESS, "email": email}
     identity.script.always[Endpoint.TOKEN] = Misstep(claims=claims)
@@ -101,7 +101,7 @@ async def test_mailbox_of_the_id_token_becomes_the_sender(
 ) -> None:
     """A work account may sign in with a name that is not its address."""
     fake_server.mailboxes[ADDRESS].aliases = ("olga@contoso.com",)
-    say_mailbox(identity, "olga@contoso.com")
+    report_mailbox(identity, "olga@contoso.com")
     dialog: SignIn = await open_dialog()
     await dialog.sign_in()
     entry = dialog.result["result"]
@@ -116,7 +116,7 @@ async def test_claim_without_another_address_sets_nothing(
     open_dialog: Open, identity: Identity, email: Any
 ) -> None:
     """Mail is from the sign-in name."""
-    say_mailbox(identity, email)
+    report_mailbox(identity, email)
     dialog = await open_dialog()
     await dialog.sign_in()
     assert dialog.result["result"].options == {}
@@ -129,7 +129,7 @@ async def test_account_that_moves_to_the_sign_in_gets_its_sender(
     """An entered value is kept, and a cleared one does not come back with the next sign-in."""
     hass.config_entries.async_update_entry(account, options=before)
     await hass.async_block_till_done(wait_background_tasks=True)
-    say_mailbox(identity, "olga@contoso.com")
+    report_mailbox(identity, "olga@contoso.com")
     dialog = await reconfigure(hass, identity, account, "code")
     await dialog.sign_in()
     assert account.options == {"sender_address": "olga@contoso.com"} | before

@@ -57,7 +57,7 @@ class Disk:
         """Make it neither readable nor writable, whatever user runs the tests."""
         self.path.mkdir()
 
-    def heal(self) -> None:
+    def repair(self) -> None:
         """Make it work again."""
         self.path.rmdir()
 
@@ -153,7 +153,7 @@ async def test_full_disk_does_not_stop_mail(
     await renew(identity, signed_in_account)
     warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert "Could not store" in warnings[-1].getMessage()
-    disk.heal()
+    disk.repair()
     await send(hass)
     assert disk.read()
     assert identity.grant_types == [REFRESH]

@@ -45,7 +45,7 @@ USELESS = (
 )
 
 
-class Ear:
+class Spy:
     """Collects everything that is logged, shown or raised."""
 
     def __init__(self, hass: HomeAssistant, caplog: pytest.LogCaptureFixture) -> None:
@@ -66,7 +66,7 @@ class Ear:
             if isinstance(thing, BaseException):
                 self._heard += traceback.format_exception(thing)
 
-    def hear_dialog(self, dialog: SignIn) -> None:
+    def record_dialog(self, dialog: SignIn) -> None:
         """Record what a dialog shows; the data of an entry is not shown."""
         shown = {
             key: value for key, value in dialog.result.items() if key not in ("data", "result")
@@ -74,14 +74,14 @@ class Ear:
         self._heard.append(json.dumps(shown, cls=JSONEncoder, default=str, skipkeys=True))
         self.hear(dialog.filled_in if shown["type"] is FlowResultType.FORM else "")
 
-    async def hear_outbox(self) -> None:
+    async def record_outbox(self) -> None:
         """Record what is shown about waiting messages."""
         listed = await self._hass.services.async_call(
             DOMAIN, "list_outbox", blocking=True, return_response=True
         )
         self.hear(listed)
 
-    def hear_account(self, entry: ConfigEntry) -> None:
+    def record_account(self, entry: ConfigEntry) -> None:
         """Record the reprs of an account's objects."""
         mailer, account = entry.runtime_data.mailer, entry.runtime_data.route._account
         self.hear(entry, entry.runtime_data, entry.runtime_data.coordinator.data, mailer, account)
@@ -102,7 +102,7 @@ class Ear:
 
 
 @pytest.fixture
-def ear(hass: HomeAssistant, caplog: pytest.LogCaptureFixture) -> Iterator[Ear]:
+def spy(hass: HomeAssistant, caplog: pytest.LogCaptureFixture) -> Iterator[Spy]:
     """Enable all log levels, except for the logger that Home Assistant itself silences."""
     caplog.set_level(logging.DEBUG)
     quiet = {"aiohttp.access": logging.WARNING}
@@ -110,14 +110,14 @@ def ear(hass: HomeAssistant, caplog: pytest.LogCaptureFixture) -> Iterator[Ear]:
     levels = {name: logging.getLogger(name).level for name in (*names, *quiet)}
     for name in levels:
         logging.getLogger(name).setLevel(quiet.get(name, logging.DEBUG))
-    yield Ear(hass, caplog)
+    yield Spy(hass, caplog)
     for name, level in levels.items():
         logging.getLogger(name).setLevel(level)
 
 
 async def use(
     hass: HomeAssistant,
-    ear: Ear,
+    spy: Spy,
     entry: ConfigEntry,
     identity: Identity,
     fake_server: FakeServer,
@@ -129,8 +129,8 @@ async def use(
         identity.script.then("token", misstep)
         identity.expire_access_tokens(ADDRESS)
         await send(hass)
-        await ear.hear_outbox()
-        ear.hear_account(entry)
+        await spy.record_outbox()
+        spy.record_account(entry)
         # A refusal is remembered until the account is reloaded and a user requests an attempt.
         await hass.config_entries.async_reload(entry.entry_id)
         await hass.async_block_till_done(wait_background_tasks=True)
@@ -138,17 +138,21 @@ async def use(
     for each in ("identity_refused", "mailbox_disabled"):
         fake_server.mailboxes[ADDRESS].script = Script.for_row(ROWS[each])
         await send(hass)
-        await ear.hear_outbox()
+        await spy.record_outbox()
         fake_server.mailboxes[ADDRESS].script = Script()
         await entry.runtime_data.coordinator.async_check_now()
     identity.revoke(ADDRESS)
     await entry.runtime_data.coordinator.async_refresh()
-    ear.hear_account(entry)
+    spy.record_account(entry)
 
 
 @pytest.mark.usefixtures("no_pace")
 async def test_sign_in_with_a_code_stays_secret(
-    hass: HomeAssistant, open_code: Any, identity: Identity, fake_server: FakeServer, ear: Ear
+    hass: HomeAssistant,
+    open_code: Any,
+    identity: Identity,
+    fake_server: FakeServer,
+    spy: Spy,
 ) -> None:
     """From the first form to a revoked sign-in and the next one."""
     fake_server.add_mailbox(OTHER, PASSWORD)
@@ -156,52 +160,56 @@ async def test_sign_in_with_a_code_stays_secret(
     for misstep in (*USELESS, script.NO_REFRESH_TOKEN, script.NO_ID_TOKEN, wording.DECLINED):
         identity.script.then("token", *PASSING, misstep)
         identity.approve(await dialog.ask(), ADDRESS)
-        ear.hear_dialog(dialog)
+        spy.record_dialog(dialog)
         await dialog.begin({})
-        ear.hear_dialog(dialog)
+        spy.record_dialog(dialog)
         await dialog.finish()
         assert dialog.result["step_id"] == "code"
-        ear.hear_dialog(dialog)
+        spy.record_dialog(dialog)
     for row in ("identity_refused", "tenant_disabled"):
         fake_server.mailboxes[ADDRESS].script = Script.for_row(ROWS[row])
         await dialog.sign_in()
-        ear.hear_dialog(dialog)
+        spy.record_dialog(dialog)
     fake_server.mailboxes[ADDRESS].script = Script()
     await dialog.submit({"next_step_id": "check"})
     entry = dialog.result["result"]
-    await use(hass, ear, entry, identity, fake_server)
+    await use(hass, spy, entry, identity, fake_server)
     again = await opened(hass, identity)
     await again.choose("code", ["code", "browser"])
     for address in (OTHER, ADDRESS):
         await again.sign_in(address)
-        ear.hear_dialog(again)
+        spy.record_dialog(again)
     again.assert_ended("reauth_successful")
-    ear.hear_account(entry)
-    assert not list(ear.leaks(identity))
+    spy.record_account(entry)
+    assert not list(spy.leaks(identity))
     assert len(identity.issued) > 20
 
 
 @pytest.mark.usefixtures("credentials", "current_request_with_host", "no_pace")
 async def test_sign_in_in_the_browser_stays_secret(
-    hass: HomeAssistant, open_browser: Open, identity: Identity, fake_server: FakeServer, ear: Ear
+    hass: HomeAssistant,
+    open_browser: Open,
+    identity: Identity,
+    fake_server: FakeServer,
+    spy: Spy,
 ) -> None:
     """Authorization codes, verifiers and the client secret, too."""
     dialog: Browser = await open_browser()
     await dialog.come_back(await dialog.leave(), None)
-    ear.hear_dialog(dialog)
+    spy.record_dialog(dialog)
     for misstep in (*PASSING, *USELESS, script.NO_REFRESH_TOKEN, script.NO_ID_TOKEN):
         identity.script.then("token", misstep)
         page: URL = await dialog.leave()
-        ear.hear_dialog(dialog)
+        spy.record_dialog(dialog)
         await dialog.come_back(page)
-        ear.hear_dialog(dialog)
+        spy.record_dialog(dialog)
         assert dialog.result["step_id"] == "browser"
     await dialog.sign_in()
-    ear.hear_dialog(dialog)
-    await use(hass, ear, dialog.result["result"], identity, fake_server)
+    spy.record_dialog(dialog)
+    await use(hass, spy, dialog.result["result"], identity, fake_server)
     assert isinstance(await opened(hass, identity), Repair)
     assert identity.client_secret in identity.issued
-    assert not list(ear.leaks(identity))
+    assert not list(spy.leaks(identity))
 
 
 async def test_choice_of_graph_stays_secret(
@@ -211,23 +219,23 @@ async def test_choice_of_graph_stays_secret(
     open_code: Any,
     identity: Identity,
     fake_server: FakeServer,
-    ear: Ear,
+    spy: Spy,
 ) -> None:
     """The second code, what Microsoft refuses it with, and the first email."""
     fake_server.mailboxes[ADDRESS].script = Script.for_row(ROWS["mailbox_disabled"])
     dialog: SignIn = await open_code()
     await dialog.sign_in()
-    ear.hear_dialog(dialog)
+    spy.record_dialog(dialog)
     await dialog.submit({"next_step_id": "graph"})
     for misstep in (wording.NOT_CONSENTED, script.NO_SEND_SCOPE, script.HEALTHY):
         assert dialog.result["step_id"] == "permission"
-        ear.hear_dialog(dialog)
+        spy.record_dialog(dialog)
         identity.script.then("token", misstep)
         await dialog.submit({})
-        ear.hear_dialog(dialog)
+        spy.record_dialog(dialog)
         identity.approve(dialog.placeholders["code"], ADDRESS)
         await dialog.submit({})
-    ear.hear(dialog.result["result"].runtime_data)
+    spy.hear(dialog.result["result"].runtime_data)
     await send(hass)
     assert len(graph.received) == 1
-    assert not list(ear.leaks(identity))
+    assert not list(spy.leaks(identity))

@@ -33,7 +33,7 @@ from .outbox.worker import DeliveryWorker
 from .outboxes import async_open_outbox, async_remove_outbox, async_rest
 from .routes import async_build_route
 from .sent_log import SentLog, async_remove_log
-from .token_store import TokenFile, async_is_signed_in_anew, async_load_tokens
+from .token_store import TokenFile, async_credentials_changed, async_load_tokens
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 PLATFORMS = [
@@ -57,12 +57,12 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
 async def async_setup_entry(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> bool:
     """Set up an account without waiting for the network: completely, or not at all."""
     try:
-        await _async_bring_up(hass, entry)
+        await _async_start(hass, entry)
     except OSError as error:
-        await _async_take_down(hass, entry)
+        await _async_stop_all(hass, entry)
         raise _not_ready(error) from error
     except BaseException:
-        await _async_take_down(hass, entry)
+        await _async_stop_all(hass, entry)
         raise
     return True
 
@@ -98,7 +98,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: OutlookSmtpConfigEntry)
     async_clear_account(hass, entry)
 
 
-async def _async_bring_up(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> None:
+async def _async_start(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> None:
     """Set up all parts of an account."""
     # First, because a recipient may be added during setup.
     entry.async_on_unload(entry.add_update_listener(_async_reload))
@@ -119,7 +119,7 @@ async def _async_bring_up(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) ->
     )
     # Keep checking even if the sensor is disabled: checks keep the refresh token from expiring.
     entry.async_on_unload(data.coordinator.async_add_listener(lambda: None))
-    await data.worker.start(signed_in_anew=async_is_signed_in_anew(hass, entry))
+    await data.worker.start(credentials_changed=async_credentials_changed(hass, entry))
     data.coordinator.async_begin()
     AccountIssues(hass, entry)
     entry.async_create_background_task(hass, data.coordinator.async_refresh(), "first check")
@@ -154,7 +154,7 @@ async def _async_build(
     )
 
 
-async def _async_take_down(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> None:
+async def _async_stop_all(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> None:
     """Undo a failed setup; Home Assistant itself calls the unload callbacks."""
     if not hasattr(entry, "runtime_data"):
         return

@@ -8,7 +8,7 @@ from typing import Final
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers.event import async_track_time_interval
 
-LOOK_EVERY: Final = timedelta(seconds=1)
+POLL_INTERVAL: Final = timedelta(seconds=1)
 JUMP: Final = 2.0  # Seconds; gradual clock adjustment gains less than this in an hour.
 
 
@@ -34,7 +34,7 @@ class ClockWatch:
         if self._cancel is None:
             self._offset = _offset()
             self._cancel = async_track_time_interval(
-                self._hass, self._async_look, LOOK_EVERY, cancel_on_shutdown=True
+                self._hass, self._async_compare, POLL_INTERVAL, cancel_on_shutdown=True
             )
 
     @callback
@@ -44,7 +44,7 @@ class ClockWatch:
             self._cancel()
             self._cancel = None
 
-    async def _async_look(self, _: datetime) -> None:
+    async def _async_compare(self, _: datetime) -> None:
         """Compare the clocks."""
         if self._cancel and abs(_offset() - self._offset) >= JUMP:
             self.stop()

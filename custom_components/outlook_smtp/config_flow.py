@@ -93,13 +93,13 @@ class OutlookSmtpConfigFlow(PasswordFlow, RouteFlow, domain=DOMAIN):
         return result
 
     @override
-    def _step_to_mend(self, fault: Fault) -> str:
+    def _correction_step(self, fault: Fault) -> str:
         """Return the step that lets the user correct the credentials."""
         if fault.problem in SMTP_OFF:
             return self._smtp_off_step
         if CONF_TOKEN in self._data:
             # The app registration may lack the permission for the other route.
-            lacks = self._is_moving and fault.problem is Problem.APPLICATION_REFUSED
+            lacks = self._is_changing_route and fault.problem is Problem.APPLICATION_REFUSED
             is_refused = fault.kind is Kind.CREDENTIALS or lacks
             return self._step_to_sign_in() if is_refused else "retry"
         if fault.problem is Problem.BASIC_AUTH_DISABLED:

@@ -21,7 +21,7 @@ from .delivery.route import Route
 from .mailer import Mailer
 from .outbox.events import Attempt
 from .outbox.queue import Queue
-from .outbox.schedule import EARLY_LOOK, is_soon_over
+from .outbox.schedule import EARLY_CHECK, is_soon_over
 from .outbox.worker import DeliveryWorker
 from .sent_log import SentLog
 
@@ -188,7 +188,7 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
                 self._suspicion = Suspicion(now, attempt.submitting)
             left = self._suspicion.since + REPEAT_AFTER.total_seconds() - now
             if left > 0:
-                self._look_again(fault, left)
+                self._schedule_recheck(fault, left)
                 return self.data
         return self._unhealthy(fault, attempt)
 
@@ -272,12 +272,12 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
         else:
             self._clock.stop()
 
-    def _look_again(self, fault: Fault, left: float) -> None:
+    def _schedule_recheck(self, fault: Fault, left: float) -> None:
         """Schedule another check of a temporary fault: when it would count, or within seconds."""
         if soon := is_soon_over(fault):
-            self._cancel_look()
+            self._cancel_recheck()
         if self._cancel_repeat is None:
-            delay = min(left, EARLY_LOOK) if soon else left
+            delay = min(left, EARLY_CHECK) if soon else left
             self._cancel_repeat = async_call_later(self.hass, delay, self._async_repeat)
 
     async def _async_repeat(self, _: datetime) -> None:
@@ -289,9 +289,9 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
     def _async_forget_suspicion(self) -> None:
         """Drop the suspicion, and cancel the scheduled second check."""
         self._suspicion = None
-        self._cancel_look()
+        self._cancel_recheck()
 
-    def _cancel_look(self) -> None:
+    def _cancel_recheck(self) -> None:
         """Cancel the scheduled check."""
         if self._cancel_repeat:
             self._cancel_repeat()

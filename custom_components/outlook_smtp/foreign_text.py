@@ -27,7 +27,7 @@ _MARKUP: Final = re.compile(
     re.IGNORECASE,
 )
 _NUMBER: Final = re.compile(r"^(\d{1,9})(?=[.)](?:\s|$))")
-_DISGUISE: Final = re.compile(r"[<\]]")
+_LINK_OR_TAG: Final = re.compile(r"[<\]]")
 _WEB_ADDRESS: Final = re.compile(r"://|www\.", re.IGNORECASE)
 _BLOCK: Final = re.compile(r"[+=#|>`~*_]|-(?=.)|\d{1,9}[.)](?:\s|$)")
 _LINK: Final = re.compile(r"https?://[^/]", re.IGNORECASE)
@@ -52,7 +52,7 @@ def plain(text: str) -> str:
 
     Even as Markdown it would not contain an image, HTML or a link with a hidden target.
     """
-    line = _DISGUISE.sub(rf"\g<0>{_GAP}", one_line(text))
+    line = _LINK_OR_TAG.sub(rf"\g<0>{_GAP}", one_line(text))
     return _GAP + line if _BLOCK.match(line) else line
 
 

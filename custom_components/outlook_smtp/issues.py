@@ -38,7 +38,7 @@ OUTBOX_FULL: Final = "outbox_full"
 OUTBOX_NOT_WRITABLE: Final = "outbox_not_writable"
 MESSAGES_FAILED: Final = "messages_failed"
 MESSAGES_DISCARDED: Final = "discarded"
-FILES_SET_ASIDE: Final = "set_aside"
+FILES_QUARANTINED: Final = "set_aside"
 PASSWORDS_END: Final = "passwords_end"
 
 HEALTH_ISSUES: Final = (*(problem.value for problem in PROBLEMS), SETUP_PROBLEM)
@@ -48,7 +48,7 @@ ACCOUNT_ISSUES: Final = (
     OUTBOX_NOT_WRITABLE,
     MESSAGES_FAILED,
     MESSAGES_DISCARDED,
-    FILES_SET_ASIDE,
+    FILES_QUARANTINED,
     PASSWORDS_END,
 )
 # Where work accounts lose passwords by default at the end of December 2026.
@@ -111,7 +111,7 @@ class AccountIssues:
             queue.discarded, MESSAGES_DISCARDED, partial(describe_discarded, entry), warning
         )
         self._raise_while(
-            queue.quarantined, FILES_SET_ASIDE, partial(describe_quarantined, entry), warning
+            queue.quarantined, FILES_QUARANTINED, partial(describe_quarantined, entry), warning
         )
 
     def _describe_full(self) -> dict[str, str]:
@@ -119,7 +119,7 @@ class AccountIssues:
         issue_id = issue_id_of(OUTBOX_FULL, self._entry.entry_id)
         known = ir.async_get(self._hass).async_get_issue(DOMAIN, issue_id)
         since = ((known and known.translation_placeholders) or {}).get("since")
-        return describe_outbox(self._entry) | {"since": since or tell_time(dt_util.utcnow())}
+        return describe_outbox(self._entry) | {"since": since or format_time(dt_util.utcnow())}
 
     @callback
     def _async_end(self) -> None:
@@ -194,7 +194,7 @@ def describe_health(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
     )
     return {
         **describe_account(entry),
-        "since": tell_time(health.since or dt_util.utcnow()),
+        "since": format_time(health.since or dt_util.utcnow()),
         "reply": health.reply or "-",
         "answer": health.reply or "-",
         "explanation": str(fault_error(fault, entry.data[CONF_EMAIL], entry.runtime_data.route)),
@@ -270,7 +270,7 @@ def describe_quarantined(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
     }
 
 
-def tell_time(when: datetime) -> str:
+def format_time(when: datetime) -> str:
     """Format a time in the local time zone."""
     return dt_util.as_local(when).strftime("%Y-%m-%d %H:%M")
 
@@ -284,7 +284,7 @@ def _describe_message(failure: Failure) -> str:
     """Return a line for a message: title, recipients, time and reason of the failure."""
     entry = failure.spooled.entry
     recipients = _name_some(entry.envelope.recipients)
-    failed = tell_time(dt_util.utc_from_timestamp(failure.failed_at))
+    failed = format_time(dt_util.utc_from_timestamp(failure.failed_at))
     reply = quote(failure.reply or failure.problem or failure.event)
     return f"- **{quote(entry.title[:MOST_TITLE])}** → {recipients} · {failed} · {reply}"
 
@@ -298,9 +298,9 @@ def _name_some(recipients: Sequence[str]) -> str:
 
 def _is_losing_password(entry: OutlookSmtpConfigEntry, health: Health) -> bool:
     """Return whether an account has a password that works now but will soon be refused."""
-    is_there = entry.data[CONF_HOST].lower().rstrip(".") == PASSWORDS_END_AT
+    is_affected = entry.data[CONF_HOST].lower().rstrip(".") == PASSWORDS_END_AT
     is_refused = health.problem in (Problem.BASIC_AUTH_DISABLED, Problem.SECURITY_DEFAULTS)
-    return is_there and CONF_PASSWORD in entry.data and not is_refused
+    return is_affected and CONF_PASSWORD in entry.data and not is_refused
 
 
 def _issue_of(health: Health) -> str | None:

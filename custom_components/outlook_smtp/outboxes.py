@@ -69,7 +69,7 @@ async def async_remove_outbox(hass: HomeAssistant, entry: OutlookSmtpConfigEntry
         _LOGGER.error("The outbox of %s cannot be deleted: %s", entry.title, error)
     else:
         if queue.waiting or queue.failed:
-            await _async_tell_of_removal(hass, entry, len(queue.waiting), len(queue.failed))
+            await _async_report_removal(hass, entry, len(queue.waiting), len(queue.failed))
 
 
 async def async_rest(entry: OutlookSmtpConfigEntry, queue: Queue) -> None:
@@ -108,7 +108,7 @@ def _warn_of_failure(entry: OutlookSmtpConfigEntry, delivery: Delivery | None) -
         )
 
 
-async def _async_tell_of_removal(
+async def _async_report_removal(
     hass: HomeAssistant, entry: OutlookSmtpConfigEntry, waiting: int, failed: int
 ) -> None:
     """Report how many messages were deleted with an account; a repair issue would fix nothing."""

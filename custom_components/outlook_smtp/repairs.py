@@ -15,18 +15,18 @@ from homeassistant.data_entry_flow import AbortFlow
 from .const import DOMAIN
 from .delivery.faults import Problem
 from .flows.account_repair import AccountRepair
-from .flows.outbox_repair import DiscardedRepair, FailedRepair, OutboxRepair, SetAsideRepair
+from .flows.outbox_repair import DiscardedRepair, FailedRepair, OutboxRepair, QuarantineRepair
 from .flows.smtp_import import (
     BUILT_IN_SMTP,
     account_of_mailbox,
     async_copy,
     describe_smtp,
-    is_worth_moving,
+    is_importable,
     mailbox_of,
 )
 from .foreign_text import shown
 from .issues import (
-    FILES_SET_ASIDE,
+    FILES_QUARANTINED,
     MESSAGES_DISCARDED,
     MESSAGES_FAILED,
     OUTBOX_FULL,
@@ -106,7 +106,7 @@ class PasswordRepair(ChoiceRepair):
             "problem": Problem.BASIC_AUTH_DISABLED,
             "reply": self._coordinator.data.reply or "-",
         }
-        return await self._async_lead_to(SOURCE_REAUTH, {**self._entry.data, **told})
+        return await self._async_start_dialog(SOURCE_REAUTH, {**self._entry.data, **told})
 
 
 class RouteRepair(ChoiceRepair):
@@ -118,7 +118,7 @@ class RouteRepair(ChoiceRepair):
         """Continue with the choice of the route."""
         health = self._coordinator.data
         told = {"problem": health.problem, "reply": health.reply or "-"}
-        return await self._async_lead_to(SOURCE_RECONFIGURE, told)
+        return await self._async_start_dialog(SOURCE_RECONFIGURE, told)
 
 
 class PasswordsEndRepair(AccountRepair):
@@ -132,7 +132,7 @@ class PasswordsEndRepair(AccountRepair):
         self, user_input: dict[str, str] | None = None
     ) -> RepairsFlowResult:
         """Continue with the choice of the sign-in method."""
-        return await self._async_lead_to(SOURCE_RECONFIGURE)
+        return await self._async_start_dialog(SOURCE_RECONFIGURE)
 
 
 class SmtpRepair(AccountRepair):
@@ -178,14 +178,14 @@ class SmtpRepair(AccountRepair):
     def _smtp(self) -> ConfigEntry[Any]:
         """Return the built-in entry; abort if there is nothing to copy from it."""
         smtp = self.hass.config_entries.async_get_entry(self._entry_id)
-        if smtp is None or not is_worth_moving(self.hass, smtp):
+        if smtp is None or not is_importable(self.hass, smtp):
             raise AbortFlow("entry_gone")
         return smtp
 
 
 _FLOWS: Final[dict[str, type[AccountRepair]]] = {
     BUILT_IN_SMTP: SmtpRepair,
-    FILES_SET_ASIDE: SetAsideRepair,
+    FILES_QUARANTINED: QuarantineRepair,
     MESSAGES_DISCARDED: DiscardedRepair,
     MESSAGES_FAILED: FailedRepair,
     OUTBOX_FULL: OutboxRepair,

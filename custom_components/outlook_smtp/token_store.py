@@ -44,7 +44,7 @@ def async_note_sign_in(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> No
 
 
 @callback
-def async_is_signed_in_anew(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> bool:
+def async_credentials_changed(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> bool:
     """Return whether an account was changed or signed in since it was last set up."""
     known = hass.data.setdefault(_SIGNED_IN_WITH, {})
     before = known.get(entry.entry_id, entry.data)

@@ -59,7 +59,7 @@ class Plan(ImageEntity):
         return PICTURE
 
 
-class Voice(tts.TextToSpeechEntity):
+class FakeTTS(tts.TextToSpeechEntity):
     """A text-to-speech engine that knows one phrase."""
 
     _attr_name = "Voice"
@@ -93,7 +93,7 @@ async def doorbell(hass: HomeAssistant, account: MockConfigEntry, files: Path) -
     camera = Doorbell()
     await hass.data[CAMERAS].async_add_entities([camera])
     await hass.data[IMAGES].async_add_entities([Plan(hass)])
-    await hass.data[ENGINES].async_add_entities([Voice()])
+    await hass.data[ENGINES].async_add_entities([FakeTTS()])
     return camera
 
 
@@ -208,7 +208,7 @@ def nothing(path: Path) -> None:
     """Do not create a file."""
 
 
-def link_out(path: Path) -> None:
+def link_outside(path: Path) -> None:
     """Create a link that leads out of the allowed folder."""
     secret = path.parent.parent / "secret" / "secrets.yaml"
     secret.write_text("password: x")
@@ -222,7 +222,7 @@ def link_out(path: Path) -> None:
         ("/etc/passwd", nothing, "path_not_allowed", "allowlist_external_dirs"),
         ("{allowed}/../secret/secrets.yaml", nothing, "path_not_allowed", "may not read"),
         ("{allowed}/none/../../secret/x", nothing, "path_not_allowed", "may not read"),
-        ("{allowed}/file", link_out, "path_not_allowed", "may not read"),
+        ("{allowed}/file", link_outside, "path_not_allowed", "may not read"),
         ("{allowed}/" + "x" * 300, nothing, "file_not_readable", "File name too long"),
         ("{allowed}/file", Path.mkdir, "file_not_readable", "it is a folder, not a file"),
         ("{allowed}/file", os.mkfifo, "file_not_readable", "it is a pipe, .* not a file"),

@@ -232,7 +232,7 @@ async def _send_steps(sender: Sender, order: Order, clock: WrongClock) -> None:
         await sender.send_step()
 
 
-def be_sender_process(task: dict[str, Any]) -> None:
+def run_sender_process(task: dict[str, Any]) -> None:
     """Run the process that will be killed."""
     try:
         place = Place(**task["place"])
@@ -270,7 +270,7 @@ def main() -> None:
     while line := orders.readline():
         began = time.monotonic()
         if not (sender := os.fork()):
-            be_sender_process(json.loads(line))
+            run_sender_process(json.loads(line))
         tell("forked", sender)
         status = watch(sender)
         tell("dead", status, f"{time.monotonic() - began:.3f}")

@@ -42,7 +42,7 @@ class Story:
 
     def kill(self) -> None:
         """Run a sender process until a random kill, while the servers drop connections."""
-        self._make_trouble()
+        self._inject_faults()
         self._check_killed(self._live(KillPoint.draw(self._chances)))
 
     def halt(self, phase: str, outgoing: int) -> None:
@@ -62,14 +62,14 @@ class Story:
 
     def kill_switching(self) -> None:
         """Run a process that switches routes until a random kill, while the servers fail."""
-        self._make_trouble()
+        self._inject_faults()
         self._check_killed(self._live(KillPoint.draw(self._chances, SWITCHING), switch=True))
 
     def finish_switching(self) -> None:
         """Let a process that switches routes send everything left, without obstacles."""
         self._end(switch=True)
 
-    def _make_trouble(self) -> None:
+    def _inject_faults(self) -> None:
         """Let the servers fail at random."""
         self._microsoft.behave(self._chances.choice(TROUBLE), self._chances.choice(REFUSED))
 

@@ -8,7 +8,7 @@ from playwright.sync_api import APIRequestContext, Error, Playwright
 
 PATIENCE: Final = 20.0  # Seconds until an expected event must have happened.
 START_TIMEOUT: Final = 120.0  # Seconds.
-LOOK_EVERY: Final = 0.1  # Seconds.
+POLL_INTERVAL: Final = 0.1  # Seconds.
 FLOW: Final = "/api/config/config_entries/flow"
 RECIPIENT_FLOW: Final = "/api/config/config_entries/subentries/flow"
 ENTRIES: Final = "/api/config/config_entries/entry"
@@ -23,7 +23,7 @@ def until(
     end = time.monotonic() + timeout
     while not is_so():
         assert time.monotonic() < end, complaint()
-        time.sleep(LOOK_EVERY)
+        time.sleep(POLL_INTERVAL)
 
 
 def make_user(playwright: Playwright, url: str, name: str) -> Tokens:
@@ -100,7 +100,7 @@ class Api:
     def finish_flow(self, step: Mapping[str, Any]) -> str:
         """Follow a dialog's progress, and return the ID of the entry that it creates."""
         while step["type"] == "progress":
-            time.sleep(LOOK_EVERY)
+            time.sleep(POLL_INTERVAL)
             step = self.get(f"{FLOW}/{step['flow_id']}")
         assert step["type"] == "create_entry", step
         entry_id: str = step["result"]["entry_id"]

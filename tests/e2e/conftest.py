@@ -26,7 +26,7 @@ from .accounts import (
     add_with_password,
 )
 from .api import START_TIMEOUT, Api, Tokens, make_user, until
-from .page_checks import TELL_REJECTIONS, PageChecks
+from .page_checks import REPORT_REJECTIONS, PageChecks
 from .screenshots import Screenshots
 from .ui import Ui
 
@@ -125,7 +125,7 @@ def home_assistant(
         graph=running_graph.base_url,
         repeat_after=SUSPICION,
     )
-    home.furnish()
+    home.write_configuration()
     home.start()
     yield home
     home.stop()
@@ -241,7 +241,7 @@ def signed_in_context(
 ) -> Iterator[BrowserContext]:
     """Open one context for all tests: each new one would load and compile the whole UI again."""
     with browser.new_context(**browser_context_args) as context:
-        context.add_init_script(TELL_REJECTIONS)
+        context.add_init_script(REPORT_REJECTIONS)
         context.route(_is_elsewhere, lambda route: route.abort())
         yield context
 

@@ -29,7 +29,7 @@ ALLOWED: Final = (
 # Errors of actions in our own texts: Home Assistant shows and logs them.
 SHOWN: Final = ("home_assistant_error", "service_validation_error")
 # Thrown objects that are not JavaScript errors have no text: add one.
-TELL_REJECTIONS: Final = """window.addEventListener("unhandledrejection", ({ reason }) => {
+REPORT_REJECTIONS: Final = """window.addEventListener("unhandledrejection", ({ reason }) => {
   if (!(reason instanceof Error)) console.error("Nobody caught", reason);
 });"""
 _WITHOUT_TEXT: Final = "Object"

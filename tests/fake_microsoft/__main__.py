@@ -27,7 +27,7 @@ IDENTITY_PORT = 1580
 GRAPH_PORT = 1443
 DEFAULT_MAILBOX = "alice@outlook.com:secret"
 # Polling interval for new mail; only the person in front of the screen waits.
-LOOK_EVERY = 0.2
+POLL_INTERVAL = 0.2
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -102,7 +102,7 @@ def describe(mail: Received) -> str:
     return "\n".join(lines)
 
 
-def introduce(
+def print_addresses(
     fake_server: FakeServer, identity: Identity | None = None, graph: FakeGraph | None = None
 ) -> None:
     """Print how to reach the server, the identity platform and Microsoft Graph."""
@@ -127,7 +127,7 @@ def report(*servers: FakeServer | FakeGraph) -> None:
             for mail in server.received[seen[server] :]:
                 print(describe(mail), flush=True)
                 seen[server] += 1
-        time.sleep(LOOK_EVERY)
+        time.sleep(POLL_INTERVAL)
 
 
 def main() -> None:
@@ -157,7 +157,7 @@ def main() -> None:
         graph or nullcontext(),
         suppress(KeyboardInterrupt),
     ):
-        introduce(fake_server, identity, graph)
+        print_addresses(fake_server, identity, graph)
         report(*servers)
 
 

@@ -41,7 +41,7 @@ MISSING: dict[Certificate, type[x509.ExtensionType]] = {
 }
 
 
-class OutspokenTLS(ssl.SSLObject):
+class AlertingTLS(ssl.SSLObject):
     """TLS that sends an alert when it refuses a client; asyncio alone just disconnects."""
 
     def do_handshake(self) -> None:
@@ -80,7 +80,7 @@ class Authority:
     def _build(self, certificate: Certificate) -> ssl.SSLContext:
         """Build the server's side of TLS."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.sslobject_class = OutspokenTLS
+        context.sslobject_class = AlertingTLS
         with self._issue(certificate).tempfile() as file:
             context.load_cert_chain(file)
         if certificate is Certificate.OLD_TLS:
@@ -110,7 +110,7 @@ class Authority:
             leaf = self._ca.issue_cert(*NAMES, common_name=NAMES[0])
         if missing := MISSING.get(certificate):
             [own] = leaf.cert_chain_pems
-            signed = _resigned(own, self._ca, without=missing)
+            signed = _re_signed(own, self._ca, without=missing)
             return trustme.Blob(leaf.private_key_pem.bytes() + signed)
         return leaf.private_key_and_cert_chain_pem
 
@@ -118,11 +118,11 @@ class Authority:
         """Sign a certificate with an authority whose basic constraints are not critical."""
         careless = self._ca.create_child_ca()
         leaf = careless.issue_cert(*NAMES)
-        signed = _resigned(careless.cert_pem, self._ca, uncritical=x509.BasicConstraints)
+        signed = _re_signed(careless.cert_pem, self._ca, uncritical=x509.BasicConstraints)
         return trustme.Blob(leaf.private_key_pem.bytes() + leaf.cert_chain_pems[0].bytes() + signed)
 
 
-def _resigned(
+def _re_signed(
     certificate: trustme.Blob,
     authority: trustme.CA,
     *,

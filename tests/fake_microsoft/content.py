@@ -169,7 +169,7 @@ class Intake(Line):
         """Note that the content, or a chunk of it, was read."""
         self.transcript.append(("C", f"({size} bytes of content)"))
         if not self._pipelining:
-            await self._forbid_haste()
+            await self._reject_early_input()
 
     async def _spoil_content(self) -> None:
         """Interrupt a client in the middle of its message if a script demands that."""

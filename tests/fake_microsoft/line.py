@@ -97,7 +97,7 @@ class Line(SMTP):
         try:
             await self._open()
             while True:
-                await self._obey(await self._read_line())
+                await self._run_command(await self._read_line())
         except HangUpError:
             if not self._writer.is_closing():
                 with suppress(OSError, TimeoutError):
@@ -170,7 +170,7 @@ class Line(SMTP):
         self.session.ssl = {"ssl_object": tls}
         self._hello = self._pipelining = False
 
-    async def _obey(self, line: str) -> None:
+    async def _run_command(self, line: str) -> None:
         """Run one command."""
         self._reset_timeout()
         if unknown := self._scripts()[-1].unknown_reply(line):
@@ -182,7 +182,7 @@ class Line(SMTP):
         # Octets may always follow BDAT, which checks what follows them itself.
         carries_octets = verb == "BDAT" and method
         if verb in LAST_IN_GROUP or not (self._pipelining or carries_octets):
-            await self._forbid_haste()
+            await self._reject_early_input()
         step = STEPS.get(verb)
         if verb in {"EHLO", "HELO"}:
             step = Step.EHLO_TLS if self._tls_version else Step.EHLO
@@ -201,7 +201,7 @@ class Line(SMTP):
         known = verb != "BDAT" or self._extends("CHUNKING")
         return self._smtp_methods.get(verb) if known else None
 
-    async def _forbid_haste(self) -> None:
+    async def _reject_early_input(self) -> None:
         """Dismiss a client that continues before the reply it must wait for."""
         # Received data takes two turns of the loop to get here.
         for _ in range(2):
@@ -281,7 +281,7 @@ class Line(SMTP):
         """Send a challenge and return the response."""
         await self.say(challenge)
         answer = await self._read_line(secret=True)
-        await self._forbid_haste()
+        await self._reject_early_input()
         return answer
 
     # Misbehaviour

@@ -172,7 +172,7 @@ def fresh_news(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do not wait long for a silent server."""
     monkeypatch.setattr(routes, "DEFAULT_TIMEOUT", 0.5)
     monkeypatch.setattr(probe, "OTHER_PORT_TIMEOUT", 0.5)
@@ -429,7 +429,7 @@ async def test_lookup_and_connection_are_shown_and_can_be_canceled(
         assert asyncio.all_tasks() <= tasks
 
 
-@pytest.mark.usefixtures("impatience")
+@pytest.mark.usefixtures("short_timeouts")
 @pytest.mark.parametrize("step", SILENCES)
 async def test_silence_is_a_timeout(dialog: Dialog, fake_server: FakeServer, step: Step) -> None:
     """A server that stops responding is given up after the timeout."""
@@ -439,7 +439,7 @@ async def test_silence_is_a_timeout(dialog: Dialog, fake_server: FakeServer, ste
     assert dialog.stages[-1] == SILENCES[step]
 
 
-@pytest.mark.usefixtures("impatience")
+@pytest.mark.usefixtures("short_timeouts")
 async def test_silent_port_is_blocked(dialog: Dialog, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither port responds: the text says so, and names what was tried."""
     monkeypatch.setitem(PORTS, Security.TLS, closed_port())
@@ -451,7 +451,7 @@ async def test_silent_port_is_blocked(dialog: Dialog, monkeypatch: pytest.Monkey
     assert dialog.placeholders["port"] == str(port)
 
 
-@pytest.mark.usefixtures("impatience")
+@pytest.mark.usefixtures("short_timeouts")
 async def test_other_port_is_suggested_if_it_responds(
     dialog: Dialog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -509,7 +509,7 @@ async def test_weak_encryption_is_rejected(
         ("tls", "starttls", LOCAL),
     ],
 )
-@pytest.mark.usefixtures("impatience", "names")
+@pytest.mark.usefixtures("short_timeouts", "names")
 async def test_mailbox_server_is_recognized(
     dialog: Dialog, greeting: str, speaks: Any, chosen: str, host: str
 ) -> None:
@@ -523,7 +523,7 @@ async def test_mailbox_server_is_recognized(
     assert dialog.placeholders["hint"] == {LOCAL: LOCAL}.get(host, "smtp.example.com")
 
 
-@pytest.mark.usefixtures("impatience")
+@pytest.mark.usefixtures("short_timeouts")
 @pytest.mark.parametrize(("speaks", "chosen"), [("starttls", "tls"), ("tls", "starttls")])
 async def test_mismatched_port_and_encryption_are_detected(
     dialog: Dialog, speaks: Any, chosen: str

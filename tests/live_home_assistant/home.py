@@ -33,7 +33,7 @@ class LiveHomeAssistant:
         """Set its folder and the fakes it uses.
 
         Args:
-            folder: Its configuration folder, which `furnish` fills.
+            folder: Its configuration folder, which `write_configuration` fills.
             ca_file: The CA that it trusts in addition to the usual ones.
             port: The loopback port of its UI; any free one by default.
             authority: The URL of the identity platform, if it is a fake.
@@ -59,7 +59,7 @@ class LiveHomeAssistant:
         }
         self._process: subprocess.Popen[bytes] | None = None
 
-    def furnish(self) -> None:
+    def write_configuration(self) -> None:
         """Write the configuration, link the integration, and add a camera picture.
 
         Existing storage in the folder is kept.

@@ -12,10 +12,10 @@ import pytest
 from custom_components.outlook_smtp.outbox.events import Delivery, Event
 from custom_components.outlook_smtp.outbox.queue import Queue
 from custom_components.outlook_smtp.outbox.queued import (
+    InProgressError,
     Limits,
     OutboxFullError,
     QueuedMessage,
-    UnderWayError,
     UnknownMessageError,
 )
 from custom_components.outlook_smtp.outbox.spool import FAILED, QUARANTINE, WAITING, Spool
@@ -347,7 +347,7 @@ async def test_failed_message_can_be_canceled(queue: Queue) -> None:
 async def test_message_in_progress_cannot_be_canceled(queue: Queue) -> None:
     """A message that is being submitted cannot be canceled."""
     queue.under_way = await add(queue)
-    with pytest.raises(UnderWayError):
+    with pytest.raises(InProgressError):
         await queue.cancel(queue.under_way.spooled.id)
     assert queue.waiting == [queue.under_way]
 

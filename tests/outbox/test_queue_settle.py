@@ -37,7 +37,7 @@ from .helpers import (
     titles,
 )
 
-UNSPEAKABLE = Fault(Kind.MESSAGE, Problem.UTF8_NOT_SUPPORTED)
+NEEDS_UTF8 = Fault(Kind.MESSAGE, Problem.UTF8_NOT_SUPPORTED)
 SENT = "2.0.0 OK <abc@server>"
 
 
@@ -117,9 +117,7 @@ async def test_late_reply_is_reported(
     assert not files(queue.spool.folder)
 
 
-@pytest.mark.parametrize(
-    ("fault", "event"), [(REFUSED, Event.REFUSED), (UNSPEAKABLE, Event.FAILED)]
-)
+@pytest.mark.parametrize(("fault", "event"), [(REFUSED, Event.REFUSED), (NEEDS_UTF8, Event.FAILED)])
 async def test_message_refused_for_all_fails(
     queue: Queue, queued: QueuedMessage, told: list[Delivery], fault: Fault, event: Event
 ) -> None:

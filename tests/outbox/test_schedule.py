@@ -310,7 +310,7 @@ def test_refusal_survives_a_restart(
     again, anew = Schedule(), Schedule()
     written = json.loads(json.dumps(schedule.write()))
     again.read(written)
-    anew.read(written, signed_in_anew=True)
+    anew.read(written, credentials_changed=True)
     assert again.refusal == schedule.refusal
     assert again.check_at == pytest.approx(schedule.check_at)
     assert (again.mail_hold and again.mail_hold.fault) == quota
@@ -328,7 +328,7 @@ def test_hold_of_the_account_ends_when_the_user_acts(
     """A different sign-in or route deserves a try at once; a quota belongs to the mailbox."""
     schedule.fail(fault, time.monotonic(), submitting=True)
     restored = Schedule()
-    restored.read(schedule.write(), signed_in_anew=True)
+    restored.read(schedule.write(), credentials_changed=True)
     assert (restored.mail_hold is not None) is is_kept
 
 

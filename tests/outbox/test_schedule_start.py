@@ -5,7 +5,7 @@ import pytest
 from custom_components.outlook_smtp.delivery.faults import Fault, Kind, Problem
 from custom_components.outlook_smtp.outbox import schedule as schedule_module
 from custom_components.outlook_smtp.outbox.schedule import RateLimiter, Schedule
-from tests.promises import EARLY_LOOK, FIRST_MINUTE, LAST_DELAY
+from tests.promises import EARLY_CHECK, FIRST_MINUTE, LAST_DELAY
 
 NOW = 1000.0
 CLOCK_WRONG = Fault(Kind.TRANSIENT, Problem.CLOCK_WRONG)
@@ -37,7 +37,7 @@ def test_wrong_clock_is_retried_within_seconds_then_less_often(
         schedule.fail(schedule.escalate(CLOCK_WRONG, NOW), NOW, submitting=False)
         delays.append(schedule.due - NOW)
     assert schedule.hold is None
-    assert delays[:4] == [EARLY_LOOK, 10, 20, 40]
+    assert delays[:4] == [EARLY_CHECK, 10, 20, 40]
     assert delays[-1] == LAST_DELAY
 
 
@@ -51,7 +51,7 @@ def test_portal_is_temporary_until_the_second_attempt(schedule: Schedule, proble
         assert passing == Fault(Kind.TRANSIENT, problem)
     schedule.fail(passing, met, submitting=False)
     assert schedule.hold is None
-    assert schedule.due == met + EARLY_LOOK
+    assert schedule.due == met + EARLY_CHECK
     for later in (4.0, 5.0, 86_400.0):
         assert schedule.escalate(fault, met + later) is fault
 

@@ -29,7 +29,7 @@ from .helpers import (
 )
 from .test_spool_crashes import Disk, PowerCutError
 
-EVERYBODY = (ANNA, BERT, CARL)
+EVERYONE = (ANNA, BERT, CARL)
 # The recipients that the server accepts, and those it permanently refuses, in the order of the
 # replies. All others are deferred.
 SPLITS = {
@@ -37,7 +37,7 @@ SPLITS = {
     "nobody deferred": ((ANNA,), (BERT, CARL)),
     "nobody accepted": ((), (ANNA, CARL)),
     "nobody refused": ((ANNA, BERT), ()),
-    "everybody refused": ((), EVERYBODY),
+    "everybody refused": ((), EVERYONE),
     "refused in another order": ((), (CARL, BERT, ANNA)),
 }
 
@@ -85,11 +85,11 @@ async def test_interrupted_settling_fails_a_recipient_once(
     disk: Disk, tmp_path: Path, accepted: tuple[str, ...], gone: tuple[str, ...]
 ) -> None:
     """A refused recipient fails once, and the next attempt changes nothing."""
-    rest = [name for name in EVERYBODY if name not in accepted + gone]
+    rest = [name for name in EVERYONE if name not in accepted + gone]
     for step in count(1):
         folder = tmp_path / str(step)
         queue = await start(folder)
-        queued = await add(queue, 1, *EVERYBODY)
+        queued = await add(queue, 1, *EVERYONE)
         disk.spoil(step, PowerCutError())
         try:
             await settle(queue, queued, accepted, gone)
@@ -111,7 +111,7 @@ async def test_interrupted_settling_fails_a_recipient_once(
     assert step > 2
 
 
-@pytest.mark.parametrize("refused", [(ANNA,), EVERYBODY[::-1]], ids=["some", "everybody"])
+@pytest.mark.parametrize("refused", [(ANNA,), EVERYONE[::-1]], ids=["some", "everybody"])
 async def test_interrupted_start_is_completed_by_the_next(
     disk: Disk, tmp_path: Path, refused: tuple[str, ...]
 ) -> None:
@@ -119,7 +119,7 @@ async def test_interrupted_start_is_completed_by_the_next(
     for step in count(1):
         folder = tmp_path / str(step)
         queue = await start(folder)
-        fail(queue.spool, (await add(queue, 1, *EVERYBODY)).spooled, *refused)
+        fail(queue.spool, (await add(queue, 1, *EVERYONE)).spooled, *refused)
         disk.spoil(step, PowerCutError())
         try:
             Spool(folder).open()
@@ -128,7 +128,7 @@ async def test_interrupted_start_is_completed_by_the_next(
         else:
             cut_off = False
         disk.spoil(0, PowerCutError())
-        rest = [name for name in EVERYBODY if name not in refused]
+        rest = [name for name in EVERYONE if name not in refused]
         assert await fates(folder) == (rest, sorted(refused))
         if not cut_off:
             break

@@ -123,7 +123,7 @@ async def test_flush_or_another_sign_in_ends_a_hold(
             await worker.flush()
             await all_done(queue)
     if way != "flush":
-        async with running(worker_on(fake_server, queue), signed_in_anew=True) as worker:
+        async with running(worker_on(fake_server, queue), credentials_changed=True) as worker:
             await all_done(queue)
     assert worker.hold is None
     assert numbers(fake_server) == [1]

@@ -77,10 +77,10 @@ def worker_on(
 
 @asynccontextmanager
 async def running(
-    worker: WatchedWorker, *, signed_in_anew: bool = False
+    worker: WatchedWorker, *, credentials_changed: bool = False
 ) -> AsyncIterator[WatchedWorker]:
     """Start a delivery worker, and stop it at the end."""
-    await worker.start(signed_in_anew=signed_in_anew)
+    await worker.start(credentials_changed=credentials_changed)
     try:
         yield worker
     finally:

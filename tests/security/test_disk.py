@@ -64,7 +64,7 @@ from tests.outbox.worker_helpers import (
 )
 from tests.promises import LONGEST_DELAY
 
-LOOK_AGAIN = 15.001  # Seconds until an unwritable disk is tried again.
+RECHECK_AFTER = 15.001  # Seconds until an unwritable disk is tried again.
 CHANGES = ("rename", "replace", "unlink", "mkdir", "rmdir")
 
 
@@ -294,7 +294,7 @@ async def test_disk_that_becomes_read_only_sends_no_waiting_mail(
             for _ in range(3):
                 await let_pass(freezer, queue, LONGEST_DELAY)
             assert fake_server.received == []
-        await let_pass(freezer, queue, LOOK_AGAIN)
+        await let_pass(freezer, queue, RECHECK_AFTER)
         await until(lambda: not queue.waiting)
     assert numbers(fake_server) == [1]
 
@@ -312,7 +312,7 @@ async def test_disk_that_becomes_read_only_during_a_send_duplicates_nothing(
                 await let_pass(freezer, queue, LONGEST_DELAY)
             assert numbers(fake_server) == [1]
             assert len((await queue_in(queue)).waiting) == 3
-        await let_pass(freezer, queue, LOOK_AGAIN)
+        await let_pass(freezer, queue, RECHECK_AFTER)
         await until(lambda: not queue.waiting)
     assert numbers(fake_server) == [1, 2, 3]
     assert files(queue.spool.folder / WAITING) == []
@@ -329,7 +329,7 @@ async def test_accepted_recipients_get_no_duplicate_from_a_read_only_disk(
             await until(lambda: queue.waiting[0].recipients == (BERT,))
             await all_done(queue)
             assert (await queue_in(queue)).waiting[0].recipients == (ANNA, BERT)
-        await let_pass(freezer, queue, LOOK_AGAIN)
+        await let_pass(freezer, queue, RECHECK_AFTER)
         assert (await queue_in(queue)).waiting[0].recipients == (BERT,)
 
 
@@ -410,7 +410,7 @@ async def test_repair_reports_a_read_only_disk(
         with pytest.raises(HomeAssistantError, match="Read-only file system"):
             await mailer_of(account).send(outgoing("New"))
         assert fake_server.received == []
-    await pass_time(hass, freezer, seconds=LOOK_AGAIN)
+    await pass_time(hass, freezer, seconds=RECHECK_AFTER)
     await until_empty(account)
     assert titles(fake_server) == ["Door"]
     assert issue_registry.async_get_issue(DOMAIN, issue_id) is None

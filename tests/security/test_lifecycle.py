@@ -194,7 +194,7 @@ STEPS: dict[str, tuple[object, str]] = {
     "platforms": (ConfigEntries, "async_forward_entry_setups"),
     "legacy notify": (outlook_smtp, "async_register_legacy_notify"),
     "listeners": (MockConfigEntry, "add_update_listener"),
-    "signed in anew": (outlook_smtp, "async_is_signed_in_anew"),
+    "signed in anew": (outlook_smtp, "async_credentials_changed"),
     "worker": (DeliveryWorker, "start"),
     "hold": (HealthCoordinator, "async_begin"),
     "issues": (outlook_smtp, "AccountIssues"),
@@ -356,7 +356,7 @@ async def test_untrusted_clock_costs_the_rate_limiter_one_burst(
     monkeypatch.setattr(schedule_files, "_BOOT_ID", boot)
     (tmp_path / schedule_files.PACE_FILE).write_text(kept)
     schedule = Schedule()
-    await schedule_files.ScheduleFiles(schedule, Spool(tmp_path)).load(signed_in_anew=False)
+    await schedule_files.ScheduleFiles(schedule, Spool(tmp_path)).load(credentials_changed=False)
     assert schedule.due - time.monotonic() == pytest.approx(60 / (PER_MINUTE - BURST))
 
 
@@ -375,7 +375,7 @@ async def test_rate_limiter_survives_a_restart(
     await schedule_files.ScheduleFiles(before, Spool(tmp_path)).save_pace()
     freezer.tick(60)
     after = Schedule()
-    await schedule_files.ScheduleFiles(after, Spool(tmp_path)).load(signed_in_anew=False)
+    await schedule_files.ScheduleFiles(after, Spool(tmp_path)).load(credentials_changed=False)
     assert (after.due <= time.monotonic()) is bool(boot)
 
 

@@ -27,7 +27,7 @@ from ..fake_microsoft.identity_script import Endpoint, Misstep
 from ..fake_microsoft.identity_wording import Refusal
 from ..flows.test_config_flow import Dialog
 from ..helpers import folder_of, mailer_of, outgoing, settle, shut_down
-from ..repair_helpers import Repair, add_built_in, built_in, crowd
+from ..repair_helpers import Repair, add_built_in, built_in, fill_outbox
 from ..test_dashboard import cards
 from ..test_repository import ROOT
 from .test_markdown import EVIL, Page
@@ -313,7 +313,7 @@ async def test_outbox_repairs_show_text_only(
     for key in ("set_aside", "discarded", "messages_failed"):
         await repair.open(key, evil)
     await repair.choose("drop")
-    await crowd(hass, evil, fake_server)
+    await fill_outbox(hass, evil, fake_server)
     with pytest.raises(HomeAssistantError):
         await mailer_of(evil).send(outgoing("Third"))
     await repair.open("outbox_full", evil)

@@ -68,7 +68,7 @@ SECRETS.mask("ready")
 TWICE = ("250 2.1.0 Sender OK", "250 2.1.5 Recipient OK", "550 5.1.1 User unknown", "250 OK")
 
 
-class Nowhere(asyncio.Transport):
+class NullTransport(asyncio.Transport):
     """A transport without a connection."""
 
     def is_closing(self) -> bool:
@@ -81,7 +81,7 @@ class Nowhere(asyncio.Transport):
 
 def heard(data: bytes) -> Fault | None:
     """Return how a reply is read, on its whole path from the connection."""
-    pipeline = Pipeline(Nowhere(), ProtocolLog(SECRETS))
+    pipeline = Pipeline(NullTransport(), ProtocolLog(SECRETS))
     pipeline._awaited = 1
     pipeline.data_received(data)
     if not pipeline._replies:
@@ -123,7 +123,7 @@ def test_reply_of_256_kb_is_parsed_in_milliseconds(reply: bytes) -> None:
 
 def test_parsed_text_is_limited() -> None:
     """Of a text, 8 KB are parsed, including the last line, and 512 characters are kept."""
-    pipeline = Pipeline(Nowhere(), ProtocolLog())
+    pipeline = Pipeline(NullTransport(), ProtocolLog())
     pipeline._awaited = 1
     pipeline.data_received(b"550-5.7.0 x\r\n" * 10_000 + b"550 5.1.90 The last line\r\n")
     [reply] = pipeline._replies
@@ -137,7 +137,7 @@ def test_parsed_text_is_limited() -> None:
 
 def test_nothing_is_read_after_the_end() -> None:
     """Data that arrives after the end is not even read."""
-    pipeline = Pipeline(Nowhere(), ProtocolLog())
+    pipeline = Pipeline(NullTransport(), ProtocolLog())
     for data in (b"hello?\r\n", b"250 2.0.0 OK\r\n"):
         pipeline._awaited = 1
         pipeline.data_received(data)

@@ -78,14 +78,14 @@ class Automations(Sender):
             super().tell_error(number, error)
 
 
-class Pulse:
+class Heartbeat:
     """Records the longest delay of the event loop, and its longest computation without a pause."""
 
     def __init__(self) -> None:
         """Start without delays."""
         self.wait = self.work = 0.0
 
-    async def beat(self) -> None:
+    async def run(self) -> None:
         """Measure the loop repeatedly."""
         while True:
             began, worked = time.perf_counter(), time.thread_time()
@@ -100,7 +100,7 @@ class Pulse:
         return worst
 
 
-def measure(pulse: Pulse) -> dict[str, float]:
+def measure(heartbeat: Heartbeat) -> dict[str, float]:
     """Return the process's resources: memory in MB, the rest in numbers, the loop in seconds."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return {
@@ -108,15 +108,15 @@ def measure(pulse: Pulse) -> dict[str, float]:
         "descriptors": sum(1 for _ in Path("/proc/self/fd").iterdir()),
         "tasks": len(asyncio.all_tasks()),
         "threads": threading.active_count(),
-        **pulse.take(),
+        **heartbeat.take(),
     }
 
 
-async def tell_samples(pulse: Pulse) -> None:
+async def tell_samples(heartbeat: Heartbeat) -> None:
     """Report the process's resources every second."""
     while True:
         await asyncio.sleep(1)
-        tell("sample", json.dumps(measure(pulse)))
+        tell("sample", json.dumps(measure(heartbeat)))
 
 
 async def keep_sending(sender: Automations, chances: Random) -> None:
@@ -142,7 +142,7 @@ async def keep_reloading(hass: HomeAssistant, chances: Random) -> None:
         tell("reloaded")
 
 
-async def until_told(works: list[Any]) -> None:
+async def run_until_input(works: list[Any]) -> None:
     """Let everything continue until a line arrives on standard input."""
     tasks = [asyncio.create_task(work) for work in works]
     line = asyncio.create_task(asyncio.to_thread(sys.stdin.readline))
@@ -174,11 +174,11 @@ async def live(folder: Path, seed: int) -> None:
     hass.config.allowlist_external_dirs = {str(folder)}
     queue: Queue = home.entry_of(hass, DOMAIN).runtime_data.queue
     sender = Automations(hass, Order(number=1, step=1, seed=seed, finish=True, meddle=True))
-    pulse = Pulse()
-    watching = [asyncio.create_task(pulse.beat()), asyncio.create_task(tell_samples(pulse))]
+    heartbeat = Heartbeat()
+    watching = [asyncio.create_task(heartbeat.run()), asyncio.create_task(tell_samples(heartbeat))]
     tell("ready", len(queue.waiting))
     works = [keep_sending(sender, chances) for _ in range(SENDERS)]
-    await until_told([*works, keep_flushing(sender, chances), keep_reloading(hass, chances)])
+    await run_until_input([*works, keep_flushing(sender, chances), keep_reloading(hass, chances)])
     await hass.async_block_till_done()
     await drain(sender, queue)
     for task in watching:

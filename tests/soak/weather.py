@@ -19,7 +19,7 @@ _REPLIES: Final = (TRY_LATER, BUSY, CLOSING)
 _REPLY_STEPS: Final = (Step.MAIL, Step.DATA, Step.FINAL)
 
 # Connections with other faults than those of the crash test.
-_MOODS: Final[tuple[Callable[[Random], Script], ...]] = (
+_FAULTS: Final[tuple[Callable[[Random], Script], ...]] = (
     lambda chances: Script(stall=chances.choice(_STEPS)),
     lambda chances: Script(replies={chances.choice(_REPLY_STEPS): chances.choice(_REPLIES)}),
     lambda _: Script(replies={Step.FINAL: UNWANTED}, times=2),
@@ -51,7 +51,7 @@ class Server(FlakyServer):
             del self.sessions[:500]
         script = super().welcome(conversation)
         if self._weather.random() < self.trouble:
-            script = self._weather.choice(_MOODS)(self._weather)
+            script = self._weather.choice(_FAULTS)(self._weather)
         self.faults += script not in (None, Script())
         return script
 

@@ -22,7 +22,7 @@ TROUBLE = {
 }
 
 
-def shake_hands(fake_server: FakeServer, context: ssl.SSLContext) -> str | None:
+def handshake_with(fake_server: FakeServer, context: ssl.SSLContext) -> str | None:
     """Connect, and return the negotiated TLS version."""
     if fake_server.security == "tls":
         client: smtplib.SMTP = smtplib.SMTP_SSL(
@@ -47,7 +47,7 @@ def test_bad_certificates_cause_errors(
     with FakeServer(certificate=certificate, security=security) as fake_server:
         for _ in range(2):
             with pytest.raises(ssl.SSLError, match=f"(?i){TROUBLE[certificate]}"):
-                shake_hands(fake_server, fake_server.client_context())
+                handshake_with(fake_server, fake_server.client_context())
 
 
 @pytest.mark.parametrize("security", ["starttls", "tls"])
@@ -55,9 +55,9 @@ def test_valid_certificate_is_trusted(security: Literal["starttls", "tls"]) -> N
     """The valid one is only trusted with the CA file."""
     with FakeServer(security=security) as fake_server:
         trusting = ssl.create_default_context(cafile=fake_server.ca_file)
-        assert shake_hands(fake_server, trusting) == "TLSv1.3"
+        assert handshake_with(fake_server, trusting) == "TLSv1.3"
         with pytest.raises(ssl.SSLCertVerificationError, match=r"local issuer"):
-            shake_hands(fake_server, ssl.create_default_context())
+            handshake_with(fake_server, ssl.create_default_context())
 
 
 def test_old_tls_is_supported() -> None:
@@ -68,7 +68,7 @@ def test_old_tls_is_supported() -> None:
         context.options &= ~ssl.OP_NO_TLSv1_1
         with pytest.warns(DeprecationWarning, match="TLSv1_1"):
             context.minimum_version = ssl.TLSVersion.TLSv1_1
-        assert shake_hands(fake_server, context) == "TLSv1.1"
+        assert handshake_with(fake_server, context) == "TLSv1.1"
 
 
 def test_wrong_tls_mode_fails() -> None:

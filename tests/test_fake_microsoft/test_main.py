@@ -7,7 +7,13 @@ import sys
 import pytest
 
 from tests.fake_microsoft import CATALOGUE, FakeServer, Script, Step
-from tests.fake_microsoft.__main__ import describe, introduce, main, parse_arguments, script_of
+from tests.fake_microsoft.__main__ import (
+    describe,
+    main,
+    parse_arguments,
+    print_addresses,
+    script_of,
+)
 
 from .client import ALICE, logged_in, outgoing
 
@@ -67,5 +73,5 @@ def test_mail_is_readable(fake_server: FakeServer, capsys: pytest.CaptureFixture
     text = describe(fake_server.received[0])
     for part in (f"from <{ALICE}>", "Subject: Test", "Hello there.", "[attachment: door.png]"):
         assert part in text
-    introduce(fake_server)
+    print_addresses(fake_server)
     assert f"localhost:{fake_server.port}" in capsys.readouterr().out

@@ -73,7 +73,7 @@ class _Place:
 type _Found = _Media | _Place | File | MissingAttachment
 
 
-class _Room:
+class _Space:
     """The space left in a message."""
 
     def __init__(self, limit: int, usual_limit: int) -> None:
@@ -122,7 +122,7 @@ async def async_read_attachments(
     """
     if len(items) > MAX_ATTACHMENTS:
         raise input_error("too_many_attachments", ATTR_ATTACHMENTS, str(len(items)))
-    found = await _async_find_all(hass, items, _Room(size_limit, usual_limit))
+    found = await _async_find_all(hass, items, _Space(size_limit, usual_limit))
     for position, item in enumerate(items):
         if isinstance(file := found[position], File):
             found[position] = await _async_try(hass, item, partial(_async_read, hass, file))
@@ -135,17 +135,17 @@ async def async_read_attachments(
 
 
 async def _async_find_all(
-    hass: HomeAssistant, items: Sequence[Mapping[str, Any]], room: _Room
+    hass: HomeAssistant, items: Sequence[Mapping[str, Any]], space: _Space
 ) -> list[_Found]:
     """Take snapshots, and find files without reading them."""
     found: list[_Found] = list(
         await asyncio.gather(
-            *(_async_try(hass, item, partial(_async_resolve, hass, room)) for item in items)
+            *(_async_try(hass, item, partial(_async_resolve, hass, space)) for item in items)
         )
     )
     for position, item in enumerate(items):
         if isinstance(place := found[position], _Place):
-            found[position] = await _async_try(hass, item, partial(_async_find, hass, room, place))
+            found[position] = await _async_try(hass, item, partial(_async_find, hass, space, place))
     return found
 
 
@@ -206,7 +206,7 @@ def _name_of(item: Mapping[str, Any]) -> str:
     return name
 
 
-async def _async_resolve(hass: HomeAssistant, room: _Room, item: Mapping[str, Any]) -> _Found:
+async def _async_resolve(hass: HomeAssistant, space: _Space, item: Mapping[str, Any]) -> _Found:
     """Take a snapshot, render speech, or return the path of a file."""
     if ATTR_PATH in item:
         return _Place(item[ATTR_PATH])
@@ -214,7 +214,7 @@ async def _async_resolve(hass: HomeAssistant, room: _Room, item: Mapping[str, An
     _check_media(name)
     found = await _async_ask(hass, _async_fetch(hass, name), name)
     if isinstance(found, _Media):
-        room.take(len(found.content), found.filename)
+        space.take(len(found.content), found.filename)
         return found
     if found.path is None:
         raise input_error("media_not_a_file", ATTR_ATTACHMENTS, name)
@@ -222,12 +222,12 @@ async def _async_resolve(hass: HomeAssistant, room: _Room, item: Mapping[str, An
 
 
 async def _async_find(
-    hass: HomeAssistant, room: _Room, place: _Place, item: Mapping[str, Any]
+    hass: HomeAssistant, space: _Space, place: _Place, item: Mapping[str, Any]
 ) -> _Found:
     """Find a file, and make sure that it fits."""
     find = partial(find_file, hass, place.path, _name_of(item), is_media=place.is_media)
     file = await hass.async_add_executor_job(find)
-    room.take(file.size, file.filename)
+    space.take(file.size, file.filename)
     return replace(file, mime_type=place.mime_type)
 
 

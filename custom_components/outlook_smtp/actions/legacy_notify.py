@@ -57,7 +57,7 @@ from .send_message import (
 
 _LOGGER = logging.getLogger(__name__)
 
-MAX_NEWS: Final = 20  # Keys listed in one warning.
+MAX_LISTED: Final = 20  # Keys listed in one warning.
 MAX_NAME: Final = 50  # Characters of each listed key.
 
 _MAX_CONTENT_ID: Final = 255
@@ -130,12 +130,12 @@ def _action_name(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> str:
     only in punctuation are numbered, in the order they were added.
     """
     name = slugify(entry.data[CONF_EMAIL])
-    namesakes = [
+    same_names = [
         other.entry_id
         for other in hass.config_entries.async_entries(DOMAIN, include_ignore=False)
         if slugify(other.data[CONF_EMAIL]) == name
     ]
-    number = namesakes.index(entry.entry_id) + 1
+    number = same_names.index(entry.entry_id) + 1
     return name if number == 1 else f"{name}_{number}"
 
 
@@ -181,13 +181,13 @@ class MailNotificationService(BaseNotificationService):
 
     def _warn(self, ignored: set[str]) -> None:
         """Log the ignored keys, each only once: alerts repeat."""
-        news = sorted(ignored - self._warned)[:MAX_NEWS]
-        if news and len(self._warned) < MAX_ITEMS:
-            self._warned.update(news)
+        new = sorted(ignored - self._warned)[:MAX_LISTED]
+        if new and len(self._warned) < MAX_ITEMS:
+            self._warned.update(new)
             _LOGGER.warning(
                 "notify.%s: ignoring unsupported data keys: %s",
                 self._service_name,
-                ", ".join(visible(name, MAX_NAME) for name in news),
+                ", ".join(visible(name, MAX_NAME) for name in new),
             )
 
     def _default_recipients(self) -> list[str]:
@@ -230,7 +230,7 @@ def _read_data(message: str, data: Mapping[Any, Any]) -> tuple[dict[str, Any], s
         if (given := data.get(key)) is None:
             continue
         values = given if isinstance(given, list) and key in _LISTS else [given]
-        if usable := _sift(check, values):
+        if usable := _valid(check, values):
             fields[key] = usable if key in _LISTS else usable[0]
         if len(usable) < len(values):
             ignored.add(key)
@@ -242,7 +242,7 @@ def _read_data(message: str, data: Mapping[Any, Any]) -> tuple[dict[str, Any], s
     return fields | shown, ignored
 
 
-def _sift(check: Callable[[Any], Any], values: list[Any]) -> list[Any]:
+def _valid(check: Callable[[Any], Any], values: list[Any]) -> list[Any]:
     """Return the values that pass a check."""
     usable = []
     for value in values:

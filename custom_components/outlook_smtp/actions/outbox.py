@@ -21,7 +21,7 @@ import voluptuous as vol
 from ..const import ATTR_CONFIG_ENTRY_ID, ATTR_ID, DOMAIN
 from ..coordinator import OutlookSmtpData
 from ..errors import input_error, outbox_errors
-from ..outbox.queued import QueuedMessage, UnderWayError, UnknownMessageError
+from ..outbox.queued import InProgressError, QueuedMessage, UnknownMessageError
 from ..outbox.spooled import Failure
 from .send_message import find_account
 
@@ -103,7 +103,7 @@ async def _async_cancel(call: ServiceCall) -> None:
             await queue.cancel(message_id)
     except UnknownMessageError as error:
         raise input_error("unknown_message", ATTR_ID, message_id) from error
-    except UnderWayError as error:
+    except InProgressError as error:
         raise input_error("message_under_way", ATTR_ID, message_id) from error
 
 

@@ -230,7 +230,7 @@ class TokenManager:
         work = self._work.get(resource)
         if work is None or work.done():
             work = self._work[resource] = asyncio.create_task(self._renew(resource))
-            work.add_done_callback(_hear)
+            work.add_done_callback(_retrieve_exception)
         await asyncio.wait([work])
         work.result()
 
@@ -296,14 +296,14 @@ class ResourceTokens:
 
     async def get(self) -> str:
         """Return an access token that is valid for some minutes, or raise `SubmissionError`."""
-        return await _told(self.manager.access_token(self.resource))
+        return await _mapping_errors(self.manager.access_token(self.resource))
 
     async def replace(self, refused: str) -> None:
         """Renew an access token that the server refused, or raise `SubmissionError`."""
-        await _told(self.manager.replace(self.resource, refused))
+        await _mapping_errors(self.manager.replace(self.resource, refused))
 
 
-async def _told(token: Awaitable[str]) -> str:
+async def _mapping_errors(token: Awaitable[str]) -> str:
     """Wait for a token, and map a failure to a fault of the account."""
     try:
         return await token
@@ -312,7 +312,7 @@ async def _told(token: Awaitable[str]) -> str:
     raise SubmissionError(fault)
 
 
-def _hear(work: asyncio.Task[None]) -> None:
+def _retrieve_exception(work: asyncio.Task[None]) -> None:
     """Retrieve the exception, in case no caller is waiting for it anymore."""
     if not work.cancelled():
         work.exception()

@@ -17,10 +17,10 @@ MASK: Final = "***"
 
 MAX_SECRETS: Final = 16  # Tokens are renewed every hour; only the latest are kept.
 _WINDOW: Final = 4  # Characters to look up at once; a shorter secret is matched as a word.
-_TELLING: Final = 8  # Characters of an encoded secret that would reveal too much,
-_TELLING_LONG: Final = 16  # and of a long one, such as a token.
+_REVEALING: Final = 8  # Characters of an encoded secret that would reveal too much,
+_REVEALING_LONG: Final = 16  # and of a long one, such as a token.
 _LONG: Final = 64
-_MOST_PLACES: Final = 8  # Limit of indexed positions per piece.
+_MAX_PLACES: Final = 8  # Limit of indexed positions per piece.
 # How many Base64 characters depend on the 0, 1 or 2 bytes before the secret.
 _SHARED: Final = (0, 2, 3)
 
@@ -120,7 +120,7 @@ def _indexed(secrets: Iterable[str]) -> dict[str, list[_Window]]:
     """Return the positions of all pieces; for a very common piece, only some of them."""
     index: dict[str, list[_Window]] = {}
     for piece, window in _windows(secrets):
-        if len(windows := index.setdefault(piece, [])) < _MOST_PLACES:
+        if len(windows := index.setdefault(piece, [])) < _MAX_PLACES:
             windows.append(window)
     return index
 
@@ -131,11 +131,11 @@ def _windows(secrets: Iterable[str]) -> Iterator[tuple[str, _Window]]:
     They are so close together that any revealing part of a form contains one.
     """
     for secret in secrets:
-        for form, telling in _forms(secret):
-            stride = max(telling - _WINDOW + 1, 1)
+        for form, revealing in _forms(secret):
+            stride = max(revealing - _WINDOW + 1, 1)
             folded = form.translate(_LOWER)
             for place in range(0, len(folded) - _WINDOW + 1, stride):
-                yield folded[place : place + _WINDOW], (folded, place, telling)
+                yield folded[place : place + _WINDOW], (folded, place, revealing)
 
 
 def _forms(secret: str) -> Iterator[tuple[str, int]]:
@@ -144,11 +144,11 @@ def _forms(secret: str) -> Iterator[tuple[str, int]]:
     For the secret itself this is two thirds: a shorter piece may be a word of the server.
     """
     size = len(secret)
-    yield secret, size if size <= _TELLING else min(_TELLING_LONG, -(-2 * size // 3))
-    telling = _TELLING if size < _LONG else _TELLING_LONG
+    yield secret, size if size <= _REVEALING else min(_REVEALING_LONG, -(-2 * size // 3))
+    revealing = _REVEALING if size < _LONG else _REVEALING_LONG
     data = secret.encode("utf-8", "surrogatepass")
     for form in {*_encoded(secret, data), *_in_base64(data)} - {secret}:
-        yield form, min(telling, len(form))
+        yield form, min(revealing, len(form))
 
 
 def _encoded(secret: str, data: bytes) -> Iterator[str]:
@@ -174,13 +174,13 @@ def _extend(text: str, place: int, window: _Window, least: int) -> tuple[int, in
 
     It does not begin before `least`. The end is 0 if that part reveals nothing.
     """
-    form, at, telling = window
+    form, at, revealing = window
     start, stop, last = place, place + _WINDOW, at + _WINDOW
     while start > least and at and text[start - 1] == form[at - 1]:
         start, at = start - 1, at - 1
     while stop < len(text) and last < len(form) and text[stop] == form[last]:
         stop, last = stop + 1, last + 1
-    if stop - start < telling:
+    if stop - start < revealing:
         return start, 0
     while stop < len(text) and text[stop] == "=":  # Base64 padding.
         stop += 1

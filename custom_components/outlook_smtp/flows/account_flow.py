@@ -110,7 +110,7 @@ class AccountFlow(AbstractOAuth2FlowHandler):
             self._check.async_cancel()
 
     @abstractmethod
-    def _step_to_mend(self, fault: Fault) -> str:
+    def _correction_step(self, fault: Fault) -> str:
         """Return the step that lets the user correct the credentials."""
 
     def _step_after_check(self) -> str:
@@ -123,7 +123,7 @@ class AccountFlow(AbstractOAuth2FlowHandler):
             self._take_server(Server(self._data[CONF_HOST], port, security))
         if self._has_own_server and self._fault.kind not in (Kind.CREDENTIALS, Kind.ACCOUNT):
             return "server"
-        return self._step_to_mend(self._fault)
+        return self._correction_step(self._fault)
 
     @property
     def _entry(self) -> OutlookSmtpConfigEntry:

@@ -78,7 +78,7 @@ class AccountRepair(RepairsFlow):
             for end in ends:
                 end()
 
-    async def _async_lead_to(
+    async def _async_start_dialog(
         self, source: str, data: dict[str, Any] | None = None
     ) -> RepairsFlowResult:
         """Continue with a dialog of the account; the issue stays until that has helped."""

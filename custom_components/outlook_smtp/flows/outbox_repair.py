@@ -121,7 +121,7 @@ class DiscardedRepair(AccountRepair):
         return self.async_create_entry(data={})
 
 
-class SetAsideRepair(AccountRepair):
+class QuarantineRepair(AccountRepair):
     """Shows which files of the outbox were quarantined, until a person has confirmed."""
 
     async def async_step_init(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:

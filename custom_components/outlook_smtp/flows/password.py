@@ -88,13 +88,13 @@ class PasswordFlow(AccountFlow):
         if not password:
             return {CONF_PASSWORD: "no_password"}
         account = {CONF_EMAIL: saved.get(CONF_EMAIL, address), CONF_PASSWORD: password}
-        kind_before = self._data.get(CONF_ACCOUNT_KIND)
+        previous_kind = self._data.get(CONF_ACCOUNT_KIND)
         self._data |= user_input | account
         for key in _SIGN_IN_KEYS:
             self._data.pop(key, None)
         kind = AccountKind(self._data[CONF_ACCOUNT_KIND])
         if kind is not AccountKind.OTHER:
             self._data.pop(CONF_USERNAME, None)
-        if kind != kind_before and kind in SERVERS:
+        if kind != previous_kind and kind in SERVERS:
             self._take_server(SERVERS[kind])
         return {}

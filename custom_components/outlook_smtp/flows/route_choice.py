@@ -37,7 +37,9 @@ class RouteFlow(SignInFlow):
     def __init__(self) -> None:
         """Start without a change."""
         super().__init__()
-        self._is_moving = False  # To another route, with a sign-in that may not be good for it.
+        self._is_changing_route = (
+            False  # To another route, with a sign-in that may not be good for it.
+        )
 
     async def async_step_smtp_off_personal(
         self, user_input: dict[str, Any] | None = None
@@ -95,7 +97,7 @@ class RouteFlow(SignInFlow):
         self._fault = None
         if CONF_TOKEN not in self._data:
             return await self.async_step_sign_in_first()
-        self._is_moving = True
+        self._is_changing_route = True
         return await self.async_step_check()
 
     @override
@@ -104,7 +106,7 @@ class RouteFlow(SignInFlow):
     ) -> None:
         """Store the sign-in, which is for the route that was chosen."""
         super()._keep_sign_in(kind, address, token, registration)
-        self._is_moving = False
+        self._is_changing_route = False
 
     @override
     def _is_other_mailbox(self, address: str) -> bool:
@@ -115,7 +117,7 @@ class RouteFlow(SignInFlow):
 
     def _step_to_sign_in(self) -> str:
         """Return the step that starts another sign-in."""
-        if self._is_moving:
+        if self._is_changing_route:
             if self._fault and self._fault.problem is Problem.SIGN_IN_REQUIRED:
                 self._fault = None  # No error: the permission has not been asked for yet.
             return _PERMISSION_STEP
@@ -140,11 +142,11 @@ class RouteFlow(SignInFlow):
         """Return what of an account can be changed."""
         if self._resource is Resource.GRAPH:
             return ["code", "browser", "smtp", "change_password"]
-        is_elsewhere = self._data[CONF_ACCOUNT_KIND] == AccountKind.OTHER
+        is_other_provider = self._data[CONF_ACCOUNT_KIND] == AccountKind.OTHER
         return [
             "code",
             "browser",
-            *([] if is_elsewhere else ["graph"]),
+            *([] if is_other_provider else ["graph"]),
             "change_password",
             "server",
         ]

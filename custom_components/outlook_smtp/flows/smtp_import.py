@@ -66,16 +66,16 @@ def async_watch_smtp(hass: HomeAssistant) -> None:
     """Raise an issue for each built-in entry with data to copy, now and later."""
 
     @callback
-    def async_look(change: ConfigEntryChange, changed: ConfigEntry) -> None:
+    def async_on_change(change: ConfigEntryChange, changed: ConfigEntry) -> None:
         """Check again when an entry has changed that matters here."""
         if changed.domain not in (DOMAIN, SMTP_DOMAIN):
             return
         if change is ConfigEntryChange.REMOVED:
             ir.async_delete_issue(hass, DOMAIN, issue_id_of(BUILT_IN_SMTP, changed.entry_id))
-        _look(hass)
+        _update_issues(hass)
 
-    async_dispatcher_connect(hass, SIGNAL_CONFIG_ENTRY_CHANGED, async_look)
-    _look(hass)
+    async_dispatcher_connect(hass, SIGNAL_CONFIG_ENTRY_CHANGED, async_on_change)
+    _update_issues(hass)
 
 
 def mailbox_of(smtp: ConfigEntry) -> str:
@@ -143,7 +143,7 @@ def describe_smtp(hass: HomeAssistant, smtp: ConfigEntry) -> dict[str, str]:
 
 
 @callback
-def is_worth_moving(hass: HomeAssistant, smtp: ConfigEntry) -> bool:
+def is_importable(hass: HomeAssistant, smtp: ConfigEntry) -> bool:
     """Return whether a built-in entry is for a Microsoft server and has data to copy."""
     if smtp.domain != SMTP_DOMAIN or smtp.disabled_by or not _is_microsoft(smtp.data):
         return False
@@ -152,10 +152,10 @@ def is_worth_moving(hass: HomeAssistant, smtp: ConfigEntry) -> bool:
 
 
 @callback
-def _look(hass: HomeAssistant) -> None:
+def _update_issues(hass: HomeAssistant) -> None:
     """Raise or clear the issues of all built-in entries."""
     for smtp in hass.config_entries.async_entries(SMTP_DOMAIN):
-        if not is_worth_moving(hass, smtp):
+        if not is_importable(hass, smtp):
             ir.async_delete_issue(hass, DOMAIN, issue_id_of(BUILT_IN_SMTP, smtp.entry_id))
             continue
         ir.async_create_issue(

@@ -54,7 +54,7 @@ CATALOGUE: Final[tuple[tuple[str, Kind, Problem], ...]] = (
     (NOT_BASE64, Kind.MESSAGE, Problem.MESSAGE_REFUSED),
 )
 
-_SELLS: Final = "showtierupgrade"  # The suffix of some codes; the rest names the error.
+_UPGRADE_SUFFIX: Final = "showtierupgrade"  # The suffix of some codes; the rest names the error.
 _BY_CODE: Final = {code.casefold(): (kind, problem) for code, kind, problem in CATALOGUE}
 # Statuses whose meaning does not depend on the error code.
 _ALWAYS: Final = {401: (Kind.CREDENTIALS, Problem.IDENTITY_REFUSED)}
@@ -134,7 +134,7 @@ class Answer:
 
 def _look_up(code: str) -> tuple[Kind, Problem] | None:
     """Return the catalogue's entry for an error code."""
-    return _BY_CODE.get(code.casefold().removesuffix(_SELLS))
+    return _BY_CODE.get(code.casefold().removesuffix(_UPGRADE_SUFFIX))
 
 
 def read_answer(status: int, headers: Mapping[str, str], body: bytes, secrets: Secrets) -> Answer:

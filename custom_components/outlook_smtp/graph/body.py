@@ -21,7 +21,7 @@ class Body:
     @classmethod
     def of(cls, data: bytes) -> Self:
         """Return a body that is already in memory."""
-        return cls(len(data), _in_one(data))
+        return cls(len(data), _in_one_piece(data))
 
     @classmethod
     async def of_message(cls, content: Content, recipients: Iterable[str]) -> Self:
@@ -45,7 +45,7 @@ class Body:
         return cls(-(-size // 3) * 4, _encoded(_joined(named + rest, pieces)))
 
 
-async def _in_one(data: bytes) -> AsyncIterator[bytes]:
+async def _in_one_piece(data: bytes) -> AsyncIterator[bytes]:
     """Yield everything at once."""
     yield data
 

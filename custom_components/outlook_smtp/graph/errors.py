@@ -22,7 +22,7 @@ def read_error(error: Exception) -> Fault:
     return Fault(Kind.TRANSIENT, network_problem(error))
 
 
-def words_of(error: Exception, secrets: Secrets) -> str:
+def masked_text(error: Exception, secrets: Secrets) -> str:
     """Return an exception's message on one line, with secrets masked."""
     words = str(error) or type(error).__name__
     if isinstance(error, aiohttp.ClientConnectorError):  # Its message quotes the TLS context.

@@ -14,7 +14,7 @@ from ..delivery.route import URGENT_PATIENCE
 from ..delivery.secrets import Secrets
 from .answers import MAX_ANSWER, Answer, read_answer
 from .body import Body
-from .errors import read_error, words_of
+from .errors import masked_text, read_error
 
 _NO_LIMIT: Final = aiohttp.ClientTimeout(total=None)  # Each step has its own limit.
 
@@ -159,7 +159,7 @@ class Request:
             return self._unreadable
         cut_short = self._is_interrupted and self._final_timeout > URGENT_PATIENCE
         self.was_interrupted = cut_short and self._complete > 0 and isinstance(error, TimeoutError)
-        text = words_of(error, self._secrets)
+        text = masked_text(error, self._secrets)
         if self._complete and self._sends:
             fault = Fault(Kind.TRANSIENT, Problem.ANSWER_LOST, text=text)
         else:

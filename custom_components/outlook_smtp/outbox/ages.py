@@ -60,7 +60,7 @@ def restore(
 def _restore_waiting(spooled: Spooled, ages: Mapping[str, Any]) -> QueuedMessage:
     """Return a waiting message; its own date is ignored, because the clock may be wrong."""
     known = _known(f"{WAITING}/{spooled.name}", ages)
-    return QueuedMessage(spooled, time.monotonic(), told_queued=True, known=known)
+    return QueuedMessage(spooled, time.monotonic(), queued_reported=True, known=known)
 
 
 def _restore_failed(failure: Failure, ages: Mapping[str, Any]) -> FailedMessage:

@@ -24,7 +24,7 @@ class Capacity:
     waiting: list[QueuedMessage] = field(default_factory=list)
     is_closed: bool = False
     _listeners: Listeners[Delivery | None] = field(default_factory=Listeners)
-    _turned_away: int | None = None  # Bytes of the last message that did not fit.
+    _rejected_size: int | None = None  # Bytes of the last message that did not fit.
 
     def __post_init__(self) -> None:
         """Start to watch the disk."""
@@ -46,14 +46,14 @@ class Capacity:
         if self._has_room(size):
             return
         if size <= self.limits.size:
-            self._turned_away = size
+            self._rejected_size = size
             self._listeners.tell(None)
         raise OutboxFullError
 
     @property
     def is_full(self) -> bool:
         """Return whether a message was rejected that would still not fit."""
-        return self._turned_away is not None and not self._has_room(self._turned_away)
+        return self._rejected_size is not None and not self._has_room(self._rejected_size)
 
     def _has_room(self, size: int) -> bool:
         """Return whether a message of this size fits."""

@@ -18,7 +18,7 @@ from .ages import KEEP_FAILED
 from .disk import FOREIGN
 from .entry import DamagedError, SpoolEntry
 from .events import Delivery, Event
-from .queued import FailedMessage, QueuedMessage, UnderWayError, UnknownMessageError
+from .queued import FailedMessage, InProgressError, QueuedMessage, UnknownMessageError
 from .spooled import Contents, Failure
 from .try_order import TryOrder
 
@@ -129,26 +129,26 @@ class Queue(TryOrder):
         """Defer a message, and report it once."""
         if fault:
             queued.fault = fault
-        if queued.told_queued or queued not in self.waiting:
+        if queued.queued_reported or queued not in self.waiting:
             return
-        queued.told_queued = True
+        queued.queued_reported = True
         self._tell(Event.QUEUED, queued, queued.recipients, queued.fault)
         queued.resolve(waiting=queued.recipients, fault=queued.fault)
 
     async def settle(self, queued: QueuedMessage, outcome: Outcome) -> None:
         """Settle the accepted and the rejected recipients of a message; the others keep waiting."""
         rejected = tuple(outcome.rejected)
-        everybody = queued.recipients
-        waiting = queued.take_in(outcome)
+        everyone = queued.recipients
+        waiting = queued.apply(outcome)
         if rejected:
             fault = outcome.rejected[rejected[-1]]
             event = Event.of_refusal(fault)
             kept = await self._fail(queued, event, rejected, fault)
-        if waiting and waiting != everybody:
+        if waiting and waiting != everyone:
             await self._restrict(queued, waiting)
         elif not waiting:
             self._drop(queued)
-            if rejected != everybody:
+            if rejected != everyone:
                 await self._on_disk(self.spool.delete, queued.spooled)
         if outcome.accepted:
             self._tell(Event.SENT, queued, outcome.accepted, reply=outcome.reply)
@@ -196,14 +196,14 @@ class Queue(TryOrder):
 
         Raises:
             UnknownMessageError: If no message has that ID.
-            UnderWayError: If it is being submitted.
+            InProgressError: If it is being submitted.
             OSError: If its file cannot be deleted; the message keeps waiting.
 
         """
         for queued in self.waiting:
             if queued.spooled.id == message_id:
                 if queued is self.under_way:
-                    raise UnderWayError
+                    raise InProgressError
                 # If the calling automation is stopped, the deletion still finishes.
                 await asyncio.shield(asyncio.create_task(self._cancel(queued), eager_start=True))
                 return
@@ -245,7 +245,7 @@ class Queue(TryOrder):
             except OSError:
                 self.failed.append(failed)
                 raise
-            self._append(QueuedMessage(spooled, time.monotonic(), told_queued=True))
+            self._append(QueuedMessage(spooled, time.monotonic(), queued_reported=True))
             return True
 
     def _append(self, queued: QueuedMessage) -> None:
@@ -261,7 +261,7 @@ class Queue(TryOrder):
         """Remove a message from the order."""
         if queued in self.waiting:
             self.waiting.remove(queued)
-        self._turned_away = self._turned_away if self.is_full else None
+        self._rejected_size = self._rejected_size if self.is_full else None
 
     def _find_failed(self, message_id: str) -> FailedMessage:
         """Return the failed message with an ID."""

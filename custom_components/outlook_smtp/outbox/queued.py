@@ -30,7 +30,7 @@ class UnknownMessageError(Exception):
     """No message has that ID."""
 
 
-class UnderWayError(Exception):
+class InProgressError(Exception):
     """The message is being submitted right now."""
 
 
@@ -62,7 +62,7 @@ class QueuedMessage:
     deferrals: int = 0
     fault: Fault | None = None
     not_before: float = -inf
-    told_queued: bool = False
+    queued_reported: bool = False
     lost_answers: int = 0
     accepted: tuple[str, ...] = ()
     refused: dict[str, Fault] = field(default_factory=dict)
@@ -86,7 +86,7 @@ class QueuedMessage:
         others = tuple(name for name in envelope.recipients if name not in self.deferred)
         return replace(envelope, recipients=others or envelope.recipients, hidden=self.entry.hidden)
 
-    def take_in(self, outcome: Outcome) -> tuple[str, ...]:
+    def apply(self, outcome: Outcome) -> tuple[str, ...]:
         """Note which recipients to try last; return all that keep waiting, in order."""
         tried = (*self.envelope.recipients, *outcome.rejected)
         deferred = self.deferred.difference(tried).union(outcome.deferred)
@@ -104,7 +104,7 @@ class QueuedMessage:
             self.accepted += outcome.accepted
             self.refused |= outcome.rejected
         elif outcome.accepted or outcome.rejected:
-            self.told_queued = True
+            self.queued_reported = True
             self.resolve(outcome, waiting=waiting, fault=self.fault)
 
     def resolve(

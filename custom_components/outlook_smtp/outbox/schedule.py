@@ -24,7 +24,7 @@ QUOTA_HOLDS: Final[dict[Problem, float]] = {
     Problem.SENDING_QUOTA: 14_400.0,
 }
 LONGEST_HOLD: Final = max(QUOTA_HOLDS.values())
-EARLY_LOOK: Final = 5.0  # Seconds until the second check of a fault that may end at any moment.
+EARLY_CHECK: Final = 5.0  # Seconds until the second check of a fault that may end at any moment.
 FIRST_MINUTE: Final = 60.0
 # Faults that are common shortly after a start, while the clock is not set yet and the router or
 # a captive portal answers in place of every server.
@@ -205,7 +205,7 @@ class Schedule:
         """Return whether a fault came so soon after the start that it deserves a second check."""
         if self._doubted_at is None and now < self._started_at + FIRST_MINUTE:
             self._doubted_at = now
-        return self._doubted_at is not None and now < self._doubted_at + EARLY_LOOK * (1 - JITTER)
+        return self._doubted_at is not None and now < self._doubted_at + EARLY_CHECK * (1 - JITTER)
 
     def succeed(self, now: float, *, submitting: bool) -> None:
         """Record that the account was authenticated, and whether a message was accepted."""
@@ -227,7 +227,7 @@ class Schedule:
                 self.succeed(now, submitting=False)
             case Kind.TRANSIENT:
                 self._failures += 1
-                first = EARLY_LOOK if is_soon_over(fault) else FIRST_DELAY
+                first = EARLY_CHECK if is_soon_over(fault) else FIRST_DELAY
                 delay = delay_after(self._failures, first)
                 self.retry_at = now + delay * uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
                 self.wait(fault, now)
@@ -277,10 +277,10 @@ class Schedule:
             values[_SIGN_IN] = write_hold(self.sign_in_hold) | kept
         return values
 
-    def read(self, values: dict[str, Any], *, signed_in_anew: bool = False) -> None:
+    def read(self, values: dict[str, Any], *, credentials_changed: bool = False) -> None:
         """Restore what was saved, but no refusal of replaced credentials or of an earlier route."""
         self.mail_hold = read_hold(values)
-        if not signed_in_anew:
+        if not credentials_changed:
             self._read_refusal(values.get(_SIGN_IN, {}))
         elif self.mail_hold and self.mail_hold.fault.kind is Kind.ACCOUNT:
             self.mail_hold = None  # The user acted, and may have changed the route.

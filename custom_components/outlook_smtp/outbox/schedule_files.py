@@ -31,13 +31,13 @@ class ScheduleFiles:
         self._saving = asyncio.Lock()
         self._saved: object = None
 
-    async def load(self, *, signed_in_anew: bool) -> None:
+    async def load(self, *, credentials_changed: bool) -> None:
         """Restore what was saved, but not a refusal of replaced credentials."""
         hold = await asyncio.to_thread(self._spool.load_hold)
-        self._schedule.read(hold, signed_in_anew=signed_in_anew)
+        self._schedule.read(hold, credentials_changed=credentials_changed)
         level = await asyncio.to_thread(_load_level, self._spool.folder / PACE_FILE)
         self._schedule.rate_limiter.resume(level, time.monotonic())
-        if signed_in_anew:
+        if credentials_changed:
             await self.save_hold()
         self._saved = self._schedule.kept
 

@@ -80,18 +80,18 @@ class DeliveryWorker:
         """Return when a message is tried next, on the monotonic clock."""
         return max(self._schedule.due, queued.not_before)
 
-    async def start(self, *, signed_in_anew: bool = False) -> None:
+    async def start(self, *, credentials_changed: bool = False) -> None:
         """Start, with the hold from before a restart.
 
         Args:
-            signed_in_anew: Whether the credentials that were refused then have been replaced.
+            credentials_changed: Whether the credentials that were refused then have been replaced.
 
         """
         if self._task and not self._grace.is_over:
             return
         await self.stop()  # In case an earlier stop was interrupted.
-        await self._files.load(signed_in_anew=signed_in_anew)
-        if signed_in_anew:
+        await self._files.load(credentials_changed=credentials_changed)
+        if credentials_changed:
             self._queue.make_all_due()
         await self._queue.check_disk()
         self._schedule.begin(time.monotonic())
