@@ -10,7 +10,6 @@ written, and a difference gives exit code 1.
 from collections.abc import Iterator, Mapping
 from functools import partial
 from importlib import import_module
-from importlib.util import find_spec
 import json
 import logging
 from pathlib import Path
@@ -26,28 +25,6 @@ _TABLE: Final = re.compile(
     re.DOTALL,
 )
 
-# What Microsoft's identity platform says, by its AADSTS code, with the problem that it means:
-# https://learn.microsoft.com/entra/identity-platform/reference-error-codes
-SIGN_IN_CODES: Final = {
-    700016: ("application_refused", "Application was not found in the directory"),
-    5000225: ("application_refused", "This tenant has been blocked due to inactivity"),
-    50194: ("application_refused", "Application is not configured as multi-tenant"),
-    7000218: ("application_refused", "The request body must contain client_secret"),
-    700025: ("application_refused", "Client is public so no secret should be presented"),
-    7000215: ("application_refused", "Invalid client secret provided"),
-    7000222: ("application_refused", "The provided client secret keys are expired"),
-    50011: ("application_refused", "The redirect URI does not match"),
-    70011: ("application_refused", "The provided value for scope is not valid"),
-    65001: ("sign_in_required", "The user or administrator has not consented"),
-    90094: ("sign_in_required", "Admin consent is required"),
-    53003: ("sign_in_required", "Access has been blocked by Conditional Access policies"),
-    50076: ("sign_in_required", "You must use multi-factor authentication"),
-    50079: ("sign_in_required", "You must enroll in multi-factor authentication"),
-    70019: ("code_expired", "The code has expired"),
-    70020: ("code_expired", "This code has expired"),
-    50173: ("sign_in_required", "The provided grant has expired due to it being revoked"),
-    700082: ("sign_in_required", "The refresh token has expired due to inactivity"),
-}
 _CODES_MODULE: Final = "custom_components.outlook_smtp.auth.error_codes"
 
 # The quotation at the end of a text, which the last column stands for.
@@ -72,8 +49,6 @@ def sayings() -> dict[str, list[str]]:
 
 def sign_in_codes() -> Mapping[int, tuple[str, str]]:
     """Return what each AADSTS code means, and the beginning of Microsoft's message."""
-    if find_spec(_CODES_MODULE) is None:  # Until the dialogs know the codes themselves.
-        return SIGN_IN_CODES
     catalogue: Mapping[int, tuple[str, str]] = import_module(_CODES_MODULE).CATALOGUE
     return catalogue
 

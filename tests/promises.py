@@ -19,6 +19,10 @@ MAX_LOST_ANSWERS: Final = 5
 MAX_DEFERRALS: Final = 3
 KEEP_FAILED: Final = 604_800.0
 
+# What an account shows of a server that is away.
+RECOVERED: Final = 90.0  # Seconds until an idle account shows that it is back.
+CHECKS_A_MINUTE: Final = 2  # At most, while it is away.
+
 # How long anyone waits for a server, in seconds.
 PATIENCE: Final = 10.0
 STOP_GRACE: Final = 5.0

@@ -114,6 +114,12 @@ class Repair:
         self._known: dict[str, str] = {}
         self.result: dict[str, Any] = {}
 
+    @property
+    def description(self) -> str:
+        """Return the description of the current step, as the user reads it."""
+        step = ISSUES[self._key]["fix_flow"]["step"][self.result["step_id"]]
+        return fill(step["description"], self.result["description_placeholders"])
+
     async def open(self, key: str, entry: MockConfigEntry) -> dict[str, Any]:
         """Open the dialog of an issue."""
         assert await async_setup_component(self._hass, REPAIRS, {})

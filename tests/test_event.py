@@ -52,7 +52,7 @@ def turns(hass: HomeAssistant, account: MockConfigEntry) -> Turns:
 
 def told(turn: State) -> Mapping[str, Any]:
     """Return the data of an event about a message."""
-    names = ("event_type", "id", "message_id", "recipients", "problem", "text", "reply")
+    names = ("event_type", "id", "message_id", "title", "recipients", "problem", "text", "reply")
     return {name: turn.attributes[name] for name in names}
 
 
@@ -64,8 +64,9 @@ async def test_sent_message_is_reported(account: MockConfigEntry, turns: Turns) 
         "event_type": "sent",
         "id": receipt.id,
         "message_id": receipt.message_id,
+        "title": "Door",
         "recipients": [ANNA, BERT],
-        "problem": None,
+        "problem": "none",
         "text": None,
         "reply": receipt.reply,
     }
@@ -86,6 +87,7 @@ async def test_queued_message_is_reported(
         "event_type": "queued",
         "id": receipt.id,
         "message_id": receipt.message_id,
+        "title": "Door",
         "recipients": [ANNA],
         "problem": "server_busy",
         "text": None,
@@ -113,6 +115,7 @@ async def test_refused_message_is_reported(
         "event_type": "refused",
         "id": kept.failure.spooled.id,
         "message_id": receipt.message_id,
+        "title": "Door",
         "recipients": [BERT],
         "problem": "recipient_refused",
         "text": None,
@@ -136,6 +139,7 @@ async def test_expired_message_is_reported(
         "event_type": "expired",
         "id": receipt.id,
         "message_id": receipt.message_id,
+        "title": "Door",
         "recipients": [ANNA],
         "problem": "server_busy",
         "text": None,
@@ -157,8 +161,9 @@ async def test_failed_message_is_reported(
         "event_type": "failed",
         "id": receipt.id,
         "message_id": receipt.message_id,
+        "title": "Door",
         "recipients": [ANNA],
-        "problem": None,
+        "problem": "none",
         "text": None,
         "reply": "",
     }
@@ -180,7 +185,7 @@ async def test_unsubmitted_message_is_reported_as_failed(
 async def test_event_has_no_content(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, turns: Turns
 ) -> None:
-    """It has neither the title nor the text; changed numbers alone are no event."""
+    """It has the title, but not the text; changed numbers alone are no event."""
     secret = outgoing("Top secret", text="The word is sesame")
     await mailer_of(account).send(secret)
     fake_server.script = Script(replies={Step.FINAL: "554 5.6.0 Not like this"})
@@ -191,7 +196,7 @@ async def test_event_has_no_content(
     await act(hass, "cancel_message", id=receipt.id)
     assert [told(turn)["event_type"] for turn in turns] == ["sent", "refused", "queued"]
     for turn in turns:
-        assert "Top secret" not in str(turn)
+        assert told(turn)["title"] == "Top secret"
         assert "sesame" not in str(turn)
 
 

@@ -26,7 +26,9 @@ from custom_components.outlook_smtp.const import DOMAIN
 
 from .conftest import ADDRESS, until
 from .fake_microsoft import CATALOGUE, FakeServer, Script, Step
+from .promises import CHECKS_A_MINUTE, RECOVERED
 
+STATUS = "sensor.me_outlook_com_status"
 SENSOR = "binary_sensor.me_outlook_com_connection"
 BUSY = Script(replies={Step.GREETING: "451 4.7.500 Server busy. Please try again later"})
 
@@ -68,7 +70,7 @@ async def test_sensor_is_on_after_the_first_check(
     """A working account shows as connected, without a problem."""
     state = connection(hass)
     assert state.state == STATE_ON
-    assert state.attributes["problem"] is None
+    assert state.attributes["problem"] == "none"
     assert state.attributes["server_reply"] is None
     assert state.attributes["since"] == state.attributes["last_success"] is not None
     assert fake_server.connections == 1
@@ -100,7 +102,7 @@ async def test_refusal_turns_the_sensor_off_at_once_and_recovery_on(
     fake_server.mailboxes[ADDRESS].script = Script()
     await pass_time(minutes=31)
     assert connection(hass).state == STATE_ON
-    assert connection(hass).attributes["problem"] is None
+    assert connection(hass).attributes["problem"] == "none"
 
     ours = [
         record
@@ -114,16 +116,80 @@ async def test_refusal_turns_the_sensor_off_at_once_and_recovery_on(
 async def test_stopped_server_turns_the_sensor_off_and_a_started_one_on(
     hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, pass_time: Pass
 ) -> None:
-    """A server must be down for a minute; it is checked every five."""
+    """A server must be down for a minute; until then, nothing claims that it can be reached."""
     fake_server.stop()
     await pass_time(minutes=31)
+    assert connection(hass).state == STATE_UNKNOWN
+    assert hass.states.is_state(STATUS, "retrying")
+    for _ in range(2):
+        assert connection(hass).attributes["problem"] == "connection_refused"
+        assert connection(hass).attributes["server_reply"] is None
+        await pass_time(seconds=61)
+        assert connection(hass).state == STATE_OFF
+        assert hass.states.is_state(STATUS, "connection_refused")
+    fake_server.start()
+    await pass_time(seconds=61)
     assert connection(hass).state == STATE_ON
+    assert hass.states.is_state(STATUS, "ok")
+
+
+async def test_idle_account_shows_soon_that_its_server_is_back(
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, pass_time: Pass
+) -> None:
+    """It is checked often, but not more often than promised, however long the server is away."""
+    coordinator = account.runtime_data.coordinator
+    fake_server.stop()
+    await pass_time(minutes=31)
+    await pass_time(seconds=61)
+    coordinator.attempts.clear()
+    for _ in range(60):
+        await pass_time(seconds=10)
+    assert 10 <= len(coordinator.attempts) <= 10 * CHECKS_A_MINUTE
+    fake_server.start()
+    waited = 0.0
+    while connection(hass).state != STATE_ON:
+        await pass_time(seconds=5)
+        waited += 5
+        assert waited <= RECOVERED
+    assert hass.states.is_state(STATUS, "ok")
+
+
+async def test_busy_server_is_not_away(
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, pass_time: Pass
+) -> None:
+    """It can be reached, so only the status shows that it is retried; it is checked less often."""
+    fake_server.script = BUSY
+    await pass_time(minutes=31)
+    assert (connection(hass).state, connection(hass).attributes["problem"]) == (STATE_ON, "none")
+    assert hass.states.is_state(STATUS, "retrying")
+    await pass_time(seconds=61)
+    assert hass.states.is_state(STATUS, "server_busy")
+    connections = fake_server.connections
+    await pass_time(minutes=4)
+    assert fake_server.connections == connections
+
+
+@pytest.mark.parametrize("script", [Script(), BUSY])
+async def test_new_mail_shows_at_once_what_the_server_does(
+    hass: HomeAssistant,
+    account: MockConfigEntry,
+    fake_server: FakeServer,
+    pass_time: Pass,
+    script: Script,
+) -> None:
+    """It is tried immediately, whatever the back-off, and so is what waits."""
+    fake_server.stop()
+    await send(hass)
     await pass_time(seconds=61)
     assert connection(hass).state == STATE_OFF
-    assert connection(hass).attributes["problem"] == "connection_refused"
+    fake_server.script = script
     fake_server.start()
-    await pass_time(minutes=5, seconds=2)
+    await send(hass)
+    if script is BUSY:
+        assert hass.states.is_state(STATUS, "server_busy")
+        return
     assert connection(hass).state == STATE_ON
+    await until(lambda: len(fake_server.received) == 2)
 
 
 async def test_temporary_fault_does_not_show(
@@ -227,7 +293,7 @@ async def test_deferred_recipient_does_not_affect_the_sensor(
     for tries in range(1, 5):
         await until(lambda tries=tries: item.deferrals == tries)  # type: ignore[misc]
         assert connection(hass).state == STATE_ON
-        assert connection(hass).attributes["problem"] is None
+        assert connection(hass).attributes["problem"] == "none"
         await pass_time(minutes=31)
     assert item.fault.problem == "try_again_later"
     assert fake_server.received == []

@@ -44,10 +44,13 @@ async def test_set_up_does_not_wait_for_the_server(
     assert {
         "binary_sensor.me_outlook_com_connection",
         "button.me_outlook_com_check_now",
+        "button.me_outlook_com_retry_failed_email",
         "button.me_outlook_com_send_test_mail",
+        "button.me_outlook_com_send_waiting_email_now",
         "event.me_outlook_com_delivery",
         "notify.family",
         "notify.me_outlook_com",
+        "sensor.me_outlook_com_failed",
         "sensor.me_outlook_com_last_sent",
         "sensor.me_outlook_com_outbox",
         "sensor.me_outlook_com_sent_in_24_hours",

@@ -343,6 +343,8 @@ async def test_removed_account_reports_its_deleted_mail(
     assert notice["title"] == "Mail was deleted with its account"
     assert f"The account {ADDRESS} was removed" in notice["message"]
     assert "- Waiting to be sent: 3\n- Failed: 1\n" in notice["message"]
+    deleted = [f"- **{title}** → anna@example.com" for title in (*THREE, "Door")]
+    assert "\n".join(deleted) in notice["message"]
     assert not issue_registry.issues  # There is nothing left to repair.
 
 

@@ -121,12 +121,12 @@ async def test_end_of_passwords_is_recognized(
     freezer: FrozenDateTimeFactory,
     step: Step,
 ) -> None:
-    """The mail waits, one repair and one dialog lead to the sign-in, and nothing is retried."""
+    """The mail waits, one dialog leads to the sign-in, and nothing is retried."""
     fake_server.mailboxes[ADDRESS].script = Script(replies={step: ENDED})
     await defer(account)
     await hass.async_block_till_done()
     assert account.runtime_data.coordinator.data.problem == "basic_auth_disabled"
-    assert raised(hass) == ["basic_auth_disabled"]
+    assert raised(hass) == []
     [flow] = hass.config_entries.flow.async_progress_by_handler(DOMAIN)
     assert (flow["context"]["source"], flow["step_id"]) == (SOURCE_REAUTH, "passwords_refused")
     tries = fake_server.connections

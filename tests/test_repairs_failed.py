@@ -13,7 +13,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
-from custom_components.outlook_smtp.issues import describe_failed
+from custom_components.outlook_smtp.issue_texts import describe_failed
 from custom_components.outlook_smtp.outbox.queued import UnknownMessageError
 
 from .conftest import ADDRESS, until
@@ -152,7 +152,7 @@ async def test_untried_expired_message_is_shown(
     await until(lambda: raised(hass) == ["messages_failed"])
     text = describe_failed(account)["messages"]
     assert text.startswith(f"- **Old** → {ANNA} · 20")
-    assert text.endswith(" · expired")
+    assert text.endswith(" · Expired")
 
 
 async def test_message_that_fails_again_is_shown_again(

@@ -39,8 +39,10 @@ from .helpers import (
     state_of,
     until_empty,
 )
+from .promises import FIRST_DELAY, JITTER
 
 OUTBOX = "sensor.me_outlook_com_outbox"
+FAILED = "sensor.me_outlook_com_failed"
 LAST_SENT = "sensor.me_outlook_com_last_sent"
 STATUS = "sensor.me_outlook_com_status"
 SENT = "sensor.me_outlook_com_sent_in_24_hours"
@@ -64,13 +66,18 @@ async def test_outbox_counts_waiting_messages(
     fake_server.stop()
     await defer(account, outgoing("First"), outgoing("Second", text="word " * 60_000))
     assert state_of(hass, OUTBOX).state == "2"
-    assert state_of(hass, OUTBOX).attributes["size"] == pytest.approx(0.4, abs=0.05)
-    assert state_of(hass, OUTBOX).attributes["failed"] == 0
+    attributes = state_of(hass, OUTBOX).attributes
+    assert attributes["size"] == pytest.approx(0.4, abs=0.05)
+    assert attributes["failed"] == 0
+    wait = datetime.fromisoformat(attributes["next_try"]) - dt_util.utcnow()
+    assert timedelta(seconds=FIRST_DELAY * (1 - JITTER) - 2) <= wait
+    assert wait <= timedelta(seconds=FIRST_DELAY * (1 + JITTER) + 1)
     fake_server.start()
     await act(hass, "flush_outbox")
     await until_empty(account)
     assert state_of(hass, OUTBOX).state == "0"
     assert state_of(hass, OUTBOX).attributes["size"] == 0
+    assert "next_try" not in state_of(hass, OUTBOX).attributes
 
 
 async def test_outbox_counts_failed_messages(
@@ -82,9 +89,13 @@ async def test_outbox_counts_failed_messages(
         await mailer_of(account).send(outgoing())
     assert state_of(hass, OUTBOX).state == "0"
     assert state_of(hass, OUTBOX).attributes["failed"] == 1
+    assert state_of(hass, FAILED).state == "1"
+    assert state_of(hass, FAILED).attributes["unit_of_measurement"] == "messages"
+    assert state_of(hass, FAILED).attributes["rejected"] == 0
     (failed,) = mailer_of(account).queue.failed
     await act(hass, "cancel_message", id=failed.failure.spooled.id)
     assert state_of(hass, OUTBOX).attributes["failed"] == 0
+    assert state_of(hass, FAILED).state == "0"
 
 
 async def test_last_sent_is_the_time_of_the_last_accepted_email(
@@ -132,10 +143,10 @@ async def test_last_sent_survives_a_restart(
 async def test_status_names_the_problem(
     hass: HomeAssistant, entry: MockConfigEntry, fake_server: FakeServer
 ) -> None:
-    """It is unknown before the first result, and then OK or the key of the problem."""
+    """It is OK, the key of the problem, or that a temporary one is being retried."""
     fake_server.stop()
     await settle(hass, entry)
-    assert state_of(hass, STATUS).state == STATE_UNKNOWN
+    assert state_of(hass, STATUS).state == "retrying"
     fake_server.start()
     await entry.runtime_data.coordinator.async_refresh()
     assert state_of(hass, STATUS).state == "ok"
@@ -148,7 +159,7 @@ async def test_status_names_the_problem(
 async def test_every_status_has_a_text(hass: HomeAssistant) -> None:
     """Every problem has its own key and text."""
     options = state_of(hass, STATUS).attributes["options"]
-    assert options == ["ok", *(problem.value for problem in Problem)]
+    assert options == ["ok", "retrying", *(problem.value for problem in Problem)]
     texts = await async_get_translations(hass, "en", "entity", [DOMAIN])
     prefix = f"component.{DOMAIN}.entity.sensor.status.state."
     translated = {key.removeprefix(prefix): text for key, text in texts.items() if prefix in key}

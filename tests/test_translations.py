@@ -11,6 +11,7 @@ import pytest
 from custom_components import outlook_smtp
 
 TRANSLATIONS: Final = Path(outlook_smtp.__file__).parent / "translations"
+PHONE_TITLE: Final = 32  # Characters.
 LANGUAGES: Final = ("cs", "da", "de", "es", "fr", "it", "nl", "pl", "pt-BR", "sv")
 # Words that are the same in several languages, and names.
 SAME: Final = re.compile(
@@ -62,6 +63,27 @@ def test_every_text_is_translated(language: str) -> None:
         assert "<" not in text, key
         assert "[%" not in text, key
         assert text.count("\n") == english.count("\n"), key
+
+
+@pytest.mark.parametrize("language", [*LANGUAGES, "en"])
+def test_titles_of_repairs_fit_a_phone(language: str) -> None:
+    """The head of a dialog on a phone shows this many characters, in the list and in each step."""
+    is_title = re.compile(r"issues\..*\btitle").fullmatch
+    titles = [text for key, text in texts(language).items() if is_title(key)]
+    assert len(titles) > 40
+    long = [title for title in titles if len(title.replace("{count}", "1000")) > PHONE_TITLE]
+    assert long == []
+
+
+@pytest.mark.parametrize("language", [*LANGUAGES, "en"])
+def test_repairs_of_an_account_have_three_paragraphs(language: str) -> None:
+    """What happened, since when, and what to do."""
+    told = texts(language)
+    for key, english in ENGLISH.items():
+        if key.startswith("issues.") and "{since}" in english:
+            what, when, remedy = told[key].split("\n\n")
+            assert ("{since}" in what, "{since}" in when, "{since}" in remedy) == (0, 1, 0), key
+            assert remedy.strip(), key
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -22,10 +22,12 @@ from .const import (
     DOMAIN,
 )
 from .coordinator import HealthCoordinator, OutlookSmtpConfigEntry, OutlookSmtpData
+from .delivery.network import describe
 from .entity import account_device
 from .flows.smtp_import import async_watch_smtp
 from .issues import AccountIssues, async_clear_account
 from .leftovers import async_sweep
+from .live_changes import async_follow_changes
 from .mailer import Mailer
 from .message.mailbox import parse_mailboxes
 from .outbox.disk import LinkError
@@ -101,7 +103,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: OutlookSmtpConfigEntry)
 async def _async_start(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> None:
     """Set up all parts of an account."""
     # First, because a recipient may be added during setup.
-    entry.async_on_unload(entry.add_update_listener(_async_reload))
+    async_follow_changes(hass, entry)
     if tokens := await async_load_tokens(hass, entry):
         entry.async_on_unload(tokens.settle)
         entry.async_on_unload(
@@ -182,7 +184,7 @@ def _not_ready(error: OSError) -> ConfigEntryNotReady:
     return ConfigEntryNotReady(
         translation_domain=DOMAIN,
         translation_key="outbox_is_link" if isinstance(error, LinkError) else "outbox_not_readable",
-        translation_placeholders={"reason": str(error), "folder": str(error.filename)},
+        translation_placeholders={"reason": describe(error), "folder": str(error.filename)},
     )
 
 
@@ -194,8 +196,3 @@ async def _async_settle(tokens: TokenManager, _: Event) -> None:
 async def _async_stop(worker: DeliveryWorker, _: Event) -> None:
     """Stop the delivery worker when Home Assistant stops."""
     await worker.stop()
-
-
-async def _async_reload(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> None:
-    """Reload the entry after a change to the account, its options or its recipients."""
-    hass.config_entries.async_schedule_reload(entry.entry_id)

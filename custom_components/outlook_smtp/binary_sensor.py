@@ -33,13 +33,16 @@ async def async_setup_entry(
 
 
 class ConnectionSensor(HealthEntity, BinarySensorEntity):
-    """On while the account can send, off while it cannot, unknown until the first result."""
+    """On while the account can send, off while it cannot, unknown until that is certain.
+
+    It is unknown before the first result, and in the first minute after the server was away.
+    """
 
     @property
     @override
     def is_on(self) -> bool | None:
-        """Return whether the account can send."""
-        return self.coordinator.data.connected
+        """Return whether the account can send, or None while that is in doubt."""
+        return self.coordinator.data.is_on
 
     @property
     @override
@@ -48,7 +51,7 @@ class ConnectionSensor(HealthEntity, BinarySensorEntity):
         health = self.coordinator.data
         return {
             "route": self.entry.runtime_data.route.name,
-            "problem": health.problem,
+            "problem": health.shown_problem,
             "server_reply": health.reply,
             "since": health.since,
             "last_success": health.last_success,

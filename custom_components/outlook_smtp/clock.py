@@ -1,15 +1,25 @@
-"""Detect changes of the system clock."""
+"""Convert between the clocks, and detect changes of the system clock."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from math import inf
 import time
 from typing import Final
 
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers.event import async_track_time_interval
+from homeassistant.util import dt as dt_util
 
 POLL_INTERVAL: Final = timedelta(seconds=1)
 JUMP: Final = 2.0  # Seconds; gradual clock adjustment gains less than this in an hour.
+
+
+def time_of(due: float) -> str | None:
+    """Convert a monotonic time to a time of day, or return None if it is infinite."""
+    if due == inf:
+        return None
+    wait = max(due - time.monotonic(), 0.0)
+    return (dt_util.utcnow() + timedelta(seconds=round(wait))).isoformat()
 
 
 class ClockWatch:

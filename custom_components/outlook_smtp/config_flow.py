@@ -1,7 +1,7 @@
 """The config flow: add, reauthenticate or reconfigure an account."""
 
 from collections.abc import Mapping
-from typing import Any, override
+from typing import Any, Final, override
 
 from homeassistant.config_entries import (
     SOURCE_USER,
@@ -21,6 +21,9 @@ from .flows.options import OutlookSmtpOptionsFlow
 from .flows.password import PASSWORD_STEPS, PasswordFlow
 from .flows.recipient import RecipientFlow
 from .flows.route_choice import SMTP_OFF, RouteFlow
+
+# What Microsoft says if an app registration lacks a permission.
+_LACKS_PERMISSION: Final = (Problem.APPLICATION_REFUSED, Problem.PERMISSION_MISSING)
 
 
 class OutlookSmtpConfigFlow(PasswordFlow, RouteFlow, domain=DOMAIN):
@@ -99,7 +102,7 @@ class OutlookSmtpConfigFlow(PasswordFlow, RouteFlow, domain=DOMAIN):
             return self._smtp_off_step
         if CONF_TOKEN in self._data:
             # The app registration may lack the permission for the other route.
-            lacks = self._is_changing_route and fault.problem is Problem.APPLICATION_REFUSED
+            lacks = self._is_changing_route and fault.problem in _LACKS_PERMISSION
             is_refused = fault.kind is Kind.CREDENTIALS or lacks
             return self._step_to_sign_in() if is_refused else "retry"
         if fault.problem is Problem.BASIC_AUTH_DISABLED:

@@ -35,6 +35,8 @@ DEFAULT_TIMEOUT: Final = 30  # Seconds; Microsoft delays a refusal by about 5.
 
 SUBENTRY_RECIPIENT: Final = "recipient"
 
+EVENT_DELIVERY: Final = f"{DOMAIN}_delivery"
+
 ATTR_ATTACHMENTS: Final = "attachments"
 ATTR_ATTACHMENTS_REQUIRED: Final = "attachments_required"
 ATTR_BCC: Final = "bcc"

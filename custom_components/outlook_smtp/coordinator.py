@@ -18,6 +18,7 @@ from .clock import ClockWatch
 from .const import CONF_CHECK_INTERVAL, DEFAULT_CHECK_INTERVAL, DOMAIN
 from .delivery.faults import Fault, Kind, Problem, Stage, SubmissionError
 from .delivery.route import Route
+from .health import Health, Suspicion, is_away
 from .mailer import Mailer
 from .outbox.events import Attempt
 from .outbox.queue import Queue
@@ -28,7 +29,8 @@ from .sent_log import SentLog
 _LOGGER = logging.getLogger(__name__)
 
 REPEAT_AFTER: Final = timedelta(minutes=1)
-RECOVERY_INTERVAL: Final = timedelta(minutes=5)
+AWAY_INTERVAL: Final = timedelta(seconds=45)  # While no server responds: it may be back soon.
+RECOVERY_INTERVAL: Final = timedelta(minutes=5)  # While it responds, but has no time.
 LONGEST_OFF: Final = timedelta(minutes=30)  # Between two checks while mail does not work.
 MAX_ATTEMPTS: Final = 50
 CLOCK_PROBLEMS: Final = (Problem.CERTIFICATE_EXPIRED, Problem.CLOCK_WRONG)
@@ -49,38 +51,12 @@ class OutlookSmtpData:
     tokens: TokenManager | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Health:
-    """Whether an account can send.
-
-    `connected` is None before the first result; `since` is when it last changed; `latency` is
-    how long the last attempt took, in seconds. `submitting` says that the problem occurred while
-    submitting a message.
-    """
-
-    connected: bool | None = None
-    kind: Kind | None = None
-    problem: Problem | None = None
-    reply: str | None = None
-    since: datetime | None = None
-    last_success: datetime | None = None
-    latency: float | None = None
-    submitting: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Suspicion:
-    """A temporary fault that has not repeated yet: since when, and whether it hit a message."""
-
-    since: float
-    submitting: bool
-
-
 class HealthCoordinator(DataUpdateCoordinator[Health]):
     """Tracks the health of one account from all submissions, and from checks in between.
 
-    A temporary fault only counts if it is still there a minute later. A fault that may end at any
-    moment is checked again within seconds, and immediately when the clock is set.
+    A temporary fault only counts if it is still there a minute later; until then, the account is in
+    doubt. A fault that may end at any moment is checked again within seconds, and immediately when
+    the clock is set.
     """
 
     config_entry: OutlookSmtpConfigEntry
@@ -118,6 +94,16 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
                 hass, self._async_check_held, LONGEST_OFF, cancel_on_shutdown=True
             )
         )
+
+    @callback
+    def async_set_interval(self) -> None:
+        """Follow a change of the check interval."""
+        minutes = self.config_entry.options.get(CONF_CHECK_INTERVAL, DEFAULT_CHECK_INTERVAL)
+        before, self.interval = self.interval, timedelta(minutes=minutes)
+        if before != self.interval:
+            works = self.data.connected is not False
+            self.update_interval = self.interval if works else min(self.interval, LONGEST_OFF)
+            self.async_set_updated_data(self.data)  # Schedules the next check.
 
     async def async_check_now(self) -> None:
         """Check at a user's request, even if the sign-in was refused before."""
@@ -189,7 +175,7 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
             left = self._suspicion.since + REPEAT_AFTER.total_seconds() - now
             if left > 0:
                 self._schedule_recheck(fault, left)
-                return self.data
+                return replace(self.data, doubt=fault)
         return self._unhealthy(fault, attempt)
 
     def _proves_nothing(self, attempt: Attempt) -> bool:
@@ -238,8 +224,7 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
     def _unhealthy(self, fault: Fault, attempt: Attempt) -> Health:
         """Return the health of an account that cannot send."""
         self._async_forget_suspicion()
-        passing = fault.kind is Kind.TRANSIENT
-        self.update_interval = min(self.interval, RECOVERY_INTERVAL if passing else LONGEST_OFF)
+        self.update_interval = min(self.interval, _interval_after(fault))
         passwords_refused = (
             fault.problem is Problem.BASIC_AUTH_DISABLED and CONF_PASSWORD in self.config_entry.data
         )
@@ -252,7 +237,7 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
                 "%s cannot send mail: %s (%s)",
                 self._address,
                 fault.problem,
-                fault.reply,
+                fault.reply or fault.detail,
             )
         return replace(
             self.data,
@@ -260,9 +245,11 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
             kind=fault.kind,
             problem=fault.problem,
             reply=fault.reply or None,
+            detail=fault.detail,
             since=self.data.since if self.data.connected is False else dt_util.utcnow(),
             latency=attempt.latency,
             submitting=attempt.submitting,
+            doubt=None,
         )
 
     def _watch_clock(self, fault: Fault | None) -> None:
@@ -296,6 +283,13 @@ class HealthCoordinator(DataUpdateCoordinator[Health]):
         if self._cancel_repeat:
             self._cancel_repeat()
             self._cancel_repeat = None
+
+
+def _interval_after(fault: Fault) -> timedelta:
+    """Return how long to wait before the next check after a fault."""
+    if is_away(fault):
+        return AWAY_INTERVAL
+    return RECOVERY_INTERVAL if fault.kind is Kind.TRANSIENT else LONGEST_OFF
 
 
 def _is_long(fault: Fault) -> bool:

@@ -32,8 +32,9 @@ from .const import (
     CONF_TENANT,
     DOMAIN,
 )
-from .coordinator import Health, OutlookSmtpConfigEntry
+from .coordinator import OutlookSmtpConfigEntry
 from .delivery.faults import Stage
+from .health import Health
 from .outbox.events import Attempt
 from .outbox.queue import Queue
 from .outbox.queued import FailedMessage, QueuedMessage
@@ -110,7 +111,9 @@ async def async_get_config_entry_diagnostics(
 def _health(health: Health, own_words: list[str]) -> dict[str, Any]:
     """Return the health, with the server's reply redacted."""
     reply = _redacted(health.reply, own_words) if health.reply else None
-    return asdict(health) | {"reply": reply}
+    doubt = health.doubt.problem if health.doubt else None
+    detail = _redacted(health.detail, own_words)
+    return asdict(health) | {"reply": reply, "detail": detail, "doubt": doubt}
 
 
 def _own_words(entry: OutlookSmtpConfigEntry) -> list[str]:

@@ -4,14 +4,16 @@ from typing import Final, override
 
 from homeassistant.config_entries import ConfigSubentry
 from homeassistant.const import CONF_HOST
+from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.device_registry import DeviceEntryType, DeviceInfo
 from homeassistant.helpers.entity import Entity, EntityDescription
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
 from .auth.clouds import Resource
-from .const import CONF_ACCOUNT_KIND, DOMAIN
+from .const import CONF_ACCOUNT_KIND, CONF_RECIPIENTS, DOMAIN
 from .coordinator import HealthCoordinator, OutlookSmtpConfigEntry
+from .message.mailbox import parse_mailboxes
 from .smtp.settings import AccountKind
 
 _MODELS: Final[dict[AccountKind, str]] = {
@@ -80,14 +82,28 @@ def _recipient_device(entry: OutlookSmtpConfigEntry, subentry: ConfigSubentry) -
     Each recipient has its own, because a device belongs to a single subentry.
     """
     account = (DOMAIN, entry.entry_id)
+    mailboxes = parse_mailboxes(subentry.data[CONF_RECIPIENTS], CONF_RECIPIENTS)
     return DeviceInfo(
         entry_type=DeviceEntryType.SERVICE,
         identifiers={(DOMAIN, _owner(entry, subentry))},
-        model="Recipient",
+        # Shown below the name, on the device's page and in the list of devices.
+        model=", ".join(mailbox.address for mailbox in mailboxes),
         name=subentry.title,
         via_device_id=dr.async_get_device_id_by_identifier(
             entry.runtime_data.coordinator.hass, account, config_entry_id=entry.entry_id
         ),
+    )
+
+
+@callback
+def async_update_recipient_device(
+    hass: HomeAssistant, entry: OutlookSmtpConfigEntry, subentry: ConfigSubentry
+) -> None:
+    """Show the changed name and addresses of a recipient."""
+    dr.async_get(hass).async_get_or_create(
+        config_entry_id=entry.entry_id,
+        config_subentry_id=subentry.subentry_id,
+        **_recipient_device(entry, subentry),
     )
 
 

@@ -13,6 +13,7 @@ from homeassistant.helpers.translation import async_get_cached_translations
 from .auth.clouds import Resource
 from .const import ATTR_BCC, DOMAIN
 from .delivery.faults import Fault, Problem
+from .delivery.network import without_number
 from .delivery.route import Route
 from .message.problems import InvalidMessageError
 from .message.text import readable, visible
@@ -49,7 +50,7 @@ def fault_placeholders(fault: Fault, address: str, host: str, port: int) -> dict
         "host": host,
         "port": str(port),
         "hint": fault.hint or submission_host(host),
-        "reply": fault.reply or "-",
+        "reply": fault.reply or fault.detail or "-",
     }
 
 
@@ -112,7 +113,7 @@ def public_text(hass: HomeAssistant, error: HomeAssistantError, language: str) -
     texts = async_get_cached_translations(hass, language, "exceptions", DOMAIN)
     text = texts.get(f"component.{DOMAIN}.exceptions.{error.translation_key}.message")
     if text is None or error.translation_domain != DOMAIN:
-        return readable(str(error))
+        return readable(without_number(str(error)))
     placeholders = dict(error.translation_placeholders or {})
     if placeholders.get("field") in _PRIVATE:
         placeholders["value"] = "…"

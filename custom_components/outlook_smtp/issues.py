@@ -1,23 +1,31 @@
 """Raise repair issues for an account when a person must act, and clear them afterwards."""
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from homeassistant.const import CONF_EMAIL, CONF_HOST, CONF_PASSWORD
+from homeassistant.const import CONF_HOST, CONF_PASSWORD
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.util import dt as dt_util
 
 from .const import DOMAIN
-from .coordinator import Health, OutlookSmtpConfigEntry
-from .delivery.faults import Fault, Kind, Problem
-from .errors import fault_error
-from .foreign_text import Markdown, quote, shown
+from .coordinator import OutlookSmtpConfigEntry
+from .delivery.faults import Kind, Problem
+from .foreign_text import shown
+from .health import Health
+from .issue_texts import (
+    PASSWORDS_END_AT,
+    describe_discarded,
+    describe_disk,
+    describe_failed,
+    describe_health,
+    describe_outbox,
+    describe_passwords_end,
+    describe_quarantined,
+    format_time,
+)
 from .outbox.events import Delivery
-from .outbox.spool import QUARANTINE
-from .outbox.spooled import Failure
 
 # Problems with an issue text of their own.
 PROBLEMS: Final[tuple[Problem, ...]] = (
@@ -51,12 +59,6 @@ ACCOUNT_ISSUES: Final = (
     FILES_QUARANTINED,
     PASSWORDS_END,
 )
-# Where work accounts lose passwords by default at the end of December 2026.
-# https://learn.microsoft.com/exchange/clients-and-mobile-in-exchange-online/deprecation-of-basic-authentication-exchange-online
-PASSWORDS_END_AT: Final = "smtp.office365.com"
-MOST_LISTED: Final = 10  # Messages or files.
-MOST_NAMED: Final = 5  # Recipients of each.
-MOST_TITLE: Final = 100  # Characters.
 
 # The content and recipients of messages: every user may list issues, only administrators open them.
 _PRIVATE: Final = "messages"
@@ -89,7 +91,7 @@ class AccountIssues:
             partial(describe_passwords_end, self._entry),
             ir.IssueSeverity.WARNING,
         )
-        current = _issue_of(health)
+        current = None if _is_asked_to_sign_in(self._entry, health) else _issue_of(health)
         if health.connected is None or (health.kind is Kind.TRANSIENT and current is None):
             return
         for key in HEALTH_ISSUES:
@@ -104,7 +106,7 @@ class AccountIssues:
         entry = self._entry
         queue = entry.runtime_data.queue
         warning = ir.IssueSeverity.WARNING
-        self._raise_while(queue.is_full, OUTBOX_FULL, self._describe_full)
+        self._raise_while(queue.is_full, OUTBOX_FULL, partial(describe_outbox, entry))
         self._raise_while(queue.disk.error, OUTBOX_NOT_WRITABLE, partial(describe_disk, entry))
         self._raise_while(queue.failed, MESSAGES_FAILED, partial(describe_failed, entry), warning)
         self._raise_while(
@@ -114,12 +116,13 @@ class AccountIssues:
             queue.quarantined, FILES_QUARANTINED, partial(describe_quarantined, entry), warning
         )
 
-    def _describe_full(self) -> dict[str, str]:
-        """Return the placeholders of the issue of a full outbox, and since when it is full."""
-        issue_id = issue_id_of(OUTBOX_FULL, self._entry.entry_id)
-        known = ir.async_get(self._hass).async_get_issue(DOMAIN, issue_id)
+    def _since(self, key: str) -> dict[str, str]:
+        """Return since when an issue is raised, also if it is only updated."""
+        known = ir.async_get(self._hass).async_get_issue(
+            DOMAIN, issue_id_of(key, self._entry.entry_id)
+        )
         since = ((known and known.translation_placeholders) or {}).get("since")
-        return describe_outbox(self._entry) | {"since": since or format_time(dt_util.utcnow())}
+        return {"since": since or format_time(dt_util.utcnow())}
 
     @callback
     def _async_end(self) -> None:
@@ -148,6 +151,7 @@ class AccountIssues:
     ) -> None:
         """Raise or update an issue."""
         placeholders.pop(_PRIVATE, None)
+        placeholders = self._since(key) | placeholders
         ir.async_create_issue(
             self._hass,
             DOMAIN,
@@ -176,131 +180,20 @@ def issue_id_of(key: str, entry_id: str) -> str:
     return f"{key}_{entry_id}"
 
 
-def describe_account(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
-    """Return the placeholders of all issues."""
-    return {
-        "account": entry.title,
-        "entry_id": entry.entry_id,
-        "account_url": Markdown("https://account.microsoft.com"),
-        "outlook_url": Markdown("https://outlook.com"),
-    }
-
-
-def describe_health(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
-    """Return the placeholders of an account that cannot send, including since when."""
-    health = entry.runtime_data.coordinator.data
-    fault = Fault(
-        health.kind or Kind.SETUP, health.problem or Problem.UNFORESEEN, text=health.reply or ""
-    )
-    return {
-        **describe_account(entry),
-        "since": format_time(health.since or dt_util.utcnow()),
-        "reply": health.reply or "-",
-        "answer": health.reply or "-",
-        "explanation": str(fault_error(fault, entry.data[CONF_EMAIL], entry.runtime_data.route)),
-    }
-
-
-def describe_passwords_end(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
-    """Return the placeholders of an account whose password will soon be refused."""
-    return describe_account(entry) | {"host": PASSWORDS_END_AT}
-
-
-def describe_outbox(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
-    """Return the placeholders of an outbox: how much waits, and the problem."""
-    queue = entry.runtime_data.queue
-    answers = (item.fault.reply for item in queue.waiting if item.fault)
-    answer = next(answers, entry.runtime_data.coordinator.data.reply) or "-"
-    return {
-        **describe_account(entry),
-        "count": str(len(queue.waiting)),
-        "size": f"{queue.size / 1e6:.1f}",
-        "max_count": str(queue.limits.messages),
-        "max_size": f"{queue.limits.size / 1e6:.0f}",
-        "reply": answer,
-        "answer": answer,
-    }
-
-
-def describe_disk(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
-    """Return the placeholders of an outbox that cannot be written, including the reason."""
-    queue = entry.runtime_data.queue
-    error = queue.disk.error
-    return {
-        **describe_account(entry),
-        "count": str(len(queue.waiting)),
-        "folder": quote(str(queue.spool.folder)),
-        "reason": quote((error and error.strerror) or "-"),
-    }
-
-
-def describe_failed(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
-    """Return the placeholders of failed messages, latest first."""
-    failed = entry.runtime_data.queue.failed
-    latest = sorted(failed, key=lambda item: item.failure.failed_at, reverse=True)
-    return {
-        **describe_account(entry),
-        "count": str(len(failed)),
-        "messages": _list_messages([item.failure for item in latest]),
-        "more": str(len(failed) - MOST_LISTED),
-    }
-
-
-def describe_discarded(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
-    """Return the placeholders of failed messages that were deleted early, latest first."""
-    queue = entry.runtime_data.queue
-    return {
-        **describe_account(entry),
-        "count": str(len(queue.discarded)),
-        "messages": _list_messages(list(reversed(queue.discarded))),
-        "max_count": str(queue.limits.messages),
-        "max_size": f"{queue.limits.size / 1e6:.0f}",
-    }
-
-
-def describe_quarantined(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
-    """Return the placeholders of quarantined files, latest first."""
-    queue = entry.runtime_data.queue
-    latest = queue.quarantined[: -MOST_LISTED - 1 : -1]
-    return {
-        **describe_account(entry),
-        "count": str(len(queue.quarantined)),
-        "files": ", ".join(latest),
-        "folder": str(queue.spool.folder / QUARANTINE),
-    }
-
-
-def format_time(when: datetime) -> str:
-    """Format a time in the local time zone."""
-    return dt_util.as_local(when).strftime("%Y-%m-%d %H:%M")
-
-
-def _list_messages(failures: Sequence[Failure]) -> Markdown:
-    """Return a line for each of the first messages."""
-    return Markdown("\n".join(map(_describe_message, failures[:MOST_LISTED])))
-
-
-def _describe_message(failure: Failure) -> str:
-    """Return a line for a message: title, recipients, time and reason of the failure."""
-    entry = failure.spooled.entry
-    recipients = _name_some(entry.envelope.recipients)
-    failed = format_time(dt_util.utc_from_timestamp(failure.failed_at))
-    reply = quote(failure.reply or failure.problem or failure.event)
-    return f"- **{quote(entry.title[:MOST_TITLE])}** → {recipients} · {failed} · {reply}"
-
-
-def _name_some(recipients: Sequence[str]) -> str:
-    """Return the first recipients and the number of others."""
-    named = ", ".join(map(quote, recipients[:MOST_NAMED]))
-    more = len(recipients) - MOST_NAMED
-    return f"{named}, +{more}" if more > 0 else named
-
-
 def _is_losing_password(entry: OutlookSmtpConfigEntry, health: Health) -> bool:
     """Return whether an account has a password that works now but will soon be refused."""
     is_affected = entry.data[CONF_HOST].lower().rstrip(".") == PASSWORDS_END_AT
-    is_refused = health.problem in (Problem.BASIC_AUTH_DISABLED, Problem.SECURITY_DEFAULTS)
+    is_refused = (
+        health.problem in (Problem.BASIC_AUTH_DISABLED, Problem.SECURITY_DEFAULTS)
+        or health.kind is Kind.CREDENTIALS
+    )
     return is_affected and CONF_PASSWORD in entry.data and not is_refused
+
+
+def _is_asked_to_sign_in(entry: OutlookSmtpConfigEntry, health: Health) -> bool:
+    """Return whether Home Assistant itself raises an issue, which leads to the sign-in."""
+    passwords_refused = health.problem is Problem.BASIC_AUTH_DISABLED
+    return passwords_refused and CONF_PASSWORD in entry.data
 
 
 def _issue_of(health: Health) -> str | None:

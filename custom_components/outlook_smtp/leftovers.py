@@ -48,7 +48,7 @@ def _delete(path: Path) -> None:
         else:
             path.unlink()
     except OSError as error:
-        _LOGGER.error("%s belongs to no account and cannot be deleted: %s", path, error)
+        _LOGGER.error("%s belongs to no account and cannot be deleted: %s", path, error.strerror)
     else:
         _LOGGER.warning(
             "%s was deleted with %d waiting messages: its account was removed", path, waiting

@@ -7,6 +7,7 @@ from dataclasses import replace
 import logging
 from typing import Final
 
+from homeassistant.components.notify import ATTR_TITLE_DEFAULT
 from homeassistant.const import __version__
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
@@ -91,7 +92,9 @@ class Mailer:
         return self._route.usual_size_limit
 
     @contextmanager
-    def noting_rejection(self, recipients: Iterable[Mailbox] = ()) -> Iterator[None]:
+    def noting_rejection(
+        self, recipients: Iterable[Mailbox] = (), title: str | None = None
+    ) -> Iterator[None]:
         """Record a message that is rejected before it reaches the outbox.
 
         Alerts and notify groups ignore errors, so the log and the delivery event show them too.
@@ -99,16 +102,22 @@ class Mailer:
         try:
             yield
         except HomeAssistantError as error:
-            self.note_rejection(error, recipients)
+            self.note_rejection(error, recipients, title)
             raise
 
     @callback
-    def note_rejection(self, error: HomeAssistantError, recipients: Iterable[Mailbox] = ()) -> None:
+    def note_rejection(
+        self,
+        error: HomeAssistantError,
+        recipients: Iterable[Mailbox] = (),
+        title: str | None = None,
+    ) -> None:
         """Log, count and report why a message is not sent.
 
         Args:
             error: The error that the caller gets.
             recipients: The intended recipients, if known, without those of blind copies.
+            title: The intended title, if any.
 
         """
         _LOGGER.warning(
@@ -118,6 +127,7 @@ class Mailer:
         )
         delivery = Delivery(
             event=Event.FAILED,
+            title=title or ATTR_TITLE_DEFAULT,
             recipients=tuple(mailbox.envelope for mailbox in recipients),
             problem=error.translation_key,
             text=public_text(self._hass, error, self._hass.config.language),
@@ -149,7 +159,7 @@ class Mailer:
     async def _keep(self, outgoing: OutgoingMessage) -> QueuedMessage:
         """Compose a message and put it into the outbox, in call order."""
         async with self._order:
-            with self.noting_rejection(outgoing.to + outgoing.cc):
+            with self.noting_rejection(outgoing.to + outgoing.cc, outgoing.title):
                 return await self._check_in(outgoing)
 
     async def _check_in(self, outgoing: OutgoingMessage) -> QueuedMessage:

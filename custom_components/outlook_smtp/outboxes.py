@@ -16,7 +16,9 @@ from homeassistant.util.hass_dict import HassKey
 
 from .const import CONF_MAX_MESSAGES, CONF_MAX_SIZE, DEFAULT_MAX_MESSAGES, DEFAULT_MAX_SIZE, DOMAIN
 from .coordinator import OutlookSmtpConfigEntry
+from .delivery.network import describe
 from .foreign_text import quote
+from .issue_texts import list_spooled
 from .outbox.events import Delivery, Event
 from .outbox.queue import Queue
 from .outbox.queued import Limits
@@ -37,7 +39,7 @@ async def async_open_outbox(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) 
     Raises `OSError` if its folder can neither be created nor read.
     """
     queues = hass.data.setdefault(_OUTBOXES, {})
-    limits = _limits(entry.options)
+    limits = limits_of(entry.options)
     if queue := queues.get(entry.entry_id):
         queue.limits = limits
     else:
@@ -61,15 +63,15 @@ async def async_remove_outbox(hass: HomeAssistant, entry: OutlookSmtpConfigEntry
     queue = hass.data.get(_OUTBOXES, {}).pop(entry.entry_id, None)
     try:
         if queue is None:  # The entry was disabled and never set up.
-            queue = Queue(Spool(_folder(hass, entry)), _limits(entry.options))
+            queue = Queue(Spool(_folder(hass, entry)), limits_of(entry.options))
             await queue.open()
         await queue.close()
         await asyncio.to_thread(queue.spool.destroy)
     except OSError as error:
-        _LOGGER.error("The outbox of %s cannot be deleted: %s", entry.title, error)
+        _LOGGER.error("The outbox of %s cannot be deleted: %s", entry.title, describe(error))
     else:
         if queue.waiting or queue.failed:
-            await _async_report_removal(hass, entry, len(queue.waiting), len(queue.failed))
+            await _async_report_removal(hass, entry, queue)
 
 
 async def async_rest(entry: OutlookSmtpConfigEntry, queue: Queue) -> None:
@@ -109,9 +111,12 @@ def _warn_of_failure(entry: OutlookSmtpConfigEntry, delivery: Delivery | None) -
 
 
 async def _async_report_removal(
-    hass: HomeAssistant, entry: OutlookSmtpConfigEntry, waiting: int, failed: int
+    hass: HomeAssistant, entry: OutlookSmtpConfigEntry, queue: Queue
 ) -> None:
-    """Report how many messages were deleted with an account; a repair issue would fix nothing."""
+    """Report which messages were deleted with an account; a repair issue would fix nothing."""
+    waiting, failed = len(queue.waiting), len(queue.failed)
+    deleted = [each.spooled for each in queue.waiting]
+    deleted += [each.failure.spooled for each in reversed(queue.failed)]
     _LOGGER.warning(
         "The outbox of %s was deleted with the account: %d waiting and %d failed messages",
         entry.title,
@@ -119,7 +124,12 @@ async def _async_report_removal(
         failed,
     )
     text = await async_text(
-        hass, "removed_text", account=quote(entry.title), waiting=str(waiting), failed=str(failed)
+        hass,
+        "removed_text",
+        account=quote(entry.title),
+        waiting=str(waiting),
+        failed=str(failed),
+        messages=list_spooled(deleted),
     )
     persistent_notification.async_create(
         hass, text, await async_text(hass, "removed_title"), f"{DOMAIN}_removed_{entry.entry_id}"
@@ -131,7 +141,7 @@ def _folder(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) -> Path:
     return Path(hass.config.path(STORAGE_DIR, f"{DOMAIN}.{entry.entry_id}.outbox"))
 
 
-def _limits(options: Mapping[str, Any]) -> Limits:
+def limits_of(options: Mapping[str, Any]) -> Limits:
     """Return the limits of an outbox from an account's options."""
     return Limits(
         messages=options.get(CONF_MAX_MESSAGES, DEFAULT_MAX_MESSAGES),

@@ -25,14 +25,13 @@ from .flows.smtp_import import (
     mailbox_of,
 )
 from .foreign_text import shown
+from .issue_texts import describe_health, describe_passwords_end, explain
 from .issues import (
     FILES_QUARANTINED,
     MESSAGES_DISCARDED,
     MESSAGES_FAILED,
     OUTBOX_FULL,
     PASSWORDS_END,
-    describe_health,
-    describe_passwords_end,
 )
 
 
@@ -58,7 +57,7 @@ class HealthRepair(AccountRepair):
         """Return the placeholders, with the result of the last check if there was one."""
         texts = describe_health(self._entry)
         if fault := self._coordinator.last_fault:
-            texts["answer"] = fault.reply or "-"
+            texts["answer"] = explain(self._entry, fault)
         return texts
 
 

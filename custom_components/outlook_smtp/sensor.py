@@ -21,17 +21,18 @@ from homeassistant.helpers.event import async_track_time_interval
 from homeassistant.helpers.typing import StateType
 from homeassistant.util import dt as dt_util
 
+from .clock import time_of
 from .const import CONF_ACCOUNT_KIND
 from .coordinator import OutlookSmtpConfigEntry
 from .delivery.faults import Problem
 from .entity import HealthEntity, OutlookSmtpEntity
+from .health import STATUS_OK, STATUS_RETRYING
 from .outbox.ages import KEEP_FAILED
 from .sent_log import RollingCounter, SentLog
 from .smtp.settings import AccountKind
 
 PARALLEL_UPDATES = 0  # The coordinator and the outbox push updates.
 
-STATUS_OK: Final = "ok"
 COUNTER_INTERVAL: Final = timedelta(minutes=10)
 # https://learn.microsoft.com/office365/servicedescriptions/exchange-online-service-description/
 # https://support.microsoft.com/office/279ee200-594c-40f0-9ec8-bb6af7735c2e (with a subscription)
@@ -49,17 +50,21 @@ class AccountSensorDescription(SensorEntityDescription):
     attributes_fn: Callable[[OutlookSmtpConfigEntry], dict[str, Any] | None] = lambda _: None
 
 
-def _status(entry: OutlookSmtpConfigEntry) -> str | None:
-    """Return “ok” if the account can send, else its problem."""
-    health = entry.runtime_data.coordinator.data
-    return STATUS_OK if health.connected else health.problem
-
-
 def _outbox_attributes(entry: OutlookSmtpConfigEntry) -> dict[str, Any]:
-    """Return the size of the waiting messages, in megabytes, and the failures of a week."""
-    queue, oldest = entry.runtime_data.queue, time.monotonic() - KEEP_FAILED
-    rejected = sum(when > oldest for when in queue.rejected)
-    return {"size": round(queue.size / 1e6, 1), "failed": len(queue.failed) + rejected}
+    """Return the size of the waiting messages in megabytes, the next try, and a week's failures."""
+    queue = entry.runtime_data.queue
+    attributes = {
+        "size": round(queue.size / 1e6, 1),
+        "failed": len(queue.failed) + _rejected(entry),
+    }
+    next_try = time_of(entry.runtime_data.worker.next_turn)
+    return attributes | ({"next_try": next_try} if next_try else {})  # None would show as unknown.
+
+
+def _rejected(entry: OutlookSmtpConfigEntry) -> int:
+    """Return how many messages of the last week never reached the outbox."""
+    oldest = time.monotonic() - KEEP_FAILED
+    return sum(when > oldest for when in entry.runtime_data.queue.rejected)
 
 
 def _daily_limit(entry: OutlookSmtpConfigEntry) -> dict[str, Any] | None:
@@ -73,8 +78,8 @@ HEALTH_SENSORS: Final = (
         key="status",
         device_class=SensorDeviceClass.ENUM,
         entity_category=EntityCategory.DIAGNOSTIC,
-        options=[STATUS_OK, *(problem.value for problem in Problem)],
-        value_fn=_status,
+        options=[STATUS_OK, STATUS_RETRYING, *(problem.value for problem in Problem)],
+        value_fn=lambda entry: entry.runtime_data.coordinator.data.status,
     ),
     AccountSensorDescription(
         key="response_time",
@@ -87,11 +92,19 @@ HEALTH_SENSORS: Final = (
         value_fn=lambda entry: entry.runtime_data.coordinator.data.latency,
     ),
 )
-OUTBOX: Final = AccountSensorDescription(
-    key="outbox",
-    state_class=SensorStateClass.MEASUREMENT,
-    value_fn=lambda entry: len(entry.runtime_data.queue.waiting),
-    attributes_fn=_outbox_attributes,
+OUTBOX_SENSORS: Final = (
+    AccountSensorDescription(
+        key="outbox",
+        state_class=SensorStateClass.MEASUREMENT,
+        value_fn=lambda entry: len(entry.runtime_data.queue.waiting),
+        attributes_fn=_outbox_attributes,
+    ),
+    AccountSensorDescription(
+        key="failed",
+        state_class=SensorStateClass.MEASUREMENT,
+        value_fn=lambda entry: len(entry.runtime_data.queue.failed),
+        attributes_fn=lambda entry: {"rejected": _rejected(entry)},
+    ),
 )
 SENT_SENSORS: Final = (
     AccountSensorDescription(
@@ -116,7 +129,7 @@ async def async_setup_entry(
 ) -> None:
     """Add the account's sensors."""
     async_add_entities(HealthSensor(entry, description) for description in HEALTH_SENSORS)
-    async_add_entities([OutboxSensor(entry, OUTBOX)])
+    async_add_entities(OutboxSensor(entry, description) for description in OUTBOX_SENSORS)
     async_add_entities(SentSensor(entry, description) for description in SENT_SENSORS)
 
 
@@ -148,7 +161,7 @@ class HealthSensor(HealthEntity, AccountSensor):
 
 
 class OutboxSensor(AccountSensor):
-    """Counts the waiting messages."""
+    """Counts the waiting or the failed messages."""
 
     @override
     async def async_added_to_hass(self) -> None:

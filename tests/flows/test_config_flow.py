@@ -92,6 +92,8 @@ class Dialog:
         """Show the first step."""
         self.result = result
         self.stages: list[str] = []
+        # What is submitted when the account works; None stays at that form.
+        self.at_the_end: dict[str, Any] | None = {"send_test": False}
         self._hass = hass
         self._flows = hass.config_entries.flow
         self._news: asyncio.Queue[Event] = asyncio.Queue()
@@ -131,6 +133,8 @@ class Dialog:
                 break
             await self._news.get()
             self.result = await self._flows.async_configure(self.flow_id)
+        if self.result.get("step_id") == "works" and self.at_the_end is not None:
+            self.result = await self._flows.async_configure(self.flow_id, self.at_the_end)
 
     def close(self) -> None:
         """Close the dialog."""

@@ -58,15 +58,15 @@ async def test_a_refused_connection_is_reported(http: aiohttp.ClientSession) -> 
     error = await failure(route_at(f"https://127.0.0.1:{port}", http))
     assert meaning(error) == (Kind.TRANSIENT, Problem.CONNECTION_REFUSED)
     assert not error.submitting
-    assert error.fault.text.startswith(f"Cannot connect to 127.0.0.1, port {port}: Connect call")
+    assert error.fault.detail.startswith(f"Cannot connect to 127.0.0.1, port {port}: Connect call")
 
 
 async def test_an_unknown_host_is_reported(http: aiohttp.ClientSession) -> None:
     """The host name cannot be resolved."""
     error = await failure(route_at("https://graph.invalid", http))
     assert meaning(error) == (Kind.TRANSIENT, Problem.HOST_NOT_FOUND)
-    assert error.fault.text.startswith("Cannot connect to graph.invalid, port 443: ")
-    assert "SSLContext" not in error.fault.text
+    assert error.fault.detail.startswith("Cannot connect to graph.invalid, port 443: ")
+    assert "SSLContext" not in error.fault.detail
     assert not error.submitting
 
 
@@ -75,7 +75,7 @@ async def test_a_connection_that_is_never_answered_times_out(http: aiohttp.Clien
     with blocked_port() as port:
         error = await failure(route_at(f"https://127.0.0.1:{port}", http, SHORT))
     assert meaning(error) == (Kind.TRANSIENT, Problem.TIMEOUT)
-    assert (error.submitting, error.fault.text) == (False, "TimeoutError")
+    assert (error.submitting, error.fault.detail) == (False, "TimeoutError")
 
 
 async def test_nothing_is_sent_to_a_server_without_tls(http: aiohttp.ClientSession) -> None:

@@ -32,6 +32,7 @@ from ..test_dashboard import cards
 from ..test_repository import ROOT
 from .test_markdown import EVIL, Page
 
+DEFAULTS = f"535 5.7.139 Refused by your organization's security defaults policy. {EVIL}"
 BASIC = f"535 5.7.139 Authentication unsuccessful, basic authentication is disabled. {EVIL}"
 SMTP_OFF = "535 5.7.139 SmtpClientAuthentication is disabled for the Tenant."
 # Placeholders only in errors are plain text in a form, and our own URLs are links on purpose.
@@ -266,7 +267,7 @@ async def test_account_dialogs_show_text_only(
 @pytest.mark.parametrize(
     "case",
     [
-        ("basic_auth_disabled", BASIC),
+        ("security_defaults", DEFAULTS),
         ("setup_problem", f"504 5.7.4 Unrecognized authentication type {EVIL}"),
         ("smtp_disabled_mailbox", f"{SMTP_OFF.replace('Tenant', 'Mailbox')} {EVIL}"),
         ("smtp_disabled_tenant", f"{SMTP_OFF} {EVIL}"),

@@ -137,7 +137,7 @@ async def test_bad_certificates_are_rejected(
     with FakeServer(security=security, certificate=certificate) as fake_server:
         fault = await probe_fault(fake_server)
         assert (fault.kind, fault.problem) == (Kind.SETUP, problem)
-        assert text in fault.text
+        assert text in fault.detail
         assert not [line for line in commands(fake_server) if line.startswith("AUTH")]
 
 
@@ -334,7 +334,7 @@ async def test_unknown_host_is_a_fault(
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     fault = await probe_fault(fake_server)
     assert (fault.kind, fault.problem) == (Kind.TRANSIENT, Problem.HOST_NOT_FOUND)
-    assert "not known" in fault.text
+    assert "not known" in fault.detail
 
 
 async def test_silent_name_server_is_a_timeout(

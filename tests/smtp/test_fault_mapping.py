@@ -93,7 +93,7 @@ def test_permanent_faults_are_about_settings(error: Exception, problem: Problem,
     """Permanent problems are for the user to change."""
     wrapped = caused(aiosmtplib.SMTPConnectError("Error connecting"), error)
     for shown in (error, wrapped if isinstance(error, OSError) else error):
-        assert read_error(Stage.CERTIFICATE, shown) == Fault(Kind.SETUP, problem, text=text)
+        assert read_error(Stage.CERTIFICATE, shown) == Fault(Kind.SETUP, problem, detail=text)
 
 
 def test_error_quotes_the_server() -> None:

@@ -107,7 +107,8 @@ async def test_unknown_replies_are_classified_by_code(
         ("No. [BE1P281CA0440.outlook.office365.com]", "No."),
         ("[192.0.2.7] stays", "[192.0.2.7] stays"),
         ("[me@outlook.com] stays", "[me@outlook.com] stays"),
-        ("x" * (MAX_TEXT - 1) + " yz", "x" * (MAX_TEXT - 1)),
+        ("x" * (MAX_TEXT - 1) + " yz", "x" * (MAX_TEXT - 1) + "…"),
+        (f"No. Visit {'x' * MAX_TEXT} for more information.", "No."),
     ],
 )
 def test_reply_is_cleaned(raw: str, cleaned: str) -> None:

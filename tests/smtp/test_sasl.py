@@ -158,7 +158,7 @@ async def test_undecodable_challenge_is_quoted(socket_enabled: None) -> None:
 @pytest.mark.parametrize(
     "reply",
     [
-        f"535 5.7.139 Basic authentication is disabled. {'x' * 100_000}",
+        f"535 5.7.139 Basic authentication is disabled {'x' * 100_000}",
         "\n".join([*(f"535-5.7.139 {'y' * 4000}" for _ in range(40)), "535 5.7.139 is disabled"]),
     ],
     ids=["one line", "many lines"],

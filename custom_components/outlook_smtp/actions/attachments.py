@@ -32,6 +32,7 @@ from ..const import (
     ATTR_MIME_TYPE,
     ATTR_PATH,
 )
+from ..delivery.network import without_number
 from ..errors import input_error
 from ..message.outgoing import Attachment, MissingAttachment
 from ..message.text import one_line, visible
@@ -279,7 +280,7 @@ async def _async_ask[T](hass: HomeAssistant, work: Coroutine[Any, Any, T], name:
 
 def _shown(error: HomeAssistantError) -> str:
     """Return another integration's error message on one line, without credentials."""
-    text = one_line(str(error)[:MAX_MEDIA_ID])
+    text = one_line(without_number(str(error)[:MAX_MEDIA_ID]))
     return _USER_INFO.sub("", " ".join(text.split()))[:MAX_REASON] or type(error).__name__
 
 

@@ -163,7 +163,7 @@ class MailNotificationService(BaseNotificationService):
         """Send one email to the targets, else to all recipients, else to the account itself."""
         mailer = self._entry.runtime_data.mailer
         data = kwargs.get(ATTR_DATA) or {}
-        with mailer.noting_rejection(), message_errors():
+        with mailer.noting_rejection(title=kwargs.get(ATTR_TITLE)), message_errors():
             html = data.get(ATTR_HTML)
             check_lengths({ATTR_MESSAGE: message, ATTR_HTML: html if isinstance(html, str) else ""})
         fields, ignored = await self.hass.async_add_executor_job(_read_data, message, data)

@@ -1,9 +1,6 @@
 """Actions to manage the outbox: flush, list, cancel, retry."""
 
-from datetime import timedelta
 from functools import partial
-from math import inf
-import time
 from typing import Any, Final
 
 from homeassistant.core import (
@@ -18,6 +15,7 @@ from homeassistant.helpers.service import async_register_admin_service
 from homeassistant.util import dt as dt_util
 import voluptuous as vol
 
+from ..clock import time_of
 from ..const import ATTR_CONFIG_ENTRY_ID, ATTR_ID, DOMAIN
 from ..coordinator import OutlookSmtpData
 from ..errors import input_error, outbox_errors
@@ -84,7 +82,7 @@ async def _async_list(call: ServiceCall) -> ServiceResponse:
         "hold": {
             "problem": hold.fault.problem.value,
             "reply": hold.fault.reply,
-            "until": _time_of(hold.until),
+            "until": time_of(hold.until),
         }
         if hold
         else None,
@@ -130,7 +128,7 @@ def _describe_waiting(data: OutlookSmtpData, queued: QueuedMessage) -> dict[str,
         "waiting": list(queued.recipients),
         "size": queued.entry.size,
         "attempts": queued.tries,
-        "next_try": None if under_way else _time_of(data.worker.next_try(queued)),
+        "next_try": None if under_way else time_of(data.worker.next_try(queued)),
         "last_reply": queued.fault.reply if queued.fault else None,
         "problem": queued.fault.problem.value if queued.fault else None,
     }
@@ -151,11 +149,3 @@ def _describe_failure(failure: Failure) -> dict[str, Any]:
         "problem": failure.problem or None,
         "last_reply": failure.reply or None,
     }
-
-
-def _time_of(due: float) -> str | None:
-    """Convert a monotonic time to a time of day, or return None if it is infinite."""
-    if due == inf:
-        return None
-    wait = max(due - time.monotonic(), 0.0)
-    return (dt_util.utcnow() + timedelta(seconds=round(wait))).isoformat()

@@ -51,6 +51,15 @@ class Caller:
             raise Unauthorized(context=self.context, permission=POLICY_CONTROL)
 
 
+async def async_check_administrator(hass: HomeAssistant, context: Context) -> None:
+    """Raise `Unauthorized` if a user caused a call who is no administrator."""
+    if not context.user_id:
+        return
+    user = await hass.auth.async_get_user(context.user_id)
+    if user is None or not user.is_admin:
+        raise Unauthorized(context=context)
+
+
 async def async_find_caller(call: ServiceCall) -> Caller:
     """Return the caller of an action.
 

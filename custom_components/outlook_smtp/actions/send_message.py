@@ -181,7 +181,7 @@ def _noting_rejection(call: ServiceCall) -> Iterator[None]:
         except HomeAssistantError:
             _LOGGER.warning("An email was not sent: %s", public_text(call.hass, error, "en"))
         else:
-            mailer.note_rejection(error)
+            mailer.note_rejection(error, title=call.data.get(ATTR_TITLE))
         raise
 
 
@@ -200,7 +200,7 @@ async def async_read_message(
         ServiceValidationError: With the name of the invalid field, before anything is sent.
 
     """
-    with mailer.noting_rejection(), message_errors():
+    with mailer.noting_rejection(title=fields.get(ATTR_TITLE)), message_errors():
         check_lengths(fields)
         named = {
             entity.entity_id: entity.mailboxes
@@ -210,7 +210,7 @@ async def async_read_message(
         }
         read = partial(_read_headers, fields, tuple(to), named)
         headers = await hass.async_add_executor_job(read)
-    with mailer.noting_rejection(headers.to + headers.cc), message_errors():
+    with mailer.noting_rejection(headers.to + headers.cc, headers.title), message_errors():
         attachments, missing = await async_read_attachments(
             hass,
             fields.get(ATTR_ATTACHMENTS, ()),

@@ -5,15 +5,16 @@ import re
 from typing import Any, Final
 
 from ..delivery.faults import Fault, Kind, Problem
-from ..delivery.secrets import MAX_READ
+from ..delivery.secrets import MAX_READ, shorten
+from .error_codes import CATALOGUE, KINDS, NEEDS_SIGN_IN
 
 _TRACE: Final = re.compile(r"(?:Trace ID|Correlation ID|Timestamp):.*", re.DOTALL)
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 MAX_DESCRIPTION: Final = 300  # Characters.
 
 
-# RFC 6749, section 5.2, RFC 8628, section 3.5, and
-# https://learn.microsoft.com/entra/identity-platform/reference-error-codes
+# What an error means if its message has no code of the catalogue: RFC 6749, section 5.2, and
+# RFC 8628, section 3.5.
 _PROBLEMS: Final[dict[str, Problem]] = {
     "invalid_grant": Problem.SIGN_IN_REQUIRED,
     "interaction_required": Problem.SIGN_IN_REQUIRED,
@@ -33,11 +34,9 @@ _PROBLEMS: Final[dict[str, Problem]] = {
     "invalid_request": Problem.APPLICATION_REFUSED,
 }
 
-_KINDS: Final[dict[Problem, Kind]] = {
-    Problem.APPLICATION_REFUSED: Kind.SETUP,
-    Problem.IDENTITY_UNREACHABLE: Kind.TRANSIENT,
-    Problem.UNEXPECTED_ANSWER: Kind.TRANSIENT,
-}
+_NUMBER: Final = re.compile(r"AADSTS(\d{4,8})\b")
+# Microsoft says this about a personal account without a code.
+_NO_CONSUMERS: Final = "not enabled for consumers"
 
 
 class AuthError(Exception):
@@ -62,6 +61,11 @@ class AuthError(Exception):
         self.description = description
         self.retry_after = retry_after
 
+    @property
+    def needs_sign_in(self) -> bool:
+        """Return whether Microsoft refuses until somebody signs in again."""
+        return self.problem in NEEDS_SIGN_IN
+
 
 def read_error(
     answer: Mapping[str, Any], status: int = 400, retry_after: float | None = None
@@ -76,7 +80,7 @@ def read_error(
     """
     code = _clean(answer.get("error", ""))
     description = _clean(answer.get("error_description", "")) or f"HTTP {status}"
-    problem = _PROBLEMS.get(code, Problem.UNEXPECTED_ANSWER)
+    problem = _problem_of(description) or _PROBLEMS.get(code, Problem.UNEXPECTED_ANSWER)
     if status == 429 or status >= 500:
         problem = Problem.IDENTITY_UNREACHABLE
     return AuthError(problem, code, description, retry_after)
@@ -85,11 +89,21 @@ def read_error(
 def read_auth_error(error: AuthError) -> Fault:
     """Turn an error of Microsoft's identity platform into a fault of the account."""
     text = " ".join(filter(None, (error.code, error.description)))
-    kind = _KINDS.get(error.problem, Kind.CREDENTIALS)
-    return Fault(kind, error.problem, text=text, retry_after=error.retry_after)
+    kind = KINDS.get(error.problem, Kind.CREDENTIALS)
+    if error.code:
+        return Fault(kind, error.problem, text=text, retry_after=error.retry_after)
+    return Fault(kind, error.problem, detail=text, retry_after=error.retry_after)
+
+
+def _problem_of(description: str) -> Problem | None:
+    """Return the problem that a message names by its code, or None if it names none."""
+    for number in _NUMBER.findall(description):
+        if known := CATALOGUE.get(int(number)):
+            return known[0]
+    return Problem.ACCOUNT_TYPE_REFUSED if _NO_CONSUMERS in description else None
 
 
 def _clean(words: Any) -> str:
     """Return a message on one line, without Microsoft's trace and correlation IDs."""
     text = _UNPRINTABLE.sub(" ", _TRACE.sub("", str(words)[:MAX_READ]))
-    return " ".join(text.split())[:MAX_DESCRIPTION]
+    return shorten(" ".join(text.split()), MAX_DESCRIPTION)

@@ -9,6 +9,7 @@ from typing import Any, Final
 import aiohttp
 
 from ..delivery.faults import Problem
+from ..delivery.network import describe
 from ..delivery.secrets import Secrets
 from .application import Application
 from .auth_error import AuthError, read_error
@@ -85,7 +86,9 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
 def _describe(error: Exception) -> str:
     """Describe a request's failure; only the text for a failed connection quotes nothing."""
     name = type(error).__name__
-    return f"{name}: {error}" if isinstance(error, aiohttp.ClientConnectorError) else name
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"{name}: {describe(error)}"
+    return name
 
 
 def _delay(header: str) -> float | None:

@@ -10,6 +10,7 @@ from typing import Any, Final, Self
 import jwt
 
 from ..delivery.faults import Problem, SubmissionError
+from ..delivery.network import describe
 from .auth_error import AuthError, read_auth_error
 from .clouds import CLOUDS, WORLDWIDE, Cloud, Resource
 from .endpoint import read_seconds, read_text
@@ -185,7 +186,7 @@ class TokenManager:
             try:
                 await self._share_work(resource)
             except AuthError as error:
-                if error.problem is Problem.SIGN_IN_REQUIRED or self._is_spent(resource):
+                if error.needs_sign_in or self._is_spent(resource):
                     raise
         return self._tokens[resource].access_token
 
@@ -268,7 +269,7 @@ class TokenManager:
         try:
             return await self._endpoint(form)
         except AuthError as error:
-            if error.problem is Problem.SIGN_IN_REQUIRED:
+            if error.needs_sign_in:
                 self._refusals[resource] = error
             raise
 
@@ -277,7 +278,7 @@ class TokenManager:
         try:
             await self._store(self._newest)
         except OSError as error:
-            _LOGGER.warning("Could not store the renewed sign-in: %s", error)
+            _LOGGER.warning("Could not store the renewed sign-in: %s", describe(error))
         else:
             self._stored = True
 

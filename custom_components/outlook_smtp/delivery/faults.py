@@ -70,7 +70,22 @@ class Problem(StrEnum):
     SMTP_DISABLED_TENANT = "smtp_disabled_tenant"
     TEMPORARY_AUTH_FAILURE = "temporary_auth_failure"
     # Microsoft's identity platform, which issues tokens.
+    ACCOUNT_DISABLED = "account_disabled"
+    ACCOUNT_TYPE_REFUSED = "account_type_refused"
+    ADMIN_CONSENT_REQUIRED = "admin_consent_required"
     APPLICATION_REFUSED = "application_refused"
+    CLIENT_ID_UNKNOWN = "client_id_unknown"
+    CONSENT_REQUIRED = "consent_required"
+    DIRECTORY_BLOCKED = "directory_blocked"
+    MFA_REQUIRED = "mfa_required"
+    PERMISSION_MISSING = "permission_missing"
+    PUBLIC_CLIENT_OFF = "public_client_off"
+    REDIRECT_WRONG = "redirect_wrong"
+    SECRET_EXPIRED = "secret_expired"  # noqa: S105 - The name of a problem.
+    SECRET_NOT_ALLOWED = "secret_not_allowed"  # noqa: S105 - The name of a problem.
+    SECRET_WRONG = "secret_wrong"  # noqa: S105 - The name of a problem.
+    TENANT_UNKNOWN = "tenant_unknown"
+    USER_NOT_ASSIGNED = "user_not_assigned"
     IDENTITY_UNREACHABLE = "identity_unreachable"
     NO_ADDRESS = "no_address"
     NO_REFRESH_TOKEN = "no_refresh_token"  # noqa: S105 - The name of a problem.
@@ -115,9 +130,9 @@ class Fault:
 
     `code` and `enhanced` are the server's reply code (RFC 5321) and enhanced status code
     (RFC 3463), or the HTTP status and Microsoft Graph's error code, if there was a reply; `text` is
-    its cleaned text, or a library's message for a connection fault. `hint` is the variable part of
-    the remedy: the other port, the right host. `recipient_only` says that only a recipient is
-    deferred. `retry_after` is how long the server asks clients to wait, in seconds.
+    its cleaned text. If no server spoke, `detail` is what the system says, for the log. `hint` is
+    the variable part of the remedy: the other port, the right host. `recipient_only` says that only
+    a recipient is deferred. `retry_after` is how long the server asks clients to wait, in seconds.
     """
 
     kind: Kind
@@ -128,6 +143,7 @@ class Fault:
     hint: str = ""
     recipient_only: bool = False
     retry_after: float | None = None
+    detail: str = ""
 
     @property
     def reply(self) -> str:
@@ -153,6 +169,6 @@ class SubmissionError(Exception):
 
     def __init__(self, fault: Fault, *, submitting: bool = False) -> None:
         """Keep the fault; the exception's text is its key and the server's reply."""
-        super().__init__(f"{fault.problem}: {fault.reply}")
+        super().__init__(f"{fault.problem}: {fault.reply or fault.detail}")
         self.fault = fault
         self.submitting = submitting

@@ -1,12 +1,13 @@
 """Network and TLS failures, classified the same way for every route."""
 
 import errno
+import re
 import ssl
 import time
 from typing import Final
 
 from .faults import Fault, Kind, Problem
-from .secrets import MAX_TEXT, one_line
+from .secrets import one_line, shorten
 
 # The date of this release, 2026-11-28, in seconds since the epoch; an earlier time is wrong.
 RELEASED: Final = 1_795_824_000.0
@@ -31,6 +32,7 @@ _TLS_PROBLEMS: Final[dict[str, Problem]] = {
     "WRONG_VERSION_NUMBER": Problem.WRONG_SECURITY,
 }
 _UNREACHABLE: Final = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN)
+_NUMBER: Final = re.compile(r"\[Errno -?\d+\]:? ?")
 # In the text of an aiohappyeyeballs error, if several addresses failed in different ways.
 _ONE_REFUSED: Final = f"[Errno {errno.ECONNREFUSED}]"
 
@@ -42,7 +44,17 @@ def read_tls_error(error: ssl.SSLError) -> Fault:
     reason = getattr(error, "reason", None) or ""  # Python's own SSL errors have none.
     problem = _TLS_PROBLEMS.get(reason, Problem.TLS_FAILED)
     kind = Kind.TRANSIENT if problem is Problem.TLS_FAILED else Kind.SETUP
-    return Fault(kind, problem, text=one_line(reason or str(error))[:MAX_TEXT])
+    return Fault(kind, problem, detail=shorten(one_line(reason or str(error))))
+
+
+def without_number(text: str) -> str:
+    """Return what the system says without the numbers of its errors, which tell users nothing."""
+    return _NUMBER.sub("", text)
+
+
+def describe(error: BaseException) -> str:
+    """Return what the system says about an error, on one line."""
+    return shorten(one_line(without_number(str(error)) or type(error).__name__))
 
 
 def network_problem(error: Exception) -> Problem:
@@ -63,4 +75,4 @@ def _read_verification(error: ssl.SSLCertVerificationError) -> Fault:
     if problem is Problem.CERTIFICATE_EXPIRED and time.time() < RELEASED:
         problem = Problem.CLOCK_WRONG
     kind = Kind.TRANSIENT if problem is Problem.CLOCK_WRONG else Kind.SETUP
-    return Fault(kind, problem, text=one_line(error.verify_message)[:MAX_TEXT])
+    return Fault(kind, problem, detail=shorten(one_line(error.verify_message)))

@@ -35,6 +35,9 @@ class Route(Protocol):
     def usual_size_limit(self) -> int:
         """Return the largest message that the server is known to accept, in bytes."""
 
+    def set_timeout(self, timeout: float) -> None:
+        """Set the longest wait for one step from the next connection on, in seconds."""
+
     async def submit(
         self, envelope: Envelope, content: Content, *, may_have_arrived: bool = False
     ) -> Outcome:

@@ -27,6 +27,7 @@ _SHARED: Final = (0, 2, 3)
 # A form of a secret, a position in it, and how many of its characters reveal too much.
 type _Window = tuple[str, int, int]
 
+_SENTENCE_END: Final = re.compile(r"(?<=[^\W\d_])[.!?](?=\s|$)")
 _LOWER: Final = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 _URL_SAFE: Final = str.maketrans("+/", "-_")
 
@@ -42,6 +43,21 @@ def cut(text: str) -> str:
 def one_line(text: str) -> str:
     """Return a text of several lines as one of printable characters only."""
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+
+
+def shorten(text: str, most: int = MAX_TEXT) -> str:
+    """Return a text on one line that ends with a sentence if it must be cut, else with an ellipsis.
+
+    Args:
+        text: The text, on one line.
+        most: The maximum number of characters.
+
+    """
+    if len(text) <= most:
+        return text.rstrip()
+    if ends := list(_SENTENCE_END.finditer(text[:most])):
+        return text[: ends[-1].end()]
+    return f"{text[: most - 1].rstrip()}…"
 
 
 class Secrets:

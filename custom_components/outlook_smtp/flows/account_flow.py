@@ -14,7 +14,14 @@ import voluptuous as vol
 from yarl import URL
 
 from ..auth.clouds import CLOUDS, WORLDWIDE, Resource
-from ..const import CONF_ACCOUNT_KIND, CONF_CLOUD, CONF_ROUTE, CONF_SECURITY, DOMAIN
+from ..const import (
+    CONF_ACCOUNT_KIND,
+    CONF_CLOUD,
+    CONF_ROUTE,
+    CONF_SECURITY,
+    CONF_SENDER_NAME,
+    DOMAIN,
+)
 from ..coordinator import OutlookSmtpConfigEntry
 from ..delivery.faults import Fault, Kind, Problem
 from ..errors import fault_placeholders, text_key
@@ -24,8 +31,9 @@ from ..message.text import short_line
 from ..routes import find_server
 from ..smtp.settings import PORTS, AccountKind, Security, Server
 from ..token_store import async_note_sign_in
-from .account_forms import OTHER_SERVER_FORM, SERVER_FORM
+from .account_forms import OTHER_SERVER_FORM, SEND_TEST, SERVER_FORM, TESTED_FORM, WORKS_FORM
 from .connection_check import ConnectionCheck
+from .first_email import FirstEmail
 
 # Problems shown at a field of the form; all others are shown above it.
 _PROBLEM_FIELDS: Final[dict[Problem, str]] = {
@@ -69,7 +77,37 @@ class AccountFlow(AbstractOAuth2FlowHandler):
             errors = self._take_typed_server(user_input)
             if not errors:
                 return await self.async_step_check()
-        return self._show_form("server", form, {}, errors)
+        return self._show_form("server", form, self._port_typed, errors)
+
+    async def async_step_works(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Say that the account works, ask for the sender's name, and offer a test email."""
+        if user_input is None:
+            errors = self._fault_errors(WORKS_FORM)
+            typed = self._options | ({SEND_TEST: False} if errors else {})
+            return self._show_form("works", WORKS_FORM, typed, errors)
+        self._options.pop(CONF_SENDER_NAME, None)
+        if name := short_line(user_input.get(CONF_SENDER_NAME, "")):
+            self._options[CONF_SENDER_NAME] = name
+        if user_input[SEND_TEST]:
+            return await self.async_step_test()
+        return self._create_entry()
+
+    async def async_step_test(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Send a test email, and show that it is under way."""
+        if self._check is None:
+            self._fault = None
+            self._check = FirstEmail(self.hass, self._data, self._options)
+        if not self._check.done:
+            return self._show_progress("test")
+        self._fault = self._check.fault
+        self._check = None
+        return self.async_show_progress_done(next_step_id="works" if self._fault else "tested")
+
+    async def async_step_tested(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Say that the server accepted the test email, then save the account."""
+        if user_input is None:
+            return self._show_form("tested", TESTED_FORM, {}, {})
+        return self._create_entry()
 
     async def async_step_check(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Check the account, and show the current stage."""
@@ -79,22 +117,15 @@ class AccountFlow(AbstractOAuth2FlowHandler):
             self._checked = self._target
             self._check = ConnectionCheck(self.hass, self._data, options)
         if not self._check.done:
-            return self.async_show_progress(
-                step_id="check",
-                progress_action=self._check.stage,
-                description_placeholders=shown(self._placeholders()),
-                progress_task=self._check.async_progress(),
-            )
+            return self._show_progress("check")
         self._fault = self._check.fault
         self._check = None
         return self.async_show_progress_done(next_step_id=self._step_after_check())
 
     async def async_step_save(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Save the working account."""
+        """Save the working account; a new one is asked for the sender's name first."""
         if self.source == SOURCE_USER:
-            return self.async_create_entry(
-                title=self._data[CONF_EMAIL], data=self._data, options=self._options
-            )
+            return await self.async_step_works()
         async_note_sign_in(self.hass, self._entry)
         if self._data == self._entry.data:
             # Without a change, nothing else reports that the account works again.
@@ -148,7 +179,8 @@ class AccountFlow(AbstractOAuth2FlowHandler):
     def _take_typed_server(self, user_input: dict[str, Any]) -> dict[str, str]:
         """Store the server that was entered, or return the error in it."""
         host, username = user_input[CONF_HOST].strip(), user_input.get(CONF_USERNAME, "").strip()
-        self._data |= user_input | {CONF_HOST: host, CONF_USERNAME: username}
+        port = user_input.get(CONF_PORT) or PORTS[Security(user_input[CONF_SECURITY])]
+        self._data |= user_input | {CONF_HOST: host, CONF_PORT: port, CONF_USERNAME: username}
         if not username:
             del self._data[CONF_USERNAME]
         try:
@@ -164,6 +196,14 @@ class AccountFlow(AbstractOAuth2FlowHandler):
             CONF_PORT: server.port,
             CONF_SECURITY: server.security.value,
         }
+
+    @property
+    def _port_typed(self) -> dict[str, Any]:
+        """Return the port to fill in: none if it is the one that the security implies."""
+        if CONF_SECURITY not in self._data:
+            return {}
+        usual = PORTS[Security(self._data[CONF_SECURITY])]
+        return {CONF_PORT: None} if self._data[CONF_PORT] == usual else {}
 
     @property
     def _resource(self) -> Resource:
@@ -202,9 +242,12 @@ class AccountFlow(AbstractOAuth2FlowHandler):
         user_input: dict[str, Any],
         errors: dict[str, str],
     ) -> ConfigFlowResult:
-        """Show a form with the previous input, except the password."""
-        typed = {**self._data, **user_input}
-        typed.pop(CONF_PASSWORD, None)
+        """Show a form with the previous input; a password only if it has just been typed."""
+        typed = {
+            key: value for key, value in (self._data | user_input).items() if value is not None
+        }
+        if CONF_PASSWORD not in user_input:
+            typed.pop(CONF_PASSWORD, None)
         texts = self._placeholders()
         return self.async_show_form(
             step_id=step_id,
@@ -212,6 +255,22 @@ class AccountFlow(AbstractOAuth2FlowHandler):
             errors=errors,
             # The last attempt's fault is shown as a form error.
             description_placeholders=shown(texts, in_errors=texts),
+        )
+
+    def _show_progress(self, step_id: str) -> ConfigFlowResult:
+        """Show the current stage of the check."""
+        assert self._check  # noqa: S101 - There is no way here without one.
+        return self.async_show_progress(
+            step_id=step_id,
+            progress_action=self._check.stage,
+            description_placeholders=shown(self._placeholders()),
+            progress_task=self._check.async_progress(),
+        )
+
+    def _create_entry(self) -> ConfigFlowResult:
+        """Save the new account."""
+        return self.async_create_entry(
+            title=self._data[CONF_EMAIL], data=self._data, options=self._options
         )
 
     def _show_menu(self, step_id: str, options: list[str]) -> ConfigFlowResult:

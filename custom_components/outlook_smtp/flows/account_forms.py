@@ -4,6 +4,7 @@ from typing import Final
 
 from homeassistant.const import CONF_EMAIL, CONF_HOST, CONF_PASSWORD, CONF_PORT, CONF_USERNAME
 from homeassistant.helpers.selector import (
+    BooleanSelector,
     NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
@@ -16,8 +17,8 @@ from homeassistant.helpers.selector import (
 )
 import voluptuous as vol
 
-from ..const import CONF_ACCOUNT_KIND, CONF_SECURITY
-from ..smtp.settings import PORTS, AccountKind, Security
+from ..const import CONF_ACCOUNT_KIND, CONF_SECURITY, CONF_SENDER_NAME
+from ..smtp.settings import AccountKind, Security
 
 _KIND: Final = SelectSelector(
     SelectSelectorConfig(
@@ -35,7 +36,7 @@ _PASSWORD: Final = TextSelector(
 
 PASSWORD_FORM: Final = vol.Schema(
     {
-        vol.Required(CONF_ACCOUNT_KIND, default=AccountKind.PERSONAL.value): _KIND,
+        vol.Required(CONF_ACCOUNT_KIND): _KIND,
         vol.Required(CONF_EMAIL): _EMAIL,
         vol.Required(CONF_PASSWORD): _PASSWORD,
     }
@@ -53,12 +54,6 @@ REAUTH_FORM: Final = vol.Schema(
 SERVER_FORM: Final = vol.Schema(
     {
         vol.Required(CONF_HOST): TextSelector(),
-        vol.Required(CONF_PORT, default=PORTS[Security.STARTTLS]): vol.All(
-            NumberSelector(
-                NumberSelectorConfig(min=1, max=65535, step=1, mode=NumberSelectorMode.BOX)
-            ),
-            vol.Coerce(int),
-        ),
         vol.Required(CONF_SECURITY, default=Security.STARTTLS.value): SelectSelector(
             SelectSelectorConfig(
                 options=[security.value for security in Security],
@@ -66,8 +61,23 @@ SERVER_FORM: Final = vol.Schema(
                 translation_key=CONF_SECURITY,
             )
         ),
+        # Without one, the port follows the security.
+        vol.Optional(CONF_PORT): vol.All(
+            NumberSelector(
+                NumberSelectorConfig(min=1, max=65535, step=1, mode=NumberSelectorMode.BOX)
+            ),
+            vol.Coerce(int),
+        ),
     }
 )
+SEND_TEST: Final = "send_test"  # The field of the last form.
+WORKS_FORM: Final = vol.Schema(
+    {
+        vol.Optional(CONF_SENDER_NAME): TextSelector(TextSelectorConfig(autocomplete="name")),
+        vol.Required(SEND_TEST, default=True): BooleanSelector(),
+    }
+)
+TESTED_FORM: Final = vol.Schema({})
 OTHER_SERVER_FORM: Final = SERVER_FORM.extend(
     {vol.Optional(CONF_USERNAME): TextSelector(TextSelectorConfig(autocomplete="username"))}
 )

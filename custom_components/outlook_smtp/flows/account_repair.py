@@ -14,7 +14,7 @@ from ..const import DOMAIN
 from ..coordinator import HealthCoordinator, OutlookSmtpConfigEntry
 from ..delivery.faults import Kind
 from ..foreign_text import plain, shown
-from ..issues import describe_account
+from ..issue_texts import describe_account
 from ..outbox.events import Attempt, Delivery
 from ..outbox.queue import Queue
 

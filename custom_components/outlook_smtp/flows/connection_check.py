@@ -12,6 +12,7 @@ from ..auth.clouds import Resource
 from ..auth.tokens import Token
 from ..const import CONF_ROUTE
 from ..delivery.faults import Fault, Kind, Problem, Stage, SubmissionError
+from ..delivery.route import Route
 from ..routes import async_build_route
 from ..token_store import async_build_tokens
 
@@ -69,7 +70,7 @@ class ConnectionCheck:
                 tokens.ask_again(Resource(self._data.get(CONF_ROUTE, Resource.SMTP)))
             route = await async_build_route(self._hass, self._data, options, tokens)
             try:
-                await route.check(self._async_enter)
+                await self._async_use(route)
             except SubmissionError as error:
                 self.fault = await route.diagnose(error.fault)
         except Exception:
@@ -77,6 +78,10 @@ class ConnectionCheck:
             self.fault = Fault(Kind.SETUP, Problem.UNFORESEEN)
         finally:
             self._progress.set()
+
+    async def _async_use(self, route: Route) -> None:
+        """Check the route."""
+        await route.check(self._async_enter)
 
     async def _async_keep(self, token: Token) -> None:
         """Store a renewed token with the other unsaved data."""

@@ -5,7 +5,7 @@ from contextlib import suppress
 from homeassistant.components.repairs import FlowType, RepairsFlowResult
 
 from ..foreign_text import shown
-from ..issues import (
+from ..issue_texts import (
     MOST_LISTED,
     describe_account,
     describe_discarded,

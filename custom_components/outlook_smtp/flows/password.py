@@ -73,7 +73,10 @@ class PasswordFlow(AccountFlow):
                 if self._has_own_server and self.source != SOURCE_REAUTH:
                     return await self.async_step_server()
                 return await self.async_step_check()
-        return self._show_form(PASSWORD_STEPS[self.source], form, user_input or {}, errors)
+        typed = dict(user_input or {})
+        if CONF_EMAIL not in errors:
+            typed.pop(CONF_PASSWORD, None)  # A typo in the address does not cost the password.
+        return self._show_form(PASSWORD_STEPS[self.source], form, typed, errors)
 
     def _take_account(self, user_input: dict[str, Any]) -> dict[str, str]:
         """Store the account that was entered, or return the error in it."""

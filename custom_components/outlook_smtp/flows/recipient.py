@@ -30,7 +30,7 @@ class RecipientFlow(ConfigSubentryFlow):
 
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Add a recipient."""
-        return self._step("user", user_input, {})
+        return self._step("user", user_input, {CONF_RECIPIENTS: [""]})  # One empty line.
 
     async def async_step_reconfigure(
         self, user_input: dict[str, Any] | None = None

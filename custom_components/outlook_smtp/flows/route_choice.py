@@ -25,6 +25,8 @@ SMTP_OFF: Final[dict[str, str]] = {
 }
 _SMTP_OFF_PERSONAL: Final = "smtp_off_personal"
 _PERMISSION_STEP: Final = "permission"
+# How Microsoft says that it has not been asked for a permission yet.
+_NOT_ASKED_YET: Final = (Problem.CONSENT_REQUIRED, Problem.SIGN_IN_REQUIRED)
 
 # Names and permissions, as Microsoft writes them.
 _NAMES: Final = {Resource.SMTP: "SMTP", Resource.GRAPH: "Microsoft Graph"}
@@ -89,7 +91,7 @@ class RouteFlow(SignInFlow):
             self._client_id = self._data[CONF_CLIENT_ID]
             errors = await self._async_start_sign_in()
             if not errors:
-                return await self.async_step_show_code()
+                return await self.async_step_wait()
         return self._show_form(_PERMISSION_STEP, RETRY_FORM, {}, errors)
 
     async def _async_move(self) -> ConfigFlowResult:
@@ -118,7 +120,7 @@ class RouteFlow(SignInFlow):
     def _step_to_sign_in(self) -> str:
         """Return the step that starts another sign-in."""
         if self._is_changing_route:
-            if self._fault and self._fault.problem is Problem.SIGN_IN_REQUIRED:
+            if self._fault and self._fault.problem in _NOT_ASKED_YET:
                 self._fault = None  # No error: the permission has not been asked for yet.
             return _PERMISSION_STEP
         return self._sign_in_step or ("browser" if CONF_IMPLEMENTATION in self._data else "code")

@@ -10,10 +10,8 @@ from homeassistant.const import CONF_CLIENT_ID, CONF_EMAIL, CONF_HOST, CONF_PORT
 from homeassistant.core import callback
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
+from homeassistant.helpers.config_entry_oauth2_flow import AbstractOAuth2Implementation
 from homeassistant.helpers.selector import (
-    QrCodeSelector,
-    QrCodeSelectorConfig,
-    QrErrorCorrectionLevel,
     SelectSelector,
     SelectSelectorConfig,
     SelectSelectorMode,
@@ -39,21 +37,22 @@ from ..const import (
     SIGN_IN_DOCS,
 )
 from ..delivery.faults import Problem
-from ..foreign_text import Markdown, link, shown
+from ..foreign_text import Markdown, shown
 from ..message.mailbox import parse_mailbox
 from ..message.problems import InvalidMessageError
+from ..message.text import short_line
 from ..routes import find_server
 from ..smtp.settings import AccountKind
 from ..token_store import build_application
 from .account_flow import AccountFlow
+from .code_page import describe_code
 from .connection_check import PROGRESS_INTERVAL
 
 SECTION_ADVANCED: Final = "advanced"
-SIGN_IN_PAGE: Final = "https://microsoft.com/devicelogin"  # Where users enter Microsoft's codes.
+# Where application credentials are added and deleted.
+CREDENTIALS_PAGE: Final = "/config/application_credentials"
 
-_TENANT: Final[dict[vol.Marker, Any]] = {
-    vol.Required(CONF_TENANT, default=DEFAULT_TENANT): TextSelector()
-}
+_TENANT: Final[dict[vol.Marker, Any]] = {vol.Optional(CONF_TENANT): TextSelector()}
 _CLOUD: Final[dict[vol.Marker, Any]] = {
     vol.Required(CONF_CLOUD, default=WORLDWIDE): SelectSelector(
         SelectSelectorConfig(
@@ -62,13 +61,21 @@ _CLOUD: Final[dict[vol.Marker, Any]] = {
     )
 }
 _CLIENT_ID: Final[dict[vol.Marker, Any]] = {vol.Required(CONF_CLIENT_ID): TextSelector()}
-_ADVANCED: Final[dict[vol.Marker, Any]] = {
-    vol.Required(SECTION_ADVANCED): section(vol.Schema(_TENANT | _CLOUD), {"collapsed": True})
-}
-BROWSER_FORM: Final = vol.Schema(
-    _TENANT | {vol.Optional(SECTION_ADVANCED): section(vol.Schema(_CLOUD), {"collapsed": True})}
-)
 RETRY_FORM: Final = vol.Schema({})
+# Errors in the fields under Advanced, or that these fields can remedy.
+_ADVANCED_ERRORS: Final = frozenset(
+    {
+        "invalid_tenant",
+        "personal_only_worldwide",
+        Problem.ACCOUNT_TYPE_REFUSED,
+        Problem.CLIENT_ID_UNKNOWN,
+        Problem.TENANT_UNKNOWN,
+    }
+)
+# Errors in the application credentials, which another dialog changes.
+_CREDENTIALS_PROBLEMS: Final = frozenset(
+    {Problem.SECRET_EXPIRED, Problem.SECRET_NOT_ALLOWED, Problem.SECRET_WRONG}
+)
 
 
 class SignInFlow(AccountFlow):
@@ -98,31 +105,11 @@ class SignInFlow(AccountFlow):
         if user_input is not None:
             errors = await self._async_request_code(user_input)
             if not errors:
-                return await self.async_step_show_code()
-        form = vol.Schema(_ADVANCED if DEFAULT_CLIENT_ID else _CLIENT_ID | _ADVANCED)
-        typed: dict[str, Any] = {SECTION_ADVANCED: self._typed_tenant | self._typed_cloud}
-        if self._client_id:
-            typed[CONF_CLIENT_ID] = self._client_id
-        return self._show_form("code", form, typed, errors)
-
-    async def async_step_show_code(
-        self, user_input: dict[str, Any] | None = None
-    ) -> ConfigFlowResult:
-        """Show the code and where to enter it, while polling Microsoft."""
-        if user_input is not None:
-            return await self.async_step_wait()
-        assert self._code  # noqa: S101 - There is no way here without one.
-        picture = QrCodeSelector(
-            QrCodeSelectorConfig(
-                data=link(self._code.verification_uri, SIGN_IN_PAGE),
-                scale=5,
-                error_correction_level=QrErrorCorrectionLevel.QUARTILE,
-            )
-        )
-        return self._show_form("show_code", vol.Schema({vol.Optional("qr_code"): picture}), {}, {})
+                return await self.async_step_wait()
+        return self._show_registration("code", {} if DEFAULT_CLIENT_ID else _CLIENT_ID, errors)
 
     async def async_step_wait(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Wait until the person has signed in; continues automatically."""
+        """Show the code until the person has signed in; continues automatically."""
         assert self._sign_in  # noqa: S101 - There is no way here without one.
         if self._sign_in.done():
             return self.async_show_progress_done(next_step_id="signed_in")
@@ -151,12 +138,18 @@ class SignInFlow(AccountFlow):
         self._sign_in_step = "browser"
         errors = self._sign_in_errors()
         if user_input is not None:
-            cloud = {**self._typed_cloud, **user_input.get(SECTION_ADVANCED, {})}[CONF_CLOUD]
-            errors = self._take_directory(user_input[CONF_TENANT], cloud)
+            errors = self._take_directory(user_input)
             if not errors:
                 return await self.async_step_pick_implementation()
-        typed = {**self._typed_tenant, SECTION_ADVANCED: self._typed_cloud}
-        return self._show_form("browser", BROWSER_FORM, typed, errors)
+        return self._show_registration("browser", {}, errors)
+
+    async def async_step_credentials(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Lead to where a refused secret is replaced, and sign in again on request."""
+        if user_input is not None:
+            return await self.async_step_pick_implementation()
+        return self._show_form("credentials", RETRY_FORM, {}, self._sign_in_errors())
 
     @override
     async def async_generate_authorize_url(self) -> str:
@@ -200,15 +193,22 @@ class SignInFlow(AccountFlow):
         if self._sign_in:
             self._sign_in.cancel()
 
-    @property
-    def _typed_tenant(self) -> dict[str, str]:
-        """Return the tenant entered last, or the one the account used before."""
-        return {CONF_TENANT: self._tenant or self._data.get(CONF_TENANT, DEFAULT_TENANT)}
-
-    @property
-    def _typed_cloud(self) -> dict[str, str]:
-        """Return the cloud selected last, or the one of the account."""
-        return {CONF_CLOUD: self._cloud or self._data.get(CONF_CLOUD, WORLDWIDE)}
+    def _show_registration(
+        self, step_id: str, fields: dict[vol.Marker, Any], errors: dict[str, str]
+    ) -> ConfigFlowResult:
+        """Show the form about the app registration; Advanced is open if the error is there."""
+        is_open = not _ADVANCED_ERRORS.isdisjoint(errors.values())
+        advanced = section(vol.Schema(_TENANT | _CLOUD), {"collapsed": not is_open})
+        tenant = self._tenant or self._data.get(CONF_TENANT, DEFAULT_TENANT)
+        typed: dict[str, Any] = {
+            SECTION_ADVANCED: {CONF_CLOUD: self._cloud or self._data.get(CONF_CLOUD, WORLDWIDE)}
+        }
+        if tenant != DEFAULT_TENANT:
+            typed[SECTION_ADVANCED][CONF_TENANT] = tenant
+        if self._client_id:
+            typed[CONF_CLIENT_ID] = self._client_id
+        form = vol.Schema(fields | {vol.Optional(SECTION_ADVANCED): advanced})
+        return self._show_form(step_id, form, typed, errors)
 
     @property
     def _implementation(self) -> MicrosoftImplementation:
@@ -216,15 +216,18 @@ class SignInFlow(AccountFlow):
         assert isinstance(self.flow_impl, MicrosoftImplementation)  # noqa: S101 - Only ours are offered.
         return self.flow_impl
 
+    @property
+    def _credentials_name(self) -> str:
+        """Return the name of the selected application credentials, if any."""
+        selected: AbstractOAuth2Implementation | None = self.flow_impl
+        return short_line(selected.name) if selected else ""
+
     async def _async_request_code(self, user_input: dict[str, Any]) -> dict[str, str]:
         """Take over the app registration, and request a code for it, or return the error."""
         self._client_id = user_input.get(CONF_CLIENT_ID, DEFAULT_CLIENT_ID).strip().lower()
         if not is_client_id(self._client_id):
             return {CONF_CLIENT_ID: "invalid_client_id"}
-        advanced = user_input[SECTION_ADVANCED]
-        if errors := self._take_directory(advanced[CONF_TENANT], advanced[CONF_CLOUD]):
-            return {"base": errors[CONF_TENANT]}
-        return await self._async_start_sign_in()
+        return self._take_directory(user_input) or await self._async_start_sign_in()
 
     async def _async_start_sign_in(self) -> dict[str, str]:
         """Request a code and start polling, or return the error."""
@@ -250,12 +253,14 @@ class SignInFlow(AccountFlow):
         self._sign_in = self.hass.async_create_background_task(async_poll(), "sign-in")
         return {}
 
-    def _take_directory(self, tenant: str, cloud: str) -> dict[str, str]:
-        """Store a tenant and its cloud, or return the error in them."""
-        self._tenant, self._cloud = tenant.strip().lower(), cloud
+    def _take_directory(self, user_input: dict[str, Any]) -> dict[str, str]:
+        """Store the tenant and its cloud, or return the error in them; empty means any account."""
+        advanced = user_input.get(SECTION_ADVANCED, {})
+        self._tenant = advanced.get(CONF_TENANT, "").strip().lower() or DEFAULT_TENANT
+        self._cloud = cloud = advanced.get(CONF_CLOUD, WORLDWIDE)
         if self._tenant == PERSONAL_ACCOUNTS and not CLOUDS[cloud].has_personal_accounts:
-            return {CONF_TENANT: "personal_only_worldwide"}
-        return {} if is_tenant(self._tenant) else {CONF_TENANT: "invalid_tenant"}
+            return {"base": "personal_only_worldwide"}
+        return {} if is_tenant(self._tenant) else {"base": "invalid_tenant"}
 
     async def _async_take(
         self, answer: Mapping[str, Any] | AuthError, registration: dict[str, str]
@@ -277,7 +282,13 @@ class SignInFlow(AccountFlow):
                 self._keep_sign_in(kind, address, token, registration)
                 self._take_sender(read_sender(answer))
                 return await self.async_step_check()
-        result: ConfigFlowResult = await getattr(self, f"async_step_{self._sign_in_step}")()
+        is_secret = self._fault and self._fault.problem in _CREDENTIALS_PROBLEMS
+        step = (
+            "credentials"
+            if is_secret and CONF_IMPLEMENTATION in registration
+            else self._sign_in_step
+        )
+        result: ConfigFlowResult = await getattr(self, f"async_step_{step}")()
         return result
 
     def _refuse(self, kind: AccountKind, address: str) -> str:
@@ -334,8 +345,9 @@ class SignInFlow(AccountFlow):
         """Return the placeholders of this dialog's texts, including the code."""
         return {
             **super()._placeholders(),
+            **(describe_code(self._code) if self._code else {}),
             "docs_url": Markdown(SIGN_IN_DOCS),
-            "code": self._code.user_code if self._code else "",
-            "url": link(self._code.verification_uri if self._code else "", SIGN_IN_PAGE),
+            "credentials_url": Markdown(CREDENTIALS_PAGE),
+            "credentials": self._credentials_name,
             "stranger": self._other_address,
         }

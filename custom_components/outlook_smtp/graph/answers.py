@@ -13,7 +13,7 @@ import time
 from typing import Any, Final
 
 from ..delivery.faults import Fault, Kind, Problem
-from ..delivery.secrets import MAX_TEXT, Secrets, one_line
+from ..delivery.secrets import MAX_TEXT, Secrets, one_line, shorten
 
 ACCEPTED: Final = 202  # The only success; https://learn.microsoft.com/graph/api/user-sendmail
 # Bytes of a request: "The maximum request length supported is 4MB." Some tenants accept more.
@@ -91,7 +91,7 @@ class Answer:
     def words(self) -> str:
         """Return the message to quote, with the request ID that Microsoft's support asks for."""
         trace = f"(request-id {self.request_id})" if self.request_id else ""
-        return f"{self.text[: MAX_TEXT - len(trace) - 1].rstrip()} {trace}".strip()
+        return f"{shorten(self.text, MAX_TEXT - len(trace) - 1)} {trace}".strip()
 
     def fault(self, length: int = 0) -> Fault:
         """Turn an error response to a request of `length` bytes into a fault."""
@@ -158,7 +158,7 @@ def read_answer(status: int, headers: Mapping[str, str], body: bytes, secrets: S
     return Answer(
         status,
         one_line(secrets.mask((known or codes or [""])[-1]))[:MAX_CODE],
-        one_line(secrets.mask(message))[:MAX_TEXT],
+        shorten(one_line(secrets.mask(message))),
         request_id[0] if request_id else "",
         read_retry_after(headers),
         message,

@@ -5,8 +5,8 @@ import ssl
 import aiohttp
 
 from ..delivery.faults import Fault, Kind, Problem
-from ..delivery.network import network_problem, read_tls_error
-from ..delivery.secrets import MAX_TEXT, Secrets, one_line
+from ..delivery.network import describe, network_problem, read_tls_error
+from ..delivery.secrets import Secrets, one_line, shorten
 
 
 def read_error(error: Exception) -> Fault:
@@ -24,8 +24,7 @@ def read_error(error: Exception) -> Fault:
 
 def masked_text(error: Exception, secrets: Secrets) -> str:
     """Return an exception's message on one line, with secrets masked."""
-    words = str(error) or type(error).__name__
+    words = describe(error)
     if isinstance(error, aiohttp.ClientConnectorError):  # Its message quotes the TLS context.
-        reason = error.os_error.strerror or error.os_error
-        words = f"Cannot connect to {error.host}, port {error.port}: {reason}"
-    return one_line(secrets.mask(words))[:MAX_TEXT]
+        words = f"Cannot connect to {error.host}, port {error.port}: {describe(error.os_error)}"
+    return shorten(one_line(secrets.mask(words)))

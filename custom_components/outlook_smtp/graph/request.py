@@ -161,8 +161,8 @@ class Request:
         self.was_interrupted = cut_short and self._complete > 0 and isinstance(error, TimeoutError)
         text = masked_text(error, self._secrets)
         if self._complete and self._sends:
-            fault = Fault(Kind.TRANSIENT, Problem.ANSWER_LOST, text=text)
+            fault = Fault(Kind.TRANSIENT, Problem.ANSWER_LOST, detail=text)
         else:
             fault = read_error(error)
-            fault = replace(fault, text=fault.text or text)
+            fault = replace(fault, detail=fault.detail or text)
         return SubmissionError(fault, submitting=self._sends and self._begun > 0)

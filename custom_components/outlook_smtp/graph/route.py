@@ -93,6 +93,10 @@ class GraphRoute:
         """Return the largest message that Microsoft documents, in bytes."""
         return SOFT_SIZE_LIMIT
 
+    def set_timeout(self, timeout: float) -> None:
+        """Set the longest wait for one step from the next request on, in seconds."""
+        self._timeouts = replace(self._timeouts, timeout=timeout)
+
     async def submit(
         self, envelope: Envelope, content: Content, *, may_have_arrived: bool = False
     ) -> Outcome:

@@ -31,8 +31,12 @@ class Capacity:
         self.disk = DiskWatch(self.spool)
 
     def subscribe(self, listener: Callable[[Delivery | None], None]) -> Callable[[], None]:
-        """Call a listener on every event, with None if only counts changed; return the undo."""
+        """Call a listener on every event, with None if counts or times changed; return the undo."""
         return self._listeners.add(listener)
+
+    def note_change(self) -> None:
+        """Notify all listeners of a change that is no event of a message: a count or a time."""
+        self._listeners.tell(None)
 
     @property
     def size(self) -> int:

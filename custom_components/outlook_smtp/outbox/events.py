@@ -48,13 +48,14 @@ class Delivery:
     refused by the server; it fails if it cannot be sent at all, for example because its file is
     damaged. A message that fails before it reaches the outbox has no `id`; `problem` and `text` say
     why. A discarded message had failed before, and was deleted early to make room for another.
-    `hidden` are all recipients of blind copies, affected or not, and `missing` the attachments that
-    were not available, each with the reason.
+    `title` is the message's title. `hidden` are all recipients of blind copies, affected or not,
+    and `missing` the attachments that were not available, each with the reason.
     """
 
     event: Event
     id: str | None = None
     message_id: str | None = None
+    title: str = ""
     recipients: tuple[str, ...]
     hidden: tuple[str, ...] = ()
     reply: str = ""

@@ -331,6 +331,7 @@ class Queue(TryOrder):
             event=event,
             id=kept_as or queued.spooled.id,
             message_id=queued.entry.message_id,
+            title=queued.entry.title,
             recipients=tuple(recipients),
             hidden=queued.entry.hidden,
             missing=queued.entry.missing,

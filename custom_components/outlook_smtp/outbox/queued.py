@@ -155,7 +155,9 @@ class FailedMessage:
             event=Event.DISCARDED,
             id=self.failure.spooled.id,
             message_id=entry.message_id,
+            title=entry.title,
             recipients=entry.envelope.recipients,
+            hidden=entry.hidden,
             reply=self.failure.reply,
         )
 

@@ -61,6 +61,11 @@ class DeliveryWorker:
         self._asked_again = False
         self._flushes = 0
 
+    def set_lifetime(self, lifetime: float) -> None:
+        """Set how long a message may wait, in seconds; also those that wait already."""
+        self._lifetime = lifetime
+        self._wake.set()
+
     def subscribe(self, listener: Callable[[Attempt], None]) -> Callable[[], None]:
         """Call a listener after every submission; return a function that unsubscribes it."""
         return self._listeners.add(listener)
@@ -79,6 +84,11 @@ class DeliveryWorker:
     def next_try(self, queued: QueuedMessage) -> float:
         """Return when a message is tried next, on the monotonic clock."""
         return max(self._schedule.due, queued.not_before)
+
+    @property
+    def next_turn(self) -> float:
+        """Return when a message is tried next, on the monotonic clock; infinite if none is."""
+        return min(map(self.next_try, self._queue.waiting), default=inf)
 
     async def start(self, *, credentials_changed: bool = False) -> None:
         """Start, with the hold from before a restart.
@@ -146,6 +156,7 @@ class DeliveryWorker:
             else:
                 await self._fail(fault, submitting=False)
                 await self._honor(flushes)
+            self._queue.note_change()
             raise SubmissionError(fault) from error
         await self._succeed(submitting=False)
         return timings
@@ -202,8 +213,7 @@ class DeliveryWorker:
         if queued and self._schedule.due <= now:
             await self._try(queued)
         else:
-            turn = min(map(self.next_try, self._queue.waiting), default=inf)
-            await self._sleep(min(turn, self._queue.next_expiry(self._lifetime)) - now)
+            await self._sleep(min(self.next_turn, self._queue.next_expiry(self._lifetime)) - now)
 
     async def _sleep(self, duration: float) -> None:
         """Sleep for some seconds, or until the delivery worker is woken."""
@@ -314,6 +324,7 @@ class DeliveryWorker:
         await self._fail(fault, submitting=submitting)
         if passing and submitting and queued.deferrals >= MAX_DEFERRALS:
             self._postpone(queued)
+        self._queue.note_change()
 
     def _postpone(self, queued: QueuedMessage) -> None:
         """Postpone a message until a while after the next try of the others."""

@@ -9,7 +9,7 @@ from typing import Final
 import aiosmtplib
 
 from ..delivery.faults import Fault, Kind, Problem, Stage, SubmissionError
-from ..delivery.network import network_problem, read_tls_error
+from ..delivery.network import describe, network_problem, read_tls_error
 from .replies import clean, read_reply
 
 _LOGGER = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ def read_error(stage: Stage, error: Exception) -> Fault:
             # Its text may quote a piece of the password.
             _LOGGER.warning("Unexpected %s at stage %s", type(error).__name__, stage)
         return Fault(*unsendable or (Kind.SETUP, Problem.UNFORESEEN))
-    return Fault(Kind.TRANSIENT, _network_problem(stage, error), text=clean(str(error)))
+    return Fault(Kind.TRANSIENT, _network_problem(stage, error), detail=describe(error))
 
 
 def _read_response(stage: Stage, error: aiosmtplib.SMTPResponseException) -> Fault:

@@ -8,7 +8,7 @@ import re
 from typing import Final
 
 from ..delivery.faults import Fault, Kind, Problem, Stage
-from ..delivery.secrets import MAX_TEXT, cut, one_line
+from ..delivery.secrets import MAX_TEXT, cut, one_line, shorten
 
 # Begins every line of a reply (RFC 2034, section 4).
 _ENHANCED: Final = re.compile(r"^([245]\.[0-9]{1,3}\.[0-9]{1,3})(?:[ \t]+|$)", re.MULTILINE)
@@ -184,8 +184,8 @@ def clean(text: str) -> str:
     sentence = one_line(_TRACE.sub("", _DIAGNOSTICS.sub("", text)))
     verdict = match[0] if (match := _VERDICT.search(one_line(text))) else ""
     if verdict in sentence[:MAX_TEXT]:
-        return sentence[:MAX_TEXT].rstrip()
-    return f"{sentence[: MAX_TEXT - len(verdict) - 2].rstrip()} {verdict}.".strip()
+        return shorten(sentence)
+    return f"{shorten(sentence, MAX_TEXT - len(verdict) - 2)} {verdict}.".strip()
 
 
 def read_reply(stage: Stage, code: int, text: str) -> Fault:

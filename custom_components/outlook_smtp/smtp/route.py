@@ -1,6 +1,7 @@
 """The route over SMTP: one session at a time, for one message after another."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 from ..delivery.content import Content
@@ -47,6 +48,10 @@ class SmtpRoute:
     def usual_size_limit(self) -> int:
         """Return the same limit, which the server itself announces, in bytes."""
         return self.size_limit
+
+    def set_timeout(self, timeout: float) -> None:
+        """Set the longest wait for one step from the next connection on, in seconds."""
+        self._account = replace(self._account, timeout=timeout)
 
     async def submit(
         self, envelope: Envelope, content: Content, *, may_have_arrived: bool = False

@@ -201,7 +201,12 @@ class Transaction:
                 self._answers.discard_refusals()
             if not command.final:
                 raise
-            lost = Fault(Kind.TRANSIENT, Problem.ANSWER_LOST, text=error.fault.text)
+            lost = Fault(
+                Kind.TRANSIENT,
+                Problem.ANSWER_LOST,
+                text=error.fault.text,
+                detail=error.fault.detail,
+            )
             raise SubmissionError(lost) from error
         self._pending.popleft()
         # It ends the session, whatever the command (RFC 5321, 3.8).

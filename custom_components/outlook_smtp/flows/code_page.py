@@ -1,0 +1,51 @@
+"""What the dialog shows of a device code: Microsoft's page, the code and a QR code.
+
+It is Markdown with the HTML that Home Assistant's frontend allows. The QR code is a picture with
+its own white background: the frontend's own element is inverted in dark mode, and many phones
+cannot read that.
+"""
+
+from html import escape
+from typing import Final
+
+import segno
+from yarl import URL
+
+from ..auth.device_code import DeviceCode
+from ..foreign_text import Markdown, link
+from ..message.text import one_line
+
+SIGN_IN_PAGE: Final = "https://microsoft.com/devicelogin"  # Where users enter Microsoft's codes.
+_CODE_IN_LINK: Final = ("microsoft.com", "www.microsoft.com")
+_PATH_WITH_CODE: Final = "/link"
+_PIXELS: Final = 5  # Of the screen for one of the QR code.
+_QUIET_ZONE: Final = 4  # Modules of white around it (ISO/IEC 18004).
+
+
+def describe_code(code: DeviceCode) -> dict[str, str]:
+    """Return the placeholders that show a code and where to enter it."""
+    page = link(code.verification_uri, SIGN_IN_PAGE)
+    address = escape(_with_code(page, code.user_code))
+    name = escape(page.partition("://")[2].rstrip("/"))
+    picture = segno.make(_with_code(page, code.user_code), error="m", micro=False)
+    data = picture.png_data_uri(scale=_PIXELS, border=_QUIET_ZONE, dark="black", light="white")
+    return {
+        "code": one_line(code.user_code),
+        "url": page,
+        # A table is the one thing with a border that the frontend allows.
+        "page": Markdown(
+            '<table align="center"><tr><td><b>'
+            f'<a href="{address}"><ha-icon icon="mdi:open-in-new"></ha-icon> {name}</a>'
+            "</b></td></tr></table>"
+        ),
+        "large_code": Markdown(f"<h1>{escape(one_line(code.user_code))}</h1>"),
+        "qr_code": Markdown(f'<p><img src="{data}"></p>'),
+    }
+
+
+def _with_code(page: str, user_code: str) -> str:
+    """Return the page's URL, with the code where the page takes it."""
+    url = URL(page, encoded=True)
+    if url.host in _CODE_IN_LINK and url.path.rstrip("/") == _PATH_WITH_CODE:
+        return str(url.update_query(otc=one_line(user_code)))
+    return page
