@@ -25,8 +25,9 @@ from .servers import ADDRESS, GRAPH, PASSWORD, PIPELINING, SMTP, TOKEN
 
 TEXT: Final = {"title": "A message", "message": "This is a message.\n" * 5}
 MEDIA: Final = "media-source://media_source/local"
-LOOK_EVERY: Final = 0.002  # Seconds.
+POLL_INTERVAL: Final = 0.002  # Seconds.
 DAY: Final = 86_400.0
+LIMITS: Final = {"max_messages": 10_000, "max_size": 10_000, "flood_limit": 10_000}
 
 
 @dataclass
@@ -131,7 +132,7 @@ class Ours(Integration):
         """Start Home Assistant with an account that is not set up yet."""
         data = {"host": LOOPBACK, "port": self.port, "security": "starttls"}
         data |= {"account_kind": "other", "email": ADDRESS, "password": PASSWORD} | sign_in
-        await self.start(DOMAIN, data=data, options={"max_messages": 10_000, "max_size": 10_000})
+        await self.start(DOMAIN, data=data, options=LIMITS)
 
     async def open(self) -> None:
         """Set it up, and wait for the check after it."""
@@ -141,7 +142,7 @@ class Ours(Integration):
         runtime = (await home.add(self.hass, DOMAIN)).runtime_data
         self.mailer = runtime.mailer
         while runtime.coordinator.data.connected is None:  # noqa: ASYNC110 - It has no event.
-            await asyncio.sleep(LOOK_EVERY)
+            await asyncio.sleep(POLL_INTERVAL)
 
     async def send(self, *files: str) -> bool:
         """Send a message; the call ends after some seconds if it has to wait."""
@@ -151,7 +152,7 @@ class Ours(Integration):
     async def drain(self) -> None:
         """Wait until the outbox is empty; the count at the server shows whether all were sent."""
         while self.mailer.queue.waiting:  # noqa: ASYNC110 - It has no event.
-            await asyncio.sleep(LOOK_EVERY)
+            await asyncio.sleep(POLL_INTERVAL)
 
 
 class Pipelining(Ours):

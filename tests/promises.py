@@ -46,3 +46,14 @@ MAX_SHOWN: Final = 200  # Characters of a title and of a recipient.
 GRAPH_REQUEST: Final = 4_194_304  # Bytes of a request.
 GRAPH_LIMIT: Final = "3.1"  # Megabytes of a message, as errors name it.
 GRAPH_ATTACHMENTS: Final = 2_200_000  # Bytes of attachments that fit for certain.
+
+# How many messages may wait without anything taking longer.
+MANY: Final = 10_000
+MANY_MEMORY: Final = 60_000_000  # Bytes for all of them.
+MANY_READ: Final = 4096  # Bytes of each that a start reads.
+
+DELAYED_AFTER: Final = 900.0  # Seconds until people learn that an email still waits.
+
+# The brake for automations that send without end.
+FLOOD_LIMIT: Final = 100  # Emails.
+FLOOD_WINDOW: Final = 600.0  # Seconds.

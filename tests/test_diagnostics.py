@@ -133,6 +133,7 @@ async def test_diagnostics_of_an_endless_hold(
     assert await async_setup_component(hass, "diagnostics", {})
     told: Any = await get_diagnostics_for_config_entry(hass, hass_client, account)
     assert told["outbox"]["hold"]["seconds_left"] is None
+    assert (told["outbox"]["held_by_user"], told["outbox"]["delayed"]) == (False, 0)
     assert told["outbox"]["waiting"][0]["due_in"] is None
 
 

@@ -55,6 +55,7 @@ async def test_set_up_does_not_wait_for_the_server(
         "sensor.me_outlook_com_outbox",
         "sensor.me_outlook_com_sent_in_24_hours",
         "sensor.me_outlook_com_status",
+        "switch.me_outlook_com_hold_email",
     } == {state.entity_id for state in hass.states.async_all()}
     assert hass.services.has_service("notify", "me_outlook_com")
     assert hass.services.has_service("outlook_smtp", "send_message")

@@ -1,6 +1,7 @@
 """The mailer: one connection at a time, whatever callers do, and every caller gets a result."""
 
 import asyncio
+from dataclasses import replace
 import threading
 
 from freezegun.api import FrozenDateTimeFactory
@@ -136,6 +137,22 @@ async def test_message_canceled_while_its_caller_waits_is_an_error(
     assert caught.value.translation_key == "message_cancelled"
     fake_server.hang_up()
     assert (await first).status == "queued"
+
+
+async def test_message_that_expires_while_its_caller_waits_is_an_error(
+    mailer: Mailer, fake_server: FakeServer, freezer: FrozenDateTimeFactory
+) -> None:
+    """The caller learns that it was not sent, and why."""
+    fake_server.script_next(Script(stall=Step.GREETING))
+    first = asyncio.create_task(mailer.send(MESSAGE))
+    second = asyncio.create_task(mailer.send(replace(MESSAGE, expires_after=2.0)))
+    await until(lambda: len(mailer.queue.waiting) == 2 and fake_server.open_connections == 1)
+    freezer.tick(3)
+    fake_server.hang_up()
+    with pytest.raises(HomeAssistantError) as caught:
+        await second
+    assert caught.value.translation_key == "message_expired"
+    assert (await first).status in ("queued", "sent")
 
 
 async def test_full_outbox_and_full_disk_are_errors(

@@ -386,6 +386,9 @@ async def test_ages_of_messages_are_kept_every_hour(
     freezer: FrozenDateTimeFactory,
 ) -> None:
     """A killed process loses one hour at most."""
+    # Otherwise, they are kept when the message is reported as delayed, too.
+    hass.config_entries.async_update_entry(account, options={"delayed_after": 1440})
+    await hass.async_block_till_done(wait_background_tasks=True)
     fake_server.stop()
     await defer(account)
     ages = folder_of(hass, account) / "ages.json"

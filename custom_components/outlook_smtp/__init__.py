@@ -14,11 +14,9 @@ from .actions.outbox import async_setup_outbox_actions
 from .actions.send_message import async_setup_services
 from .auth.tokens import TokenManager
 from .const import (
-    CONF_LIFETIME,
     CONF_REPLY_TO,
     CONF_SENDER_ADDRESS,
     CONF_SENDER_NAME,
-    DEFAULT_LIFETIME,
     DOMAIN,
 )
 from .coordinator import HealthCoordinator, OutlookSmtpConfigEntry, OutlookSmtpData
@@ -32,7 +30,7 @@ from .mailer import Mailer
 from .message.mailbox import parse_mailboxes
 from .outbox.disk import LinkError
 from .outbox.worker import DeliveryWorker
-from .outboxes import async_open_outbox, async_remove_outbox, async_rest
+from .outboxes import async_open_outbox, async_remove_outbox, async_rest, flood_limit_of, terms_of
 from .routes import async_build_route
 from .sent_log import SentLog, async_remove_log
 from .token_store import TokenFile, async_credentials_changed, async_load_tokens
@@ -44,6 +42,7 @@ PLATFORMS = [
     Platform.EVENT,
     Platform.NOTIFY,
     Platform.SENSOR,
+    Platform.SWITCH,
 ]
 
 
@@ -134,8 +133,7 @@ async def _async_build(
     options = entry.options
     queue = await async_open_outbox(hass, entry)
     route = await async_build_route(hass, entry.data, options, tokens)
-    lifetime = options.get(CONF_LIFETIME, DEFAULT_LIFETIME) * 3600.0
-    worker = DeliveryWorker(route, queue, lifetime=lifetime)
+    worker = DeliveryWorker(route, queue, terms=partial(terms_of, entry))
     return OutlookSmtpData(
         route=route,
         queue=queue,
@@ -146,6 +144,7 @@ async def _async_build(
             route,
             queue,
             worker,
+            flood_limit=partial(flood_limit_of, entry),
             sender_address=options.get(CONF_SENDER_ADDRESS, ""),
             sender_name=options.get(CONF_SENDER_NAME, ""),
             reply_to=parse_mailboxes(options.get(CONF_REPLY_TO, ""), CONF_REPLY_TO),

@@ -156,6 +156,8 @@ def _outbox(queue: Queue, worker: DeliveryWorker) -> dict[str, Any]:
         "limits": asdict(queue.limits),
         "oldest_age": max((round(now - item.since) for item in queue.waiting), default=None),
         "hold": _hold(hold, now) if (hold := worker.hold) else None,
+        "held_by_user": worker.is_held,
+        "delayed": len(queue.delayed),
         "waiting": [
             _waiting(item, now, worker.next_try(item)) for item in queue.waiting[:MOST_LISTED]
         ],

@@ -140,6 +140,15 @@ def message_errors() -> Iterator[None]:
         ) from error
 
 
+def flood_error(address: str, limit: int) -> HomeAssistantError:
+    """Return the error for a message beyond what may be sent within ten minutes."""
+    return HomeAssistantError(
+        translation_domain=DOMAIN,
+        translation_key="too_many_emails",
+        translation_placeholders={"address": address, "limit": str(limit)},
+    )
+
+
 def closed_error() -> HomeAssistantError:
     """Return the error for a message whose account was removed before it was sent."""
     return HomeAssistantError(translation_domain=DOMAIN, translation_key="account_removed")

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from heapq import nlargest
 from typing import Final
 
 from homeassistant.const import CONF_EMAIL
@@ -101,7 +102,7 @@ def describe_disk(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
 def describe_failed(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
     """Return the placeholders of failed messages, latest first."""
     failed = entry.runtime_data.queue.failed
-    latest = sorted(failed, key=lambda item: item.failure.failed_at, reverse=True)
+    latest = nlargest(MOST_LISTED, failed, key=lambda item: item.failure.failed_at)
     return {
         **describe_account(entry),
         "count": str(len(failed)),
@@ -131,6 +132,18 @@ def describe_quarantined(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
         "count": str(len(queue.quarantined)),
         "files": ", ".join(latest),
         "folder": str(queue.spool.folder / QUARANTINE),
+    }
+
+
+def describe_flood(entry: OutlookSmtpConfigEntry) -> dict[str, str]:
+    """Return the placeholders of emails that were refused because there were too many."""
+    flood = entry.runtime_data.queue.brake.flood
+    assert flood  # noqa: S101 - The issue is there for as long as the flood is known.
+    return {
+        **describe_account(entry),
+        "limit": str(flood.limit),
+        "since": format_time(dt_util.utc_from_timestamp(flood.since)),
+        "sources": ", ".join(filter(None, flood.sources)) or "?",
     }
 
 

@@ -19,6 +19,7 @@ from .issue_texts import (
     describe_discarded,
     describe_disk,
     describe_failed,
+    describe_flood,
     describe_health,
     describe_outbox,
     describe_passwords_end,
@@ -47,6 +48,7 @@ OUTBOX_NOT_WRITABLE: Final = "outbox_not_writable"
 MESSAGES_FAILED: Final = "messages_failed"
 MESSAGES_DISCARDED: Final = "discarded"
 FILES_QUARANTINED: Final = "set_aside"
+FLOOD: Final = "flood"
 PASSWORDS_END: Final = "passwords_end"
 
 HEALTH_ISSUES: Final = (*(problem.value for problem in PROBLEMS), SETUP_PROBLEM)
@@ -57,6 +59,7 @@ ACCOUNT_ISSUES: Final = (
     MESSAGES_FAILED,
     MESSAGES_DISCARDED,
     FILES_QUARANTINED,
+    FLOOD,
     PASSWORDS_END,
 )
 
@@ -115,6 +118,7 @@ class AccountIssues:
         self._raise_while(
             queue.quarantined, FILES_QUARANTINED, partial(describe_quarantined, entry), warning
         )
+        self._raise_while(queue.brake.flood, FLOOD, partial(describe_flood, entry))
 
     def _since(self, key: str) -> dict[str, str]:
         """Return since when an issue is raised, also if it is only updated."""

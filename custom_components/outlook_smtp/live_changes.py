@@ -13,11 +13,9 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.dispatcher import async_dispatcher_send
 
 from .const import (
-    CONF_LIFETIME,
     CONF_REPLY_TO,
     CONF_SENDER_ADDRESS,
     CONF_SENDER_NAME,
-    DEFAULT_LIFETIME,
     DEFAULT_TIMEOUT,
     DOMAIN,
 )
@@ -61,5 +59,5 @@ def _apply_options(entry: OutlookSmtpConfigEntry) -> None:
     parts.mailer.reply_to = parse_mailboxes(options.get(CONF_REPLY_TO, ""), CONF_REPLY_TO)
     parts.queue.limits = limits_of(options)
     parts.route.set_timeout(options.get(CONF_TIMEOUT, DEFAULT_TIMEOUT))
-    parts.worker.set_lifetime(options.get(CONF_LIFETIME, DEFAULT_LIFETIME) * 3600.0)
+    parts.worker.wake()  # It reads how long messages may wait.
     parts.coordinator.async_set_interval()

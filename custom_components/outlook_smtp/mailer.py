@@ -1,18 +1,20 @@
 """Send messages: all callers go through `Mailer.send`."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 import logging
+import time
 from typing import Final
 
 from homeassistant.components.notify import ATTR_TITLE_DEFAULT
 from homeassistant.const import __version__
-from homeassistant.core import HomeAssistant, callback
+from homeassistant.core import Context, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.util import dt as dt_util
 
+from .callers import async_find_caller_name
 from .const import DOMAIN
 from .delivery.envelope import Envelope
 from .delivery.faults import Problem
@@ -20,6 +22,7 @@ from .delivery.route import Route
 from .errors import (
     closed_error,
     fault_error,
+    flood_error,
     input_error,
     message_errors,
     outbox_errors,
@@ -28,7 +31,7 @@ from .errors import (
 )
 from .message.compose import compose
 from .message.mailbox import Mailbox
-from .message.outgoing import OutgoingMessage, Priority
+from .message.outgoing import OutgoingMessage
 from .message.parts import MessageParts
 from .outbox.entry import SpoolEntry
 from .outbox.events import Delivery, Event, veiled
@@ -40,7 +43,6 @@ from .outbox.worker import DeliveryWorker
 _LOGGER = logging.getLogger(__name__)
 
 PATIENCE: Final = 10.0  # Seconds; the longest that a caller waits for the server.
-URGENT: Final = (Priority.HIGH, Priority.HIGHEST)
 PRODUCT: Final = f"Home Assistant {__version__}"
 
 
@@ -55,6 +57,7 @@ class Mailer:
         queue: Queue,
         worker: DeliveryWorker,
         *,
+        flood_limit: Callable[[], int],
         sender_address: str = "",
         sender_name: str,
         reply_to: tuple[Mailbox, ...],
@@ -67,6 +70,7 @@ class Mailer:
             route: How the account submits messages.
             queue: The outbox, where messages wait.
             worker: The delivery worker that submits them.
+            flood_limit: Returns how many messages may be sent within ten minutes.
             sender_address: The From address, if it is not the address that signs in.
             sender_name: The name that recipients see next to the address.
             reply_to: Where replies go.
@@ -78,6 +82,7 @@ class Mailer:
         self.queue = queue
         self.worker = worker
         self._route = route
+        self._flood_limit = flood_limit
         self._hass = hass
         self._order = asyncio.Lock()
 
@@ -134,7 +139,7 @@ class Mailer:
         )
         self.queue.reject(delivery)
 
-    async def send(self, outgoing: OutgoingMessage) -> Receipt:
+    async def send(self, outgoing: OutgoingMessage, context: Context | None = None) -> Receipt:
         """Put a message into the outbox, wait for the server's reply, and return the receipt.
 
         When this returns, the message is sent or safe on disk. If the caller is canceled
@@ -142,19 +147,49 @@ class Mailer:
 
         Args:
             outgoing: The message and its recipients.
+            context: The context of the call, which leads to the automation that made it.
 
         Raises:
             ServiceValidationError: If the message is larger than the server accepts.
             HomeAssistantError: If the server refused it for all recipients, with its reply, or if
-                the outbox is full or cannot be written.
+                the outbox is full or cannot be written, or if more are sent than the brake allows.
 
         """
         deadline = self._hass.loop.time() + PATIENCE
-        queued = await asyncio.shield(self._hass.async_create_task(self._keep(outgoing)))
+        fingerprint = outgoing.fingerprint if outgoing.deduplicate else b""
+        if receipt := await self._find_duplicate(fingerprint, outgoing.deduplicate or 0.0):
+            return receipt
+        self._brake(outgoing, context)
+        keeping = self._hass.async_create_task(self._keep(outgoing))
+        if fingerprint:
+            self.queue.duplicates.add(fingerprint, keeping)
+        queued = await asyncio.shield(keeping)
         receipt = await self._wait(queued, deadline)
         if receipt.accepted or receipt.waiting:
             return receipt
         raise self._refusal(receipt)
+
+    async def _find_duplicate(self, fingerprint: bytes, within: float) -> Receipt | None:
+        """Return the receipt of a message that was sent a moment ago, or None if there is none."""
+        while original := self.queue.duplicates.find(fingerprint, within):
+            with suppress(HomeAssistantError):  # It is not in the outbox, so this one may be sent.
+                queued = await asyncio.shield(original.keeping)
+                self.queue.tell_duplicate(original, queued)
+                message_id = queued.entry.message_id
+                return Receipt(id=queued.spooled.id, message_id=message_id, is_duplicate=True)
+        return None
+
+    def _brake(self, outgoing: OutgoingMessage, context: Context | None) -> None:
+        """Refuse a message if too many were sent within ten minutes; report that once."""
+        limit, brake = self._flood_limit(), self.queue.brake
+        if brake.admit(limit, is_urgent=outgoing.is_urgent):
+            return
+        error = flood_error(self.address, 2 * limit if outgoing.is_urgent else limit)
+        if brake.blame(async_find_caller_name(self._hass, context) or "", limit):
+            self.note_rejection(error, outgoing.to + outgoing.cc)
+        else:
+            self.queue.rejected.append(time.monotonic())
+        raise error
 
     async def _keep(self, outgoing: OutgoingMessage) -> QueuedMessage:
         """Compose a message and put it into the outbox, in call order."""
@@ -175,7 +210,7 @@ class Mailer:
             )
         with outbox_errors(self.queue):
             queued = await self.queue.add(entry, content)
-        if outgoing.priority in URGENT:
+        if outgoing.is_urgent:
             self.worker.interrupt()
         return queued
 
@@ -191,6 +226,9 @@ class Mailer:
             to=tuple(map(str, outgoing.to + outgoing.cc + outgoing.bcc)),
             hidden=outgoing.hidden,
             missing=tuple((each.attachment, each.reason) for each in outgoing.missing),
+            urgent=outgoing.is_urgent,
+            expires_after=outgoing.expires_after,
+            send_at=outgoing.send_at,
             created=dt_util.utcnow(),
         )
         return entry, composed.content
@@ -211,9 +249,8 @@ class Mailer:
         if not faults and self.queue.is_closed:
             return closed_error()
         if not faults:
-            return HomeAssistantError(
-                translation_domain=DOMAIN, translation_key="message_cancelled"
-            )
+            key = "message_expired" if receipt.is_expired else "message_cancelled"
+            return HomeAssistantError(translation_domain=DOMAIN, translation_key=key)
         fault = faults.pop()
         if faults or fault.problem is Problem.RECIPIENT_REFUSED:
             return refusal_error(receipt)

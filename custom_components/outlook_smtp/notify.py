@@ -85,7 +85,7 @@ class MailNotifyEntity(OutlookSmtpEntity, NotifyEntity):
             outgoing = OutgoingMessage(
                 to=self.mailboxes, title=title or ATTR_TITLE_DEFAULT, text=message
             )
-        receipt = await mailer.send(outgoing)
+        receipt = await mailer.send(outgoing, self._context)
         if receipt.refused:
             self.async_record(receipt)
         raise_for_refused(receipt)

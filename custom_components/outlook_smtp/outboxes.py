@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from functools import partial
 import logging
 from pathlib import Path
+import time
 from typing import Any, Final
 
 from homeassistant.components import persistent_notification
@@ -14,7 +15,20 @@ from homeassistant.helpers.event import async_track_time_interval
 from homeassistant.helpers.storage import STORAGE_DIR
 from homeassistant.util.hass_dict import HassKey
 
-from .const import CONF_MAX_MESSAGES, CONF_MAX_SIZE, DEFAULT_MAX_MESSAGES, DEFAULT_MAX_SIZE, DOMAIN
+from .const import (
+    CONF_DELAYED_AFTER,
+    CONF_FLOOD_LIMIT,
+    CONF_LIFETIME,
+    CONF_MAX_MESSAGES,
+    CONF_MAX_SIZE,
+    CONF_URGENT_LIFETIME,
+    DEFAULT_DELAYED_AFTER,
+    DEFAULT_FLOOD_LIMIT,
+    DEFAULT_LIFETIME,
+    DEFAULT_MAX_MESSAGES,
+    DEFAULT_MAX_SIZE,
+    DOMAIN,
+)
 from .coordinator import OutlookSmtpConfigEntry
 from .delivery.network import describe
 from .foreign_text import quote
@@ -23,11 +37,15 @@ from .outbox.events import Delivery, Event
 from .outbox.queue import Queue
 from .outbox.queued import Limits
 from .outbox.spool import Spool
+from .outbox.terms import Terms
 from .texts import async_text
 
 _LOGGER = logging.getLogger(__name__)
 
 SAVE_AGES: Final = timedelta(hours=1)
+LOOK_FOR_DELAYS: Final = timedelta(minutes=1)
+
+_NO_FAILURES: Final = (Event.SENT, Event.QUEUED, Event.DELAYED, Event.DUPLICATE)
 
 # A call that starts before a reload and ends after it must use the same queue.
 _OUTBOXES: Final[HassKey[dict[str, Queue]]] = HassKey(f"{DOMAIN}_queues")
@@ -54,6 +72,16 @@ async def async_open_outbox(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) 
 
     entry.async_on_unload(
         async_track_time_interval(hass, async_save, SAVE_AGES, cancel_on_shutdown=True)
+    )
+
+    async def async_tell_delayed(_: datetime) -> None:
+        """Report messages that wait for too long, even if the delivery worker waits for a reply."""
+        await queue.tell_delayed(terms_of(entry), time.monotonic())
+
+    entry.async_on_unload(
+        async_track_time_interval(
+            hass, async_tell_delayed, LOOK_FOR_DELAYS, cancel_on_shutdown=True
+        )
     )
     return queue
 
@@ -84,10 +112,27 @@ async def async_rest(entry: OutlookSmtpConfigEntry, queue: Queue) -> None:
             queue.rest()
 
 
+def terms_of(entry: OutlookSmtpConfigEntry) -> Terms:
+    """Return how long messages may wait, as an account's options say now."""
+    options = entry.options
+    urgent = options.get(CONF_URGENT_LIFETIME)
+    return Terms(
+        lifetime=options.get(CONF_LIFETIME, DEFAULT_LIFETIME) * 3600.0,
+        urgent_lifetime=urgent * 60.0 if urgent else None,
+        delay=options.get(CONF_DELAYED_AFTER, DEFAULT_DELAYED_AFTER) * 60.0,
+    )
+
+
+def flood_limit_of(entry: OutlookSmtpConfigEntry) -> int:
+    """Return how many emails may be sent within ten minutes, as an account's options say now."""
+    limit: int = entry.options.get(CONF_FLOOD_LIMIT, DEFAULT_FLOOD_LIMIT)
+    return limit
+
+
 @callback
 def _warn_of_failure(entry: OutlookSmtpConfigEntry, delivery: Delivery | None) -> None:
     """Log that a message failed for good; a damaged message was logged already."""
-    if delivery is None or delivery.event in (Event.SENT, Event.QUEUED):
+    if delivery is None or delivery.event in _NO_FAILURES:
         return
     if delivery.event is Event.DISCARDED:
         _LOGGER.warning(

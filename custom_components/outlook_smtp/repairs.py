@@ -15,7 +15,13 @@ from homeassistant.data_entry_flow import AbortFlow
 from .const import DOMAIN
 from .delivery.faults import Problem
 from .flows.account_repair import AccountRepair
-from .flows.outbox_repair import DiscardedRepair, FailedRepair, OutboxRepair, QuarantineRepair
+from .flows.outbox_repair import (
+    DiscardedRepair,
+    FailedRepair,
+    FloodRepair,
+    OutboxRepair,
+    QuarantineRepair,
+)
 from .flows.smtp_import import (
     BUILT_IN_SMTP,
     account_of_mailbox,
@@ -28,6 +34,7 @@ from .foreign_text import shown
 from .issue_texts import describe_health, describe_passwords_end, explain
 from .issues import (
     FILES_QUARANTINED,
+    FLOOD,
     MESSAGES_DISCARDED,
     MESSAGES_FAILED,
     OUTBOX_FULL,
@@ -185,6 +192,7 @@ class SmtpRepair(AccountRepair):
 _FLOWS: Final[dict[str, type[AccountRepair]]] = {
     BUILT_IN_SMTP: SmtpRepair,
     FILES_QUARANTINED: QuarantineRepair,
+    FLOOD: FloodRepair,
     MESSAGES_DISCARDED: DiscardedRepair,
     MESSAGES_FAILED: FailedRepair,
     OUTBOX_FULL: OutboxRepair,

@@ -51,10 +51,11 @@ class AccountSensorDescription(SensorEntityDescription):
 
 
 def _outbox_attributes(entry: OutlookSmtpConfigEntry) -> dict[str, Any]:
-    """Return the size of the waiting messages in megabytes, the next try, and a week's failures."""
+    """Return the size of the waiting messages in MB, those delayed, the next try, and failures."""
     queue = entry.runtime_data.queue
     attributes = {
         "size": round(queue.size / 1e6, 1),
+        "delayed": len(queue.delayed),
         "failed": len(queue.failed) + _rejected(entry),
     }
     next_try = time_of(entry.runtime_data.worker.next_turn)
@@ -63,8 +64,7 @@ def _outbox_attributes(entry: OutlookSmtpConfigEntry) -> dict[str, Any]:
 
 def _rejected(entry: OutlookSmtpConfigEntry) -> int:
     """Return how many messages of the last week never reached the outbox."""
-    oldest = time.monotonic() - KEEP_FAILED
-    return sum(when > oldest for when in entry.runtime_data.queue.rejected)
+    return entry.runtime_data.queue.count_rejected(time.monotonic() - KEEP_FAILED)
 
 
 def _daily_limit(entry: OutlookSmtpConfigEntry) -> dict[str, Any] | None:

@@ -19,6 +19,7 @@ from tests.home import write_entry
 from .audit import Audit
 from .flaky_microsoft import FlakyMicrosoft
 from .flaky_server import FlakyServer
+from .messages import OPTIONS
 from .sender_process import Place
 from .story import Story
 from .supervisor import Supervisor
@@ -56,7 +57,7 @@ def folder(tmp_path: Path, microsoft: FlakyMicrosoft, route: Resource) -> Path:
     """Return a Home Assistant folder with the account set up."""
     folder = tmp_path / "config"
     data = microsoft.account(route, signed_in=route is Resource.GRAPH)
-    write_entry(folder, DOMAIN, ADDRESS, data=data)
+    write_entry(folder, DOMAIN, ADDRESS, data=data, options=OPTIONS)
     return folder
 
 

@@ -2,6 +2,9 @@
 
 from typing import Any, Final
 
+from custom_components.outlook_smtp.const import CONF_FLOOD_LIMIT
+
+OPTIONS: Final = {CONF_FLOOD_LIMIT: 10_000}  # They send more than an automation may.
 LATE: Final = "late@example.com"  # A recipient that the server may defer.
 GONE: Final = "gone@example.com"  # One that it may refuse permanently.
 BIG: Final = 120_000  # Characters; enough to make writing and submission take a while.

@@ -39,7 +39,7 @@ from .telling import halt, instrument, tell, tell_found
 _LOGGER = logging.getLogger("sender process")  # The module itself has another name here.
 
 REFUSALS: Final = ("all_recipients_refused", "message_refused")  # Errors with that meaning.
-PLATFORMS: Final = ("binary_sensor", "button", "event", "notify", "sensor")
+PLATFORMS: Final = ("binary_sensor", "button", "event", "notify", "sensor", "switch")
 LONGEST_PAUSE: Final = 0.03  # Seconds between two steps.
 
 

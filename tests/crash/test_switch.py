@@ -14,6 +14,7 @@ from tests.home import write_entry
 
 from .audit import Audit, complaints, count, left_behind
 from .flaky_microsoft import FlakyMicrosoft
+from .messages import OPTIONS
 from .story import KILLS, Story
 
 MESSAGES: Final = 100
@@ -32,12 +33,13 @@ def test_switching_routes_neither_loses_nor_repeats_a_message(
     """
     data = microsoft.account(Resource.SMTP, signed_in=True)
     for _ in range(QUEUES):
-        write_entry(folder, DOMAIN, ADDRESS, data=data)
+        write_entry(folder, DOMAIN, ADDRESS, data=data, options=OPTIONS)
         microsoft.smtp.stop()
         story.fill(MESSAGES)
         microsoft.smtp.start()
         for route, _ in zip(cycle(Resource), range(KILLS_A_QUEUE), strict=False):
-            write_entry(folder, DOMAIN, ADDRESS, data=data | {CONF_ROUTE: route.value})
+            changed = data | {CONF_ROUTE: route.value}
+            write_entry(folder, DOMAIN, ADDRESS, data=changed, options=OPTIONS)
             story.kill_switching()
         story.finish_switching()
     result = count(story.rounds)

@@ -18,6 +18,8 @@ DEFAULTS = {
     "timeout": 30,
     "check_interval": 30,
     "lifetime": 48,
+    "delayed_after": 15,
+    "flood_limit": 100,
     "max_messages": 1000,
     "max_size": 500,
 }
@@ -46,6 +48,9 @@ async def test_defaults_are_filled_in(hass: HomeAssistant, account: MockConfigEn
         ("check_interval", 5, 1440),
         ("timeout", 5, 300),
         ("lifetime", 1, 168),
+        ("urgent_lifetime", 1, 10_080),
+        ("delayed_after", 1, 1440),
+        ("flood_limit", 1, 10_000),
         ("max_messages", 1, 10_000),
         ("max_size", 1, 10_000),
     ],

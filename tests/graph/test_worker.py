@@ -16,6 +16,7 @@ from custom_components.outlook_smtp.outbox.queue import Queue
 from custom_components.outlook_smtp.outbox.queued import Limits, QueuedMessage
 from custom_components.outlook_smtp.outbox.schedule import Schedule
 from custom_components.outlook_smtp.outbox.spool import Spool
+from custom_components.outlook_smtp.outbox.terms import Terms
 from custom_components.outlook_smtp.outbox.worker import DeliveryWorker
 from tests.conftest import ADDRESS, until
 from tests.fake_microsoft import Cut, FakeGraph, GraphAnswer
@@ -59,7 +60,7 @@ async def worker(
     route: GraphRoute, queue: Queue, schedule: Schedule
 ) -> AsyncIterator[DeliveryWorker]:
     """Run a delivery worker over the route."""
-    worker = DeliveryWorker(route, queue, lifetime=3600.0, schedule=schedule)
+    worker = DeliveryWorker(route, queue, terms=lambda: Terms(3600.0), schedule=schedule)
     await worker.start()
     yield worker
     await worker.stop()
@@ -139,7 +140,7 @@ async def test_a_missing_permission_holds_all_messages_until_the_user_acts(
     fake_graph.grant(TOKEN, ADDRESS, permitted=False)
     fake_graph.grant(NEWER, ADDRESS, permitted=False)
     route = route_to(fake_graph, http, Tokens(TOKEN, NEWER))
-    worker = DeliveryWorker(route, queue, lifetime=3600.0, schedule=unpaced())
+    worker = DeliveryWorker(route, queue, terms=lambda: Terms(3600.0), schedule=unpaced())
     await worker.start()
     await add(queue, 1)
     await until(lambda: worker.hold)

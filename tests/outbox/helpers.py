@@ -44,11 +44,15 @@ def entry_of(content: bytes, *recipients: str, title: str = "Alarm", **changes: 
     return replace(entry, digest=sha256(content).hexdigest())
 
 
-async def add(queue: Queue, number: int = 1, *recipients: str) -> QueuedMessage:
+async def add(queue: Queue, number: int = 1, *recipients: str, **changes: Any) -> QueuedMessage:
     """Add a numbered message to a queue; its Message-ID and its title have the number, too."""
     content = content_of(number)
     entry = entry_of(
-        content, *recipients, title=f"Alarm {number}", message_id=f"<{number}@example.com>"
+        content,
+        *recipients,
+        title=f"Alarm {number}",
+        message_id=f"<{number}@example.com>",
+        **changes,
     )
     return await queue.add(entry, [content])
 

@@ -8,6 +8,7 @@ import pytest
 from custom_components.outlook_smtp.outbox.ages import AGES_FILE
 from custom_components.outlook_smtp.outbox.queue import Queue
 from custom_components.outlook_smtp.outbox.spool import Spool
+from custom_components.outlook_smtp.outbox.terms import Terms
 from tests.promises import KEEP_FAILED
 
 from .helpers import REFUSED, add, fail, files, started_again, write
@@ -76,10 +77,10 @@ async def test_failed_message_stays_for_a_day_after_a_start(
     fail(spool, write(spool), failed_at=time.time() - behind)
     queue = await started_again(queue)
     freezer.tick(DAY - 1)
-    await queue.expire(DAY, time.monotonic())
+    await queue.expire(Terms(DAY), time.monotonic())
     assert len(queue.failed) == 1
     freezer.tick(2)
-    await queue.expire(DAY, time.monotonic())
+    await queue.expire(Terms(DAY), time.monotonic())
     assert not queue.failed
 
 
@@ -95,5 +96,5 @@ async def test_week_old_message_is_deleted_despite_restarts(
         freezer.tick(KEEP_FAILED / 14)
         await queue.save_ages()
         queue = await started_again(queue)
-    await queue.expire(DAY, time.monotonic())
+    await queue.expire(Terms(DAY), time.monotonic())
     assert not queue.failed

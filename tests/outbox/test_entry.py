@@ -35,6 +35,22 @@ def read(data: bytes) -> tuple[SpoolEntry, bytes]:
     return entry, b"".join(read_content(file, entry))
 
 
+def test_fields_of_later_versions_are_optional() -> None:
+    """What a message says about its time is read as it was written, and files without it, too."""
+    send_at = datetime(2027, 1, 31, 7, tzinfo=timezone(timedelta(hours=1)))
+    entry = entry_of(CONTENT, urgent=True, expires_after=90.5, send_at=send_at)
+    found, _ = read(write_head(entry) + CONTENT)
+    assert (found.urgent, found.expires_after, found.send_at) == (True, 90.5, send_at)
+    old = json.loads(write_head(entry).splitlines()[1])
+    for key in ("urgent", "expires_after", "send_at"):
+        del old[key]
+    found, _ = read(file_saying(json.dumps(old).encode()))
+    assert (found.urgent, found.expires_after, found.send_at) == (False, None, None)
+    for changes in ({"expires_after": "long"}, {"send_at": "soon"}, {"send_at": 5}):
+        with pytest.raises(DamagedError):
+            read(file_saying(values(**changes)))
+
+
 def file_saying(line: bytes) -> bytes:
     """Return a file with a replaced second line and a matching digest."""
     return MARK + sha256(line).hexdigest().encode() + b"\n" + line + b"\n" + CONTENT

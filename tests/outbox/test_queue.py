@@ -20,6 +20,7 @@ from custom_components.outlook_smtp.outbox.queued import (
 )
 from custom_components.outlook_smtp.outbox.spool import FAILED, QUARANTINE, WAITING, Spool
 from custom_components.outlook_smtp.outbox.spooled import Failure
+from custom_components.outlook_smtp.outbox.terms import Terms
 from tests.promises import KEEP_FAILED
 
 from .helpers import (
@@ -192,14 +193,14 @@ async def test_expired_message_is_kept_as_failed(
     queued.fault = BUSY
     freezer.tick(10)
     later = await add(queue, 2)
-    assert queue.next_expiry(DAY) == time.monotonic() + DAY - 10
+    assert queue.next_change(Terms(DAY)) == time.monotonic() + DAY - 10
     freezer.tick(DAY - 10)
-    await queue.expire(DAY, time.monotonic())
+    await queue.expire(Terms(DAY), time.monotonic())
     assert queue.waiting == [later]
     assert [(delivery.event, delivery.reply) for delivery in told] == [
         (Event.EXPIRED, "451 4.7.500 Server busy")
     ]
-    assert receipt_of(queued) == expected_receipt(queued, fault=BUSY)
+    assert receipt_of(queued) == expected_receipt(queued, fault=BUSY, is_expired=True)
     (failed,) = queue.failed
     assert (failed.failure.event, failed.failure.problem) == ("expired", "server_busy")
     assert failed.failure.failed_at == time.time()
@@ -211,7 +212,7 @@ async def test_message_in_progress_does_not_expire(
     """A message in progress gets its reply."""
     queue.under_way = await add(queue)
     freezer.tick(DAY)
-    await queue.expire(DAY, time.monotonic())
+    await queue.expire(Terms(DAY), time.monotonic())
     assert queue.waiting == [queue.under_way]
 
 
@@ -229,7 +230,7 @@ async def test_message_canceled_while_others_expire_is_gone(
         return fail(failure, recipients)
 
     monkeypatch.setattr(queue.spool, "fail", fail_later)
-    expiring = asyncio.create_task(queue.expire(DAY, time.monotonic()))
+    expiring = asyncio.create_task(queue.expire(Terms(DAY), time.monotonic()))
     await asyncio.sleep(0)
     await queue.cancel(waiting[1].spooled.id)
     canceled.set()
@@ -248,11 +249,11 @@ async def test_failed_messages_are_kept_for_a_week(
     freezer.tick(KEEP_FAILED / 2)
     queue = await started_again(queue)
     freezer.tick(KEEP_FAILED / 2 - 10)
-    await queue.expire(10 * KEEP_FAILED, time.monotonic())
+    await queue.expire(Terms(10 * KEEP_FAILED), time.monotonic())
     assert len(queue.failed) == 1
-    assert queue.next_expiry(10 * KEEP_FAILED) == pytest.approx(time.monotonic() + 10, abs=1)
+    assert queue.next_change(Terms(10 * KEEP_FAILED)) == pytest.approx(time.monotonic() + 10, abs=1)
     freezer.tick(11)
-    await queue.expire(10 * KEEP_FAILED, time.monotonic())
+    await queue.expire(Terms(10 * KEEP_FAILED), time.monotonic())
     assert not queue.failed
     assert not files(queue.spool.folder / FAILED)
     assert titles(queue) == ["Alarm 2"]
@@ -277,7 +278,7 @@ async def test_wrong_clock_gives_a_full_lifetime(
     write(queue.spool, queued_at=written_at)
     queue = await started_again(queue)
     now = time.monotonic()
-    await queue.expire(DAY, now)
+    await queue.expire(Terms(DAY), now)
     assert queue.waiting[0].since == pytest.approx(now, abs=5)
 
 
@@ -287,7 +288,7 @@ async def test_clock_change_ends_no_lifetime(queue: Queue, monkeypatch: pytest.M
     await queue.refuse(await add(queue, 2), REFUSED)
     year_later = time.time() + 365 * DAY
     monkeypatch.setattr(time, "time", lambda: year_later)
-    await queue.expire(DAY, time.monotonic())
+    await queue.expire(Terms(DAY), time.monotonic())
     assert titles(queue) == ["Alarm 1"]
     assert len(queue.failed) == 1
 
@@ -298,7 +299,7 @@ async def test_downtime_does_not_count(queue: Queue) -> None:
     queue = await started_again(queue)
     [queued] = queue.waiting
     queue.count_wait(queued)
-    await queue.expire(DAY, time.monotonic())
+    await queue.expire(Terms(DAY), time.monotonic())
     assert queue.waiting == [queued]
 
 

@@ -17,6 +17,7 @@ from custom_components.outlook_smtp.outbox.queued import (
     UnknownMessageError,
 )
 from custom_components.outlook_smtp.outbox.spool import FAILED, WAITING
+from custom_components.outlook_smtp.outbox.terms import Terms
 from tests.conftest import until
 from tests.promises import KEEP_FAILED
 
@@ -223,7 +224,7 @@ async def test_message_retried_as_its_week_ends_is_sent(
     discard = queue.spool.discard
     monkeypatch.setattr(queue.spool, "discard", lambda queued: go_on.wait(5) and discard(queued))
     queue.failed[0].since, queue.failed[1].since = 0.0, 0.0
-    expiring = asyncio.create_task(queue.expire(inf, KEEP_FAILED))
+    expiring = asyncio.create_task(queue.expire(Terms(inf), KEEP_FAILED))
     await asyncio.sleep(0)
     assert await queue.retry(failed[1]) == 1
     go_on.set()

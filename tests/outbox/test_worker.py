@@ -13,6 +13,7 @@ from custom_components.outlook_smtp.outbox.events import Attempt, Delivery, Even
 from custom_components.outlook_smtp.outbox.queue import Queue
 from custom_components.outlook_smtp.outbox.queued import Limits, QueuedMessage
 from custom_components.outlook_smtp.outbox.spool import Spool
+from custom_components.outlook_smtp.outbox.terms import Terms
 from custom_components.outlook_smtp.smtp import route as route_module
 from custom_components.outlook_smtp.smtp.probe import Report, probe
 from custom_components.outlook_smtp.smtp.settings import Account
@@ -216,10 +217,10 @@ async def test_worker_sleeps_until_something_is_due(
     """The delivery worker sleeps until something is due, whatever has happened before."""
     turns, expire = 0, queue.expire
 
-    async def counted(lifetime: float, now: float) -> None:
+    async def counted(terms: Terms, now: float) -> None:
         nonlocal turns
         turns += 1
-        await expire(lifetime, now)
+        await expire(terms, now)
 
     queue.expire = counted  # type: ignore[method-assign]
     fake_server.script = script

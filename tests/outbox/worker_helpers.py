@@ -14,6 +14,7 @@ from custom_components.outlook_smtp.outbox.queue import Queue
 from custom_components.outlook_smtp.outbox.queued import Limits
 from custom_components.outlook_smtp.outbox.schedule import RateLimiter, Schedule
 from custom_components.outlook_smtp.outbox.spool import Spool
+from custom_components.outlook_smtp.outbox.terms import Terms
 from custom_components.outlook_smtp.outbox.worker import DeliveryWorker
 from custom_components.outlook_smtp.smtp.route import SmtpRoute
 from tests.conftest import until
@@ -68,7 +69,7 @@ def worker_on(
     worker = WatchedWorker.of[queue] = WatchedWorker(
         SmtpRoute(account_on(fake_server, **account)),
         queue,
-        lifetime=lifetime,
+        terms=lambda: Terms(lifetime),
         schedule=schedule,
     )
     worker.subscribe(told.append)

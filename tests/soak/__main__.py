@@ -18,7 +18,12 @@ from typing import Final
 
 from homeassistant.const import CONF_EMAIL, CONF_HOST, CONF_PASSWORD, CONF_PORT
 
-from custom_components.outlook_smtp.const import CONF_ACCOUNT_KIND, CONF_SECURITY, DOMAIN
+from custom_components.outlook_smtp.const import (
+    CONF_ACCOUNT_KIND,
+    CONF_FLOOD_LIMIT,
+    CONF_SECURITY,
+    DOMAIN,
+)
 from custom_components.outlook_smtp.smtp.settings import AccountKind, Security
 from tests.crash.audit import complaints
 from tests.crash.ledger import Ledger, shown
@@ -75,7 +80,7 @@ def prepare(folder: Path, server: Server) -> None:
         CONF_PORT: server.port,
         CONF_SECURITY: Security.STARTTLS.value,
     }
-    write_entry(folder, DOMAIN, ADDRESS, data=data)
+    write_entry(folder, DOMAIN, ADDRESS, data=data, options={CONF_FLOOD_LIMIT: 10_000})
 
 
 def soak(folder: Path, server: Server, seconds: float, chances: Random) -> tuple[Observer, int]:

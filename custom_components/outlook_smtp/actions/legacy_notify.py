@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from contextvars import ContextVar
 from html import escape
 from itertools import islice
 import logging
@@ -20,7 +21,7 @@ from homeassistant.components.notify import (
     BaseNotificationService,
 )
 from homeassistant.const import CONF_EMAIL
-from homeassistant.core import HomeAssistant
+from homeassistant.core import Context, HomeAssistant, ServiceCall
 from homeassistant.helpers import config_validation as cv
 from homeassistant.util import slugify
 import voluptuous as vol
@@ -31,6 +32,8 @@ from ..const import (
     ATTR_BCC,
     ATTR_CC,
     ATTR_CONTENT_ID,
+    ATTR_DEDUPLICATE,
+    ATTR_EXPIRES_AFTER,
     ATTR_HTML,
     ATTR_IMAGES,
     ATTR_MARKDOWN,
@@ -38,6 +41,7 @@ from ..const import (
     ATTR_PATH,
     ATTR_PRIORITY,
     ATTR_REPLY_TO,
+    ATTR_SEND_AT,
     ATTR_SENDER_NAME,
     ATTR_TO,
     CONF_RECIPIENTS,
@@ -54,6 +58,7 @@ from .send_message import (
     async_read_message,
     check_lengths,
 )
+from .timing import duration, duration_or_off, point_in_time
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -61,6 +66,8 @@ MAX_LISTED: Final = 20  # Keys listed in one warning.
 MAX_NAME: Final = 50  # Characters of each listed key.
 
 _MAX_CONTENT_ID: Final = 255
+# Each call runs in a task of its own, and so has a value of its own.
+_CONTEXT: Final[ContextVar[Context | None]] = ContextVar("context", default=None)
 
 
 def _text(value: Any) -> str:
@@ -101,6 +108,9 @@ CHECKS: Final[dict[str, Callable[[Any], Any]]] = {
     ATTR_MARKDOWN: cv.boolean,
     ATTR_PRIORITY: PRIORITY,
     ATTR_SENDER_NAME: _text,
+    ATTR_SEND_AT: point_in_time,
+    ATTR_EXPIRES_AFTER: duration,
+    ATTR_DEDUPLICATE: duration_or_off,
 }
 _LISTS: Final = frozenset(
     {ATTR_TO, ATTR_CC, ATTR_BCC, ATTR_REPLY_TO, ATTR_ATTACHMENTS, ATTR_IMAGES}
@@ -159,6 +169,12 @@ class MailNotificationService(BaseNotificationService):
         )
 
     @override
+    async def _async_notify_message_service(self, service: ServiceCall) -> None:
+        """Handle a call, and remember its context, which the base class does not pass on."""
+        _CONTEXT.set(service.context)
+        await super()._async_notify_message_service(service)
+
+    @override
     async def async_send_message(self, message: str, **kwargs: Any) -> None:
         """Send one email to the targets, else to all recipients, else to the account itself."""
         mailer = self._entry.runtime_data.mailer
@@ -176,7 +192,7 @@ class MailNotificationService(BaseNotificationService):
             mailer,
             {**fields, ATTR_TO: to, ATTR_MESSAGE: message, ATTR_TITLE: kwargs.get(ATTR_TITLE)},
         )
-        receipt = await mailer.send(outgoing)
+        receipt = await mailer.send(outgoing, _CONTEXT.get())
         raise_for_refused(receipt)
 
     def _warn(self, ignored: set[str]) -> None:

@@ -10,6 +10,7 @@ from homeassistant.core import (
     SupportsResponse,
     callback,
 )
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.service import async_register_admin_service
 from homeassistant.util import dt as dt_util
@@ -66,7 +67,14 @@ def async_setup_outbox_actions(hass: HomeAssistant) -> None:
 
 async def _async_flush(call: ServiceCall) -> None:
     """Try to send all waiting messages now, including those on hold."""
-    await find_account(call).runtime_data.worker.flush()
+    account = find_account(call)
+    if account.runtime_data.worker.is_held:
+        raise HomeAssistantError(
+            translation_domain=DOMAIN,
+            translation_key="outbox_held",
+            translation_placeholders={"account": account.title},
+        )
+    await account.runtime_data.worker.flush()
 
 
 async def _async_list(call: ServiceCall) -> ServiceResponse:
@@ -87,6 +95,8 @@ async def _async_list(call: ServiceCall) -> ServiceResponse:
         if hold
         else None,
     }
+    if data.worker.is_held:
+        response["held"] = True
     if discarded := queue.discarded:
         response["discarded"] = [_describe_failure(failure) for failure in discarded]
     return response
@@ -131,6 +141,8 @@ def _describe_waiting(data: OutlookSmtpData, queued: QueuedMessage) -> dict[str,
         "next_try": None if under_way else time_of(data.worker.next_try(queued)),
         "last_reply": queued.fault.reply if queued.fault else None,
         "problem": queued.fault.problem.value if queued.fault else None,
+        **({"delayed": True} if queued.spooled.id in data.queue.delayed else {}),
+        **({"send_at": send_at.isoformat()} if (send_at := queued.entry.send_at) else {}),
     }
 
 

@@ -16,13 +16,18 @@ import voluptuous as vol
 
 from ..const import (
     CONF_CHECK_INTERVAL,
+    CONF_DELAYED_AFTER,
+    CONF_FLOOD_LIMIT,
     CONF_LIFETIME,
     CONF_MAX_MESSAGES,
     CONF_MAX_SIZE,
     CONF_REPLY_TO,
     CONF_SENDER_ADDRESS,
     CONF_SENDER_NAME,
+    CONF_URGENT_LIFETIME,
     DEFAULT_CHECK_INTERVAL,
+    DEFAULT_DELAYED_AFTER,
+    DEFAULT_FLOOD_LIMIT,
     DEFAULT_LIFETIME,
     DEFAULT_MAX_MESSAGES,
     DEFAULT_MAX_SIZE,
@@ -58,6 +63,11 @@ FORM: Final = vol.Schema(
         vol.Required(CONF_LIFETIME, default=DEFAULT_LIFETIME): _whole_number(
             1, 168, UnitOfTime.HOURS
         ),
+        vol.Optional(CONF_URGENT_LIFETIME): _whole_number(1, 10_080, UnitOfTime.MINUTES),
+        vol.Required(CONF_DELAYED_AFTER, default=DEFAULT_DELAYED_AFTER): _whole_number(
+            1, 1440, UnitOfTime.MINUTES
+        ),
+        vol.Required(CONF_FLOOD_LIMIT, default=DEFAULT_FLOOD_LIMIT): _whole_number(1, 10_000),
         vol.Required(CONF_MAX_MESSAGES, default=DEFAULT_MAX_MESSAGES): _whole_number(1, 10_000),
         vol.Required(CONF_MAX_SIZE, default=DEFAULT_MAX_SIZE): _whole_number(
             1, 10_000, UnitOfInformation.MEGABYTES

@@ -10,6 +10,7 @@ from ..issue_texts import (
     describe_account,
     describe_discarded,
     describe_failed,
+    describe_flood,
     describe_outbox,
     describe_quarantined,
 )
@@ -133,4 +134,21 @@ class QuarantineRepair(AccountRepair):
     ) -> RepairsFlowResult:
         """Clear the list; the files stay where they are."""
         self._queue.quarantined.clear()
+        return self.async_create_entry(data={})
+
+
+class FloodRepair(AccountRepair):
+    """Shows who sent too many emails, and lets emails through again when a person has confirmed."""
+
+    async def async_step_init(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
+        """Show which automations sent them, as far as that is known."""
+        if self._queue.brake.flood is None:
+            return self.async_create_entry(data={})
+        return self._show_form("confirm", describe_flood(self._entry))
+
+    async def async_step_confirm(
+        self, user_input: dict[str, str] | None = None
+    ) -> RepairsFlowResult:
+        """Release the brake."""
+        self._queue.brake.reset()
         return self.async_create_entry(data={})

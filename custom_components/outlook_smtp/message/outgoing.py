@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
+from hashlib import sha256
 import re
 from typing import Final, NamedTuple
 
@@ -25,6 +27,9 @@ class Priority(StrEnum):
     NORMAL = "normal"
     LOW = "low"
     LOWEST = "lowest"
+
+
+URGENT: Final = (Priority.HIGH, Priority.HIGHEST)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +59,8 @@ class OutgoingMessage:
 
     Without `text`, the text is made from `html`; with `markdown`, the HTML is made from `text`.
     `sender_name` replaces the account's own. `note` is a line for the reader, at the end of both.
+    `send_at` is when to send it. It is of use for `expires_after` seconds, and the same message is
+    not sent again within `deduplicate` seconds.
 
     Raises `InvalidMessageError` if a part of it cannot be sent.
     """
@@ -71,6 +78,9 @@ class OutgoingMessage:
     priority: Priority | None = None
     reply_to: tuple[Mailbox, ...] = ()
     sender_name: str | None = None
+    send_at: datetime | None = None
+    expires_after: float | None = None
+    deduplicate: float | None = None
 
     def __post_init__(self) -> None:
         """Put the title on one line, and reject invalid values."""
@@ -82,6 +92,17 @@ class OutgoingMessage:
             check_mailbox(mailbox, "reply_to")
         self._check_recipients()
         self._check_content_ids()
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether it has a high priority."""
+        return self.priority in URGENT
+
+    @property
+    def fingerprint(self) -> bytes:
+        """What recipients see as the same message: its recipients, its title and its text."""
+        recipients = sorted(address.lower() for address in self.recipients)
+        return sha256(repr((recipients, self.title, self.text, self.html)).encode()).digest()
 
     @property
     def recipients(self) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ A file keeps them across restarts. A killed process loses what it has not saved,
 stay a little longer.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from math import isfinite
 from pathlib import Path
 import time
@@ -16,17 +16,27 @@ from .spool import FAILED, WAITING
 from .spooled import Contents, Failure, Spooled
 
 AGES_FILE: Final = "ages.json"
+DELAYED: Final = "delayed"
 KEEP_FAILED: Final = 7 * 86_400.0  # Seconds.
 SEEN_FOR: Final = 86_400.0  # Seconds; the least that a failed message stays after a start.
 
 
-def measure(waiting: Sequence[QueuedMessage], failed: Sequence[FailedMessage]) -> dict[str, float]:
-    """Return the known ages of messages, in seconds by the path of a message's file."""
+def measure(
+    waiting: Sequence[QueuedMessage], failed: Sequence[FailedMessage], delayed: Collection[str]
+) -> dict[str, float]:
+    """Return the known ages of messages, in seconds by the path of a message's file.
+
+    A message that was reported as delayed has another key, with its ID.
+    """
     now = time.monotonic()
     return {
-        f"{WAITING}/{queued.spooled.name}": now - min(queued.since, queued.known)
-        for queued in waiting
-    } | {f"{FAILED}/{each.failure.spooled.name}": now - each.since for each in failed}
+        **{
+            f"{WAITING}/{queued.spooled.name}": now - min(queued.since, queued.known)
+            for queued in waiting
+        },
+        **{f"{FAILED}/{each.failure.spooled.name}": now - each.since for each in failed},
+        **{f"{DELAYED}/{message_id}": 0.0 for message_id in delayed},
+    }
 
 
 def save(folder: Path, ages: Mapping[str, float]) -> None:
@@ -46,6 +56,11 @@ def load(folder: Path) -> dict[str, Any]:
     return read_json(folder / AGES_FILE)
 
 
+def delayed_before(waiting: Iterable[QueuedMessage], ages: Mapping[str, Any]) -> set[str]:
+    """Return the IDs of waiting messages that were reported as delayed before the start."""
+    return {each.spooled.id for each in waiting if f"{DELAYED}/{each.spooled.id}" in ages}
+
+
 def restore(
     contents: Contents, ages: Mapping[str, Any]
 ) -> tuple[list[QueuedMessage], list[FailedMessage]]:
@@ -58,9 +73,17 @@ def restore(
 
 
 def _restore_waiting(spooled: Spooled, ages: Mapping[str, Any]) -> QueuedMessage:
-    """Return a waiting message; its own date is ignored, because the clock may be wrong."""
+    """Return a waiting message; its lifetime ignores its date, because the clock may be wrong."""
     known = _known(f"{WAITING}/{spooled.name}", ages)
-    return QueuedMessage(spooled, time.monotonic(), queued_reported=True, known=known)
+    send_at = spooled.entry.send_at
+    begun = max(float(spooled.queued_at), send_at.timestamp() if send_at else 0.0)
+    return QueuedMessage(
+        spooled,
+        time.monotonic(),
+        queued_reported=True,
+        known=known,
+        waited_since=min(known, since(begun)),
+    )
 
 
 def _restore_failed(failure: Failure, ages: Mapping[str, Any]) -> FailedMessage:

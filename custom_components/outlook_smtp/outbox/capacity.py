@@ -1,14 +1,15 @@
 """The waiting messages of an outbox, with its limits, disk and listeners."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 import logging
 
+from ..delivery.faults import Fault
 from .disk_watch import DiskWatch
 from .entry import DamagedError
-from .events import Delivery, Listeners
+from .events import Delivery, Event, Listeners
 from .queued import Limits, OutboxClosedError, OutboxFullError, QueuedMessage
 from .spool import Spool
 
@@ -22,6 +23,7 @@ class Capacity:
     spool: Spool
     limits: Limits
     waiting: list[QueuedMessage] = field(default_factory=list)
+    size: int = 0  # Bytes of the waiting messages.
     is_closed: bool = False
     _listeners: Listeners[Delivery | None] = field(default_factory=Listeners)
     _rejected_size: int | None = None  # Bytes of the last message that did not fit.
@@ -34,14 +36,9 @@ class Capacity:
         """Call a listener on every event, with None if counts or times changed; return the undo."""
         return self._listeners.add(listener)
 
-    def note_change(self) -> None:
-        """Notify all listeners of a change that is no event of a message: a count or a time."""
+    def announce(self) -> None:
+        """Notify listeners that counts or a hold may have changed."""
         self._listeners.tell(None)
-
-    @property
-    def size(self) -> int:
-        """Return the total size of the waiting messages, in bytes."""
-        return sum(queued.entry.size for queued in self.waiting)
 
     def check_room(self, size: int) -> None:
         """Raise `OutboxFullError` if a message this large does not fit, or `OutboxClosedError`."""
@@ -62,6 +59,43 @@ class Capacity:
     def _has_room(self, size: int) -> bool:
         """Return whether a message of this size fits."""
         return len(self.waiting) < self.limits.messages and self.size + size <= self.limits.size
+
+    def _enter(self, queued: QueuedMessage) -> None:
+        """Append a message to the order."""
+        self.waiting.append(queued)
+        self.size += queued.entry.size
+
+    def _drop(self, queued: QueuedMessage) -> None:
+        """Remove a message from the order."""
+        if not queued.is_dropped:
+            queued.is_dropped = True
+            self.waiting.remove(queued)
+            self.size -= queued.entry.size
+        self._rejected_size = self._rejected_size if self.is_full else None
+
+    def _tell(
+        self,
+        event: Event,
+        queued: QueuedMessage,
+        recipients: Sequence[str],
+        fault: Fault | None = None,
+        *,
+        reply: str = "",
+        kept_as: str | None = None,
+    ) -> None:
+        """Notify all listeners of an event, with the ID that `retry` accepts."""
+        delivery = Delivery(
+            event=event,
+            id=kept_as or queued.spooled.id,
+            message_id=queued.entry.message_id,
+            title=queued.entry.title,
+            recipients=tuple(recipients),
+            hidden=queued.entry.hidden,
+            missing=queued.entry.missing,
+            reply=fault.reply if fault else reply,
+            fault=fault,
+        )
+        self._listeners.tell(delivery)
 
     async def check_disk(self) -> bool:
         """Return whether the disk is writable, and notify listeners if that has changed."""

@@ -44,16 +44,22 @@ def new_file(path: Path, *, is_durable: bool = True) -> Iterator[BinaryIO]:
 
 def open_file(path: Path | str) -> BinaryIO:
     """Open a file for reading, without following a link or waiting for a pipe."""
+    return os.fdopen(_open(path)[0], "rb")
+
+
+def read_start(path: Path | str, length: int) -> tuple[bytes, int]:
+    """Return the first bytes of a file and the size of the file, with as little work as possible.
+
+    Args:
+        path: The path of the file.
+        length: How many bytes to read at most.
+
+    """
+    descriptor, size = _open(path)
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise LinkError(path) from error
-        raise
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return os.read(descriptor, length), size
+    finally:
         os.close(descriptor)
-        raise OSError(errno.EISDIR, "it is not a file")
-    return os.fdopen(descriptor, "rb")
 
 
 def write_json(path: Path, values: dict[str, Any], *, is_durable: bool = True) -> None:
@@ -119,6 +125,21 @@ def sync(folder: Path) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+def _open(path: Path | str) -> tuple[int, int]:
+    """Return the descriptor and the size of a file opened for reading."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise LinkError(path) from error
+        raise
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EISDIR, "it is not a file")
+    return descriptor, found.st_size
 
 
 def _create(path: Path) -> BinaryIO:

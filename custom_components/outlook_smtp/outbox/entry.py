@@ -4,7 +4,7 @@ The head has two lines: a format mark with the digest of the second line, and th
 data as JSON. The content follows byte for byte; it is never completely in memory.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -15,6 +15,7 @@ from ..delivery.envelope import Envelope
 
 MAX_PIECE: Final = 65_536  # Bytes of the content to read at once.
 MARK: Final = b"outlook_smtp message 1 "
+USUAL_HEAD: Final = 4096  # Bytes; a start reads no more of most messages.
 MAX_HEAD: Final = 1_000_000  # Bytes; a hundred recipients with names take less than a tenth.
 MAX_SHOWN: Final = 200  # Characters to keep of a title and of a recipient, for lists.
 MAX_MISSING: Final = 100  # Missing attachments to keep.
@@ -32,7 +33,9 @@ class SpoolEntry:
     `to` and `title` let people recognize the message, `hidden` are the recipients of blind copies,
     and `missing` the attachments that were not available, each with the reason. `size` is that of
     the content in bytes, and `digest` its SHA-256, known once the content is written. `split_from`
-    is the ID of the message that originally had these recipients, if any.
+    is the ID of the message that originally had these recipients, if any. `urgent` says that it has
+    a high priority, `expires_after` for how many seconds it is of use, and `send_at` when to send
+    it.
     """
 
     envelope: Envelope
@@ -45,6 +48,9 @@ class SpoolEntry:
     hidden: tuple[str, ...] = ()
     missing: tuple[tuple[str, str], ...] = ()
     split_from: str = ""
+    urgent: bool = False
+    expires_after: float | None = None
+    send_at: datetime | None = None
 
     @classmethod
     def of(
@@ -58,6 +64,9 @@ class SpoolEntry:
         created: datetime,
         hidden: tuple[str, ...] = (),
         missing: tuple[tuple[str, str], ...] = (),
+        urgent: bool = False,
+        expires_after: float | None = None,
+        send_at: datetime | None = None,
     ) -> SpoolEntry:
         """Return the entry of a message whose content is not written yet."""
         return cls(
@@ -71,6 +80,9 @@ class SpoolEntry:
             missing=tuple(
                 (name[:MAX_SHOWN], why[:MAX_SHOWN]) for name, why in missing[:MAX_MISSING]
             ),
+            urgent=urgent,
+            expires_after=expires_after,
+            send_at=send_at and send_at.astimezone(UTC),
         )
 
 
@@ -87,6 +99,9 @@ def write_head(entry: SpoolEntry) -> bytes:
             "hidden": entry.hidden,
             "missing": entry.missing,
             "split_from": entry.split_from,
+            "urgent": entry.urgent,
+            "expires_after": entry.expires_after,
+            "send_at": entry.send_at and entry.send_at.isoformat(),
             "created": entry.created.isoformat(),
             "size": entry.size,
             "digest": entry.digest,
@@ -164,9 +179,23 @@ def _build(values: dict[str, Any]) -> SpoolEntry:
         hidden=tuple(map(str, values.get("hidden", ()))),
         missing=tuple((_readable(name), _readable(why)) for name, why in values.get("missing", ())),
         split_from=str(values.get("split_from", "")),
+        urgent=values.get("urgent") is True,
+        expires_after=_optional(float, values.get("expires_after")),
+        send_at=_optional(_time, values.get("send_at")),
     )
+
+
+def _optional[T](read: Callable[[Any], T], value: Any) -> T | None:
+    """Return a value that earlier versions did not write, if there is one."""
+    return None if value is None else read(value)
+
+
+def _time(value: str) -> datetime:
+    """Return a time of day with its time zone."""
+    return datetime.fromisoformat(value).astimezone(UTC)
 
 
 def _readable(value: object) -> str:
     """Return a text without the lone surrogates that earlier versions stored."""
-    return str(value).encode(errors="replace").decode()
+    text = str(value)
+    return text if text.isascii() else text.encode(errors="replace").decode()

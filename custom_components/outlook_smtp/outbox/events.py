@@ -18,6 +18,8 @@ class Event(StrEnum):
     SENT = "sent"
     QUEUED = "queued"
     REFUSED = "refused"
+    DELAYED = "delayed"
+    DUPLICATE = "duplicate"
     EXPIRED = "expired"
     FAILED = "failed"
     DISCARDED = "discarded"
@@ -46,10 +48,11 @@ class Delivery:
 
     `id` is the spool's ID of the message, `reply` the server's last reply, cleaned. A message is
     refused by the server; it fails if it cannot be sent at all, for example because its file is
-    damaged. A message that fails before it reaches the outbox has no `id`; `problem` and `text` say
-    why. A discarded message had failed before, and was deleted early to make room for another.
-    `title` is the message's title. `hidden` are all recipients of blind copies, affected or not,
-    and `missing` the attachments that were not available, each with the reason.
+    damaged. A delayed message keeps waiting. A message that fails before it reaches the outbox has
+    no `id`; `problem` and `text` say why. A discarded message had failed before, and was deleted
+    early to make room for another. `title` is the message's title, `hidden` are all recipients of
+    blind copies, affected or not, and `missing` the attachments that were not available, each with
+    the reason.
     """
 
     event: Event

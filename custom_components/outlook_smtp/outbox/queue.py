@@ -3,38 +3,34 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
 import logging
-from math import inf
 import time
-from typing import BinaryIO, Final
+from typing import BinaryIO
 
 from ..delivery.faults import Fault
 from ..delivery.outcome import Outcome
 from . import ages
-from .ages import KEEP_FAILED
+from .aging import Aging
+from .brake import WINDOW, Brake
 from .disk import FOREIGN
+from .duplicates import Duplicates, Original
 from .entry import DamagedError, SpoolEntry
 from .events import Delivery, Event
-from .queued import FailedMessage, InProgressError, QueuedMessage, UnknownMessageError
-from .spooled import Contents, Failure
-from .try_order import TryOrder
+from .queued import FailedMessage, InProgressError, QueuedMessage
+from .spooled import Contents
 
 _LOGGER = logging.getLogger(__name__)
 
-MOST_DISCARDED: Final = 100  # Discarded messages to remember.
-
 
 @dataclass(eq=False)
-class Queue(TryOrder):
+class Queue(Aging):
     """The outbox of one account; it outlives delivery workers."""
 
-    failed: list[FailedMessage] = field(default_factory=list)
     quarantined: list[str] = field(default_factory=list)
     rejected: deque[float] = field(default_factory=lambda: deque(maxlen=10_000))  # When each was.
-    discarded: deque[Failure] = field(default_factory=partial(deque, maxlen=MOST_DISCARDED))
+    brake: Brake = field(default_factory=Brake)
+    duplicates: Duplicates = field(default_factory=Duplicates)
     on_added: Callable[[QueuedMessage], None] | None = None
     _order: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -46,13 +42,15 @@ class Queue(TryOrder):
         contents: Contents = await asyncio.to_thread(self.spool.open)
         saved = await asyncio.to_thread(ages.load, self.spool.folder)
         self.waiting, self.failed = ages.restore(contents, saved)
+        for queued in self.waiting:
+            self._schedule(queued)
+        self.delayed = ages.delayed_before(self.waiting, saved)
+        self.size = sum(queued.entry.size for queued in self.waiting)
+        self._failed_size = sum(each.size for each in self.failed)
         self.quarantined = contents.quarantined
-
-    async def save_ages(self) -> None:
-        """Save the messages' ages for after a restart."""
-        measured = ages.measure(self.waiting, self.failed)
-        with suppress(OSError):  # Without it, they stay a little longer.
-            await asyncio.to_thread(ages.save, self.spool.folder, measured)
+        found = (*contents.waiting, *(failure.spooled for failure in contents.failed))
+        times = sorted((spooled.queued_at, spooled.entry.urgent) for spooled in found)
+        self.brake.remember((at, urgent) for at, urgent in times if at > time.time() - WINDOW)
 
     async def add(self, entry: SpoolEntry, content: Iterable[bytes]) -> QueuedMessage:
         """Add a message, with its content in pieces; it is safely on disk when this returns.
@@ -125,11 +123,23 @@ class Queue(TryOrder):
         self.rejected.append(time.monotonic())
         self._listeners.tell(delivery)
 
+    def count_rejected(self, oldest: float) -> int:
+        """Return how many messages were rejected since a time on the monotonic clock."""
+        while self.rejected and self.rejected[0] <= oldest:
+            self.rejected.popleft()
+        return len(self.rejected)
+
+    def tell_duplicate(self, original: Original, queued: QueuedMessage) -> None:
+        """Report that an email came again and was not sent again, once for each email."""
+        if not original.has_duplicate:
+            original.has_duplicate = True
+            self._tell(Event.DUPLICATE, queued, queued.recipients)
+
     def defer(self, queued: QueuedMessage, fault: Fault | None = None) -> None:
         """Defer a message, and report it once."""
         if fault:
             queued.fault = fault
-        if queued.queued_reported or queued not in self.waiting:
+        if queued.queued_reported or queued.is_dropped:
             return
         queued.queued_reported = True
         self._tell(Event.QUEUED, queued, queued.recipients, queued.fault)
@@ -138,19 +148,20 @@ class Queue(TryOrder):
     async def settle(self, queued: QueuedMessage, outcome: Outcome) -> None:
         """Settle the accepted and the rejected recipients of a message; the others keep waiting."""
         rejected = tuple(outcome.rejected)
-        everyone = queued.recipients
+        everybody = queued.recipients
         waiting = queued.apply(outcome)
         if rejected:
             fault = outcome.rejected[rejected[-1]]
             event = Event.of_refusal(fault)
             kept = await self._fail(queued, event, rejected, fault)
-        if waiting and waiting != everyone:
+        if waiting and waiting != everybody:
             await self._restrict(queued, waiting)
         elif not waiting:
             self._drop(queued)
-            if rejected != everyone:
+            if rejected != everybody:
                 await self._on_disk(self.spool.delete, queued.spooled)
         if outcome.accepted:
+            queued.is_sent = True
             self._tell(Event.SENT, queued, outcome.accepted, reply=outcome.reply)
         if rejected:
             # Only now: if it was canceled before the file is restricted, a crash would restore it.
@@ -161,26 +172,6 @@ class Queue(TryOrder):
     async def refuse(self, queued: QueuedMessage, fault: Fault) -> None:
         """Settle a message as refused for all recipients."""
         await self.settle(queued, Outcome(refused=dict.fromkeys(queued.recipients, fault)))
-
-    async def expire(self, lifetime: float, now: float) -> None:
-        """Expire messages that have waited longer than the lifetime, and delete old failed ones."""
-        if self.next_expiry(lifetime) > now or not await self.check_disk():
-            return
-        for queued in [queued for queued in self.waiting if queued.since + lifetime <= now]:
-            if queued is not self.under_way and queued in self.waiting:
-                self._drop(queued)
-                kept = await self._fail(queued, Event.EXPIRED, queued.recipients, queued.fault)
-                await self._add_failed(kept)
-                self._tell(Event.EXPIRED, queued, queued.recipients, queued.fault)
-                queued.resolve(fault=queued.fault)
-        for failed in [failed for failed in self.failed if failed.since + KEEP_FAILED <= now]:
-            await self._discard(failed)
-
-    def next_expiry(self, lifetime: float) -> float:
-        """Return when the next message expires or is deleted."""
-        ends = [queued.since + lifetime for queued in self.waiting]
-        ends += [failed.since + KEEP_FAILED for failed in self.failed]
-        return min(ends, default=inf)
 
     async def quarantine(self, queued: QueuedMessage, reason: str = "its file is damaged") -> None:
         """Quarantine a message whose file is damaged or not ours: it cannot be sent."""
@@ -211,12 +202,15 @@ class Queue(TryOrder):
 
     async def _cancel(self, queued: QueuedMessage) -> None:
         """Delete a waiting message; if its file cannot be deleted, it keeps waiting."""
-        place = self.waiting.index(queued)
+        place, marks = self.waiting.index(queued), self.delayed & {queued.spooled.id}
         self._drop(queued)
         try:
             await asyncio.to_thread(self.spool.delete, queued.spooled)
         except OSError:
+            queued.is_dropped = False
             self.waiting.insert(place, queued)
+            self.size += queued.entry.size
+            self.delayed |= marks
             raise
         queued.resolve()
         self._listeners.tell(None)
@@ -236,39 +230,26 @@ class Queue(TryOrder):
     async def _retry(self, failed: FailedMessage) -> bool:
         """Queue a failed message again, unless it was retried or deleted meanwhile."""
         async with self._order:
-            if failed not in self.failed:
+            if failed in self.failed:
+                self.check_room(failed.size)
+            if not self._take_failed(failed):
                 return False
-            self.check_room(failed.failure.spooled.entry.size)
-            self.failed.remove(failed)
             try:
                 spooled = await asyncio.to_thread(self.spool.requeue, failed.failure, time.time())
             except OSError:
-                self.failed.append(failed)
+                self._put_failed(failed)
                 raise
             self._append(QueuedMessage(spooled, time.monotonic(), queued_reported=True))
             return True
 
     def _append(self, queued: QueuedMessage) -> None:
         """Append a message, and have it tried."""
-        self.waiting.append(queued)
+        self._enter(queued)
         self._listeners.tell(None)
         if self.on_added:
             self.on_added(queued)
         else:
             self.defer(queued)
-
-    def _drop(self, queued: QueuedMessage) -> None:
-        """Remove a message from the order."""
-        if queued in self.waiting:
-            self.waiting.remove(queued)
-        self._rejected_size = self._rejected_size if self.is_full else None
-
-    def _find_failed(self, message_id: str) -> FailedMessage:
-        """Return the failed message with an ID."""
-        for failed in self.failed:
-            if failed.failure.spooled.id == message_id:
-                return failed
-        raise UnknownMessageError
 
     async def _restrict(self, queued: QueuedMessage, recipients: Sequence[str]) -> None:
         """Keep a message waiting for some of its recipients only."""
@@ -277,68 +258,6 @@ class Queue(TryOrder):
         else:
             envelope = replace(queued.entry.envelope, recipients=tuple(recipients))
             queued.spooled = replace(queued.spooled, entry=replace(queued.entry, envelope=envelope))
-
-    async def _fail(
-        self, queued: QueuedMessage, event: Event, recipients: Sequence[str], fault: Fault | None
-    ) -> Failure | None:
-        """Save a message as failed for some recipients; return None if that does not work."""
-        failure = Failure(
-            spooled=queued.spooled,
-            event=event,
-            problem=fault.problem if fault else "",
-            reply=fault.reply if fault else "",
-            failed_at=time.time(),
-        )
-        return await self._on_disk(self.spool.fail, failure, recipients)
-
-    async def _add_failed(self, kept: Failure | None) -> None:
-        """Record a failed message, and make room for it."""
-        if kept:
-            self.failed.append(FailedMessage(kept, time.monotonic()))
-        while len(self.failed) > self.limits.messages or self._failed_size() > self.limits.size:
-            await self._make_room(self.failed[0])
-
-    def _failed_size(self) -> int:
-        """Return the total size of the failed messages, in bytes."""
-        return sum(failed.failure.spooled.entry.size for failed in self.failed)
-
-    async def _make_room(self, failed: FailedMessage) -> None:
-        """Delete a failed message before its week is over, and report that."""
-        self.discarded.append(failed.failure)
-        await self._discard(failed)
-        self._listeners.tell(failed.discarded())
-
-    async def _discard(self, failed: FailedMessage) -> None:
-        """Delete a failed message."""
-        if failed not in self.failed:  # It was deleted or retried meanwhile.
-            return
-        self.failed.remove(failed)
-        await self._on_disk(self.spool.discard, failed.failure)
-        self._listeners.tell(None)
-
-    def _tell(
-        self,
-        event: Event,
-        queued: QueuedMessage,
-        recipients: Sequence[str],
-        fault: Fault | None = None,
-        *,
-        reply: str = "",
-        kept_as: str | None = None,
-    ) -> None:
-        """Notify all listeners of an event, with the ID that `retry` accepts."""
-        delivery = Delivery(
-            event=event,
-            id=kept_as or queued.spooled.id,
-            message_id=queued.entry.message_id,
-            title=queued.entry.title,
-            recipients=tuple(recipients),
-            hidden=queued.entry.hidden,
-            missing=queued.entry.missing,
-            reply=fault.reply if fault else reply,
-            fault=fault,
-        )
-        self._listeners.tell(delivery)
 
 
 def _leave_unanswered(_: QueuedMessage) -> None:

@@ -47,12 +47,14 @@ class QueuedMessage:
     """A waiting message.
 
     `since` is when its lifetime began; for a message from before the start, `known` is the
-    latest time when it can have begun. `not_before` is the earliest time of the next try. All are
-    times of the monotonic clock. `tries` counts attempts that the sign-in did not prevent,
-    `deferrals` attempts in a row that the server deferred, and `lost_answers` attempts after which
-    the message may have arrived. `accepted` and `refused` are results of earlier transactions, if
-    the server accepts only some recipients at a time, and `deferred` are the recipients that it
-    deferred there: they are not tried again before all others.
+    latest time when it can have begun. `waited_since` also counts the time before the start, as far
+    as the system clock tells. `not_before` is the earliest time of the next try; a scheduled
+    message has none before its time of day. All are times of the monotonic clock. `tries` counts
+    attempts that the sign-in did not prevent, `deferrals` attempts in a row that the server
+    deferred, and `lost_answers` attempts after which the message may have arrived. `accepted` and
+    `refused` are results of earlier transactions, if the server accepts only some recipients at a
+    time, and `deferred` are the recipients that it deferred there: they are not tried again before
+    all others.
     """
 
     spooled: Spooled
@@ -68,6 +70,20 @@ class QueuedMessage:
     refused: dict[str, Fault] = field(default_factory=dict)
     known: float = inf
     deferred: frozenset[str] = frozenset()
+    waited_since: float = inf
+    is_scheduled: bool = False
+    is_dropped: bool = False  # It no longer waits.
+    is_sent: bool = False  # To some of its recipients at least.
+
+    def __post_init__(self) -> None:
+        """Let a new message have waited since now."""
+        self.waited_since = min(self.waited_since, self.since)
+
+    def begin(self, now: float) -> None:
+        """Begin the lifetime of a scheduled message, whose time has come."""
+        self.is_scheduled = False
+        self.since = self.waited_since = now
+        self.known, self.not_before = inf, -inf
 
     @property
     def entry(self) -> SpoolEntry:
@@ -113,6 +129,7 @@ class QueuedMessage:
         *,
         waiting: tuple[str, ...] = (),
         fault: Fault | None = None,
+        is_expired: bool = False,
     ) -> None:
         """Give the waiting caller its receipt, including earlier transactions.
 
@@ -120,6 +137,7 @@ class QueuedMessage:
             outcome: The outcome of the last transaction, if there was one.
             waiting: The recipients that will be tried again.
             fault: What blocks delivery, if anything does.
+            is_expired: Whether it could not be sent in its time.
 
         """
         if self.receipt is None or self.receipt.done():
@@ -137,6 +155,7 @@ class QueuedMessage:
                 reply=fault.reply if fault else outcome.reply,
                 missing=self.entry.missing,
                 hidden=self.entry.hidden,
+                is_expired=is_expired,
             )
         )
 
@@ -147,6 +166,11 @@ class FailedMessage:
 
     failure: Failure
     since: float
+
+    @property
+    def size(self) -> int:
+        """Return the size of its content, in bytes."""
+        return self.failure.spooled.entry.size
 
     def discarded(self) -> Delivery:
         """Return the event for the deletion of the message before its week is over."""

@@ -14,6 +14,7 @@ class Status(StrEnum):
     SENT = "sent"
     PARTIALLY_SENT = "partially_sent"
     QUEUED = "queued"
+    DUPLICATE = "duplicate"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +24,9 @@ class Receipt:
     `id` is the outbox's ID of the message. `waiting` are the recipients that will be tried again,
     and `fault` is what blocks delivery, if known. `reply` is the server's last reply, and
     `server_message_id` the Message-ID that the server assigned, if any. `missing` are attachments
-    that were not available, each with the reason, and `hidden` the recipients of blind copies.
+    that were not available, each with the reason, and `hidden` the recipients of blind copies. That
+    of a duplicate has the IDs of the message that was sent before. A message that expires while its
+    caller waits has neither accepted nor waiting recipients.
     """
 
     id: str
@@ -36,10 +39,14 @@ class Receipt:
     reply: str = ""
     missing: tuple[tuple[str, str], ...] = ()
     hidden: tuple[str, ...] = ()
+    is_duplicate: bool = False
+    is_expired: bool = False
 
     @property
     def status(self) -> Status:
         """Return whether all recipients, some or none have been accepted."""
+        if self.is_duplicate:
+            return Status.DUPLICATE
         if not self.accepted:
             return Status.QUEUED
         return Status.PARTIALLY_SENT if self.refused or self.waiting else Status.SENT

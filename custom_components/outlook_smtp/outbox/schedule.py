@@ -44,6 +44,7 @@ MAX_AUTH_FAILURES: Final = 10
 LOCK_DELAY: Final = 14_400.0
 LONGEST_LOCK: Final = 86_400.0
 
+_HELD: Final = "held"  # The key of the user's hold in the hold file.
 _SIGN_IN: Final = "sign_in"  # The key of the refused sign-in in the hold file.
 _LOCKS: Final = (Problem.ACCOUNT_LOCKED, Problem.TEMPORARY_AUTH_FAILURE)
 # With these problems, no password would be accepted.
@@ -121,6 +122,7 @@ class Schedule:
 
     def __init__(self, rate_limiter: RateLimiter | None = None) -> None:
         """Start without a hold."""
+        self.is_held = False  # By the user, until the user releases it.
         self.sign_in_hold: Hold | None = None
         self.mail_hold: Hold | None = None
         self.retry_at = -inf
@@ -149,6 +151,8 @@ class Schedule:
     @property
     def due(self) -> float:
         """Return when the next message may be tried."""
+        if self.is_held:
+            return inf
         holds = (None if self._asked else self.sign_in_hold, self.mail_hold)
         held = max(hold.until if hold else -inf for hold in holds)
         return max(self.retry_at, self.busy_until, self.rate_limiter.free_at(), held)
@@ -266,11 +270,14 @@ class Schedule:
     @property
     def kept(self) -> object:
         """Return the state to save for after a restart, to compare it with what was saved last."""
-        return self.mail_hold, self.refusal, self.check_at if self.refusal else None
+        check_at = self.check_at if self.refusal else None
+        return self.is_held, self.mail_hold, self.refusal, check_at
 
     def write(self) -> dict[str, Any]:
-        """Return the data to save for a restart: a hold with an end, and a refused sign-in."""
+        """Return what to save for a restart: holds with an end or a user's, a refused sign-in."""
         values = write_hold(self.mail_hold)
+        if self.is_held:
+            values[_HELD] = True
         if self.refusal:
             until = time.time() + self.check_at - time.monotonic()
             kept = {"until": until, "locks": self._locks}
@@ -279,6 +286,7 @@ class Schedule:
 
     def read(self, values: dict[str, Any], *, credentials_changed: bool = False) -> None:
         """Restore what was saved, but no refusal of replaced credentials or of an earlier route."""
+        self.is_held = values.get(_HELD) is True
         self.mail_hold = read_hold(values)
         if not credentials_changed:
             self._read_refusal(values.get(_SIGN_IN, {}))

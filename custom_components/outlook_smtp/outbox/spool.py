@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 import errno
+from io import BytesIO
 from itertools import count
 import logging
 import os
@@ -25,12 +26,21 @@ from .disk import (
     new_file,
     open_file,
     read_json,
+    read_start,
     remove,
     sync,
     unlink,
     write_json,
 )
-from .entry import DamagedError, SpoolEntry, read_content, read_head, write_message
+from .entry import (
+    MAX_HEAD,
+    USUAL_HEAD,
+    DamagedError,
+    SpoolEntry,
+    read_content,
+    read_head,
+    write_message,
+)
 from .spooled import Contents, Failure, Spooled
 
 _LOGGER = logging.getLogger(__name__)
@@ -39,6 +49,8 @@ WAITING: Final = "waiting"
 FAILED: Final = "failed"
 QUARANTINE: Final = "set_aside"
 HOLD_FILE: Final = "hold.json"
+
+HEAD_LINES: Final = 2
 
 _NAME: Final = re.compile(r"(\d{10,})-(\d{10,11})-([0-9a-f]{12})\.msg")
 _END_OF_TIME: Final = 10**11  # Seconds since the epoch; a file name has no more digits for them.
@@ -306,10 +318,12 @@ def _describe(path: str, file_name: str) -> Spooled:
     """
     if (name := _NAME.fullmatch(file_name)) is None:
         raise DamagedError("it is not a message of this integration")
-    with open_file(path) as file:
-        entry = read_head(file)
-        if os.fstat(file.fileno()).st_size != file.tell() + entry.size:
-            raise DamagedError("its content was changed or cut off")
+    start, size = read_start(path, USUAL_HEAD)
+    if start.count(b"\n") < HEAD_LINES:
+        start, size = read_start(path, 2 * MAX_HEAD)
+    entry = read_head(head := BytesIO(start))
+    if size != head.tell() + entry.size:
+        raise DamagedError("its content was changed or cut off")
     spooled = Spooled(int(name[1]), int(name[2]), name[3], entry)
     if spooled.name != file_name:
         raise DamagedError("its name was changed")

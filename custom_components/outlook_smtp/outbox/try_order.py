@@ -23,6 +23,10 @@ class TryOrder(Capacity):
         """Return the first message in order that may be tried now."""
         return next((queued for queued in self.waiting if queued.not_before <= now), None)
 
+    def next_due(self) -> float:
+        """Return when the next message may be tried, on the monotonic clock."""
+        return min((queued.not_before for queued in self.waiting), default=inf)
+
     @contextmanager
     def trying(self, queued: QueuedMessage) -> Iterator[None]:
         """Mark a message as being submitted."""
@@ -31,10 +35,6 @@ class TryOrder(Capacity):
             yield
         finally:
             self.under_way = None
-
-    def count_wait(self, queued: QueuedMessage) -> None:
-        """Add the time that a message waited before the start, now that it was tried."""
-        queued.since = min(queued.since, queued.known)
 
     def count_deferral(
         self, queued: QueuedMessage, fault: Fault | None, *, submitting: bool = True
@@ -67,6 +67,7 @@ class TryOrder(Capacity):
         self.waiting.sort(key=lambda each: each is queued)
 
     def make_all_due(self) -> None:
-        """Let every message be tried now."""
+        """Let every message be tried now, unless it is scheduled for later."""
         for queued in self.waiting:
-            queued.not_before = -inf
+            if not queued.is_scheduled:
+                queued.not_before = -inf

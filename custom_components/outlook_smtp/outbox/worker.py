@@ -1,7 +1,6 @@
 """Submit the messages of one account to the server, in order, until each is settled."""
 
 import asyncio
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 import logging
@@ -12,14 +11,12 @@ from typing import Final
 from ..delivery.content import Content
 from ..delivery.faults import Fault, Kind, Problem, Stage, SubmissionError
 from ..delivery.outcome import Outcome
-from ..delivery.route import Route
 from .disk_watch import CHECK_AGAIN
-from .events import Attempt, Listeners, veiled
-from .grace import CutOffError, Grace
-from .queue import Queue
+from .events import Attempt, veiled
+from .grace import CutOffError
 from .queued import QueuedMessage
-from .schedule import FIRST_DELAY, Hold, Schedule
-from .schedule_files import ScheduleFiles
+from .schedule import FIRST_DELAY
+from .worker_control import WorkerControl
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -27,68 +24,8 @@ MAX_LOST_ANSWERS: Final = 5  # The message may have arrived after each; then it 
 MAX_DEFERRALS: Final = 3  # In a row; then the other messages pass.
 
 
-class DeliveryWorker:
+class DeliveryWorker(WorkerControl):
     """A task that submits waiting messages, over one connection that stays open for a while."""
-
-    def __init__(
-        self,
-        route: Route,
-        queue: Queue,
-        *,
-        lifetime: float,
-        schedule: Schedule | None = None,
-    ) -> None:
-        """Serve a queue over a route.
-
-        Args:
-            route: How the account submits messages.
-            queue: The waiting messages; it outlives this worker.
-            lifetime: How long a message may wait, in seconds.
-            schedule: When to try messages; a new one unless given.
-
-        """
-        self._route = route
-        self._queue = queue
-        self._lifetime = lifetime
-        self._listeners: Listeners[Attempt] = Listeners()
-        self._schedule = schedule or Schedule()
-        self._files = ScheduleFiles(self._schedule, queue.spool)
-        self._turn = asyncio.Lock()
-        self._wake = asyncio.Event()
-        self._grace = Grace()
-        self._task: asyncio.Task[None] | None = None
-        self._present: tuple[QueuedMessage, ...] = ()
-        self._asked_again = False
-        self._flushes = 0
-
-    def set_lifetime(self, lifetime: float) -> None:
-        """Set how long a message may wait, in seconds; also those that wait already."""
-        self._lifetime = lifetime
-        self._wake.set()
-
-    def subscribe(self, listener: Callable[[Attempt], None]) -> Callable[[], None]:
-        """Call a listener after every submission; return a function that unsubscribes it."""
-        return self._listeners.add(listener)
-
-    @property
-    def hold(self) -> Hold | None:
-        """Return the hold that is in force, if any."""
-        hold = self._schedule.hold
-        return hold if hold and time.monotonic() < hold.until else None
-
-    @property
-    def refusal(self) -> Fault | None:
-        """Return why the sign-in was refused, if only the user may have it tried again."""
-        return self._schedule.refusal
-
-    def next_try(self, queued: QueuedMessage) -> float:
-        """Return when a message is tried next, on the monotonic clock."""
-        return max(self._schedule.due, queued.not_before)
-
-    @property
-    def next_turn(self) -> float:
-        """Return when a message is tried next, on the monotonic clock; infinite if none is."""
-        return min(map(self.next_try, self._queue.waiting), default=inf)
 
     async def start(self, *, credentials_changed: bool = False) -> None:
         """Start, with the hold from before a restart.
@@ -107,6 +44,7 @@ class DeliveryWorker:
         self._schedule.begin(time.monotonic())
         self._grace.begin()
         self._queue.on_added = self._added
+        self._queue.announce()
         self._task = asyncio.create_task(self._run(), name="outlook_smtp delivery worker")
 
     async def stop(self, *, for_now: bool = False) -> None:
@@ -156,41 +94,10 @@ class DeliveryWorker:
             else:
                 await self._fail(fault, submitting=False)
                 await self._honor(flushes)
-            self._queue.note_change()
+            self._queue.announce()
             raise SubmissionError(fault) from error
         await self._succeed(submitting=False)
         return timings
-
-    async def flush(self) -> None:
-        """Try now, even if messages are held or about to be; a refused sign-in is tried once."""
-        self._flushes += 1
-        self.interrupt()
-        await self._release()
-
-    def interrupt(self) -> None:
-        """Cut a slow submission short soon, because another message is urgent."""
-        self._route.interrupt()
-
-    async def _honor(self, flushes: int) -> None:
-        """Try again if a flush was requested since an attempt began."""
-        if self._flushes != flushes:
-            await self._release()
-
-    async def _release(self) -> None:
-        """Reset the holds and delays of all messages."""
-        self._schedule.flush()
-        self._asked_again = True
-        self._queue.make_all_due()
-        await self._files.save_hold()
-        self._wake.set()
-
-    def _added(self, queued: QueuedMessage) -> None:
-        """Wake up for a new message, unless all are held."""
-        self._schedule.reset_backoff()
-        self._asked_again = True
-        self._wake.set()
-        if hold := self.hold:
-            self._queue.defer(queued, hold.fault)
 
     async def _run(self) -> None:
         """Keep delivering until the worker stops, whatever happens."""
@@ -208,12 +115,14 @@ class DeliveryWorker:
             await self._sleep(CHECK_AGAIN)
             return
         now = time.monotonic()
-        await self._queue.expire(self._lifetime, now)
+        terms, scheduled = self._terms(), self._queue.release(now)
+        await self._queue.expire(terms, now)
         queued = self._queue.first(now)
         if queued and self._schedule.due <= now:
             await self._try(queued)
         else:
-            await self._sleep(min(self.next_turn, self._queue.next_expiry(self._lifetime)) - now)
+            turn = self._schedule.due if queued else self.next_turn
+            await self._sleep(min(turn, scheduled, self._queue.next_change(terms)) - now)
 
     async def _sleep(self, duration: float) -> None:
         """Sleep for some seconds, or until the delivery worker is woken."""
@@ -324,29 +233,9 @@ class DeliveryWorker:
         await self._fail(fault, submitting=submitting)
         if passing and submitting and queued.deferrals >= MAX_DEFERRALS:
             self._postpone(queued)
-        self._queue.note_change()
+        self._queue.announce()
 
     def _postpone(self, queued: QueuedMessage) -> None:
         """Postpone a message until a while after the next try of the others."""
         until = self._schedule.after_others(queued.deferrals, time.monotonic())
         self._queue.postpone(queued, until)
-
-    async def _succeed(self, *, submitting: bool) -> None:
-        """Record that the account was authenticated."""
-        self._schedule.succeed(time.monotonic(), submitting=submitting)
-        await self._files.save_hold()
-        self._wake.set()
-
-    async def _fail(self, fault: Fault, *, submitting: bool) -> None:
-        """Record a fault that blocks all messages.
-
-        If another try was requested during this one, it follows at once, unless all are held.
-        """
-        self._schedule.fail(fault, time.monotonic(), submitting=submitting)
-        await self._files.save_hold()
-        waiting = tuple(self._queue.waiting)
-        if self._asked_again and not self.hold:
-            self._schedule.reset_backoff()
-            waiting = self._present
-        for queued in () if self._grace.is_over else waiting:  # After a stop, `Queue.rest` does it.
-            self._queue.defer(queued, fault)
