@@ -57,9 +57,8 @@ class Dialogs:
     def _sign_in(self, step: Step, sign_in: SignIn) -> Step:
         """Read the code, let the callback approve it, and follow the check of the account."""
         shown = step["description_placeholders"]
-        title = self._text("step.show_code.title", step)
-        detail(f"Form: {title}: {shown['code']}, {shown['url']}")
-        step = self._submit(step, {})
+        title = self._text("step.wait.title", step)
+        detail(f"{title}: {shown['code']}, {shown['url']}")
         sign_in(shown["code"])
         return self._follow(step)
 
@@ -100,6 +99,9 @@ class Dialogs:
                 detail(f"Progress: {shown}")
             time.sleep(POLL_INTERVAL)
             step = self._api.get(f"{FLOW}/{step['flow_id']}")
+        if step.get("step_id") == "works":
+            detail(f"Form: {self._text('step.works.title', step)}")
+            return self._submit(step, {"send_test": False})
         return self._require_no_error(step)
 
     def _require_no_error(self, step: Step) -> Step:

@@ -1,12 +1,13 @@
 """Find wording in code, pages and blueprints that plain American English does not use.
 
-In Python files it checks comments, docstrings, log lines and the names of tests; in other files
-everything except code. Identifiers and other strings are not checked, such as asyncio's
-`task.cancelled()`. scripts/lint runs it on all files; `python scripts/_wording.py FILE…` on some.
+In Python files it checks comments, docstrings, log lines and the names of tests; in JSON files the
+texts without their keys; in other files everything except code. Identifiers and other strings are
+not checked, such as asyncio's `task.cancelled()`. scripts/lint runs it on all files;
+`python scripts/_wording.py FILE…` on some.
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatch
 import io
 from itertools import groupby
@@ -42,17 +43,13 @@ WORDING: Final[tuple[tuple[str, str], ...]] = (
     (r"turned away", "“rejected”"),
     (r"kept aside", "“kept as failed” or “quarantined”"),
     (r"for ever", "“forever”"),
+    (r"passing (?:problem|trouble)s?", "“temporary problem”"),
+    (r"born", "“created”"),
+    (r"messages? of \{\w+\} MB", "“Messages: {count} ({size} MB)”"),
 )
 
-# Texts that are rewritten together with their ten translations, in a later change: corrected here
-# alone, the English would say something else than the other languages.
-USER_TEXTS: Final = (
-    "CHANGELOG.md",
-    "custom_components/outlook_smtp/strings.json",
-    "custom_components/outlook_smtp/services.yaml",
-    "custom_components/outlook_smtp/translations/*",
-)
-FOREIGN: Final = ("LICENSE", "requirements/*.txt", "typings/*")  # Not our prose.
+# Not our prose, and other languages.
+FOREIGN: Final = ("LICENSE", "requirements/*.txt", "typings/*", "*/translations/*")
 TEXT_SUFFIXES: Final = ("", ".md", ".toml", ".yaml", ".yml", ".sh", ".in", ".css")
 LOG_METHODS: Final = frozenset({"debug", "info", "warning", "error", "exception", "critical"})
 
@@ -60,10 +57,8 @@ _PATTERNS: Final = tuple(
     (re.compile(rf"(?<![\w-])(?:{words.replace(' ', r'\s+')})(?![\w-])", re.IGNORECASE), instead)
     for words, instead in WORDING
 )
-# Code, and the tables that repeat strings.json.
-_CODE: Final = re.compile(
-    r"^ *```.*?^ *```|<!-- Table .*?<!-- End of the table -->|`[^`\n]+`", re.DOTALL | re.MULTILINE
-)
+_CODE: Final = re.compile(r"^ *```.*?^ *```|`[^`\n]+`", re.DOTALL | re.MULTILINE)
+_JSON_KEY: Final = re.compile(r'^ *"[^"\n]+":|\[%key:[^%]+%\]', re.MULTILINE)
 
 
 def findings(path: str, text: str) -> Iterator[str]:
@@ -74,7 +69,7 @@ def findings(path: str, text: str) -> Iterator[str]:
         text: Its content.
 
     """
-    for first, prose in _python_prose(text) if path.endswith(".py") else [(1, _without_code(text))]:
+    for first, prose in _prose(path, text):
         for pattern, instead in _PATTERNS:
             for match in pattern.finditer(prose):
                 line = first + prose.count("\n", 0, match.start())
@@ -84,14 +79,29 @@ def findings(path: str, text: str) -> Iterator[str]:
 
 def is_checked(path: str) -> bool:
     """Return whether the prose of a file of the repository is checked."""
-    return Path(path).suffix in (".py", *TEXT_SUFFIXES) and not any(
-        fnmatch(path, pattern) for pattern in (*USER_TEXTS, *FOREIGN)
+    return Path(path).suffix in (".py", ".json", *TEXT_SUFFIXES) and not any(
+        fnmatch(path, pattern) for pattern in FOREIGN
     )
 
 
+def _prose(path: str, text: str) -> Iterable[tuple[int, str]]:
+    """Return the prose of a file, each piece with the number of its first line."""
+    match Path(path).suffix:
+        case ".py":
+            return _python_prose(text)
+        case ".json":
+            return [(1, _blank(_JSON_KEY, text))]
+    return [(1, _without_code(text))]
+
+
 def _without_code(text: str) -> str:
-    """Return a text with blanks in place of code, so that lines keep their numbers."""
-    return _CODE.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), text)
+    """Return a text with blanks in place of code."""
+    return _blank(_CODE, text)
+
+
+def _blank(what: re.Pattern[str], text: str) -> str:
+    """Return a text with blanks in place of matches, so that lines keep their numbers."""
+    return what.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), text)
 
 
 def _python_prose(text: str) -> Iterator[tuple[int, str]]:

@@ -29,7 +29,7 @@ from .helpers import (
     until_empty,
 )
 
-SEND_TEST_MAIL = "button.me_outlook_com_send_test_mail"
+SEND_TEST_EMAIL = "button.me_outlook_com_send_test_email"
 CHECK_NOW = "button.me_outlook_com_check_now"
 SEND_WAITING = "button.me_outlook_com_send_waiting_email_now"
 RETRY_FAILED = "button.me_outlook_com_retry_failed_email"
@@ -49,10 +49,10 @@ async def test_test_mail_arrives(
 ) -> None:
     """It goes to the mailbox itself, in Home Assistant's language or else in English."""
     hass.config.language = language
-    await press(hass, SEND_TEST_MAIL)
+    await press(hass, SEND_TEST_EMAIL)
     (mail,) = fake_server.received
     assert mail.recipients == (ADDRESS,)
-    assert mail.message["Subject"] == "Test mail from Home Assistant"
+    assert mail.message["Subject"] == "Test email from Home Assistant"
     assert "mail works" in mail.message.get_content()
 
 
@@ -63,7 +63,7 @@ async def test_test_mail_that_is_queued_has_a_reason(
     """It stays in the outbox, and is sent as soon as possible."""
     fake_server.script = Script(replies={Step.GREETING: "451 4.7.500 Server busy"})
     with pytest.raises(HomeAssistantError) as caught:
-        await press(hass, SEND_TEST_MAIL)
+        await press(hass, SEND_TEST_EMAIL)
     assert caught.value.translation_key == "test_mail_waits"
     assert "waits in the outbox" in str(caught.value)
     assert "451 4.7.500 Server busy" in str(caught.value)
@@ -71,7 +71,7 @@ async def test_test_mail_that_is_queued_has_a_reason(
     fake_server.script = Script()
     await hass.services.async_call("outlook_smtp", "flush_outbox", blocking=True)
     await fake_server.async_wait_for_mail()
-    assert titles(fake_server) == ["Test mail from Home Assistant"]
+    assert titles(fake_server) == ["Test email from Home Assistant"]
 
 
 async def test_test_mail_does_not_wait_for_a_silent_server(
@@ -84,7 +84,7 @@ async def test_test_mail_does_not_wait_for_a_silent_server(
     monkeypatch.setattr("custom_components.outlook_smtp.mailer.PATIENCE", 0.05)
     fake_server.script_next(Script(silent=True))
     with pytest.raises(HomeAssistantError, match="will be retried") as caught:
-        await press(hass, SEND_TEST_MAIL)
+        await press(hass, SEND_TEST_EMAIL)
     assert "said" not in str(caught.value)
     await until(lambda: fake_server.open_connections == 1)
     fake_server.hang_up()
@@ -100,7 +100,7 @@ async def test_refused_test_mail_quotes_the_server(
     """A refusal is an error that quotes the server, and nothing is queued."""
     fake_server.script_next(Script(replies={Step.FINAL: "554 5.6.0 Not like this"}))
     with pytest.raises(HomeAssistantError, match="Not like this"):
-        await press(hass, SEND_TEST_MAIL)
+        await press(hass, SEND_TEST_EMAIL)
     assert not mailer_of(account).queue.waiting
 
 
@@ -178,7 +178,7 @@ async def test_check_answers_what_is_on_hold(
     assert connected.startswith("Connected, ")
     assert held.startswith("Email is still on hold: me@outlook.com has reached Microsoft's daily")
     assert waiting == "Waiting in the outbox: 2"
-    assert re.fullmatch(r"Next try: \d{4}-\d\d-\d\d \d\d:\d\d", then)
+    assert re.fullmatch(r"Next attempt: \d{4}-\d\d-\d\d \d\d:\d\d", then)
     fake_server.stop()
     with pytest.raises(HomeAssistantError, match=r"refuses .*Waiting in the outbox: 2"):
         await press(hass, CHECK_NOW)
@@ -257,7 +257,7 @@ async def test_check_that_outlives_its_account_has_no_effect(
 @pytest.mark.usefixtures("account")
 async def test_buttons_are_for_diagnosis(entity_registry: er.EntityRegistry) -> None:
     """Generated dashboards do not show them."""
-    for button in (SEND_TEST_MAIL, CHECK_NOW, SEND_WAITING, RETRY_FAILED):
+    for button in (SEND_TEST_EMAIL, CHECK_NOW, SEND_WAITING, RETRY_FAILED):
         registered = entity_registry.async_get(button)
         assert registered
         assert registered.entity_category == "diagnostic"

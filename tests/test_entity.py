@@ -56,7 +56,10 @@ async def test_recipient_is_linked_to_its_account(
     )
     assert owner
     assert recipient
-    assert (recipient.name, recipient.model) == ("Family", "Recipient")
+    assert (recipient.name, recipient.model) == (
+        "Family",
+        "anna@example.com, bert@example.com",
+    )
     assert recipient.entry_type is dr.DeviceEntryType.SERVICE
     assert recipient.via_device_id == owner.id
     assert recipient.config_subentry_id == subentry_id

@@ -192,6 +192,26 @@ async def test_loop_of_ten_thousand_calls_is_braked(
     assert raised(hass) == ["flood"]
 
 
+async def test_loop_of_invalid_calls_is_reported_a_few_times(
+    hass: HomeAssistant,
+    small: MockConfigEntry,
+    caplog: pytest.LogCaptureFixture,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """Each is an error and counted, but neither the log nor the recorder fills up."""
+    caplog.clear()
+    for _ in range(30):
+        freezer.tick(1)
+        assert await send(hass, to="anna") == "missing_at"
+        last = state_of(hass, DELIVERY).state
+    assert caplog.text.count("was rejected before it reached the outbox") == 4
+    mailer_of(small).queue.announce()
+    assert state_of(hass, OUTBOX).attributes["failed"] == 30
+    freezer.tick(FLOOD_WINDOW)
+    assert await send(hass, to="anna") == "missing_at"
+    assert state_of(hass, DELIVERY).state != last
+
+
 async def test_urgent_email_is_exempt_up_to_twice_the_limit(
     hass: HomeAssistant, small: MockConfigEntry, fake_server: FakeServer
 ) -> None:

@@ -119,7 +119,7 @@ async def test_every_route_has_a_name(hass: HomeAssistant) -> None:
         ("notify", "send_message", {"entity_id": "notify.family"}, (ANNA, BERT)),
         ("notify", "me_outlook_com", {"target": ANNA}, (ANNA,)),
         (DOMAIN, "send_message", {"to": ANNA}, (ANNA,)),
-        ("button", "press", {"entity_id": "button.me_outlook_com_send_test_mail"}, (ADDRESS,)),
+        ("button", "press", {"entity_id": "button.me_outlook_com_send_test_email"}, (ADDRESS,)),
     ],
 )
 @pytest.mark.usefixtures("graph_account")
@@ -139,7 +139,9 @@ async def test_every_entrance_leads_through_graph(
     (sent,) = graph.received
     assert (sent.account, sent.recipients) == (ADDRESS, recipients)
     assert fake_server.connections == 0
-    assert state_of(hass, "sensor.me_outlook_com_sent_in_24_hours").state == str(len(recipients))
+    assert state_of(hass, "sensor.me_outlook_com_sent_in_the_last_24_hours").state == str(
+        len(recipients)
+    )
 
 
 @pytest.mark.usefixtures("graph_account")
@@ -390,7 +392,7 @@ async def test_mailbox_without_graph_is_explained(
     issue = issue_registry.async_get_issue(DOMAIN, issue_id)
     assert issue
     assert issue.translation_placeholders
-    assert "choose Reconfigure to send by SMTP" in issue.translation_placeholders["explanation"]
+    assert "choose Reconfigure to send over SMTP" in issue.translation_placeholders["explanation"]
     assert state_of(hass, "sensor.me_outlook_com_status").state == "mailbox_not_supported"
 
 

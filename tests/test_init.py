@@ -45,7 +45,7 @@ async def test_set_up_does_not_wait_for_the_server(
         "binary_sensor.me_outlook_com_connection",
         "button.me_outlook_com_check_now",
         "button.me_outlook_com_retry_failed_email",
-        "button.me_outlook_com_send_test_mail",
+        "button.me_outlook_com_send_test_email",
         "button.me_outlook_com_send_waiting_email_now",
         "event.me_outlook_com_delivery",
         "notify.family",
@@ -53,7 +53,7 @@ async def test_set_up_does_not_wait_for_the_server(
         "sensor.me_outlook_com_failed",
         "sensor.me_outlook_com_last_sent",
         "sensor.me_outlook_com_outbox",
-        "sensor.me_outlook_com_sent_in_24_hours",
+        "sensor.me_outlook_com_sent_in_the_last_24_hours",
         "sensor.me_outlook_com_status",
         "switch.me_outlook_com_hold_email",
     } == {state.entity_id for state in hass.states.async_all()}
@@ -86,8 +86,12 @@ async def test_changed_entry_is_reloaded_with_the_same_entities(
     mailer = account.runtime_data.mailer
     hass.config_entries.async_update_entry(account, options={"sender_name": "House"})
     await hass.async_block_till_done(wait_background_tasks=True)
+    assert account.runtime_data.mailer is mailer
+    assert mailer.sender.name == "House"
+
+    hass.config_entries.async_update_entry(account, data=account.data | {"host": "localhost"})
+    await hass.async_block_till_done(wait_background_tasks=True)
     assert account.runtime_data.mailer is not mailer
-    assert account.runtime_data.mailer.sender.name == "House"
     assert set(entity_registry.entities) == before
 
     (family,) = account.subentries.values()

@@ -162,7 +162,7 @@ async def test_full_outbox_and_full_disk_are_errors(
     fake_server.stop()
     mailer.queue.limits = Limits(1, 1_000_000)
     await mailer.send(MESSAGE)
-    with pytest.raises(HomeAssistantError, match="1 messages or 1 MB are the limit") as full:
+    with pytest.raises(HomeAssistantError, match=r"limit: 1 \(1 MB\)") as full:
         await mailer.send(MESSAGE)
     assert full.value.translation_key == "outbox_full"
     mailer.queue.limits = Limits(10, 1_000_000)

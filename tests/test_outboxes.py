@@ -162,7 +162,7 @@ async def test_changed_settings_apply_to_waiting_mail(
     hass.config_entries.async_update_entry(account, options={"max_messages": 3, "max_size": 7})
     await hass.async_block_till_done(wait_background_tasks=True)
     assert len(waiting_files(hass, account)) == 3
-    with pytest.raises(HomeAssistantError, match="3 messages or 7 MB are the limit"):
+    with pytest.raises(HomeAssistantError, match=r"limit: 3 \(7 MB\)"):
         await mailer_of(account).send(outgoing())
     other_fake_server.add_mailbox(ADDRESS, account.data["password"])
     data = dict(account.data) | {"port": other_fake_server.port}
@@ -287,7 +287,7 @@ async def test_folder_that_cannot_be_opened_is_tried_again(
     assert entry.state is ConfigEntryState.SETUP_RETRY
     assert entry.error_reason_translation_key == "outbox_not_readable"
     assert entry.reason
-    assert "The folder of the outbox cannot be opened" in entry.reason
+    assert "The outbox folder cannot be opened" in entry.reason
     assert str(folder) in entry.reason
     folder.unlink()
     await pass_time(hass, freezer, minutes=1)
@@ -340,7 +340,7 @@ async def test_removed_account_reports_its_deleted_mail(
     assert line.levelname == "WARNING"
     assert line.getMessage().endswith("with the account: 3 waiting and 1 failed messages")
     [notice] = notices(hass)
-    assert notice["title"] == "Mail was deleted with its account"
+    assert notice["title"] == "Email was deleted with its account"
     assert f"The account {ADDRESS} was removed" in notice["message"]
     assert "- Waiting to be sent: 3\n- Failed: 1\n" in notice["message"]
     deleted = [f"- **{title}** → anna@example.com" for title in (*THREE, "Door")]

@@ -193,7 +193,6 @@ async def test_network_fault_does_not_hide_the_refusal(
     await check_now(hass)
     assert account.runtime_data.coordinator.last_fault.problem == "connection_refused"
     assert state_of(hass, CONNECTION).attributes["problem"] == "basic_auth_disabled"
-    assert find_issue(hass, "basic_auth_disabled", account)
     assert reauth_steps(hass) == [(SOURCE_REAUTH, "passwords_refused")]
     fake_server.start()
     tries = fake_server.connections

@@ -171,7 +171,7 @@ async def test_failing_library_leaves_a_trace(
     assert await call(hass, "outlook_smtp.send_message", to=ANNA) == "unforeseen"
     error, warning = traces.warnings
     assert error == "An email could not be built: ValueError"
-    assert "was rejected before it reached the outbox: Something unexpected went wrong." in warning
+    assert "was rejected before it reached the outbox: An unexpected error occurred." in warning
     [turn] = traces.turns
     assert turn.attributes["problem"] == "unforeseen"
 
@@ -229,7 +229,7 @@ async def test_events_have_no_blind_copies(
     await until(lambda: len(traces.turns) == 3)
     assert traces.turns[2].attributes["recipients"] == []
     assert fake_server.received[1].recipients == (BERT,)
-    assert state_of(hass, "sensor.me_outlook_com_sent_in_24_hours").state == "3"
+    assert state_of(hass, "sensor.me_outlook_com_sent_in_the_last_24_hours").state == "3"
     [warning] = traces.warnings
     assert BERT not in warning
 

@@ -208,7 +208,7 @@ async def test_dialog_explains_checks_and_ends(
         assert repair.result["step_id"] == "check"
         await repair.submit()
     answer = quote(reply) if has_choice else reply
-    assert "mail does not work yet. " in repair.text
+    assert "Still not working. " in repair.text
     assert repair.text.count(answer) >= 1
     assert raised(hass) == [key]
 
@@ -234,7 +234,7 @@ async def test_dialog_quotes_the_current_problem(
     await repair.open("suspended", account)
     fake_server.stop()
     await repair.submit()
-    assert "does not work yet. 127.0.0.1 refuses connections on port" in repair.text
+    assert "Still not working. 127.0.0.1 refuses connections on port" in repair.text
     assert raised(hass) == ["suspended"]
 
 

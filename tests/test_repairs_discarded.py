@@ -51,7 +51,7 @@ async def test_failed_messages_deleted_early_are_reported(
     assert issue.severity is ir.IssueSeverity.WARNING
     repair = Repair(hass, hass_client)
     await repair.open("discarded", account)
-    assert "2 messages or 1 MB" in repair.text
+    assert "limit: 2 (1 MB)" in repair.text
     assert re.search(rf"- \*\*Door\*\* → {ANNA} · 20.* · 554 5.6.0 Not like this", repair.text)
     await repair.submit()
     assert repair.result["type"] == "create_entry"

@@ -97,8 +97,8 @@ async def test_many_failed_messages_are_counted(
     assert [line[4:].partition("*")[0] for line in lines] == [
         f"No. {number}" for number in range(11, 1, -1)
     ]
-    assert "And 2 more." in repair.text
-    assert "could not send 12 mails" in repair.text
+    assert "Others: 2." in repair.text
+    assert "Unsent emails from me@outlook.com: 12." in repair.text
     await repair.choose("drop")
     assert repair.result["type"] == "create_entry"
 
@@ -206,7 +206,7 @@ async def test_full_outbox_keeps_failed_messages_where_they_are(
     await repair.open("messages_failed", account)
     await repair.choose("send_again")
     assert repair.result["reason"] == "no_room"
-    assert "2 messages of 0.0 MB wait; 2 messages or 1 MB are the limit" in repair.text
+    assert "Messages waiting: 2 (0.0 MB); limit: 2 (1 MB)" in repair.text
     assert raised(hass) == ["messages_failed", "outbox_full"]
 
 

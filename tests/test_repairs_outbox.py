@@ -46,8 +46,8 @@ async def test_full_outbox_is_an_issue_until_there_is_room(
     assert raised(hass) == ["outbox_full"]
     since = placeholders(find_issue(hass, "outbox_full", account))["since"]
     await repair.open("outbox_full", account)
-    assert "2 messages of 0.0 MB wait" in repair.text
-    assert "2 messages or 1 MB are the limit" in repair.text
+    assert "Messages waiting: 2 (0.0 MB)" in repair.text
+    assert "limit: 2 (1 MB)" in repair.text
     assert f"Since {since}" in repair.text
     assert "127.0.0.1 refuses connections on port" in repair.text
     await repair.choose("check")

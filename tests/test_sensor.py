@@ -45,7 +45,7 @@ OUTBOX = "sensor.me_outlook_com_outbox"
 FAILED = "sensor.me_outlook_com_failed"
 LAST_SENT = "sensor.me_outlook_com_last_sent"
 STATUS = "sensor.me_outlook_com_status"
-SENT = "sensor.me_outlook_com_sent_in_24_hours"
+SENT = "sensor.me_outlook_com_sent_in_the_last_24_hours"
 RESPONSE_TIME = "sensor.me_outlook_com_response_time"
 
 EARLIER = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -231,7 +231,7 @@ async def test_choice_of_graph_stays_secret(
         assert dialog.result["step_id"] == "permission"
         spy.record_dialog(dialog)
         identity.script.then("token", misstep)
-        await dialog.submit({})
+        await dialog.begin({})
         spy.record_dialog(dialog)
         identity.approve(dialog.placeholders["code"], ADDRESS)
         await dialog.submit({})

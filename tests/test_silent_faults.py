@@ -46,7 +46,8 @@ def silent_faults() -> list[Fault]:
             over_http = aiohttp.ClientConnectorError(KEY, error)
             faults.append(read_graph_error(over_http))
             description = _describe(over_http)
-            refused = AuthError(Problem.IDENTITY_UNREACHABLE, description=description)
+            unreachable = Problem.IDENTITY_UNREACHABLE
+            refused = AuthError(unreachable, description=description, is_silent=True)
             faults.append(read_auth_error(refused))
     return faults
 

@@ -82,6 +82,7 @@ def test_message_comes_first_and_the_rest_is_collapsed() -> None:
         "Content",
         "Attachments",
         "Sender and priority",
+        "Timing",
         "Account",
     ]
 

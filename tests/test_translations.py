@@ -86,6 +86,13 @@ def test_repairs_of_an_account_have_three_paragraphs(language: str) -> None:
             assert remedy.strip(), key
 
 
+@pytest.mark.parametrize("language", [*LANGUAGES, "en"])
+def test_counts_read_right_for_one(language: str) -> None:
+    """A count stands alone, not before a noun, which would need a singular."""
+    before_noun = re.compile(r"\{(?:max_)?(?:count|more)\}\**\s+\w")
+    assert [key for key, text in texts(language).items() if before_noun.search(text)] == []
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_text_is_left_in_english(language: str) -> None:
     """Only names, and words shared with English, are the same."""

@@ -30,6 +30,9 @@ SENTENCES = (
     "It was turned away.",
     "A message kept aside.",
     "It waits for ever.",
+    "The server has a passing problem.",
+    "They are born without SMTP.",
+    "2 messages of {size} MB wait.",
 )
 
 
@@ -63,6 +66,15 @@ def test_python_prose_is_checked(code: str, line: int) -> None:
     assert finding.startswith(f"tests/test_it.py:{line}: instead of “")
 
 
+def test_texts_are_checked() -> None:
+    """A finding in strings.json names its line, and so does one in a table of the docs."""
+    (finding,) = findings("strings.json", '{\n  "shall": {\n    "title": "It shall"\n  }\n}\n')
+    assert finding.startswith("strings.json:3: ")
+    table = "<!-- Table it -->\n| It shall be |\n<!-- End of the table -->\n"
+    (finding,) = findings("it.md", table)
+    assert finding.startswith("it.md:2: ")
+
+
 def test_words_are_found_across_line_breaks() -> None:
     """A finding names the line on which the wording starts, in docstrings and comments."""
     code = '"""It is\ntold."""\n\n# The server\'s\n# words.\n'
@@ -75,7 +87,7 @@ def test_words_are_found_across_line_breaks() -> None:
         ("it.py", "if task.cancelled():\n    mend = shall(whom='telephone')\n"),
         ("it.py", '"""The key `unforeseen` is stable."""\n'),
         ("it.md", "`shall` and\n\n```yaml\ntitle: It shall be\n```\n"),
-        ("it.md", "<!-- Table it -->\nIt shall be\n<!-- End of the table -->\n"),
+        ("it.json", '{\n  "unforeseen": "[%key:unforeseen%]"\n}\n'),
         ("it.md", "Marshall recommends to amend the emails.\n"),
     ],
 )
@@ -91,7 +103,10 @@ def test_code_and_other_words_are_left_alone(path: str, text: str) -> None:
         ("docs/architecture.md", True),
         ("scripts/lint", True),
         (".github/workflows/tests.yml", True),
-        ("custom_components/outlook_smtp/strings.json", False),
+        ("custom_components/outlook_smtp/strings.json", True),
+        ("custom_components/outlook_smtp/services.yaml", True),
+        ("custom_components/outlook_smtp/translations/en.json", False),
+        ("CHANGELOG.md", True),
         ("README.md", True),
         ("docs/problems.md", True),
         ("docs/dashboard.yaml", True),
@@ -101,7 +116,7 @@ def test_code_and_other_words_are_left_alone(path: str, text: str) -> None:
     ],
 )
 def test_prose_is_checked(path: str, *, checked: bool) -> None:
-    """Texts that have translations wait for them."""
+    """It is every page, program and text, but not what others wrote or what is generated."""
     assert is_checked(path) is checked
 
 

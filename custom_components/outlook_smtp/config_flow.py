@@ -48,7 +48,7 @@ class OutlookSmtpConfigFlow(PasswordFlow, RouteFlow, domain=DOMAIN):
     @override
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask how to sign in."""
-        return self.async_show_menu(step_id="user", menu_options=["code", "browser", "password"])
+        return self._show_menu("user", ["code", "browser", "password"])
 
     async def async_step_reauth(self, entry_data: Mapping[str, Any]) -> ConfigFlowResult:
         """Start reauthentication, preferring the method that can succeed."""

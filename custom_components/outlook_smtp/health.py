@@ -80,4 +80,4 @@ class Suspicion:
 
 def is_away(fault: Fault) -> bool:
     """Return whether a temporary fault means that no server responded."""
-    return fault.kind is Kind.TRANSIENT and fault.problem in AWAY and fault.code is None
+    return fault.kind is Kind.TRANSIENT and fault.problem in AWAY and not fault.reply

@@ -58,6 +58,7 @@ def _apply_options(entry: OutlookSmtpConfigEntry) -> None:
     parts.mailer.sender = Mailbox(address, options.get(CONF_SENDER_NAME, ""))
     parts.mailer.reply_to = parse_mailboxes(options.get(CONF_REPLY_TO, ""), CONF_REPLY_TO)
     parts.queue.limits = limits_of(options)
+    parts.queue.announce()  # There may be room now.
     parts.route.set_timeout(options.get(CONF_TIMEOUT, DEFAULT_TIMEOUT))
     parts.worker.wake()  # It reads how long messages may wait.
     parts.coordinator.async_set_interval()

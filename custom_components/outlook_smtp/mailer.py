@@ -119,12 +119,17 @@ class Mailer:
     ) -> None:
         """Log, count and report why a message is not sent.
 
+        Of a loop that goes on, each message is counted, and only the first ones are reported.
+
         Args:
             error: The error that the caller gets.
             recipients: The intended recipients, if known, without those of blind copies.
             title: The intended title, if any.
 
         """
+        if not self.queue.brake.may_report(self._flood_limit()):
+            self.queue.rejected.append(time.monotonic())
+            return
         _LOGGER.warning(
             "An email from %s was rejected before it reached the outbox: %s",
             self.address,
@@ -187,6 +192,7 @@ class Mailer:
         error = flood_error(self.address, 2 * limit if outgoing.is_urgent else limit)
         if brake.blame(async_find_caller_name(self._hass, context) or "", limit):
             self.note_rejection(error, outgoing.to + outgoing.cc)
+            self.queue.announce()  # The repair names the sender, reported or not.
         else:
             self.queue.rejected.append(time.monotonic())
         raise error

@@ -73,9 +73,8 @@ class MailNotifyEntity(OutlookSmtpEntity, NotifyEntity):
     @callback
     def async_change(self, subentry: ConfigSubentry) -> None:
         """Follow a change of the recipient's name or addresses."""
-        if subentry != self._subentry:
-            self._subentry = subentry
-            async_update_recipient_device(self.hass, self.entry, subentry)
+        self._subentry = subentry
+        async_update_recipient_device(self.hass, self.entry, subentry)
 
     @override
     async def async_send_message(self, message: str, title: str | None = None) -> None:

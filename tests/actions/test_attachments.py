@@ -296,7 +296,7 @@ async def test_stream_is_not_attached(
         return PlayMedia("/api/hls/1", "video/mp4")
 
     monkeypatch.setattr(LocalSource, "async_resolve_media", resolve)
-    with pytest.raises(ServiceValidationError, match="is a stream and not a file"):
+    with pytest.raises(ServiceValidationError, match="is a stream, not a file"):
         await send(hass, {"media_source": "media-source://media_source/local/live"})
     assert fake_server.received == []
 
@@ -323,9 +323,9 @@ async def test_invalid_content_ids_are_rejected(
 @pytest.mark.parametrize(
     "case",
     [
-        ([1_200_001], "attachment_too_large", '"0.bin" does not fit: the server takes 1.2 MB'),
+        ([1_200_001], "attachment_too_large", '"0.bin" does not fit. The server accepts up to 1.2'),
         ([700_000, 700_000], "attachment_too_large", '"1.bin" does not fit'),
-        ([1_000_000], "message_over_limit", "would have 1.4 MB, and the server takes 1.2 MB"),
+        ([1_000_000], "message_over_limit", "would be 1.4 MB; the server accepts up to 1.2 MB"),
     ],
 )
 async def test_oversized_attachments_are_rejected_before_anything_is_sent(

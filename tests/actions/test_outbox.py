@@ -241,7 +241,7 @@ async def test_message_in_progress_cannot_be_canceled(
     await until(lambda: bool(queue.under_way))
     (waiting,) = (await ask(hass, "list_outbox"))["waiting"]
     assert waiting["next_try"] is None
-    with pytest.raises(ServiceValidationError, match="being handed to the server") as caught:
+    with pytest.raises(ServiceValidationError, match="is being sent right now") as caught:
         await act(hass, "cancel_message", id=waiting["id"])
     assert caught.value.translation_placeholders == {"field": "id", "value": waiting["id"]}
     await until(lambda: any("content" in line for _, line in fake_server.sessions[-1]))
@@ -309,7 +309,7 @@ async def test_retry_reports_a_disk_error(
     """The error names the folder and the reason."""
     (failed,) = await refuse(account, fake_server, "Door")
     shutil.rmtree(folder_of(hass, account) / "waiting")
-    with pytest.raises(HomeAssistantError, match="nothing can be written to") as caught:
+    with pytest.raises(HomeAssistantError, match="cannot be written to") as caught:
         await act(hass, "retry_failed", id=failed)
     assert caught.value.translation_key == "outbox_not_writable"
     assert [item["id"] for item in (await ask(hass, "list_outbox"))["failed"]] == [failed]

@@ -340,7 +340,7 @@ async def test_refused_recipient_does_not_affect_the_others(
     assert not isinstance(caught.value, ServiceValidationError)
     assert caught.value.translation_key == "some_recipients_refused"
     assert str(caught.value) == (
-        f"The mail was sent to {ANNA}, {CARL}, but the server refused: "
+        f"The email was sent to {ANNA}, {CARL}, but the server refused: "
         f"{BERT} (550 5.1.1 User unknown)"
     )
     response = await send(hass, response=True, to=[ANNA, BERT, CARL])
@@ -357,7 +357,7 @@ async def test_email_without_any_accepted_recipient_is_an_error(
 ) -> None:
     """It lists every recipient with the server's reply, and no entity is updated."""
     fake_server.script = Script(refuse_recipients=dict.fromkeys((ANNA, BERT), UNKNOWN_USER))
-    with pytest.raises(HomeAssistantError, match="nobody got the mail") as caught:
+    with pytest.raises(HomeAssistantError, match="no one received the email") as caught:
         await send(hass, response, entity_id=FAMILY)
     for address in (ANNA, BERT):
         assert f"{address} (550 5.1.1 User unknown)" in str(caught.value)
@@ -518,8 +518,11 @@ async def test_description_of_the_action_is_complete(hass: HomeAssistant) -> Non
     selector.TargetSelector(description["target"])
     known = set(map(str, SEND_MESSAGE_FIELDS))
     targets = {"entity_id", "device_id", "area_id", "floor_id", "label_id", "exclude"}
-    assert description["fields"].keys() == known - targets == texts["fields"].keys()
-    for field in description["fields"].values():
+    fields: dict[str, Any] = {}
+    for name, field in description["fields"].items():
+        fields |= field.get("fields", {name: field})
+    assert fields.keys() == known - targets == texts["fields"].keys()
+    for field in fields.values():
         selector.validate_selector(field["selector"])
     for field in texts["fields"].values():
         assert field["name"]

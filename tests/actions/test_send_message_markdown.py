@@ -79,5 +79,5 @@ async def test_contradictory_fields_are_rejected(
         await act(hass, "send_message", to=ANNA, markdown=True, **fields)
     assert caught.value.translation_key == key
     assert str(caught.value).startswith("markdown: ")
-    assert "switch markdown off" in str(caught.value)
+    assert "turn off markdown" in str(caught.value)
     assert not fake_server.received

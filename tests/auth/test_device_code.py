@@ -124,8 +124,8 @@ async def test_outage_does_not_end_the_wait(person: Person, pauses: Pauses) -> N
     ("refusal", "problem"),
     [
         (DENIED, Problem.SIGN_IN_DECLINED),
-        (SECRET_MISSING, Problem.APPLICATION_REFUSED),
-        (Refusal("invalid_grant", "AADSTS50020: No."), Problem.SIGN_IN_REQUIRED),
+        (SECRET_MISSING, Problem.PUBLIC_CLIENT_OFF),
+        (Refusal("invalid_grant", "AADSTS50020: No."), Problem.ACCOUNT_TYPE_REFUSED),
         (Refusal("surprise", ""), Problem.UNEXPECTED_ANSWER),
     ],
 )
@@ -212,4 +212,4 @@ async def test_unknown_application_gets_no_code(person: Person) -> None:
     person.identity.client_id = "another"
     with pytest.raises(AuthError, match="AADSTS700016") as caught:
         await person.request()
-    assert caught.value.problem is Problem.APPLICATION_REFUSED
+    assert caught.value.problem is Problem.CLIENT_ID_UNKNOWN

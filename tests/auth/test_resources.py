@@ -276,7 +276,7 @@ async def test_a_route_gets_tokens_for_its_resource(
     with pytest.raises(SubmissionError) as caught:
         await routes[GRAPH].replace(await routes[GRAPH].get())
     assert caught.value.fault.kind is Kind.CREDENTIALS
-    assert caught.value.fault.problem is Problem.SIGN_IN_REQUIRED
+    assert caught.value.fault.problem is Problem.MFA_REQUIRED
     assert caught.value.fault.text.startswith("interaction_required AADSTS50076: ")
     assert caught.value.__context__ is None
     assert await routes[SMTP].get()

@@ -120,7 +120,7 @@ async def test_refused_refresh_token_requires_a_sign_in(
         identity.revoke(ADDRESS)
     clock.now = token.renew_at
     errors = [await failure(manager) for _ in range(3)]
-    assert {error.problem for error in errors} == {Problem.SIGN_IN_REQUIRED}
+    assert {error.needs_sign_in for error in errors} == {True}
     assert {error.description.partition(":")[0] for error in errors} <= {
         "AADSTS50173",
         "AADSTS50076",
@@ -138,7 +138,9 @@ async def test_refused_application_leaves_a_valid_token(
     identity.script.then("token", refusal, refusal)
     assert await manager.access_token(SMTP) == token.access_token
     clock.now = token.expires_at
-    assert (await failure(manager)).problem is Problem.APPLICATION_REFUSED
+    error = await failure(manager)
+    assert error.problem in (Problem.PUBLIC_CLIENT_OFF, Problem.PERMISSION_MISSING)
+    assert not error.needs_sign_in
     assert await manager.access_token(SMTP) != token.access_token
 
 

@@ -15,6 +15,7 @@ from tests.fake_microsoft import (
 
 from .api import PATIENCE, Api
 from .ui import Ui
+from .user_texts import text
 
 DOMAIN: Final = "outlook_smtp"
 OWN: Final = "demo@outlook.com"  # The account on the dashboard.
@@ -66,10 +67,9 @@ def add_with_code(api: Api, identity: IdentityPlatform, address: str) -> None:
     step = api.start_flow(
         DOMAIN,
         {"next_step_id": "code"},
-        {"client_id": identity.client_id, "advanced": {"tenant": "common"}},
+        {"client_id": identity.client_id},
     )
     code = step["description_placeholders"]["code"]
-    step = api.answer(step, {})
     identity.approve(code, address)
     api.finish_flow(step)
 
@@ -101,17 +101,15 @@ def sign_in_with_code(ui: Ui, identity: IdentityPlatform, address: str) -> None:
 
 def begin_sign_in(ui: Ui, identity: IdentityPlatform) -> None:
     """Choose the sign-in with a code in a menu, and follow it to the code."""
-    ui.choose("Sign in with Microsoft with a code (recommended)", ui.dialog)
-    ui.see("Signing in needs an app registration with Microsoft")
-    ui.fill("Application (client) ID", identity.client_id)
+    ui.choose(text("config.step.user.menu_options.code"), ui.dialog)
+    ui.see(text("config.step.code.description"))
+    ui.fill(text("config.step.code.data.client_id"), identity.client_id)
     ui.submit()
-    ui.see("Type the code below")
+    ui.see(text("config.progress.wait_for_sign_in"))
 
 
 def approve(ui: Ui, identity: IdentityPlatform, address: str) -> None:
     """Enter a dialog's code on Microsoft's page, and sign in there."""
-    ui.submit()
-    ui.see("This goes on by itself when you have signed in.")
     code = identity.user_codes[-1]
     ui.see(code)
     identity.approve(code, address)

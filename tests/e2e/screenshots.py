@@ -3,7 +3,7 @@
 A picture is as wide as GitHub shows it, so that what is legible in Home Assistant is legible there.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 import io
 from pathlib import Path
@@ -89,26 +89,47 @@ class Screenshots:
         self.take(name, dialog, margin=16)
         dialog.evaluate(_USUAL_STYLE)
 
-    def take_page(self, name: str) -> None:
-        """Take screenshots of the window in each width, to look at after a run."""
+    def take_page(self, name: str, check: Callable[[], None] | None = None) -> None:
+        """Take screenshots of the window in each width, to look at after a run.
+
+        Args:
+            name: The beginning of the files' names.
+            check: What must be right in each width.
+
+        """
         before = self._page.viewport_size
         assert before
         for width in WIDTHS:
             self._page.set_viewport_size({"width": width, "height": before["height"]})
+            if check:
+                check()
             path = self._pages / f"{name}-{width}.png"
             self._page.screenshot(path=path, animations="disabled", caret="hide")
         self._page.set_viewport_size(before)
+
+    def take_schemes(self, name: str, check: Callable[[], None]) -> None:
+        """Take such screenshots in light and in dark, each with a check."""
+        for suffix in self._in_all_colors():
+            self.take_page(f"{name}{suffix}", check)
 
     def take(self, name: str, parts: Locator, *, margin: int = 0) -> None:
         """Take a picture of the rectangle around some parts of the page, in light and dark."""
         self._page.mouse.move(0, 0)
         self._page.evaluate(_LEAVE_FIELD)
-        for scheme, suffix in SCHEMES.items():
-            self._page.emulate_media(color_scheme=scheme)
-            self._page.wait_for_function(_HAS_COLORS, arg=scheme)
+        for suffix in self._in_all_colors():
             self._save(f"{name}{suffix}", self._box(parts, margin))
-        self._page.emulate_media(color_scheme="light")
-        self._page.wait_for_function(_HAS_COLORS, arg="light")
+
+    def _in_all_colors(self) -> Iterator[str]:
+        """Show the page in light, in dark and in light again; yield the ends of files' names."""
+        for scheme, suffix in SCHEMES.items():
+            self._use_colors(scheme)
+            yield suffix
+        self._use_colors("light")
+
+    def _use_colors(self, scheme: Literal["light", "dark"]) -> None:
+        """Show the page in light or dark."""
+        self._page.emulate_media(color_scheme=scheme)
+        self._page.wait_for_function(_HAS_COLORS, arg=scheme)
 
     def _box(self, parts: Locator, margin: int) -> FloatRect:
         """Return the rectangle around some parts of the page, which must fit into a picture."""

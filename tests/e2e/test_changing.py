@@ -8,6 +8,10 @@ from .accounts import FAMILY, OWN, about, receive
 from .api import Api
 from .screenshots import Screenshots
 from .ui import INTEGRATION, Ui
+from .user_texts import text
+
+NAME = text("config_subentries.recipient.step.user.data.name")
+ADDRESSES = text("config_subentries.recipient.step.user.data.recipients")
 
 pytestmark = pytest.mark.usefixtures("account")
 
@@ -22,23 +26,23 @@ def test_recipients(ui: Ui, api: Api, mail_server: FakeServer) -> None:
     """A recipient is added after two mistakes; a new name and address take effect."""
     ui.open(INTEGRATION)
     ui.press("Menu", ui.entry(OWN))
-    ui.choose_item("Add recipient")
-    ui.see("A recipient becomes a notifier of its own.")
-    ui.fill("Name", "Family")
-    ui.fill_list("Addresses", ("carl@",))
+    ui.choose_item(text("config_subentries.recipient.initiate_flow.user"))
+    ui.see(text("config_subentries.recipient.step.user.description"))
+    ui.fill(NAME, "Family")
+    ui.fill_list(ADDRESSES, ("carl@",))
     ui.submit()
-    ui.see("Another recipient of this account already has this name.")
-    ui.see("has nothing after the @.")
-    ui.fill("Name", "Carl")
-    ui.fill_list("Addresses", ("carl@example.com",))
+    ui.see(text("config_subentries.recipient.error.name_taken"))
+    ui.see(text("config_subentries.recipient.error.nothing_after_at", value="carl@"))
+    ui.fill(NAME, "Carl")
+    ui.fill_list(ADDRESSES, ("carl@example.com",))
     ui.submit()
     ui.finish()
     api.wait_for_state("notify.carl", "unknown")
 
-    ui.press("Change recipient", ui.subentry("Carl"))
-    ui.see("Change recipient", ui.dialog)
-    ui.fill("Name", "Carla")
-    ui.fill_list("Addresses", ("carla@example.com",))
+    ui.press(text("config_subentries.recipient.initiate_flow.reconfigure"), ui.subentry("Carl"))
+    ui.see(text("config_subentries.recipient.step.reconfigure.title"), ui.dialog)
+    ui.fill(NAME, "Carla")
+    ui.fill_list(ADDRESSES, ("carla@example.com",))
     ui.submit()
     close_changed(ui)
     ui.subentry("Carla").wait_for()
@@ -50,22 +54,21 @@ def test_options_and_server(ui: Ui, mail_server: FakeServer, screenshots: Screen
     """The next email has the sender's name; with a short timeout, another server fails soon."""
     ui.open(INTEGRATION)
     ui.press("Configure", ui.entry(OWN))
-    ui.see("The name that recipients see beside the address.")
-    ui.fill("Sender name", "Our house")
-    ui.fill("Time-out", "4")
-    ui.fill("Time-out", "5")
+    ui.see(text("options.step.init.data_description.sender_name"))
+    ui.fill(text("options.step.init.data.sender_name"), "Our house")
+    ui.fill(text("options.step.init.data.timeout"), "5")
     screenshots.take_dialog("options", ui.frame)
     ui.submit()
     ui.finish()
 
     ui.press("Menu", ui.entry(OWN))
     ui.choose_item("Reconfigure")
-    ui.see("What do you want to change for")
-    ui.choose("Change the server or port", ui.dialog)
-    ui.see("The server that takes your outgoing mail.")
+    ui.see(text("config.step.reconfigure.description", address=OWN))
+    ui.choose(text("config.step.reconfigure.menu_options.server"), ui.dialog)
+    ui.see(text("config.step.server.description"))
     with blocked_port() as port:
         ui.fill_server("127.0.0.1", port)
-        ui.see("blocks the port, or the host is wrong")
+        ui.see(text("config.error.port_blocked", host="127.0.0.1", port=str(port)))
     ui.fill_server(mail_server.host, mail_server.port)
     close_changed(ui)
 

@@ -15,6 +15,7 @@ from .accounts import FAMILY, OTHER, OWN, IdentityPlatform, about, add_with_code
 from .api import Api
 from .screenshots import WIDTH, Screenshots
 from .ui import EXAMPLE, Ui
+from .user_texts import text
 
 PHONE: Final = {"width": 390, "height": 844}
 # Texts that do not fit where they are.
@@ -58,7 +59,7 @@ def test_example_dashboard(
     with away(mail_server):
         send(api, "Water")
         ui.tap("Check now")
-        ui.see("Connection refused")
+        ui.see(text("entity.sensor.status.state.connection_refused"))
         require_all_legible_on_a_phone(ui.page, screenshots)
     ui.tap("Send waiting email now")
     assert about(receive(mail_server, 3)) == (OWN, FAMILY, "Water")

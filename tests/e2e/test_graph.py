@@ -14,6 +14,7 @@ from .accounts import (
 from .api import Api
 from .screenshots import Screenshots
 from .ui import ADD, Ui
+from .user_texts import text
 
 
 def test_graph_is_offered(
@@ -22,25 +23,28 @@ def test_graph_is_offered(
     """The dialog says that SMTP is off, and takes a second code; then email arrives at Graph."""
     ui.open(ADD)
     ui.submit("OK")
-    ui.see("Add a mail account")
+    ui.see(text("config.step.user.title"))
     sign_in_with_code(ui, identity, WITHOUT_SMTP)
-    ui.see("SMTP is switched off", ui.dialog)
-    ui.see("There is no setting to switch it on.")
+    ui.see(text("config.step.smtp_off_personal.title"), ui.dialog)
+    ui.see(text("config.step.smtp_off_personal.description"))
     screenshots.take_page("smtp-off")
     screenshots.take_dialog("smtp-off", ui.frame)
     assert api.accounts() == []
 
-    ui.choose("Send through Microsoft Graph instead", ui.dialog)
-    ui.see("One more permission", ui.dialog)
+    ui.choose(text("config.step.smtp_off_personal.menu_options.graph"), ui.dialog)
+    ui.see(text("config.step.permission.title"), ui.dialog)
     ui.see("Mail.Send")
     screenshots.take_page("permission")
     ui.submit()
-    ui.see("Type the code below")
+    ui.see(text("config.progress.wait_for_sign_in"))
     approve(ui, identity, WITHOUT_SMTP)
-    ui.see("A recipient becomes a notifier of its own.")
+    ui.see(text("config.step.works.title", address=WITHOUT_SMTP))
+    ui.switch(text("config.step.works.data.send_test"))
+    ui.submit()
+    ui.see(text("config_subentries.recipient.step.user.description"))
     assert graph.received == []
-    ui.fill("Name", "Family")
-    ui.fill_list("Addresses", FAMILY)
+    ui.fill(text("config_subentries.recipient.step.user.data.name"), "Family")
+    ui.fill_list(text("config_subentries.recipient.step.user.data.recipients"), FAMILY)
     ui.submit()
     ui.finish()
     api.wait_for_state("notify.family", "unknown")
@@ -52,12 +56,9 @@ def test_graph_is_offered(
     assert about(receive(graph)) == (WITHOUT_SMTP, FAMILY, "Water")
     ui.open(f"/config/devices/device/{api.render('{{ device_id("notify.robin_outlook_com") }}')}")
     ui.see("Outlook.com (Microsoft Graph)")
-    ui.press("Press", ui.page.locator("hui-button-entity-row").filter(has_text="Send test mail"))
-    assert about(receive(graph, 2)) == (
-        WITHOUT_SMTP,
-        (WITHOUT_SMTP,),
-        "Test mail from Home Assistant",
-    )
+    ui.press_row(text("entity.button.send_test_mail.name"))
+    title = text("common.test_mail_title")
+    assert about(receive(graph, 2)) == (WITHOUT_SMTP, (WITHOUT_SMTP,), title)
     ui.see("Connected")
     connection = "binary_sensor.robin_outlook_com_connection"
     assert api.render(f"{{{{ state_attr('{connection}', 'route') }}}}") == "graph"

@@ -5,17 +5,21 @@ import pytest
 from tests.fake_microsoft import FakeServer
 
 from .accounts import FAMILY, OWN, about, away, receive
+from .overflow import cut_off
 from .screenshots import Screenshots
 from .ui import DASHBOARD, Ui
+from .user_texts import text
 
+WAITING = text("entity.sensor.outbox.unit_of_measurement")
 PICTURE = (OWN, FAMILY, "Somebody is at the front door")
 
 
 @pytest.mark.usefixtures("account", "camera")
 def test_outage(ui: Ui, mail_server: FakeServer, screenshots: Screenshots) -> None:
-    """A camera snapshot is sent; the next one waits for the server, and is sent in the end."""
+    """A snapshot is sent; the next one waits, and is sent automatically when the server is back."""
+    status = ui.page.locator("hui-tile-card").filter(has_text="Status")
     ui.open(DASHBOARD)
-    ui.see("Mail can be sent.")
+    ui.see("Email can be sent.")
     ui.see("Connected")
     ui.tap("Mail this picture to the family")
     assert about(receive(mail_server)) == PICTURE
@@ -24,20 +28,23 @@ def test_outage(ui: Ui, mail_server: FakeServer, screenshots: Screenshots) -> No
 
     with away(mail_server):
         ui.tap("Mail this picture to the family")
-        ui.see("1 messages")
+        ui.see(f"1 {WAITING}")
+        ui.see(text("entity.sensor.status.state.retrying"), status)
         ui.see("Disconnected")
-        ui.see("Connection refused")
+        ui.see(text("entity.sensor.status.state.connection_refused"), status)
+        assert cut_off(ui.page.locator("hui-sections-view")) == []
         screenshots.take("outbox", ui.page.locator("hui-tile-card"), margin=4)
 
         ui.open_tools("outlook_smtp.list_outbox")
-        ui.see("Returns the messages that are waiting and those that failed")
+        ui.see(text("services.list_outbox.description"))
         ui.choose_account(OWN)
         ui.press("Perform action")
         ui.see("title: Somebody is at the front door")
 
         ui.open(DASHBOARD)
         ui.see("Disconnected")
-    ui.tap("Check now")
-    ui.see("Mail can be sent.")
-    ui.see("0 messages")
+    ui.see("Email can be sent.")
+    ui.see(text("entity.sensor.status.state.ok"), status)
+    ui.see(f"0 {WAITING}")
     assert about(receive(mail_server, 2)) == PICTURE
+    assert cut_off(ui.page.locator("hui-sections-view")) == []

@@ -8,6 +8,7 @@ from .accounts import OWN, IdentityPlatform, add_with_code, refusing, sign_in_wi
 from .api import Api
 from .screenshots import Screenshots
 from .ui import DASHBOARD, INTEGRATION, REPAIRS, Ui
+from .user_texts import text
 
 
 def close_signed_in(ui: Ui) -> None:
@@ -20,18 +21,18 @@ def close_signed_in(ui: Ui) -> None:
 def test_passwords_no_longer_accepted(
     ui: Ui, mail_server: FakeServer, identity: IdentityPlatform, screenshots: Screenshots
 ) -> None:
-    """Microsoft suddenly refuses the password: the repair leads to the sign-in."""
+    """Microsoft suddenly refuses the password: Home Assistant's repair leads to the sign-in."""
     with refusing(mail_server, "basic_auth_disabled"):
         ui.open(DASHBOARD)
         ui.tap("Check now")
-        ui.see("Passwords no longer accepted")
+        ui.see(text("entity.sensor.status.state.basic_auth_disabled"))
         screenshots.take("connection-off", ui.page.locator("hui-section").first, margin=8)
         ui.open(REPAIRS)
-        ui.choose(f"Microsoft no longer accepts the password of {OWN}")
-        ui.see("The server said: 535 5.7.139")
+        ui.see("Authentication expired")
+        ui.page.get_by_text("Authentication expired").first.click()
+        ui.see(text("config.step.passwords_refused.description", address=OWN))
+        ui.see("535 5.7.139")
         screenshots.take_dialog("repair", ui.frame)
-    ui.choose("Sign in with Microsoft", ui.dialog)
-    ui.see("Microsoft no longer accepts passwords for")
     sign_in_with_code(ui, identity, OWN)
     close_signed_in(ui)
     ui.see("There are currently no repairs")
@@ -47,8 +48,8 @@ def test_withdrawn_permission(ui: Ui, api: Api, identity: IdentityPlatform) -> N
     ui.see("Disconnected")
     ui.open(INTEGRATION)
     ui.press("Reconfigure")
-    ui.see("Microsoft wants", ui.dialog)
+    ui.see(text("config.step.reauth_sign_in.description", address=OWN), ui.dialog)
     sign_in_with_code(ui, identity, OWN)
     close_signed_in(ui)
     ui.open(DASHBOARD)
-    ui.see("Mail can be sent.")
+    ui.see("Email can be sent.")

@@ -6,6 +6,7 @@ from typing import Final
 from playwright.sync_api import Locator, Page, expect
 
 from .page_checks import PageChecks
+from .user_texts import text
 
 INTEGRATION: Final = "/config/integrations/integration/outlook_smtp"
 ADD: Final = "/config/integrations/dashboard/add?domain=outlook_smtp"
@@ -18,6 +19,10 @@ TIMEOUT: Final = 15_000  # Milliseconds until an expected element must appear.
 _NAVIGATE: Final = """(path) => {
   history.pushState(null, "", path);
   window.dispatchEvent(new CustomEvent("location-changed", { detail: { replace: false } }));
+}"""
+_SPEAK: Final = """(language) => {
+  const choice = new CustomEvent("hass-language-select", { detail: language });
+  document.querySelector("home-assistant").dispatchEvent(choice);
 }"""
 _INPUT: Final = "input:not([type=checkbox], [type=radio]), textarea"
 
@@ -60,16 +65,28 @@ class Ui:
 
     # What is read
 
-    def see(self, text: str, within: Locator | None = None) -> None:
+    def see(self, words: str, within: Locator | None = None) -> None:
         """Wait until a text is visible, and check everything else on the page."""
-        _seen((within or self.page).get_by_text(text)).wait_for()
+        _seen((within or self.page).get_by_text(words)).wait_for()
         self._checks.require_none()
 
     def see_no_dialog(self) -> None:
         """Wait until the last dialog is closed."""
         expect(self.frame).to_be_hidden()
 
+    def see_all(self) -> None:
+        """Check that no text in the open dialog is cut off."""
+        self._checks.require_nothing_cut_off(self.dialog)
+
     # What is done
+
+    def resize(self, width: int) -> None:
+        """Use a window of another width: 1280 pixels are a computer's, 390 a phone's."""
+        self.page.set_viewport_size({"width": width, "height": 1000})
+
+    def speak(self, language: str) -> None:
+        """Show everything in another language, as the choice on the user's page does."""
+        self.page.evaluate(_SPEAK, language)
 
     def press(self, name: str, within: Locator | None = None) -> None:
         """Click a button."""
@@ -79,18 +96,22 @@ class Ui:
         """Click the button at the end of a dialog."""
         self.press(name, self.dialog)
 
+    def go_on(self) -> None:
+        """Click the button at the end of a form, in any language."""
+        self.dialog.locator("ha-button[slot=primaryAction]").click()
+
     def finish(self, name: str = "Finish") -> None:
         """Click the last button, which closes the dialog."""
         self.submit(name)
         self.see_no_dialog()
 
-    def choose(self, text: str, within: Locator | None = None) -> None:
+    def choose(self, words: str, within: Locator | None = None) -> None:
         """Click a text: an option, a menu item or a link."""
-        _seen((within or self.page).get_by_text(text, exact=True)).click()
+        _seen((within or self.page).get_by_text(words, exact=True)).click()
 
-    def choose_item(self, text: str) -> None:
+    def choose_item(self, words: str) -> None:
         """Choose from the open menu."""
-        whole = re.compile(rf"^\s*{re.escape(text)}\s*$")
+        whole = re.compile(rf"^\s*{re.escape(words)}\s*$")
         _seen(self.page.get_by_role("menuitem").filter(has_text=whole)).click()
 
     def pick(self, name: str) -> None:
@@ -104,11 +125,19 @@ class Ui:
         cards = self.page.locator("hui-tile-card, hui-button-card")
         cards.filter(has_text=name).first.click()
 
+    def press_row(self, name: str) -> None:
+        """Press a button entity on the page of a device."""
+        self.press("Press", self.page.locator("hui-button-entity-row").filter(has_text=name))
+
     # What is typed into forms
 
     def fill(self, label: str, value: str) -> None:
         """Fill in a form field."""
         self._field(label).locator(_INPUT).first.fill(value)
+
+    def switch(self, label: str) -> None:
+        """Switch a form field on or off."""
+        self.page.locator("ha-form ha-selector").filter(has_text=label).locator("ha-switch").click()
 
     def fill_list(self, label: str, values: tuple[str, ...]) -> None:
         """Fill in a form field that takes several values."""
@@ -116,8 +145,8 @@ class Ui:
 
     def fill_server(self, host: str, port: int) -> None:
         """Fill in and submit the server form of an account."""
-        self.fill("Host", host)
-        self.fill("Port", str(port))
+        self.fill(text("config.step.server.data.host"), host)
+        self.fill(text("config.step.server.data.port"), str(port))
         self.submit()
 
     # What is typed into the fields of an action
@@ -147,10 +176,15 @@ class Ui:
 
     def choose_account(self, name: str) -> None:
         """Choose the sending account."""
-        row = self.tick_row("Account")
+        row = self.tick_row(text("services.send_message.fields.config_entry_id.name"))
         row.locator("ha-selector").click()
         self.pick(name)
         self.see(name, row)
+
+    def open_section(self, name: str) -> None:
+        """Open a section of an action's fields."""
+        panels = self.page.locator("ha-service-control ha-expansion-panel")
+        _seen(panels.get_by_text(name, exact=True)).click()
 
     def add_target(self, name: str, button: str = "Add target") -> None:
         """Choose a target of an action."""
@@ -177,10 +211,10 @@ class Ui:
         fields = self.page.locator("ha-form ha-selector")
         return fields.filter(has=self.page.get_by_text(texts)).last
 
-    def _part(self, kind: str, text: str) -> Locator:
+    def _part(self, kind: str, words: str) -> Locator:
         """Return the first component of a kind with exactly this text."""
         parts = self.page.locator(kind)
-        return parts.filter(has=self.page.get_by_text(text, exact=True)).first
+        return parts.filter(has=self.page.get_by_text(words, exact=True)).first
 
 
 def _seen(places: Locator) -> Locator:

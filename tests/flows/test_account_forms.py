@@ -10,6 +10,7 @@ import voluptuous as vol
 
 from custom_components import outlook_smtp
 from custom_components.outlook_smtp.auth.clouds import CLOUDS
+from custom_components.outlook_smtp.auth.error_codes import CATALOGUE
 from custom_components.outlook_smtp.delivery.faults import Fault, Kind, Problem, Stage
 from custom_components.outlook_smtp.errors import fault_placeholders
 from custom_components.outlook_smtp.flows import options, recipient, sign_in
@@ -18,6 +19,7 @@ from custom_components.outlook_smtp.flows.account_forms import (
     OTHER_SERVER_FORM,
     PASSWORD_FORM,
     REAUTH_FORM,
+    WORKS_FORM,
 )
 from custom_components.outlook_smtp.flows.password import PASSWORD_STEPS
 from custom_components.outlook_smtp.message.problems import MessageProblem
@@ -27,8 +29,8 @@ FORMS = {
     "config.step.password": PASSWORD_FORM,
     "config.step.reauth_confirm": REAUTH_FORM,
     "config.step.change_password": CHANGE_PASSWORD_FORM,
-    "config.step.browser": vol.Schema(sign_in._TENANT),
-    "config.step.browser.sections.advanced": vol.Schema(sign_in._CLOUD),
+    "config.step.browser.sections.advanced": vol.Schema(sign_in._TENANT | sign_in._CLOUD),
+    "config.step.works": WORKS_FORM,
     "config.step.code.sections.advanced": vol.Schema(sign_in._TENANT | sign_in._CLOUD),
     "config.step.server": OTHER_SERVER_FORM,
     "config_subentries.recipient.step.reconfigure": recipient.FORM,
@@ -69,7 +71,7 @@ KEYS = {
         "wrong_account",
         "wrong_mailbox",
     },
-    "config.progress": {*Stage, "wait_for_sign_in"} - {Stage.MAIL, Stage.RCPT, Stage.DATA},
+    "config.progress": {*Stage, "wait_for_sign_in"} - {Stage.MAIL, Stage.RCPT},
     "config.step.passwords_refused.menu_options": {
         *("code", "browser"),
         *PASSWORD_STEPS.values(),
@@ -183,10 +185,7 @@ def test_check_and_its_end_have_texts(english: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "problem",
     [
-        Problem.SIGN_IN_REQUIRED,
-        Problem.SIGN_IN_DECLINED,
-        Problem.CODE_EXPIRED,
-        Problem.IDENTITY_UNREACHABLE,
+        *sorted({problem for problem, _ in CATALOGUE.values()}),
         Problem.APPLICATION_REFUSED,
         Problem.UNEXPECTED_ANSWER,
         Problem.NO_SEND_PERMISSION,

@@ -47,14 +47,9 @@ class Browser(SignIn):
 
     get: Callable[[str], Awaitable[Any]]
 
-    @property
-    def tenant(self) -> str:
-        """Return the suggested tenant."""
-        return str(self.filled_in[CONF_TENANT])
-
     async def leave(self, tenant: str = "common") -> URL:
         """Submit the tenant, and return the URL that the browser is sent to."""
-        await self.begin({CONF_TENANT: tenant})
+        await self.begin({"advanced": {CONF_TENANT: tenant}})
         assert self.result["type"] is FlowResultType.EXTERNAL_STEP
         return URL(self.result["url"])
 
@@ -135,7 +130,7 @@ async def test_browser_signs_an_account_in(
     identity = dialog.identity
     fake_server.add_mailbox(address, PASSWORD)
     assert dialog.fault == ("browser", {})
-    assert dialog.tenant == "common"
+    assert (dialog.tenant, dialog.is_open) == ("", False)
     page = await dialog.leave(f" {tenant.upper()} ")
     assert str(page.with_query(None)) == f"{identity.authority}/{tenant}/oauth2/v2.0/authorize"
     query = dict(page.query)
@@ -173,12 +168,12 @@ async def test_browser_signs_an_account_in(
     assert identity.grant_types == ["authorization_code", "refresh_token"]
 
 
-@pytest.mark.parametrize("tenant", ["", "a/b", "contoso"])
+@pytest.mark.parametrize("tenant", ["a/b", "contoso"])
 async def test_malformed_tenant_is_an_error_at_its_field(dialog: Browser, tenant: str) -> None:
     """The browser is not sent anywhere with it."""
-    await dialog.submit({CONF_TENANT: tenant})
-    assert dialog.fault == ("browser", {CONF_TENANT: "invalid_tenant"})
-    assert dialog.tenant == (tenant or "common")
+    await dialog.submit({"advanced": {CONF_TENANT: tenant}})
+    assert dialog.fault == ("browser", {"base": "invalid_tenant"})
+    assert (dialog.tenant, dialog.is_open) == (tenant, True)
 
 
 async def test_user_may_cancel(dialog: Browser) -> None:
@@ -193,7 +188,6 @@ async def test_user_may_cancel(dialog: Browser) -> None:
 @pytest.mark.parametrize(
     ("refusal", "error", "words"),
     [
-        (wording.SECRET_WRONG, "application_refused", "AADSTS7000215"),
         (wording.CODE_STALE, "sign_in_required", "AADSTS70008"),
         (wording.UNAVAILABLE, "identity_unreachable", "AADSTS90033"),
     ],
@@ -212,15 +206,25 @@ async def test_microsofts_refusal_is_quoted(
 async def test_wrong_secret_has_its_own_error(
     hass: HomeAssistant, open_dialog: Open, identity: Identity
 ) -> None:
-    """The text says that the secret is wrong, without showing it."""
+    """It names the credentials, and leads to where they are changed and then back."""
     assert await async_setup_component(hass, CREDENTIALS, {})
-    credential = ClientCredential(identity.client_id, "not-the-secret")
-    await async_import_client_credential(hass, DOMAIN, credential)
+    credential = ClientCredential(identity.client_id, "not-the-secret", "Typo")
+    await async_import_client_credential(hass, DOMAIN, credential, "Typo")
     dialog = await open_dialog()
     await dialog.sign_in()
-    assert dialog.fault == ("browser", {"base": "application_refused"})
-    assert "AADSTS7000215: Invalid client secret" in dialog.placeholders["reply"]
+    assert dialog.fault == ("credentials", {"base": "secret_wrong"})
+    shown = dialog.placeholders
+    assert (shown["credentials"], shown["credentials_url"]) == (
+        "Typo",
+        "/config/application_credentials",
+    )
+    assert "AADSTS7000215: Invalid client secret" in shown["reply"]
     assert "not-the-secret" not in str(dialog.result)
+    hass.data[DATA_COMPONENT].data.clear()
+    await register(hass, identity)
+    await dialog.begin({})
+    await dialog.come_back(URL(dialog.result["url"]))
+    assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
 
 
 async def test_refused_identity_leads_back_to_the_browser(
@@ -267,7 +271,7 @@ async def test_user_picks_one_of_several_credentials(
     """With several app registrations, the user chooses one."""
     credential = ClientCredential("another-id", "another-secret")
     await async_import_client_credential(hass, DOMAIN, credential, "Other")
-    await dialog.begin({CONF_TENANT: "common"})
+    await dialog.begin({})
     assert dialog.result["step_id"] == "pick_implementation"
     await dialog.begin({"implementation": "Mine"})
     await dialog.come_back(URL(dialog.result["url"]))
@@ -277,7 +281,7 @@ async def test_user_picks_one_of_several_credentials(
 async def test_without_credentials_the_dialog_says_where_to_add_them(open_dialog: Open) -> None:
     """The frontend knows this abort reason, and opens the credentials dialog."""
     dialog = await open_dialog()
-    assert (await dialog.submit({CONF_TENANT: "common"}))["reason"] == "missing_credentials"
+    assert (await dialog.submit({}))["reason"] == "missing_credentials"
 
 
 async def unavailable(*_: Any) -> list[oauth.AbstractOAuth2Implementation]:
@@ -289,7 +293,7 @@ async def test_broken_provider_is_an_error(hass: HomeAssistant, open_dialog: Ope
     """If another provider may have credentials, the user can try again later."""
     dialog = await open_dialog()
     oauth.async_add_implementation_provider(hass, "cloud", unavailable)
-    result = await dialog.submit({CONF_TENANT: "common"})
+    result = await dialog.submit({})
     assert result["reason"] == "oauth_implementation_unavailable"
 
 

@@ -287,13 +287,15 @@ async def test_every_step_works_over_http(
     assert [field["name"] for field in step["data_schema"]] == list(TYPED)
     step = await ask(flow, **TYPED | {CONF_ACCOUNT_KIND: "other"})
     defaults = {field["name"]: field.get("default") for field in step["data_schema"]}
-    server = {CONF_HOST: None, CONF_PORT: 587, CONF_SECURITY: "starttls"}
+    server = {CONF_HOST: None, CONF_PORT: None, CONF_SECURITY: "starttls"}
     assert defaults == server | {CONF_USERNAME: None}
     step = await ask(flow, host=LOCAL, port=fake_server.port, security="starttls")
     while step["type"] == "progress":
         await told.wait()
         told.clear()
         step = await ask(flow, "get")
+    assert (step["step_id"], step["errors"]) == ("works", {})
+    step = await ask(flow, send_test=False)
     assert step["type"] == "create_entry"
     assert step["title"] == ADDRESS
 
@@ -349,10 +351,10 @@ async def test_wrong_password_keeps_the_other_server(
     ["", "me", "me@", "@outlook.com", "me@localhost", "a@b.com, c@d.com", "a@b.com\nX"],
 )
 async def test_malformed_address_is_an_error_at_its_field(dialog: Dialog, address: str) -> None:
-    """Nothing is checked, and the form keeps its values except the password."""
+    """Nothing is checked, and a typo does not cost the other values, nor the password."""
     await dialog.submit(email=address)
     assert dialog.fault == ("password", {CONF_EMAIL: "invalid_email"})
-    assert dialog.filled_in == {CONF_ACCOUNT_KIND: "personal", CONF_EMAIL: address}
+    assert dialog.filled_in == TYPED | {CONF_EMAIL: address}
 
 
 @pytest.mark.parametrize(
@@ -364,7 +366,7 @@ async def test_malformed_host_is_an_error_at_its_field(dialog: Dialog, host: str
     await dialog.submit(account_kind="other")
     await dialog.submit_server(465, "tls", host)
     assert dialog.fault == ("server", {CONF_HOST: "invalid_host"})
-    assert dialog.filled_in == {CONF_HOST: host, CONF_PORT: 465, CONF_SECURITY: "tls"}
+    assert dialog.filled_in == {CONF_HOST: host, CONF_SECURITY: "tls"}
 
 
 @pytest.mark.parametrize("address", [ADDRESS, ADDRESS.upper()])
@@ -468,8 +470,8 @@ async def test_other_port_is_suggested_if_it_responds(
         assert dialog.fault == ("server", {"base": "port_blocked_other_open"})
         assert dialog.placeholders["port"] == str(port)
         assert dialog.placeholders["hint"] == str(server.port)
-        offered = {CONF_HOST: LOCAL, CONF_PORT: server.port, CONF_SECURITY: "tls"}
-        assert dialog.filled_in == offered
+        offered = {CONF_HOST: LOCAL, CONF_SECURITY: "tls"}
+        assert dialog.filled_in == offered  # The port follows.
         await dialog.submit(offered, port=closed_port())
         assert dialog.fault == ("server", {"base": "connection_refused"})
         await dialog.submit(offered)
@@ -477,7 +479,7 @@ async def test_other_port_is_suggested_if_it_responds(
         await dialog.submit()
         assert dialog.filled_in == offered
         result = await dialog.submit(offered)
-        assert result["data"] == TYPED | offered
+        assert result["data"] == TYPED | offered | {CONF_PORT: server.port}
 
 
 @pytest.mark.parametrize(

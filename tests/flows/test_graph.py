@@ -68,8 +68,8 @@ async def choose(dialog: SignIn, option: str) -> None:
 async def permit(dialog: SignIn, address: str = ADDRESS) -> None:
     """Get another code at the step that explains the permission, and sign in with it."""
     assert dialog.result["step_id"] == "permission"
-    await dialog.submit({})
-    assert dialog.fault == ("show_code", {})
+    await dialog.begin({})
+    assert dialog.result["step_id"] == "wait"
     dialog.identity.approve(dialog.placeholders["code"], address)
     await dialog.submit({})
 
@@ -176,9 +176,9 @@ async def test_smtp_that_is_switched_on_needs_no_graph(
     [
         (wording.DECLINED, "sign_in_declined", "denied the authorization"),
         (wording.CODE_EXPIRED, "code_expired", "AADSTS70020"),
-        (wording.NOT_CONSENTED, "sign_in_required", "AADSTS65001"),
+        (wording.NOT_CONSENTED, "consent_required", "AADSTS65001"),
         (wording.UNAUTHORIZED, "sign_in_required", "AADSTS70000"),
-        (wording.SECRET_MISSING, "application_refused", "AADSTS7000218"),
+        (wording.SECRET_MISSING, "public_client_off", "AADSTS7000218"),
         (script.NO_SEND_SCOPE, "no_send_permission", "-"),
         (script.NO_ADDRESS, "no_address", "-"),
     ],
@@ -205,7 +205,7 @@ async def test_app_registration_without_the_permission_leads_to_it(offered: Sign
     """Every registration of an earlier version names SMTP alone."""
     offered.identity.script.then("token", wording.SCOPE_INVALID)
     await choose(offered, "graph")
-    assert offered.fault == ("permission", {"base": "application_refused"})
+    assert offered.fault == ("permission", {"base": "permission_missing"})
     await permit(offered)
     assert offered.result["type"] is FlowResultType.CREATE_ENTRY
 

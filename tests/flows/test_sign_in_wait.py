@@ -78,6 +78,7 @@ async def test_code_expires_on_time(dialog: SignIn, identity: Identity) -> None:
     identity.code_lifetime = 0.05
     identity.script.always[Endpoint.TOKEN] = script.HANG
     await dialog.ask()
+    await until(lambda: not polls())
     await dialog.submit({})
     assert dialog.fault == ("code", {"base": "code_expired"})
 

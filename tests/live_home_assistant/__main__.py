@@ -31,6 +31,7 @@ def put_fakes_in_place() -> None:
             SERVERS[kind] = Server("localhost", int(port))
     if seconds := os.environ.get("FAKE_REPEAT_AFTER"):
         coordinator.REPEAT_AFTER = timedelta(seconds=float(seconds))  # type: ignore[misc]
+        coordinator.AWAY_INTERVAL = timedelta(seconds=float(seconds))  # type: ignore[misc]
 
 
 if __name__ == "__main__":

@@ -56,6 +56,7 @@ async def test_added_message_is_on_disk_and_reported(queue: Queue, told: list[De
         event=Event.QUEUED,
         id=queued.spooled.id,
         message_id="<1@example.com>",
+        title="Alarm 1",
         recipients=(ANNA, BERT),
     )
     assert queued.receipt

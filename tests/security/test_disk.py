@@ -165,7 +165,7 @@ async def test_deleted_folder_is_created_again(
     shutil.rmtree(queue.spool.folder)
     async with running(worker_on(fake_server, queue)):
         await add(queue, 2)
-        await until(lambda: fake_server.received)
+        await until(lambda: Event.SENT in events(told))
         assert queue.spool.folder.stat().st_mode & 0o777 == 0o700
         await let_pass(freezer, queue, WEEK)
         await let_pass(freezer, queue, LONGEST_DELAY)

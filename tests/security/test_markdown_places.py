@@ -228,7 +228,7 @@ async def test_code_dialog_shows_text_only(
     for misstep in (Misstep(refusal=refusal), Misstep(body=json.dumps(answer))):
         identity.script.then(Endpoint.DEVICECODE, misstep)
         await dialog.begin(typed)
-    assert dialog.result["step_id"] == "show_code"
+    assert dialog.result["step_id"] == "wait"
     code, url = dialog.placeholders["code"], dialog.placeholders["url"]
     page = Page.of(f"Open [{url}]({url}).\n\n```\n{code}\n```")
     assert [extra.split()[0] for extra in page.extras if "autolink" not in extra] == [
@@ -238,7 +238,7 @@ async def test_code_dialog_shows_text_only(
     ]
     await dialog.begin({})
     dialog.close()
-    seen.check("code", "show_code", "wait")
+    seen.check("code", "wait")
 
 
 async def test_account_dialogs_show_text_only(
@@ -352,4 +352,4 @@ async def test_examples_with_markdown_show_text_only(
         page = Page.of(shown)
         assert reply in page.text
         assert {extra.split()[0] for extra in page.extras} <= {"strong_open", "strong_close"}
-    assert len(contents) == 2
+    assert len(contents) == 1

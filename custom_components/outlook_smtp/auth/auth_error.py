@@ -44,7 +44,8 @@ class AuthError(Exception):
 
     `code` is the protocol's error code and `description` Microsoft's message, cleaned: it holds
     the AADSTS number that people search for, and never a token. `retry_after` is the delay in
-    seconds that Microsoft asked for, if any.
+    seconds that Microsoft asked for, if any. If there was no response, `is_silent` is set, and the
+    description is that of the failed request.
     """
 
     def __init__(
@@ -53,6 +54,8 @@ class AuthError(Exception):
         code: str = "",
         description: str = "",
         retry_after: float | None = None,
+        *,
+        is_silent: bool = False,
     ) -> None:
         """Store the problem and Microsoft's message."""
         super().__init__(f"{problem}: {code} {description}".rstrip(": "))
@@ -60,6 +63,7 @@ class AuthError(Exception):
         self.code = code
         self.description = description
         self.retry_after = retry_after
+        self.is_silent = is_silent
 
     @property
     def needs_sign_in(self) -> bool:
@@ -90,9 +94,9 @@ def read_auth_error(error: AuthError) -> Fault:
     """Turn an error of Microsoft's identity platform into a fault of the account."""
     text = " ".join(filter(None, (error.code, error.description)))
     kind = KINDS.get(error.problem, Kind.CREDENTIALS)
-    if error.code:
-        return Fault(kind, error.problem, text=text, retry_after=error.retry_after)
-    return Fault(kind, error.problem, detail=text, retry_after=error.retry_after)
+    if error.is_silent:
+        return Fault(kind, error.problem, detail=text)
+    return Fault(kind, error.problem, text=text, retry_after=error.retry_after)
 
 
 def _problem_of(description: str) -> Problem | None:

@@ -70,7 +70,7 @@ async def _exchange(
     except (aiohttp.ClientError, TimeoutError) as error:
         reason = _describe(error)
     # Raise outside the handler: the original exception may hold response data.
-    raise AuthError(Problem.IDENTITY_UNREACHABLE, description=reason)
+    raise AuthError(Problem.IDENTITY_UNREACHABLE, description=reason, is_silent=True)
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

@@ -38,7 +38,11 @@ def describe_code(code: DeviceCode) -> dict[str, str]:
             f'<a href="{address}"><ha-icon icon="mdi:open-in-new"></ha-icon> {name}</a>'
             "</b></td></tr></table>"
         ),
-        "large_code": Markdown(f"<h1>{escape(one_line(code.user_code))}</h1>"),
+        # In a table, the code stays on one line on a phone.
+        "large_code": Markdown(
+            f'<table align="center"><tr><td><h1>{escape(one_line(code.user_code))}</h1></td></tr>'
+            "</table>"
+        ),
         "qr_code": Markdown(f'<p><img src="{data}"></p>'),
     }
 

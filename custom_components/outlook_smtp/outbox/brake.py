@@ -33,6 +33,7 @@ class Brake:
         """Start without emails."""
         self._calls: deque[float] = deque(maxlen=MOST_CALLS)
         self._urgent: deque[float] = deque(maxlen=MOST_CALLS)
+        self._reports: deque[float] = deque(maxlen=MOST_CALLS)
         self._is_new = True
         self.flood: Flood | None = None  # Until a person has seen it.
 
@@ -49,14 +50,22 @@ class Brake:
     def admit(self, limit: int, *, is_urgent: bool) -> bool:
         """Count an email, and return whether it may be sent."""
         now = time.monotonic()
-        for times in (self._calls, self._urgent):
-            while times and times[0] <= now - WINDOW:
-                times.popleft()
+        _forget(self._calls, now)
+        _forget(self._urgent, now)
         calls, urgent = len(self._calls), len(self._urgent)
         if calls + urgent < max(limit // 2, 1):
             self._is_new = True  # The flood is over.
         (self._urgent if is_urgent else self._calls).append(now)
         return min(calls, limit) + urgent < 2 * limit if is_urgent else calls + urgent < limit
+
+    def may_report(self, limit: int) -> bool:
+        """Count a rejected email, and return whether to report it: thousands would fill a disk."""
+        now = time.monotonic()
+        _forget(self._reports, now)
+        if len(self._reports) >= limit:
+            return False
+        self._reports.append(now)
+        return True
 
     def blame(self, source: str, limit: int) -> bool:
         """Note who sent an email that was refused; return whether that is news."""
@@ -75,3 +84,9 @@ class Brake:
         self._urgent.clear()
         self.flood = None
         self._is_new = True
+
+
+def _forget(times: deque[float], now: float) -> None:
+    """Forget times from before the last ten minutes."""
+    while times and times[0] <= now - WINDOW:
+        times.popleft()
