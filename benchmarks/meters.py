@@ -8,13 +8,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 import gc
 from importlib import import_module
+from itertools import count
+import os
 from pathlib import Path
 from pkgutil import iter_modules
 import time
-from typing import Final
+from typing import Any, Final
 
 type Figures = dict[str, float]  # Seconds and bytes, by what was measured.
 
+STATUS: Final = Path("/proc/self/status")
+IO: Final = Path("/proc/self/io")
 PEAK_RESET: Final = Path("/proc/self/clear_refs")
 TICK: Final = 0.001  # Seconds.
 WATCHED_FOR: Final = 10.0  # Seconds; a loop that stalls does so from the beginning.
@@ -36,6 +40,34 @@ async def metered(figures: Figures) -> AsyncIterator[None]:
     figures["elapsed"] = time.perf_counter() - began
     figures["cpu"] = time.process_time() - cpu
     figures["memory"] = max(_memory("VmHWM") - memory, 0)
+
+
+@asynccontextmanager
+async def worn(figures: Figures) -> AsyncIterator[None]:
+    """Measure processor time, and count the bytes that are written and how often a disk must sync.
+
+    Sockets do not count as written. `stored` is what the system has to write to the disk, in whole
+    pages; a file that is deleted again at once may never get there.
+    """
+    fsync, syncs = os.fsync, count()
+
+    def note(fd: Any) -> None:
+        """Sync, and count it."""
+        next(syncs)
+        fsync(fd)
+
+    gc.collect()
+    before, cpu = _numbers(IO), time.process_time()
+    os.fsync = note
+    try:
+        yield
+    finally:
+        os.fsync = fsync
+    figures["cpu"] = time.process_time() - cpu
+    after = _numbers(IO)
+    figures["syncs"] = next(syncs)
+    figures["written"] = after["wchar"] - before["wchar"]
+    figures["stored"] = after["write_bytes"] - before["write_bytes"]
 
 
 @asynccontextmanager
@@ -62,8 +94,14 @@ async def _tick(figures: Figures) -> None:
 
 def _memory(name: str) -> int:
     """Return a memory statistic of this process, in bytes."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return int(dict(line.split(":", 1) for line in lines)[name].split()[0]) * 1024
+    return _numbers(STATUS)[name] * 1024
+
+
+def _numbers(path: Path) -> dict[str, int]:
+    """Return the numbers in a file of the system, by name."""
+    pairs = (line.split(":", 1) for line in path.read_text().splitlines())
+    words = {name: text.split() for name, text in pairs}
+    return {name: int(text[0]) for name, text in words.items() if text and text[0].isdigit()}
 
 
 def measure_import(package: str) -> float:

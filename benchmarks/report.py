@@ -14,6 +14,7 @@ from .meters import Figures
 from .run import Results, Row
 from .scenarios import SCENARIOS
 from .senders import Builtin, Ours, Pipelining, Sender
+from .waiting import SIZES
 
 TEMPLATE: Final = Path(__file__).with_name("performance.md")
 PAGE: Final = Path(__file__).parents[1] / "docs" / "performance.md"
@@ -24,29 +25,47 @@ HEADERS: Final = {
     "import": ("Integration", "Import (ms)"),
 }
 
+TIME, SYNCS = "Time (s)", "fsyncs a message"
 ROUND_TRIPS, FASTER = "Round trips a message", "Faster than built-in"
 STALL, MEMORY = "Longest stall (ms)", "Memory growth (MB)"
 # The columns' formats and values. A table lacks the columns for which it has no figures.
 COLUMNS: Final[dict[str, tuple[str, Callable[[Figures], float]]]] = {
-    "Time (s)": ("{:.3f}", lambda it: it["elapsed"]),
+    TIME: ("{:.3f}", lambda it: it["elapsed"]),
     ROUND_TRIPS: ("{:.2f}", lambda it: it["elapsed"] / it["messages"] / it["delay"]),
     FASTER: ("{:.2f}x", lambda it: it["built-in"] / it["elapsed"]),
-    "Messages a second": ("{:.1f}", lambda it: it["messages"] / it["elapsed"]),
+    "Messages a second": ("{:.1f}", lambda it: 1 / (it["elapsed"] / it["messages"])),
     STALL: ("{:.1f}", lambda it: it["stall"] * 1000),
     MEMORY: ("{:.1f}", lambda it: it["memory"] / 1e6),
     "CPU a message (ms)": ("{:.1f}", lambda it: it["cpu"] / it["messages"] * 1000),
+    "Written a message (KB)": ("{:.1f}", lambda it: it["written"] / it["messages"] / 1000),
+    "Stored a message (KB)": ("{:.1f}", lambda it: it["stored"] / it["messages"] / 1000),
+    SYNCS: ("{:.1f}", lambda it: it["syncs"] / it["messages"]),
+    "CPU a day (s)": ("{:.2f}", lambda it: _of_a_day(it, "cpu")),
+    "Written a day (KB)": ("{:.1f}", lambda it: _of_a_day(it, "written") / 1000),
+    "Stored a day (KB)": ("{:.1f}", lambda it: _of_a_day(it, "stored") / 1000),
+    "fsyncs a day": ("{:.0f}", lambda it: _of_a_day(it, "syncs")),
+    "Adding one more (ms)": ("{:.1f}", lambda it: it["add"] * 1000),
 }
-UNITS: Final = {ROUND_TRIPS: "round trips", FASTER: "times as fast", STALL: "ms", MEMORY: "MB"}
+UNITS: Final = {ROUND_TRIPS: "round trips", FASTER: "times as fast", STALL: "ms", MEMORY: "MB"} | {
+    TIME: "s",
+    SYNCS: "fsyncs",
+}
 LIMITS: Final[tuple[tuple[str, str, type[Sender], str, float], ...]] = (
     ("Warm message with CHUNKING", "warm", Ours, ROUND_TRIPS, 1.2),
     ("Warm message with PIPELINING alone", "warm", Pipelining, ROUND_TRIPS, 2.2),
     ("Cold message with CHUNKING, TCP's handshake not counted", "cold", Ours, ROUND_TRIPS, 8),
     ("Burst of 100 with CHUNKING, compared with built-in", "burst", Ours, FASTER, 8),
+    ("Urgent message behind 20 MB at 1 MB/s", "overtake", Ours, TIME, 2),
+    ("Message after a snapshot of one second", "snapshot", Ours, ROUND_TRIPS, 1.3),
     ("Longest stall with 20 MB and CHUNKING", "big", Ours, STALL, 20),
     ("Memory growth with 20 MB and CHUNKING", "big", Ours, MEMORY, 70),
     ("Longest stall with 20 MB and PIPELINING alone", "big", Pipelining, STALL, 20),
     ("Memory growth with 20 MB and PIPELINING alone", "big", Pipelining, MEMORY, 70),
+    ("Start with 10,000 waiting", "waiting", SIZES[-1], TIME, 2),
+    ("Memory growth with 10,000 waiting", "waiting", SIZES[-1], MEMORY, 60),
+    ("Short message with CHUNKING", "wear", Ours, SYNCS, 3),
 )
+ALWAYS: Final = (STALL, MEMORY, TIME, SYNCS)  # Judged at every delay.
 FROM_DELAY: Final = 100  # Milliseconds; below, processor time outweighs latency.
 
 
@@ -57,6 +76,13 @@ class Target(NamedTuple):
     wanted: str
     measured: float
     reached: bool
+
+
+def _of_a_day(figures: Figures, name: str) -> float:
+    """Return a figure of a scenario without messages, which lets a day pass."""
+    if figures["messages"] or "syncs" not in figures:
+        raise KeyError(name)
+    return figures[name]
 
 
 def judge(what: str, measured: float, limit: float, unit: str, *, at_least: bool = False) -> Target:
@@ -71,7 +97,7 @@ def targets(results: Results) -> Iterator[Target]:
     for delay in results.delays:
         for what, scenario, way, column, limit in LIMITS:
             measured = _value(results, Row(scenario, delay, way), column)
-            if measured is not None and (delay >= FROM_DELAY or column in (STALL, MEMORY)):
+            if measured is not None and (delay >= FROM_DELAY or column in ALWAYS):
                 named, at_least = f"{what}, at {delay} ms", column == FASTER
                 yield judge(named, measured, limit, UNITS[column], at_least=at_least)
     if not results.quick:

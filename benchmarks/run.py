@@ -22,7 +22,7 @@ from homeassistant.runner import create_event_loop
 from tests.fake_microsoft import blocked_port, closed_port
 
 from . import BenchError, line, servers
-from .meters import Figures, measure_import, metered, watched
+from .meters import Figures, measure_import, watched
 from .scenarios import FILES, SCENARIOS, measure_set_up
 from .senders import Ours, Sender
 
@@ -80,14 +80,15 @@ async def measure(
 ) -> Figures:
     """Return the median of each figure of a row; after each measurement, all messages arrived."""
     scenario, taken = SCENARIOS[row.scenario], []
-    count = max(1, scenario.messages // 5) if quick else scenario.messages
-    meters = [metered] * (1 if quick or count >= ENOUGH else 3) + [watched] * (not quick)
+    count = -(-scenario.messages // 5) if quick else scenario.messages
+    meters = [scenario.meter] * (1 if quick or count >= ENOUGH else 3)
+    meters += [watched] * (scenario.watched and not quick)
     async with line.delayed(ports[row.way.server], row.delay / 1000, scenario.uplink) as near:
         for meter in meters:
             sender = row.way(near, folder, f"{token_hex(8)}@example.com")
             taken.append(await in_process(in_loop, scenario.measure, sender, count, meter))
             got = pool.submit(servers.count, sender.recipient).result()
-            if got != count + scenario.warm and meter is metered:  # The others may stop early.
+            if got != count + scenario.warm and meter is not watched:  # The others may stop early.
                 raise BenchError(f"The server got {got} messages of {count}: {row}.")
     names = dict.fromkeys(name for figures in taken for name in figures)
     medians = {name: median(it[name] for it in taken if name in it) for name in names}

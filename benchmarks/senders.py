@@ -9,9 +9,12 @@ from email.utils import formatdate, make_msgid
 from pathlib import Path
 import tempfile
 import time
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, override
 
 import aiosmtplib
+from homeassistant.components.camera import Camera
+from homeassistant.components.camera.const import DATA_COMPONENT as CAMERAS
+from homeassistant.setup import async_setup_component
 from homeassistant.util.ssl import create_client_context
 
 from custom_components.outlook_smtp.auth.clouds import CLOUDS, WORLDWIDE, Resource
@@ -27,7 +30,7 @@ TEXT: Final = {"title": "A message", "message": "This is a message.\n" * 5}
 MEDIA: Final = "media-source://media_source/local"
 POLL_INTERVAL: Final = 0.002  # Seconds.
 DAY: Final = 86_400.0
-LIMITS: Final = {"max_messages": 10_000, "max_size": 10_000, "flood_limit": 10_000}
+LIMITS: Final = {"max_messages": 20_000, "max_size": 10_000, "flood_limit": 10_000}
 
 
 @dataclass
@@ -139,9 +142,9 @@ class Ours(Integration):
         rate_limiter = schedule.RateLimiter
         schedule.RateLimiter = lambda: rate_limiter(per_minute=0)  # type: ignore[assignment,misc]
         await self.start_account()
-        runtime = (await home.add(self.hass, DOMAIN)).runtime_data
-        self.mailer = runtime.mailer
-        while runtime.coordinator.data.connected is None:  # noqa: ASYNC110 - It has no event.
+        self.runtime = (await home.add(self.hass, DOMAIN)).runtime_data
+        self.mailer = self.runtime.mailer
+        while self.runtime.coordinator.data.connected is None:  # noqa: ASYNC110 - It has no event.
             await asyncio.sleep(POLL_INTERVAL)
 
     async def send(self, *files: str) -> bool:
@@ -149,10 +152,53 @@ class Ours(Integration):
         response = await self.call(DOMAIN, {"to": self.recipient}, files)
         return bool(response["status"] == "sent")
 
+    async def send_urgently(self) -> None:
+        """Send an urgent message."""
+        await self.call(DOMAIN, {"to": self.recipient, "priority": "high"}, ())
+
+    async def add_camera(self, seconds: float) -> asyncio.Event:
+        """Add a camera that takes some seconds; return the event of its picture."""
+        assert await async_setup_component(self.hass, "camera", {})
+        camera = SlowCamera(seconds)
+        await self.hass.data[CAMERAS].async_add_entities([camera])
+        return camera.is_taken
+
+    async def send_picture(self) -> None:
+        """Send the camera's picture."""
+        source = {"media_content_id": "media-source://camera/camera.door"}
+        source |= {"media_content_type": "image/jpeg"}
+        pictures = [{"media_source": source}]
+        await self.call(DOMAIN, {"to": self.recipient, "attachments": pictures}, ())
+
     async def drain(self) -> None:
         """Wait until the outbox is empty; the count at the server shows whether all were sent."""
         while self.mailer.queue.waiting:  # noqa: ASYNC110 - It has no event.
             await asyncio.sleep(POLL_INTERVAL)
+
+    async def settle(self) -> None:
+        """Wait until what was sent has been counted, on disk."""
+        await self.runtime.sent.async_settle()
+
+
+class SlowCamera(Camera):
+    """A camera that takes its time."""
+
+    _attr_name = "Door"
+
+    def __init__(self, seconds: float) -> None:
+        """Set how many seconds it takes."""
+        super().__init__()
+        self._seconds = seconds
+        self.is_taken = asyncio.Event()
+
+    @override
+    async def async_camera_image(
+        self, width: int | None = None, height: int | None = None
+    ) -> bytes | None:
+        """Return a picture of 100 KB, in the end."""
+        await asyncio.sleep(self._seconds)
+        self.is_taken.set()
+        return b"\xff\xd8\xff\xdb" + bytes(100_000)
 
 
 class Pipelining(Ours):

@@ -44,6 +44,7 @@ from custom_components.outlook_smtp.outbox.schedule import RateLimiter
 from custom_components.outlook_smtp.smtp.settings import SERVERS, AccountKind, Security, Server
 
 from .fake_microsoft import FakeGraph, FakeServer, Identity
+from .fake_microsoft.certificates import authority
 
 ADDRESS = "me@outlook.com"
 PASSWORD = "right-password"
@@ -155,6 +156,12 @@ _loop = _only_if(_has_event_loop, "configure_event_loop")
 _cleanup = _only_if(_has_event_loop, "verify_cleanup")
 _no_server = _only_if(_has_home_assistant, "disable_http_server")
 _no_scripts = _only_if(_has_home_assistant, "skip_stop_scripts")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _authority() -> None:
+    """Create the test CA now: a certificate cannot be made while a test has frozen the time."""
+    authority()
 
 
 @pytest.fixture(autouse=True)

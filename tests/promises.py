@@ -47,6 +47,11 @@ GRAPH_REQUEST: Final = 4_194_304  # Bytes of a request.
 GRAPH_LIMIT: Final = "3.1"  # Megabytes of a message, as errors name it.
 GRAPH_ATTACHMENTS: Final = 2_200_000  # Bytes of attachments that fit for certain.
 
+# How fast an urgent email leaves.
+MOST_CONNECTIONS: Final = 2
+OVERTAKES_WITHIN: Final = 2.0  # Seconds, behind 20 MB on a line of 1 MB/s.
+AFTER_SNAPSHOT: Final = 1.3  # Round trips from the picture to the reply.
+
 # How many messages may wait without anything taking longer.
 MANY: Final = 10_000
 MANY_MEMORY: Final = 60_000_000  # Bytes for all of them.
@@ -57,3 +62,7 @@ DELAYED_AFTER: Final = 900.0  # Seconds until people learn that an email still w
 # The brake for automations that send without end.
 FLOOD_LIMIT: Final = 100  # Emails.
 FLOOD_WINDOW: Final = 600.0  # Seconds.
+
+# What sending costs an SD card.
+SYNCS_A_MESSAGE: Final = 3
+WRITTEN_A_MESSAGE: Final = 3000  # Bytes, of a short one.

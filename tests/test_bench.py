@@ -2,7 +2,10 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+import os
+from pathlib import Path
 import re
+import socket
 from string import Template
 import time
 from typing import Any
@@ -10,10 +13,11 @@ from typing import Any
 import pytest
 
 from benchmarks import BenchError, line, report, run, servers
-from benchmarks.meters import Figures
+from benchmarks.meters import Figures, worn
 from benchmarks.run import Results, Row
 from benchmarks.scenarios import SCENARIOS
 from benchmarks.senders import Builtin, Ours, OverGraph, Plain
+from tests.promises import AFTER_SNAPSHOT, OVERTAKES_WITHIN
 
 DELAY = 0.1
 
@@ -131,6 +135,7 @@ def _results() -> Results:
             for way in (way for way, longest in scenario.ways.items() if delay <= longest):
                 figures: Figures = {"elapsed": 8.0 if way is Builtin else 2.0, "memory": 7e6}
                 figures |= {"messages": 10, "delay": delay / 1000, "cpu": 1, "stall": 0.021}
+                figures |= {"syncs": 40, "written": 30_000} if name == "wear" else {}
                 results.rows[Row(name, delay, way)] = figures
     results.timings = {
         "lines": {"0 ms": [0.001], "100 ms": [0.101]},
@@ -163,8 +168,37 @@ def test_row_shows_its_measurements() -> None:
     ]
 
 
+async def test_wear_is_what_is_written_and_synced(tmp_path: Path) -> None:
+    """Both are counted, and a socket does not count as written."""
+    figures: Figures = {}
+    near, far = socket.socketpair()
+    async with worn(figures):
+        near.send(bytes(50_000))
+        with (tmp_path / "file").open("wb") as file:
+            file.write(bytes(1000))
+            file.flush()
+            os.fsync(file.fileno())
+    near.close()
+    far.close()
+
+    assert figures["syncs"] == 1
+    assert 1000 <= figures["written"] < 50_000
+    assert report.COLUMNS[report.SYNCS][1](figures | {"messages": 2}) == 0.5
+
+
+def test_day_is_a_scenario_without_messages() -> None:
+    """The columns of a day are those of no other scenario."""
+    column = report.COLUMNS["CPU a day (s)"][1]
+
+    assert column({"cpu": 3, "messages": 0, "syncs": 0}) == 3
+    others: list[Figures] = [{"messages": 1, "syncs": 0}, {"messages": 0}]
+    for other in others:
+        with pytest.raises(KeyError):
+            column({"cpu": 3} | other)
+
+
 def test_targets_apply_where_latency_dominates() -> None:
-    """Round trips and ratios are judged from 100 ms on, 20 MB and startup always."""
+    """Round trips and ratios are judged from 100 ms on; seconds, stalls and memory always."""
     judged = {target.what: target.reached for target in report.targets(_results())}
 
     assert judged == {
@@ -172,10 +206,16 @@ def test_targets_apply_where_latency_dominates() -> None:
         "Memory growth with 20 MB and CHUNKING, at 0 ms": True,
         "Longest stall with 20 MB and PIPELINING alone, at 0 ms": False,
         "Memory growth with 20 MB and PIPELINING alone, at 0 ms": True,
+        "Urgent message behind 20 MB at 1 MB/s, at 0 ms": True,
+        "Start with 10,000 waiting, at 0 ms": True,
+        "Memory growth with 10,000 waiting, at 0 ms": True,
+        "Short message with CHUNKING, at 0 ms": False,
         "Warm message with CHUNKING, at 100 ms": False,
         "Warm message with PIPELINING alone, at 100 ms": True,
         "Cold message with CHUNKING, TCP's handshake not counted, at 100 ms": True,
         "Burst of 100 with CHUNKING, compared with built-in, at 100 ms": False,
+        "Urgent message behind 20 MB at 1 MB/s, at 100 ms": True,
+        "Message after a snapshot of one second, at 100 ms": False,
         "Longest stall with 20 MB and CHUNKING, at 100 ms": False,
         "Memory growth with 20 MB and CHUNKING, at 100 ms": True,
         "Longest stall with 20 MB and PIPELINING alone, at 100 ms": False,
@@ -184,6 +224,14 @@ def test_targets_apply_where_latency_dominates() -> None:
         "Set-up, server dead": False,
         "Import, compared with ntfy": True,
     }
+
+
+def test_promises_are_targets() -> None:
+    """What users are promised about urgent email is judged in each run."""
+    limits = {scenario: limit for _, scenario, _, _, limit in report.LIMITS}
+
+    assert limits["overtake"] == OVERTAKES_WITHIN
+    assert limits["snapshot"] == AFTER_SNAPSHOT
 
 
 def test_page_matches_its_template() -> None:

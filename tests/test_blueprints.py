@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 import logging
 from pathlib import Path
@@ -14,7 +15,9 @@ from freezegun.api import FrozenDateTimeFactory
 from homeassistant.components.automation.helpers import async_get_blueprints
 from homeassistant.components.camera import Camera
 from homeassistant.components.camera.const import DATA_COMPONENT as CAMERAS
-from homeassistant.const import EVENT_CALL_SERVICE
+from homeassistant.components.todo import TodoItem, TodoListEntity, TodoListEntityFeature
+from homeassistant.components.todo.const import DATA_COMPONENT as TODO_LISTS
+from homeassistant.const import EVENT_CALL_SERVICE, EVENT_HOMEASSISTANT_STARTED
 from homeassistant.core import Event, HomeAssistant, ServiceCall, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.setup import async_setup_component
@@ -29,6 +32,9 @@ from pytest_homeassistant_custom_component.common import (
 from .conftest import ADDRESS, until
 from .fake_microsoft import CATALOGUE, FakeServer, Received, Script, Step
 from .helpers import ANNA, BERT, act, defer, mailer_of, outgoing, state_of, until_empty
+from .promises import DELAYED_AFTER
+from .readme import example
+from .run_example import run
 
 ROOT: Final = Path(__file__).parent.parent
 FOLDER: Final = ROOT / "blueprints" / "automation" / "outlook_smtp"
@@ -95,13 +101,16 @@ class House:
         """Count the calls of the sending action."""
         self.sends += event.data["service"] == "send_message"
 
-    async def automate(self, name: str, **inputs: Any) -> None:
-        """Create an automation from a blueprint."""
-        unpack(Path(self.hass.config.config_dir), name)
-        blueprint = {"path": f"outlook_smtp/{name}.yaml", "input": inputs}
-        config = {"automation": {"alias": "Test", "use_blueprint": blueprint}}
-        assert await async_setup_component(self.hass, "automation", config)
-        assert self.hass.states.is_state("automation.test", "on")
+    async def automate(self, name: str, *others: tuple[str, dict[str, Any]], **inputs: Any) -> None:
+        """Create an automation from a blueprint, and perhaps from others."""
+        config: list[dict[str, Any]] = []
+        for number, (each, values) in enumerate([(name, inputs), *others]):
+            unpack(Path(self.hass.config.config_dir), each)
+            blueprint = {"path": f"outlook_smtp/{each}.yaml", "input": values}
+            alias = f"Other {number}" if number else "Test"
+            config.append({"alias": alias, "use_blueprint": blueprint})
+        assert await async_setup_component(self.hass, "automation", {"automation": config})
+        assert {each.state for each in self.hass.states.async_all("automation")} == {"on"}
 
     async def happen(self, entity_id: str, state: str, name: str = "") -> None:
         """Change the state of an entity, and start what that triggers."""
@@ -120,8 +129,13 @@ class House:
         for _ in range(3):
             for _ in range(50):
                 await asyncio.sleep(0)
-            await until(lambda: len(self.fake_server.received) >= self.sends)
+            await until(lambda: self.settled >= self.sends)
             await until(lambda: not self.queue.under_way)
+
+    @property
+    def settled(self) -> int:
+        """Return how many emails have arrived or wait in the outbox."""
+        return len(self.fake_server.received) + len(self.queue.waiting)
 
     async def mails(self, count: int) -> list[Received]:
         """Return the received emails: exactly a given number, with no other attempt."""
@@ -171,7 +185,7 @@ async def eyes(hass: HomeAssistant) -> list[Eye]:
 def unpack(config_dir: Path, name: str) -> None:
     """Put a blueprint where Home Assistant stores imported ones."""
     folder = config_dir / "blueprints" / "automation" / "outlook_smtp"
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(FOLDER / f"{name}.yaml", folder)
 
 
@@ -202,9 +216,16 @@ def pictures_of(mail: Received) -> dict[str, Any]:
 # What all have in common
 
 
-def test_there_are_four() -> None:
-    """Every blueprint has a test."""
-    assert NAMES == ["daily_digest", "door_stays_open", "mail_trouble", "snapshot_on_motion"]
+def test_there_are_six() -> None:
+    """Every blueprint has a test, that of the weekly report in a file of its own."""
+    assert NAMES == [
+        "daily_digest",
+        "door_stays_open",
+        "mail_trouble",
+        "quiet_hours",
+        "snapshot_on_motion",
+        "weekly_report",
+    ]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -667,6 +688,109 @@ async def test_digest_on_its_days_with_all_inputs(house: House) -> None:
     assert ">Cellar &amp; &lt;more&gt;</h2>" in html_of(mail)
 
 
+# Now, or in the morning
+
+
+class Slips(TodoListEntity):
+    """A to-do list in memory."""
+
+    _attr_name = "Email"
+    _attr_supported_features = (
+        TodoListEntityFeature.CREATE_TODO_ITEM
+        | TodoListEntityFeature.DELETE_TODO_ITEM
+        | TodoListEntityFeature.SET_DESCRIPTION_ON_ITEM
+    )
+
+    def __init__(self) -> None:
+        """Set up an empty list."""
+        self._attr_todo_items: list[TodoItem] = []
+
+    @override
+    async def async_create_todo_item(self, item: TodoItem) -> None:
+        """Add an item."""
+        number = len(self._attr_todo_items)
+        self._attr_todo_items = [*self._attr_todo_items, replace(item, uid=f"uid-{number}")]
+        self.async_write_ha_state()
+
+    @override
+    async def async_delete_todo_items(self, uids: list[str]) -> None:
+        """Remove items."""
+        self._attr_todo_items = [item for item in self._attr_todo_items if item.uid not in uids]
+        self.async_write_ha_state()
+
+
+@pytest.fixture
+async def slips(hass: HomeAssistant) -> Slips:
+    """Return a to-do list, `todo.email`."""
+    assert await async_setup_component(hass, "todo", {})
+    slips = Slips()
+    await hass.data[TODO_LISTS].async_add_entities([slips])
+    return slips
+
+
+async def jot(house: House, item: str, description: str) -> None:
+    """Add to the list as the example of the guide does."""
+    text = example("todo.add_item").replace("Tumble dryer", item)
+    await run(house.hass, text.replace("The clothes are dry.", description))
+    await house.rest()
+
+
+async def test_quiet_hours_end_with_one_email(house: House, slips: Slips) -> None:
+    """By day, an item is emailed at once; by night, it waits for the morning with the others."""
+    await house.hass.config.async_set_time_zone("UTC")
+    house.freezer.move_to(datetime(2026, 11, 24, 21, 58, tzinfo=UTC))
+    await house.automate("quiet_hours", list="todo.email", recipients=FAMILY)
+    await house.hass.async_block_till_done()
+    await jot(house, "Washing machine", "Done.")
+    [mail] = await house.mails(1)
+    assert mail.recipients == (ANNA, BERT)
+    assert mail.message["Subject"] == "Washing machine"
+    assert text_of(mail) == "Washing machine Done."
+    assert slips.todo_items == []
+
+    await house.pass_time(minutes=3)
+    await jot(house, "Dryer <1>", "Done & dry.")
+    await house.pass_time(hours=8)
+    await jot(house, "Frost", "It is cold.")
+    await house.mails(1)
+    await house.pass_time(minutes=58)
+    await house.mails(1)
+    await house.pass_time(minutes=2)
+    mail = (await house.mails(2))[-1]
+    assert mail.message["Subject"] == "Dryer <1>, and 1 more"
+    assert "<h3>Dryer &lt;1&gt;</h3>" in html_of(mail)
+    assert text_of(mail) == "Dryer <1> Done & dry. Frost It is cold."
+    assert slips.todo_items == []
+    await house.pass_time(hours=24)
+    await house.mails(2)
+
+
+async def test_digest_of_the_night_is_kept_until_it_is_emailed(
+    house: House, slips: Slips, fake_server: FakeServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """If the email is refused, nothing is removed; after a start by day, it is sent."""
+    await house.hass.config.async_set_time_zone("UTC")
+    house.freezer.move_to(datetime(2026, 11, 24, 23, 0, tzinfo=UTC))
+    texts = {"title_one": "Eins", "title_several": "{{ count }} Meldungen"}
+    await house.automate("quiet_hours", list="todo.email", recipients=FAMILY, **texts)
+    await house.hass.async_block_till_done()
+    for item in ("Frost", "Wind"):
+        await jot(house, item, "")
+    fake_server.script = Script(replies={Step.FINAL: REFUSAL})
+    house.sends = -1
+    await house.pass_time(hours=9)
+    await until(lambda: state_of(house.hass, "automation.test").attributes["current"] == 0)
+    assert len(slips.todo_items or ()) == 2
+    assert "Not like this" in caplog.text
+    caplog.clear()
+
+    fake_server.script = Script()
+    house.hass.bus.async_fire(EVENT_HOMEASSISTANT_STARTED)
+    [mail] = await house.mails(1)
+    assert mail.message["Subject"] == "2 Meldungen"
+    assert slips.todo_items == []
+
+
 # Trouble with mail
 
 TROUBLE: Final = {
@@ -823,6 +947,33 @@ async def test_refused_mail_is_reported_and_sent_mail_is_not(
     assert await house.hass.config_entries.async_reload(house.account.entry_id)
     await house.pass_time(hours=1)
     assert len(phone) == 2
+
+
+async def test_door_alarm_falls_back_to_the_phone_when_its_email_is_delayed(
+    house: House, fake_server: FakeServer, phone: list[ServiceCall]
+) -> None:
+    """Each urgent email is reported, even two at the same moment, and no other one."""
+    doors = [DOOR, "binary_sensor.gate"]
+    for entity_id in doors:
+        await house.happen(entity_id, "off")
+    trouble = {**TROUBLE, "tell": [PHONE], "minutes_off": 600, "minutes_waiting": 600}
+    alarm = {"doors": doors, "recipients": FAMILY, "interval": 600}
+    await house.automate("mail_trouble", ("door_stays_open", alarm), **trouble)
+    trouble_at_sign_in(fake_server)
+    await act(house.hass, "send_message", to=ANNA, message="Not urgent")
+    for entity_id in doors:
+        await house.happen(entity_id, "on", entity_id.partition(".")[2])
+    await house.pass_time(minutes=10, seconds=1)
+    assert len(house.queue.waiting) == 3
+    await house.pass_time(seconds=DELAYED_AFTER - 1)
+    assert phone == []
+    for _ in range(3):
+        await house.pass_time(minutes=1)
+    assert told(phone) == ["delayed: An urgent email is delayed"] * 2
+    assert sorted(call.data["message"].partition(": 535")[0] for call in phone) == [
+        f"front_door is open (to {ANNA}, {BERT})",
+        f"gate is open (to {ANNA}, {BERT})",
+    ]
 
 
 async def test_expired_mail_is_reported_by_default_notification(

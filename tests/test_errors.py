@@ -71,8 +71,8 @@ async def test_every_refusal_of_microsoft_is_quoted(
 
 
 def next_connection(**script: Any) -> Callable[[FakeServer], None]:
-    """Return a function that breaks the next connection."""
-    return lambda fake_server: fake_server.script_next(Script(**script))
+    """Return a function that breaks the next connections: the one opened ahead, and the next."""
+    return lambda fake_server: fake_server.script_next(Script(**script), connections=2)
 
 
 @pytest.mark.parametrize(

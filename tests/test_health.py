@@ -379,7 +379,7 @@ async def test_checks_count_again_after_mail_has_expired(
     )
     await send(hass)
     (item,) = account.runtime_data.queue.waiting
-    await until(lambda: account.runtime_data.queue.under_way is None)
+    await until(lambda: not account.runtime_data.queue.under_way)
     await account.runtime_data.queue.cancel(item.spooled.id)
     await pass_time(minutes=31)
     assert connection(hass).state == STATE_OFF

@@ -132,7 +132,7 @@ async def test_wrong_clock_raises_an_issue_after_a_minute(
     assert state_of(hass, SENSOR).state == STATE_OFF
     assert state_of(hass, SENSOR).attributes["problem"] == "clock_wrong"
     texts = placeholders(find_issue(hass, "setup_problem", entry))
-    assert "clock of this machine" in texts["explanation"]
+    assert "this machine's clock" in texts["explanation"]
     fake_server.show(Certificate.VALID)
     jump(DAY)
     await pass_time(hass, freezer, seconds=1.1)

@@ -44,9 +44,9 @@ async def test_options_apply_without_a_reload(
     assert changes == []
     assert account.runtime_data is parts
     assert parts.queue.limits.messages == 7
+    assert parts.worker._terms().lifetime == 7200
     assert parts.coordinator.update_interval.total_seconds() == 3600
     assert parts.route._account.timeout == 77
-    assert parts.worker._terms().lifetime == 7200
     await mailer_of(account).send(outgoing())
     message = fake_server.received[-1].message
     assert message["From"] == f"Home <{ADDRESS}>"

@@ -2,10 +2,13 @@
 
 import asyncio
 from datetime import timedelta
+import logging
 from pathlib import Path
+import re
 from typing import Any, Final, override
 
 from freezegun.api import FrozenDateTimeFactory
+from homeassistant import components
 from homeassistant.components.camera import Camera
 from homeassistant.components.camera.const import DATA_COMPONENT as CAMERAS
 from homeassistant.core import Context, HomeAssistant
@@ -16,11 +19,14 @@ from homeassistant.setup import async_setup_component
 from homeassistant.util.yaml import parse_yaml
 import pytest
 from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
     async_fire_time_changed,
     async_mock_service,
 )
 
+from .conftest import until
 from .fake_microsoft import CATALOGUE, FakeServer, Received, Script, Step
+from .helpers import until_empty
 from .readme import EXAMPLES, column, example
 from .run_example import run
 
@@ -77,7 +83,7 @@ def attached(mail: Received) -> dict[str | None, Any]:
 
 def test_every_example_has_a_test() -> None:
     """No example is added without a test."""
-    assert len(set(EXAMPLES)) == 9
+    assert len(set(EXAMPLES)) == 13
 
 
 @pytest.mark.usefixtures("account")
@@ -219,3 +225,107 @@ async def test_phone_is_notified_of_waiting_and_refused_mail(
         calls[-1].data["message"].startswith("SMTP switched off for the organization: 535 5.7.139")
     )
     assert len(calls) == 2
+
+
+@pytest.mark.usefixtures("account")
+async def test_chart_of_a_camera_is_in_the_html(
+    hass: HomeAssistant, fake_server: FakeServer
+) -> None:
+    """A picture that something else has drawn is where the HTML puts it."""
+    for domain in ("camera", "media_source"):
+        assert await async_setup_component(hass, domain, {})
+    camera = FrontDoor()
+    camera.content_type, camera._attr_name = "image/png", "Temperatures"
+    await hass.data[CAMERAS].async_add_entities([camera])
+    mail = await mail_of(hass, fake_server, "camera.temperatures")
+
+    assert pictures(mail) == {"<chart>": PICTURE}
+    assert attached(mail) == {"temperatures.png": PICTURE}
+
+
+async def automate(hass: HomeAssistant, words: str, tmp_path: Path) -> None:
+    """Set up the automation of an example, with files in a folder of this test."""
+    found = parse_yaml(example(words).replace("/config", str(tmp_path)))
+    assert isinstance(found, dict)
+    core = found.get("homeassistant", {})
+    hass.config.allowlist_external_dirs = set(core.get("allowlist_external_dirs", ()))
+    for domain in ("system_log", "automation"):
+        if domain in found:
+            assert await async_setup_component(hass, domain, found)
+    await hass.async_block_till_done()
+
+
+async def test_error_is_emailed_with_the_log(
+    hass: HomeAssistant,
+    account: MockConfigEntry,
+    fake_server: FakeServer,
+    freezer: FrozenDateTimeFactory,
+    tmp_path: Path,
+) -> None:
+    """At most once an hour, not about email itself, and without the log if there is none."""
+    (tmp_path / "home-assistant.log").write_text("Everything that happened")
+    await automate(hass, "system_log_event", tmp_path)
+    for name in ("custom_components.outlook_smtp", "homeassistant.fridge", "homeassistant.oven"):
+        logging.getLogger(name).error("It is %s", "warm")
+    [mail] = await fake_server.async_wait_for_mail()
+    assert mail.recipients == ("me@outlook.com",)
+    assert mail.message["Subject"] == "Error: homeassistant.fridge"
+    assert attached(mail) == {"home-assistant.log": b"Everything that happened"}
+    body = mail.message.get_body(("plain",))
+    assert body
+    assert body.get_content().strip() == "It is warm"
+
+    await until_empty(account)
+    for _ in range(50):  # The automation now waits for an hour.
+        await asyncio.sleep(0)
+    freezer.tick(timedelta(hours=1, seconds=1))
+    async_fire_time_changed(hass)
+    await until(lambda: hass.states.async_all("automation")[0].attributes["current"] == 0)
+    (tmp_path / "home-assistant.log").unlink()
+    logging.getLogger("homeassistant.oven").critical("On fire")
+    mail = (await fake_server.async_wait_for_mail(2))[-1]
+    assert len(fake_server.received) == 2
+    assert mail.message["Subject"] == "Error: homeassistant.oven"
+    assert "Missing attachments" in mail.message.get_content()
+    await turn_off(hass)
+
+
+async def turn_off(hass: HomeAssistant) -> None:
+    """Stop the automations."""
+    every = {"entity_id": hass.states.async_entity_ids("automation")}
+    await hass.services.async_call("automation", "turn_off", every, blocking=True)
+
+
+def imap_event(**values: Any) -> dict[str, Any]:
+    """Return the data of an event of Home Assistant's IMAP integration, with its own keys."""
+    source = Path(components.__path__[0], "imap", "coordinator.py").read_text("utf-8")
+    assert 'EVENT_IMAP = "imap_content"' in source
+    keys = set(re.findall(r'^ {16}"(\w+)": ', source, re.MULTILINE))
+    assert keys >= values.keys()
+    return dict.fromkeys(keys) | values
+
+
+@pytest.mark.usefixtures("account")
+async def test_email_is_answered(
+    hass: HomeAssistant, fake_server: FakeServer, tmp_path: Path
+) -> None:
+    """Only the sender and the subject of the example are answered, once, and marked as seen."""
+    seen = async_mock_service(hass, "imap", "seen")
+    await automate(hass, "imap_content", tmp_path)
+    hass.states.async_set("sensor.hall_temperature", "21.5", {"unit_of_measurement": "°C"})
+    mails = (
+        {"sender": BERT, "subject": "Temperature", "initial": True},
+        {"sender": ANNA, "subject": "Automatic reply: Re: Temperature", "initial": True},
+        {"sender": ANNA, "subject": "Temperature", "initial": False},
+        {"sender": ANNA, "subject": "Temperature", "initial": True, "uid": "7", "entry_id": "x"},
+    )
+    for values in mails:
+        hass.bus.async_fire("imap_content", imap_event(**values))
+    [mail] = await fake_server.async_wait_for_mail()
+    await hass.async_block_till_done()
+
+    assert len(fake_server.received) == 1
+    assert mail.recipients == (ANNA,)
+    assert mail.message["Subject"] == "Re: Temperature"
+    assert mail.message.get_content().strip() == "It is 21.5 °C in the hall."
+    assert [call.data for call in seen] == [{"entry": "x", "uid": 7}]

@@ -19,7 +19,7 @@ SAME: Final = re.compile(
     r"HTML|Markdown|Message-ID|Cc|Bcc|TLS|STARTTLS|ID|OK|Microsoft|Graph|Outlook|com|SMTP|Normal|"
     r"Contact|Message|Priority|Options|Client|Test|Check|Home Assistant|Normal|Code|Format|"
     r"Failed|Media|Recipient|Advanced|Personal|Account|Accounts|Type|personal|Error|"
-    r"messages|messages|account|on|port|Content-ID|Password|Cloud|China|Vianet)[\W\d_]*)+"
+    r"messages|messages|account|on|port|Content-ID|Password|Cloud|China|Vianet|Urgent)[\W\d_]*)+"
 )
 
 
@@ -76,6 +76,15 @@ def test_titles_of_repairs_fit_a_phone(language: str) -> None:
 
 
 @pytest.mark.parametrize("language", [*LANGUAGES, "en"])
+def test_ways_to_sign_in_are_said_in_five_words(language: str) -> None:
+    """What each is, "(recommended)" included, and what it needs."""
+    is_way = re.compile(r"config\.step\.user\.menu_option.*").fullmatch
+    ways = [text for key, text in texts(language).items() if is_way(key)]
+    assert len(ways) == 6
+    assert [way for way in ways if len(way.split()) > 5] == []
+
+
+@pytest.mark.parametrize("language", [*LANGUAGES, "en"])
 def test_repairs_of_an_account_have_three_paragraphs(language: str) -> None:
     """What happened, since when, and what to do."""
     told = texts(language)
@@ -93,12 +102,19 @@ def test_counts_read_right_for_one(language: str) -> None:
     assert [key for key, text in texts(language).items() if before_noun.search(text)] == []
 
 
+@pytest.mark.parametrize("language", [*LANGUAGES, "en"])
+def test_integration_has_one_name(language: str) -> None:
+    """*Add integration* shows the name of the manifest, and all other pages show the title."""
+    manifest = json.loads((TRANSLATIONS.parent / "manifest.json").read_text("utf-8"))
+    assert texts(language)["title"] == manifest["name"]
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_text_is_left_in_english(language: str) -> None:
     """Only names, and words shared with English, are the same."""
     left = [
         key
         for key, text in texts(language).items()
-        if text == ENGLISH[key] and not SAME.fullmatch(text)
+        if text == ENGLISH[key] and key != "title" and not SAME.fullmatch(text)
     ]
     assert left == []

@@ -38,6 +38,9 @@ class ConnectionSensor(HealthEntity, BinarySensorEntity):
     It is unknown before the first result, and in the first minute after the server was away.
     """
 
+    # It changes with every check, and the database would get a new set of attributes each time.
+    _unrecorded_attributes = frozenset({"last_success"})
+
     @property
     @override
     def is_on(self) -> bool | None:

@@ -100,6 +100,8 @@ class OutlookSmtpConfigFlow(PasswordFlow, RouteFlow, domain=DOMAIN):
         """Return the step that lets the user correct the credentials."""
         if fault.problem in SMTP_OFF:
             return self._smtp_off_step
+        if self._is_secret_refused(self._data):
+            return "credentials"
         if CONF_TOKEN in self._data:
             # The app registration may lack the permission for the other route.
             lacks = self._is_changing_route and fault.problem in _LACKS_PERMISSION

@@ -54,6 +54,7 @@ class DeliveryEvent(OutlookSmtpEntity, EventEntity):
                 "id": delivery.id,
                 "message_id": delivery.message_id,
                 "title": title,
+                "urgent": delivery.urgent,
                 "recipients": list(delivery.shown_recipients),
                 "problem": (delivery.fault.problem if delivery.fault else delivery.problem)
                 or NO_PROBLEM,

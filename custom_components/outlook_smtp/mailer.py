@@ -144,6 +144,13 @@ class Mailer:
         )
         self.queue.reject(delivery)
 
+    @callback
+    def open_ahead(self, outgoing: OutgoingMessage) -> None:
+        """Let the connection be opened while the rest of a message is read, unless it must wait."""
+        limit, is_urgent = self._flood_limit(), outgoing.is_urgent
+        if outgoing.send_at is None and self.queue.brake.admits(limit, is_urgent=is_urgent):
+            self.worker.open_ahead()
+
     async def send(self, outgoing: OutgoingMessage, context: Context | None = None) -> Receipt:
         """Put a message into the outbox, wait for the server's reply, and return the receipt.
 
@@ -164,6 +171,7 @@ class Mailer:
         fingerprint = outgoing.fingerprint if outgoing.deduplicate else b""
         if receipt := await self._find_duplicate(fingerprint, outgoing.deduplicate or 0.0):
             return receipt
+        self.open_ahead(outgoing)
         self._brake(outgoing, context)
         keeping = self._hass.async_create_task(self._keep(outgoing))
         if fingerprint:

@@ -68,7 +68,7 @@ async def async_open_outbox(hass: HomeAssistant, entry: OutlookSmtpConfigEntry) 
 
     async def async_save(_: datetime) -> None:
         """Save the messages' ages for after a restart."""
-        await queue.save_ages()
+        await queue.keep_ages()
 
     entry.async_on_unload(
         async_track_time_interval(hass, async_save, SAVE_AGES, cancel_on_shutdown=True)

@@ -163,6 +163,9 @@ class HealthSensor(HealthEntity, AccountSensor):
 class OutboxSensor(AccountSensor):
     """Counts the waiting or the failed messages."""
 
+    # It changes with every try, and the database would get a new set of attributes each time.
+    _unrecorded_attributes = frozenset({"next_try"})
+
     @override
     async def async_added_to_hass(self) -> None:
         """Subscribe to the outbox."""

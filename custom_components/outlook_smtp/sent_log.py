@@ -71,7 +71,8 @@ class RollingCounter:
 class SentLog:
     """What an account has sent, saved as soon as it changes.
 
-    Home Assistant itself saves states every 15 minutes, so a power cut would lose the latest.
+    Home Assistant itself saves states every 15 minutes, so a crash would lose the latest. A power
+    cut may lose the last seconds: syncing a mere count would wear the disk for every message.
     Changes during a write are written right after it: at most one small write per message, and
     fewer in a burst.
     """
@@ -135,7 +136,7 @@ class SentLog:
             last_sent = self.last_sent and self.last_sent.isoformat()
             values = {**self.counter.as_dict(), "last_sent": last_sent}
             try:
-                await asyncio.to_thread(write_json, self._path, values)
+                await asyncio.to_thread(write_json, self._path, values, is_durable=False)
             except OSError as error:
                 _LOGGER.error("The log of sent mail cannot be saved: %s", error.strerror)
         self._is_writing = False

@@ -11,6 +11,7 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.config_entry_oauth2_flow import (
+    AbstractOAuth2Implementation,
     ImplementationUnavailableError,
     LocalOAuth2Implementation,
     async_get_implementations,
@@ -110,10 +111,7 @@ async def async_find_application(hass: HomeAssistant, data: Mapping[str, Any]) -
     cloud = data.get(CONF_CLOUD, WORLDWIDE)
     if (name := data.get(CONF_IMPLEMENTATION)) is None:
         return build_application(data[CONF_CLIENT_ID], data[CONF_TENANT], cloud=cloud)
-    try:
-        implementation = (await async_get_implementations(hass, DOMAIN)).get(name)
-    except ImplementationUnavailableError:  # Another provider failed; ours has none.
-        implementation = None
+    implementation = await async_find_implementation(hass, name)
     if not isinstance(implementation, LocalOAuth2Implementation):
         raise AuthError(
             Problem.APPLICATION_REFUSED, description="Its application credentials are gone."
@@ -121,6 +119,16 @@ async def async_find_application(hass: HomeAssistant, data: Mapping[str, Any]) -
     return build_application(
         implementation.client_id, data[CONF_TENANT], implementation.client_secret, cloud
     )
+
+
+async def async_find_implementation(
+    hass: HomeAssistant, name: str
+) -> AbstractOAuth2Implementation | None:
+    """Return the application credentials that a config entry names, if they still exist."""
+    try:
+        return (await async_get_implementations(hass, DOMAIN)).get(name)
+    except ImplementationUnavailableError:  # Another provider failed; ours has none.
+        return None
 
 
 def build_application(

@@ -11,9 +11,10 @@ from custom_components.outlook_smtp.outbox.schedule_files import PACE_FILE
 from tests.fake_microsoft import Received
 
 from .ledger import Ledger, shown
-from .messages import message_of
+from .messages import is_urgent, message_of
 from .supervisor import Life, Share
 
+CONNECTIONS: Final = 2  # Each may have delivered a message whose reply was not read.
 _TO: Final = re.compile(rb"^To:.*?\r\n(?![ \t])", re.DOTALL | re.MULTILINE)
 
 
@@ -80,6 +81,7 @@ class Audit:
     altered: list[str] = field(default_factory=list)
     disordered: list[str] = field(default_factory=list)
     passed: int = 0
+    overtaken: int = 0
 
     @property
     def wrongs(self) -> dict[str, list[str]]:
@@ -108,7 +110,8 @@ class Audit:
             f"back although canceled: {len(self.back)}; "
             f"duplicates: {self.by_drop} after a dropped reply, "
             f"{self.by_kill} after an unread reply, {len(self.unexplained)} others; "
-            f"{self.passed} yielded to others, {len(self.disordered)} otherwise out of order; "
+            f"{self.passed} yielded to others, {self.overtaken} were overtaken by urgent ones, "
+            f"{len(self.disordered)} otherwise out of order; "
             f"{self.wrong_clocks} starts with a wrong clock, {self.jumps} of them with a correction"
         )
 
@@ -175,7 +178,7 @@ def _copies(rounds: Iterable[Round]) -> Iterator[Copy]:
     for round_ in rounds:
         for mail in round_.received:
             number = number_of(mail)
-            last = mail is round_.received[-1]
+            last = any(mail is one for one in round_.received[-CONNECTIONS:])
             settled = {name for other, name in round_.life.settled if other == number}
             yield Copy(
                 mail,
@@ -236,8 +239,11 @@ def _unnamed(mail: Received) -> bytes:
 def _find_disordered(
     result: Audit, copies: Iterable[Copy], steps: dict[int, int], passed: set[int]
 ) -> None:
-    """Find messages delivered after those of a later step without having yielded to them."""
-    latest = -1
+    """Find messages delivered after those of a later step without having yielded to them.
+
+    Urgent ones may overtake the others, but neither one another nor the other way around.
+    """
+    latest = {True: -1, False: -1}
     seen: set[int] = set()
     for copy in copies:
         number = copy.number
@@ -246,6 +252,8 @@ def _find_disordered(
         seen.add(number)
         if number in passed:
             continue
-        if steps[number] < latest:
-            result.disordered.append(f"message {number} of step {steps[number]} after {latest}")
-        latest = max(latest, steps[number])
+        step, urgent = steps[number], is_urgent(number)
+        if step < max(latest.values() if urgent else (latest[False],)):
+            result.disordered.append(f"message {number} of step {step} after {latest}")
+        result.overtaken += step < latest[True] and not urgent
+        latest[urgent] = max(latest[urgent], step)

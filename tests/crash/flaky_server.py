@@ -1,5 +1,6 @@
 """A fake server that drops connections, and defers and refuses mail at random."""
 
+import asyncio
 from collections.abc import Callable
 from random import Random
 from typing import Final
@@ -15,6 +16,7 @@ NO_USER: Final = "550 5.1.1 User unknown"
 BUSY: Final = "450 4.2.1 Mailbox busy"
 SPLIT: Final[dict[str, str]] = {GONE: NO_USER, LATE: BUSY}
 UNWANTED: Final = "554 5.9.98 Something else"
+SLOW: Final = 0.03  # Seconds; enough for others to overtake.
 _BEFORE: Final = tuple(step for step in Step if step not in (Step.FINAL, Step.QUIT, Step.IDLE))
 
 type Behavior = Callable[[Random], Script]
@@ -27,6 +29,7 @@ _BEHAVIORS: Final[tuple[tuple[Behavior, int], ...]] = (
     (lambda chances: Script(drop=chances.choice((Step.IDLE, Step.QUIT))), 2),
     (lambda chances: Script(replies={chances.choice((Step.MAIL, Step.FINAL)): TRY_LATER}), 2),
     (lambda _: Script(refuse_recipients={LATE: TRY_LATER}), 3),
+    (lambda chances: Script(stall=chances.choice((Step.CONTENT, Step.FINAL))), 12),
 )
 # Those that permanently refuse some or all recipients.
 _REFUSALS: Final[tuple[tuple[Behavior, int], ...]] = (
@@ -48,6 +51,10 @@ class FlakyServer(FakeServer):
     def wait_for_silence(self) -> None:
         """Wait until all connections are closed: data sent by a dead process may still be read."""
         wait_until(lambda: not self.open_connections)
+
+    async def silence(self) -> None:
+        """Stall for a moment only."""
+        await asyncio.sleep(SLOW)
 
     def welcome(self, conversation: Line) -> Script | None:
         """Register a new connection, and return its own script."""

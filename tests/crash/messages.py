@@ -11,11 +11,17 @@ BIG: Final = 120_000  # Characters; enough to make writing and submission take a
 
 
 def message_of(number: int) -> dict[str, Any]:
-    """Return a message; some have two or three recipients, and every eighth is big."""
+    """Return a message; some have several recipients; every eighth is big, every fifth urgent."""
     line = f"This is message {number}.\n"
     others = [*([GONE] if number % 2 == 0 else []), *([LATE] if number % 3 == 0 else [])]
     return {
         "to": [f"n{number}@example.com", *others],
         "title": f"Message {number}",
         "message": line * (BIG // len(line) if number % 8 == 0 else 1),
+        "priority": "high" if is_urgent(number) else "normal",
     }
+
+
+def is_urgent(number: int) -> bool:
+    """Return whether a message overtakes others."""
+    return number % 5 == 0

@@ -64,12 +64,12 @@ def _told_awaitable[**P, T](
     return told
 
 
-def _tell_passed(work: Callable[[Queue, float], QueuedMessage | None]) -> Any:
+def _tell_passed(work: Callable[..., QueuedMessage | None]) -> Any:
     """Report which deferred messages yielded to others."""
 
-    def first(queue: Queue, now: float) -> QueuedMessage | None:
+    def first(queue: Queue, now: float, *, urgent: bool = False) -> QueuedMessage | None:
         """Return the next due message."""
-        chosen = work(queue, now)
+        chosen = work(queue, now, urgent=urgent)
         for item in queue.waiting:
             if chosen is None or item is chosen:
                 break
@@ -99,7 +99,7 @@ def _tell_canceled(work: Callable[[Queue, str], Awaitable[None]]) -> Any:
         """Cancel a message."""
         known = (*_waiting(queue), *_failed(queue))
         spooled = next((one for one in known if one.id == message_id), None)
-        if spooled is None or (queue.under_way and queue.under_way.spooled == spooled):
+        if spooled is None or spooled in [item.spooled for item in queue.under_way]:
             await work(queue, message_id)
             return
         tell("cancel", *_named(spooled))

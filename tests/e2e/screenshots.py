@@ -54,7 +54,7 @@ _HAS_COLORS: Final = """(scheme) => {
 SCHEMES: Final[dict[Literal["light", "dark"], str]] = {"light": "", "dark": "-dark"}
 WIDTH: Final = 800  # Of all pictures, in CSS pixels; GitHub shows them as wide, or smaller.
 WIDTHS: Final = (1280, 390)  # Of a window in pixels: a computer's and a phone's.
-HIGH: Final = 1455  # Height of the window in pixels; shows an action's fields completely.
+HIGH: Final = 1500  # Height of a window in pixels that shows an action's fields or all options.
 COLORS: Final = 256
 
 

@@ -57,7 +57,8 @@ def test_options_and_server(ui: Ui, mail_server: FakeServer, screenshots: Screen
     ui.see(text("options.step.init.data_description.sender_name"))
     ui.fill(text("options.step.init.data.sender_name"), "Our house")
     ui.fill(text("options.step.init.data.timeout"), "5")
-    screenshots.take_dialog("options", ui.frame)
+    with screenshots.on_high_page():
+        screenshots.take_dialog("options", ui.frame)
     ui.submit()
     ui.finish()
 

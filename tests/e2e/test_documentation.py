@@ -3,7 +3,7 @@
 from base64 import b64encode
 from email.message import EmailMessage
 import re
-from typing import Any, Final
+from typing import Any
 
 from playwright.sync_api import Page
 import pytest
@@ -13,27 +13,10 @@ from tests.readme import actions
 
 from .accounts import FAMILY, OTHER, OWN, IdentityPlatform, about, add_with_code, away, receive
 from .api import Api
+from .overflow import cut_off
 from .screenshots import WIDTH, Screenshots
 from .ui import EXAMPLE, Ui
 from .user_texts import text
-
-PHONE: Final = {"width": 390, "height": 844}
-# Texts that do not fit where they are.
-_CUT_OFF: Final = """() => {
-  const found = [];
-  const walk = (node) => {
-    if (node.nodeType !== Node.ELEMENT_NODE) return;
-    const hides = ["hidden", "clip"].includes(getComputedStyle(node).overflowX);
-    if (hides && node.textContent.trim() && node.scrollWidth > node.clientWidth + 1) {
-      found.push(node.textContent.trim());
-    }
-    [...node.children, ...(node.shadowRoot?.children ?? [])].forEach(walk);
-  };
-  const view = (node) => node.localName === "hui-sections-view" ? node : [...node.children,
-    ...(node.shadowRoot?.children ?? [])].map(view).find(Boolean);
-  walk(view(document.querySelector("home-assistant")));
-  return found;
-}"""
 
 
 @pytest.mark.usefixtures("account")
@@ -60,20 +43,15 @@ def test_example_dashboard(
         send(api, "Water")
         ui.tap("Check now")
         ui.see(text("entity.sensor.status.state.connection_refused"))
-        require_all_legible_on_a_phone(ui.page, screenshots)
+        screenshots.take_page("example-dashboard", lambda: require_all_legible(ui.page))
     ui.tap("Send waiting email now")
     assert about(receive(mail_server, 3)) == (OWN, FAMILY, "Water")
     ui.see("Connected")
 
 
-def require_all_legible_on_a_phone(page: Page, screenshots: Screenshots) -> None:
-    """Fail if a text of the dashboard is cut off on a phone."""
-    before = page.viewport_size
-    assert before
-    page.set_viewport_size(PHONE)
-    assert page.evaluate(_CUT_OFF) == []
-    page.set_viewport_size(before)
-    screenshots.take_page("example-dashboard")
+def require_all_legible(page: Page) -> None:
+    """Fail if a text of the dashboard is cut off."""
+    assert cut_off(page.locator("hui-sections-view")) == []
 
 
 @pytest.mark.usefixtures("account", "camera")

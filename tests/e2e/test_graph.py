@@ -56,10 +56,10 @@ def test_graph_is_offered(
     assert about(receive(graph)) == (WITHOUT_SMTP, FAMILY, "Water")
     ui.open(f"/config/devices/device/{api.render('{{ device_id("notify.robin_outlook_com") }}')}")
     ui.see("Outlook.com (Microsoft Graph)")
+    screenshots.take_page("device-graph")
     ui.press_row(text("entity.button.send_test_mail.name"))
     title = text("common.test_mail_title")
     assert about(receive(graph, 2)) == (WITHOUT_SMTP, (WITHOUT_SMTP,), title)
     ui.see("Connected")
     connection = "binary_sensor.robin_outlook_com_connection"
     assert api.render(f"{{{{ state_attr('{connection}', 'route') }}}}") == "graph"
-    screenshots.take_page("device-graph")

@@ -6,6 +6,7 @@ from tests.fake_microsoft import FakeServer
 
 from .accounts import OWN, IdentityPlatform, add_with_code, refusing, sign_in_with_code
 from .api import Api
+from .overflow import cut_off
 from .screenshots import Screenshots
 from .ui import DASHBOARD, INTEGRATION, REPAIRS, Ui
 from .user_texts import text
@@ -26,6 +27,7 @@ def test_passwords_no_longer_accepted(
         ui.open(DASHBOARD)
         ui.tap("Check now")
         ui.see(text("entity.sensor.status.state.basic_auth_disabled"))
+        assert cut_off(ui.page.locator("hui-sections-view")) == []
         screenshots.take("connection-off", ui.page.locator("hui-section").first, margin=8)
         ui.open(REPAIRS)
         ui.see("Authentication expired")

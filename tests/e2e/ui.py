@@ -9,6 +9,7 @@ from .page_checks import PageChecks
 from .user_texts import text
 
 INTEGRATION: Final = "/config/integrations/integration/outlook_smtp"
+INTEGRATIONS: Final = "/config/integrations/dashboard"
 ADD: Final = "/config/integrations/dashboard/add?domain=outlook_smtp"
 DASHBOARD: Final = "/mail-demo/0"
 EXAMPLE: Final = "/mail-example/0"  # docs/dashboard.yaml.
@@ -20,6 +21,7 @@ _NAVIGATE: Final = """(path) => {
   history.pushState(null, "", path);
   window.dispatchEvent(new CustomEvent("location-changed", { detail: { replace: false } }));
 }"""
+_HAS_STARTED: Final = "() => document.querySelector('home-assistant')?.hass?.config"
 _SPEAK: Final = """(language) => {
   const choice = new CustomEvent("hass-language-select", { detail: language });
   document.querySelector("home-assistant").dispatchEvent(choice);
@@ -86,6 +88,7 @@ class Ui:
 
     def speak(self, language: str) -> None:
         """Show everything in another language, as the choice on the user's page does."""
+        self.page.wait_for_function(_HAS_STARTED)
         self.page.evaluate(_SPEAK, language)
 
     def press(self, name: str, within: Locator | None = None) -> None:
@@ -97,8 +100,13 @@ class Ui:
         self.press(name, self.dialog)
 
     def go_on(self) -> None:
-        """Click the button at the end of a form, in any language."""
-        self.dialog.locator("ha-button[slot=primaryAction]").click()
+        """Click the last button of a dialog, in any language."""
+        self.dialog.get_by_role("button").locator("visible=true").last.click()
+
+    def close_dialog(self) -> None:
+        """Close a dialog before its end, with the first of its buttons."""
+        self.dialog.get_by_role("button").first.click()
+        self.see_no_dialog()
 
     def finish(self, name: str = "Finish") -> None:
         """Click the last button, which closes the dialog."""

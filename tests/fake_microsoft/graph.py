@@ -65,6 +65,8 @@ class FakeGraph(MailReceiver):
         self.cuts: deque[Cut] = deque()
         self.requests: list[GraphRequest] = []
         self.connections = 0
+        self.most_requests = 0  # Under way at the same time.
+        self._requests_under_way = 0
         self._bind = host
         self._tls = authority().server_context(certificate)
         self._goes_on = asyncio.Event()
@@ -131,10 +133,15 @@ class FakeGraph(MailReceiver):
             )
         )
         answer = self.answers.popleft() if self.answers else None
-        if answer and not answer.accepts:
-            return await self._say(answer, request)
-        refusal = self._refusal(request, token) or await self._take(request, token)
-        return await self._say(refusal or answer or GraphAnswer(status=202, body=""), request)
+        self._requests_under_way += 1
+        self.most_requests = max(self.most_requests, self._requests_under_way)
+        try:
+            if answer and not answer.accepts:
+                return await self._say(answer, request)
+            refusal = self._refusal(request, token) or await self._take(request, token)
+            return await self._say(refusal or answer or GraphAnswer(status=202, body=""), request)
+        finally:
+            self._requests_under_way -= 1
 
     def _refusal(self, request: web.Request, token: str) -> GraphAnswer | None:
         """Return the error of a request that is refused before it is read, if any."""

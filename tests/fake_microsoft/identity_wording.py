@@ -172,6 +172,12 @@ SECRET_WRONG = Refusal(
     "is the client secret value, not the client secret ID, for a secret added to app '{}'.",
     401,
 )
+SECRET_EXPIRED = Refusal(
+    "invalid_client",
+    "AADSTS7000222: The provided client secret keys for app '{}' are expired. Visit the Azure "
+    "portal to create new keys for your app.",
+    401,
+)
 SCOPE_INVALID = Refusal(
     "invalid_scope",
     "AADSTS70011: The provided request must include a 'scope' input parameter. The provided value "

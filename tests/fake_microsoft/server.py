@@ -38,6 +38,7 @@ class FakeServer(MailReceiver):
         self.access_tokens: dict[str, str] = {}
         self.script = Script()
         self.sessions: list[list[tuple[str, str]]] = []
+        self.most_connections = 0  # That were open at the same time.
         self._bind = host
         self._tls = authority().server_context(certificate)
         self._next_scripts: deque[Script] = deque()
@@ -123,6 +124,7 @@ class FakeServer(MailReceiver):
     def welcome(self, conversation: Line) -> Script | None:
         """Register a new conversation, and return its own script."""
         self._conversations.append(conversation)
+        self.most_connections = max(self.most_connections, len(self._conversations))
         self.sessions.append(conversation.transcript)
         return self._next_scripts.popleft() if self._next_scripts else None
 

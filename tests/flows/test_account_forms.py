@@ -68,6 +68,7 @@ KEYS = {
         "line_break",
         "no_password",
         "personal_only_worldwide",
+        "test_not_confirmed",
         "wrong_account",
         "wrong_mailbox",
     },

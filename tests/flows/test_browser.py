@@ -9,7 +9,12 @@ from homeassistant.components.application_credentials import (
     ClientCredential,
     async_import_client_credential,
 )
-from homeassistant.config_entries import SOURCE_USER, ConfigEntryState, ConfigFlowContext
+from homeassistant.config_entries import (
+    SOURCE_RECONFIGURE,
+    SOURCE_USER,
+    ConfigEntryState,
+    ConfigFlowContext,
+)
 from homeassistant.const import CONF_HOST, CONF_PORT, CONF_TOKEN
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
@@ -29,9 +34,19 @@ from custom_components.outlook_smtp.const import (
     DOMAIN,
 )
 from custom_components.outlook_smtp.flows import connection_check, sign_in
+from custom_components.outlook_smtp.smtp.settings import SERVERS, AccountKind, Server
 
 from ..conftest import ADDRESS, PASSWORD
-from ..fake_microsoft import FakeGraph, FakeServer, Identity, Script, identity_wording as wording
+from ..fake_microsoft import (
+    Endpoint,
+    FakeGraph,
+    FakeServer,
+    Identity,
+    Misstep,
+    Script,
+    closed_port,
+    identity_wording as wording,
+)
 from .test_config_flow import LOCAL
 from .test_sign_in import ROWS, SignIn
 
@@ -48,8 +63,9 @@ class Browser(SignIn):
     get: Callable[[str], Awaitable[Any]]
 
     async def leave(self, tenant: str = "common") -> URL:
-        """Submit the tenant, and return the URL that the browser is sent to."""
-        await self.begin({"advanced": {CONF_TENANT: tenant}})
+        """Submit the tenant where it is asked for, and return the URL of the browser."""
+        is_asked = self.result["step_id"] == "browser"
+        await self.begin({"advanced": {CONF_TENANT: tenant}} if is_asked else {})
         assert self.result["type"] is FlowResultType.EXTERNAL_STEP
         return URL(self.result["url"])
 
@@ -225,6 +241,46 @@ async def test_wrong_secret_has_its_own_error(
     await dialog.begin({})
     await dialog.come_back(URL(dialog.result["url"]))
     assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
+
+
+@pytest.mark.parametrize(
+    ("change", "port"), [("graph", None), ("server", None), ("server", "of its own")]
+)
+async def test_expired_secret_of_an_account_leads_to_its_credentials(
+    hass: HomeAssistant,
+    *,
+    dialog: Browser,
+    identity: Identity,
+    fake_server: FakeServer,
+    graph: FakeGraph,
+    monkeypatch: pytest.MonkeyPatch,
+    change: str,
+    port: str | None,
+) -> None:
+    """Whatever is changed, and whatever its server, it signs in with a new secret."""
+    account = (await dialog.sign_in())["result"]
+    if port:
+        monkeypatch.setitem(SERVERS, AccountKind.PERSONAL, Server(LOCAL, closed_port()))
+    identity.expire_access_tokens(ADDRESS)
+    identity.client_secret = "a-new-secret"
+    identity.script.always[Endpoint.TOKEN] = Misstep(refusal=wording.SECRET_EXPIRED)
+    context = ConfigFlowContext(source=SOURCE_RECONFIGURE, entry_id=account.entry_id)
+    dialog.result = await hass.config_entries.flow.async_init(DOMAIN, context=context)
+    await dialog.submit({"next_step_id": change})
+    if change == "server":
+        await dialog.submit({CONF_HOST: LOCAL, CONF_PORT: fake_server.port, "security": "starttls"})
+    for _ in range(2):  # A browser that is reloaded asks for the step again.
+        assert dialog.fault == ("credentials", {"base": "secret_expired"})
+        assert dialog.placeholders["credentials"] == "Mine"
+        hass.data[DATA_COMPONENT].data.clear()  # Their owner deletes them.
+        dialog.result = await hass.config_entries.flow.async_configure(dialog.flow_id)
+    await register(hass, identity)
+    identity.script.always.clear()
+    await dialog.sign_in()
+    assert dialog.result["reason"] == "reconfigure_successful"
+    await account.runtime_data.coordinator.async_check_now()
+    assert account.runtime_data.coordinator.data.connected
+    assert (account.data.get(CONF_ROUTE) == "graph") is (change == "graph")
 
 
 async def test_refused_identity_leads_back_to_the_browser(

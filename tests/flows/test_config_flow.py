@@ -659,3 +659,10 @@ async def test_integration_has_recipients_and_options(entry: MockConfigEntry) ->
     assert list(OutlookSmtpConfigFlow.async_get_supported_subentry_types(entry)) == [
         SUBENTRY_RECIPIENT
     ]
+
+
+async def test_user_name_of_another_server_is_checked(dialog: Dialog) -> None:
+    """One that would break the sign-in's line is an error at its field."""
+    await dialog.submit(account_kind="other")
+    await dialog.submit({CONF_HOST: LOCAL, CONF_SECURITY: "starttls"}, username="me\r\nyou")
+    assert dialog.fault == ("server", {"username": "line_break"})

@@ -22,6 +22,7 @@ from tests.conftest import ADDRESS, until
 from tests.fake_microsoft import Cut, FakeGraph, GraphAnswer
 from tests.outbox.helpers import add
 from tests.outbox.worker_helpers import unpaced
+from tests.promises import MOST_CONNECTIONS
 
 from .helpers import ANNA, BERT, CARL, NEWER, TOKEN, Tokens, route_to
 
@@ -155,3 +156,40 @@ async def test_a_missing_permission_holds_all_messages_until_the_user_acts(
     await until(lambda: not queue.waiting)
     await worker.stop()
     assert len(fake_graph.received) == 2
+
+
+async def test_urgent_message_overtakes_in_a_second_request(
+    worker: DeliveryWorker, queue: Queue, fake_graph: FakeGraph
+) -> None:
+    """It is the second of the four that Microsoft allows, and there is never a third one."""
+    fake_graph.answers.append(GraphAnswer(status=202, body="", accepts=True, hangs=True))
+    await add(queue, 1)
+    await until(lambda: fake_graph.received)
+    for number in (2, 3):
+        await add(queue, number, urgent=True)
+    await until(lambda: len(queue.waiting) == 1)
+    assert len(fake_graph.requests) == 3
+    fake_graph.go_on()
+    await until(lambda: not queue.waiting)
+    assert [mail.message["Subject"] for mail in fake_graph.received] == ["1", "2", "3"]
+    assert fake_graph.most_requests == fake_graph.connections == MOST_CONNECTIONS
+
+
+async def test_token_is_fetched_ahead_of_the_message(
+    worker: DeliveryWorker, queue: Queue, fake_graph: FakeGraph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing else is: aiohttp opens connections for requests only."""
+    fetched: list[str] = []
+
+    async def get(tokens: Tokens) -> str:
+        """Return a token."""
+        fetched.append(TOKEN)
+        return TOKEN
+
+    monkeypatch.setattr(Tokens, "get", get)
+    worker.open_ahead()
+    await until(lambda: fetched)
+    assert fake_graph.connections == 0
+    await add(queue, 1)
+    await until(lambda: not queue.waiting)
+    assert len(fake_graph.requests) == 1

@@ -211,10 +211,11 @@ async def test_message_in_progress_does_not_expire(
     freezer: FrozenDateTimeFactory, queue: Queue
 ) -> None:
     """A message in progress gets its reply."""
-    queue.under_way = await add(queue)
-    freezer.tick(DAY)
-    await queue.expire(Terms(DAY), time.monotonic())
-    assert queue.waiting == [queue.under_way]
+    queued = await add(queue)
+    with queue.trying(queued):
+        freezer.tick(DAY)
+        await queue.expire(Terms(DAY), time.monotonic())
+    assert queue.waiting == [queued]
 
 
 async def test_message_canceled_while_others_expire_is_gone(
@@ -348,10 +349,10 @@ async def test_failed_message_can_be_canceled(queue: Queue) -> None:
 
 async def test_message_in_progress_cannot_be_canceled(queue: Queue) -> None:
     """A message that is being submitted cannot be canceled."""
-    queue.under_way = await add(queue)
-    with pytest.raises(InProgressError):
-        await queue.cancel(queue.under_way.spooled.id)
-    assert queue.waiting == [queue.under_way]
+    queued = await add(queue)
+    with queue.trying(queued), pytest.raises(InProgressError):
+        await queue.cancel(queued.spooled.id)
+    assert queue.waiting == [queued]
 
 
 async def test_damaged_message_is_reported_as_lost(

@@ -215,4 +215,4 @@ async def test_canceled_worker_ends(fake_server: FakeServer, queue: Queue) -> No
     await worker.stop()
     assert task.cancelled()
     assert queue.waiting == [queued]
-    assert queue.under_way is None
+    assert not queue.under_way

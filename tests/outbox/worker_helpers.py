@@ -50,7 +50,7 @@ class WatchedWorker(DeliveryWorker):
     @override
     async def _sleep(self, duration: float) -> None:
         """Make the sleep observable."""
-        self.is_resting = True
+        self.is_resting = not self._queue.under_way  # Otherwise, only what overtakes sleeps.
         await super()._sleep(duration)
         self.is_resting = False
 

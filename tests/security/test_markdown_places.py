@@ -39,7 +39,9 @@ SMTP_OFF = "535 5.7.139 SmtpClientAuthentication is disabled for the Tenant."
 IN_ERRORS: Final = frozenset(
     {"answer", "code", "hint", "host", "port", "reply", "stranger", "value"}
 )
-ON_PURPOSE: Final = frozenset({"account_url", "docs_url", "outlook_url", "url"})
+ON_PURPOSE: Final = frozenset(
+    {"account_url", "docs_url", "large_code", "outlook_url", "page", "qr_code", "url"}
+)  # The HTML of the code has tests of its own, in flows/test_code_page.py.
 MARKUP: Final[tuple[str, ...]] = (
     "link",
     "image",

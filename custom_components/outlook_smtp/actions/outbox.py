@@ -129,7 +129,7 @@ async def _async_retry(call: ServiceCall) -> ServiceResponse:
 
 def _describe_waiting(data: OutlookSmtpData, queued: QueuedMessage) -> dict[str, Any]:
     """Return the details of a waiting message."""
-    under_way = queued is data.queue.under_way
+    under_way = queued in data.queue.under_way
     return {
         "id": queued.spooled.id,
         "created": queued.entry.created.isoformat(),

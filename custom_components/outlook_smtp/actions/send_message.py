@@ -218,6 +218,7 @@ async def async_read_message(
         }
         read = partial(_read_headers, fields, tuple(to), named)
         headers = await hass.async_add_executor_job(read)
+    mailer.open_ahead(headers)
     with mailer.noting_rejection(headers.to + headers.cc, headers.title), message_errors():
         attachments, missing = await async_read_attachments(
             hass,

@@ -13,7 +13,7 @@ URGENT_PATIENCE: Final = 5.0
 
 
 class Route(Protocol):
-    """The way one account submits messages, one after another."""
+    """The way one account submits messages, one after another, over at most one connection."""
 
     @property
     def name(self) -> str:
@@ -38,8 +38,21 @@ class Route(Protocol):
     def set_timeout(self, timeout: float) -> None:
         """Set the longest wait for one step from the next connection on, in seconds."""
 
+    async def open(self) -> None:
+        """Get ready for the next message: connect and sign in, as far as that can be done ahead.
+
+        Raises:
+            SubmissionError: With the fault of the stage that failed.
+
+        """
+
     async def submit(
-        self, envelope: Envelope, content: Content, *, may_have_arrived: bool = False
+        self,
+        envelope: Envelope,
+        content: Content,
+        *,
+        may_have_arrived: bool = False,
+        on_begin: Callable[[], None] | None = None,
     ) -> Outcome:
         """Submit one message.
 
@@ -47,6 +60,7 @@ class Route(Protocol):
             envelope: The sender and the recipients.
             content: The complete message.
             may_have_arrived: Whether an earlier attempt may have delivered the message.
+            on_begin: Called when the account is signed in and the message follows.
 
         Raises:
             SubmissionError: If no recipient gets the message; its fault says why.
@@ -77,6 +91,9 @@ class Route(Protocol):
 
     def interrupt(self) -> None:
         """Cut a slow submission short soon, because other messages are urgent."""
+
+    def beside(self) -> Route:
+        """Return a route of the same account for a second connection, which the caller closes."""
 
     async def close(self) -> None:
         """Close the connection, if one is open."""

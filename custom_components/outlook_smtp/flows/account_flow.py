@@ -14,6 +14,7 @@ import voluptuous as vol
 from yarl import URL
 
 from ..auth.clouds import CLOUDS, WORLDWIDE, Resource
+from ..auth.error_codes import KINDS
 from ..const import (
     CONF_ACCOUNT_KIND,
     CONF_CLOUD,
@@ -42,6 +43,9 @@ _PROBLEM_FIELDS: Final[dict[Problem, str]] = {
     Problem.INVALID_CREDENTIALS: CONF_PASSWORD,
     Problem.PASSWORD_REFUSED: CONF_PASSWORD,
 }
+
+# The texts of problems whose usual texts are about an account with an outbox.
+_UNSAVED_TEXTS: Final[dict[Problem, str]] = {Problem.ANSWER_LOST: "test_not_confirmed"}
 
 
 class AccountFlow(AbstractOAuth2FlowHandler):
@@ -152,7 +156,9 @@ class AccountFlow(AbstractOAuth2FlowHandler):
             port = int(self._fault.hint)
             security = next(key for key, value in PORTS.items() if value == port)
             self._take_server(Server(self._data[CONF_HOST], port, security))
-        if self._has_own_server and self._fault.kind not in (Kind.CREDENTIALS, Kind.ACCOUNT):
+        is_of_sign_in = self._fault.problem in KINDS  # No other server helps against those.
+        is_of_account = self._fault.kind in (Kind.CREDENTIALS, Kind.ACCOUNT)
+        if self._has_own_server and not (is_of_sign_in or is_of_account):
             return "server"
         return self._correction_step(self._fault)
 
@@ -232,7 +238,8 @@ class AccountFlow(AbstractOAuth2FlowHandler):
         if self._fault is None:
             return {}
         field = _PROBLEM_FIELDS.get(self._fault.problem, "base")
-        error = str(text_key(self._fault.problem, self._resource))
+        problem = self._fault.problem
+        error = _UNSAVED_TEXTS.get(problem, str(text_key(problem, self._resource)))
         return {field if field in form.schema else "base": error}
 
     def _show_form(

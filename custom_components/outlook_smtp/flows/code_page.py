@@ -19,6 +19,12 @@ SIGN_IN_PAGE: Final = "https://microsoft.com/devicelogin"  # Where users enter M
 _CODE_IN_LINK: Final = ("microsoft.com", "www.microsoft.com")
 _PATH_WITH_CODE: Final = "/link"
 _PIXELS: Final = 5  # Of the screen for one of the QR code.
+# A picture without a size, which is not copied with the text: the address is wider than the dialog
+# on a phone, and the frontend allows no <wbr>.
+_MAY_BREAK: Final = (
+    '<img width="0" height="0" src="data:image/gif;base64,'
+    'R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7">'
+)
 _QUIET_ZONE: Final = 4  # Modules of white around it (ISO/IEC 18004).
 
 
@@ -26,7 +32,7 @@ def describe_code(code: DeviceCode) -> dict[str, str]:
     """Return the placeholders that show a code and where to enter it."""
     page = link(code.verification_uri, SIGN_IN_PAGE)
     address = escape(_with_code(page, code.user_code))
-    name = escape(page.partition("://")[2].rstrip("/"))
+    name = escape(page.partition("://")[2].rstrip("/")).replace("/", f"/{_MAY_BREAK}")
     picture = segno.make(_with_code(page, code.user_code), error="m", micro=False)
     data = picture.png_data_uri(scale=_PIXELS, border=_QUIET_ZONE, dark="black", light="white")
     return {
@@ -34,14 +40,13 @@ def describe_code(code: DeviceCode) -> dict[str, str]:
         "url": page,
         # A table is the one thing with a border that the frontend allows.
         "page": Markdown(
-            '<table align="center"><tr><td><b>'
-            f'<a href="{address}"><ha-icon icon="mdi:open-in-new"></ha-icon> {name}</a>'
-            "</b></td></tr></table>"
+            f'<table align="center"><tr><td><b><a href="{address}">{name} '
+            '<ha-icon icon="mdi:open-in-new"></ha-icon></a></b></td></tr></table>'
         ),
-        # In a table, the code stays on one line on a phone.
+        # In a table, the code stays on one line on a phone; one for layout has no padding there.
         "large_code": Markdown(
-            f'<table align="center"><tr><td><h1>{escape(one_line(code.user_code))}</h1></td></tr>'
-            "</table>"
+            '<table role="presentation" align="center"><tr><td>'
+            f"<h1>{escape(one_line(code.user_code))}</h1></td></tr></table>"
         ),
         "qr_code": Markdown(f'<p><img src="{data}"></p>'),
     }

@@ -1,7 +1,9 @@
 """Sends a test email from an account that is not saved yet, in the background of its dialog."""
 
+import asyncio
 from collections.abc import Mapping
-from typing import Any, override
+from functools import partial
+from typing import Any, Final, override
 
 from homeassistant.const import CONF_EMAIL
 from homeassistant.core import HomeAssistant
@@ -10,7 +12,7 @@ from homeassistant.util import dt as dt_util
 from ..const import CONF_SENDER_ADDRESS, CONF_SENDER_NAME
 from ..delivery.content import Content
 from ..delivery.envelope import Envelope
-from ..delivery.faults import Stage
+from ..delivery.faults import Fault, Kind, Problem, Stage, SubmissionError
 from ..delivery.route import Route
 from ..mailer import PRODUCT
 from ..message.compose import compose
@@ -18,6 +20,9 @@ from ..message.mailbox import Mailbox
 from ..message.outgoing import OutgoingMessage
 from ..texts import async_text
 from .connection_check import ConnectionCheck
+
+# Seconds. The outbox would wait ten minutes for the last reply, because it sends again after that.
+LONGEST: Final = 60.0
 
 
 class FirstEmail(ConnectionCheck):
@@ -38,16 +43,20 @@ class FirstEmail(ConnectionCheck):
 
     @override
     async def _async_use(self, route: Route) -> None:
-        """Submit the email."""
+        """Submit the email, but do not let a person wait for long."""
         outgoing = OutgoingMessage(
             to=(Mailbox(self._sender.address),),
             title=await async_text(self._hass, "test_mail_title"),
             text=await async_text(self._hass, "test_mail_text"),
         )
-        composed = compose(outgoing, self._sender, now=dt_util.now(), product=PRODUCT)
+        build = partial(compose, outgoing, self._sender, now=dt_util.now(), product=PRODUCT)
+        composed = await self._hass.async_add_executor_job(build)
         envelope = Envelope(composed.sender, composed.recipients, composed.utf8)
         try:
-            outcome = await route.submit(envelope, Content.of(bytes(composed.content)))
+            async with asyncio.timeout(LONGEST):
+                outcome = await route.submit(envelope, Content.of(bytes(composed.content)))
+        except TimeoutError as error:
+            raise SubmissionError(Fault(Kind.TRANSIENT, Problem.ANSWER_LOST)) from error
         finally:
             await route.close()
         self.fault = outcome.obstacle

@@ -5,18 +5,17 @@ from typing import Any, Final, override
 from homeassistant.config_entries import SOURCE_USER, ConfigFlowResult
 from homeassistant.const import CONF_CLIENT_ID, CONF_EMAIL, CONF_PASSWORD, CONF_TOKEN
 
-from ..auth.clouds import WORLDWIDE, Resource
+from ..auth.clouds import Resource
 from ..auth.tokens import Token
 from ..const import (
     CONF_ACCOUNT_KIND,
-    CONF_CLOUD,
     CONF_IMPLEMENTATION,
     CONF_ROUTE,
-    CONF_TENANT,
 )
 from ..delivery.faults import Problem
 from ..smtp.settings import AccountKind
-from .sign_in import RETRY_FORM, SignInFlow
+from .browser_sign_in import BrowserFlow
+from .sign_in import RETRY_FORM
 
 # The step that says what is switched off; nobody can switch it on for a personal account.
 SMTP_OFF: Final[dict[str, str]] = {
@@ -33,15 +32,14 @@ _NAMES: Final = {Resource.SMTP: "SMTP", Resource.GRAPH: "Microsoft Graph"}
 _PERMISSIONS: Final = {Resource.SMTP: "SMTP.Send", Resource.GRAPH: "Mail.Send"}
 
 
-class RouteFlow(SignInFlow):
+class RouteFlow(BrowserFlow):
     """Offers Microsoft Graph where SMTP is switched off, and changes the route both ways."""
 
     def __init__(self) -> None:
         """Start without a change."""
         super().__init__()
-        self._is_changing_route = (
-            False  # To another route, with a sign-in that may not be good for it.
-        )
+        # To another route, with a sign-in that may not be good for it.
+        self._is_changing_route = False
 
     async def async_step_smtp_off_personal(
         self, user_input: dict[str, Any] | None = None
@@ -83,9 +81,7 @@ class RouteFlow(SignInFlow):
         """Explain the permission that is missing, and ask Microsoft for it on request."""
         errors = self._sign_in_errors()
         if user_input is not None:
-            self._sign_in_step = _PERMISSION_STEP
-            self._tenant = self._data[CONF_TENANT]
-            self._cloud = self._data.get(CONF_CLOUD, WORLDWIDE)
+            self._sign_in_as_before(_PERMISSION_STEP)
             if CONF_IMPLEMENTATION in self._data:
                 return await self.async_step_pick_implementation()
             self._client_id = self._data[CONF_CLIENT_ID]

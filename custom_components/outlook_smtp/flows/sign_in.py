@@ -1,4 +1,4 @@
-"""The dialogs for accounts that sign in with Microsoft: with a code, or in the browser."""
+"""The dialogs for accounts that sign in with Microsoft: with a code, and what both ways share."""
 
 import asyncio
 from collections.abc import Mapping
@@ -10,7 +10,6 @@ from homeassistant.const import CONF_CLIENT_ID, CONF_EMAIL, CONF_HOST, CONF_PORT
 from homeassistant.core import callback
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
-from homeassistant.helpers.config_entry_oauth2_flow import AbstractOAuth2Implementation
 from homeassistant.helpers.selector import (
     SelectSelector,
     SelectSelectorConfig,
@@ -19,16 +18,14 @@ from homeassistant.helpers.selector import (
 )
 import voluptuous as vol
 
-from ..application_credentials import MicrosoftImplementation
 from ..auth.application import DEFAULT_TENANT, PERSONAL_ACCOUNTS, is_client_id, is_tenant
-from ..auth.auth_error import AuthError, read_auth_error, read_error
+from ..auth.auth_error import AuthError, read_auth_error
 from ..auth.clouds import CLOUDS, WORLDWIDE
 from ..auth.device_code import DeviceCode, await_sign_in, request_code
 from ..auth.tokens import Token, is_personal, read_address, read_sender
 from ..const import (
     CONF_ACCOUNT_KIND,
     CONF_CLOUD,
-    CONF_IMPLEMENTATION,
     CONF_ROUTE,
     CONF_SECURITY,
     CONF_SENDER_ADDRESS,
@@ -40,7 +37,6 @@ from ..delivery.faults import Problem
 from ..foreign_text import Markdown, shown
 from ..message.mailbox import parse_mailbox
 from ..message.problems import InvalidMessageError
-from ..message.text import short_line
 from ..routes import find_server
 from ..smtp.settings import AccountKind
 from ..token_store import build_application
@@ -49,8 +45,6 @@ from .code_page import describe_code
 from .connection_check import PROGRESS_INTERVAL
 
 SECTION_ADVANCED: Final = "advanced"
-# Where application credentials are added and deleted.
-CREDENTIALS_PAGE: Final = "/config/application_credentials"
 
 _TENANT: Final[dict[vol.Marker, Any]] = {vol.Optional(CONF_TENANT): TextSelector()}
 _CLOUD: Final[dict[vol.Marker, Any]] = {
@@ -71,10 +65,6 @@ _ADVANCED_ERRORS: Final = frozenset(
         Problem.CLIENT_ID_UNKNOWN,
         Problem.TENANT_UNKNOWN,
     }
-)
-# Errors in the application credentials, which another dialog changes.
-_CREDENTIALS_PROBLEMS: Final = frozenset(
-    {Problem.SECRET_EXPIRED, Problem.SECRET_NOT_ALLOWED, Problem.SECRET_WRONG}
 )
 
 
@@ -131,54 +121,6 @@ class SignInFlow(AccountFlow):
         assert self._sign_in  # noqa: S101 - There is no way here without one.
         return await self._async_take(self._sign_in.result(), {CONF_CLIENT_ID: self._client_id})
 
-    async def async_step_browser(
-        self, user_input: dict[str, Any] | None = None
-    ) -> ConfigFlowResult:
-        """Ask for the tenant, and open Microsoft's page."""
-        self._sign_in_step = "browser"
-        errors = self._sign_in_errors()
-        if user_input is not None:
-            errors = self._take_directory(user_input)
-            if not errors:
-                return await self.async_step_pick_implementation()
-        return self._show_registration("browser", {}, errors)
-
-    async def async_step_credentials(
-        self, user_input: dict[str, Any] | None = None
-    ) -> ConfigFlowResult:
-        """Lead to where a refused secret is replaced, and sign in again on request."""
-        if user_input is not None:
-            return await self.async_step_pick_implementation()
-        return self._show_form("credentials", RETRY_FORM, {}, self._sign_in_errors())
-
-    @override
-    async def async_generate_authorize_url(self) -> str:
-        """Return the URL of Microsoft's page for the tenant, with the permission to ask for."""
-        self._implementation.tenant = self._tenant
-        self._implementation.cloud = self._cloud
-        self._implementation.resources = (self._resource,)
-        return await super().async_generate_authorize_url()
-
-    @override
-    async def async_step_creation(
-        self, user_input: dict[str, Any] | None = None
-    ) -> ConfigFlowResult:
-        """Exchange the authorization code for tokens, and use the account that signed in."""
-        answer: Mapping[str, Any] | AuthError
-        try:
-            answer = await self._implementation.async_resolve_external_data(self.external_data)
-        except AuthError as error:
-            answer = error
-        return await self._async_take(answer, {CONF_IMPLEMENTATION: self._implementation.domain})
-
-    @override
-    async def async_step_authorize_rejected(self, data: None = None) -> ConfigFlowResult:
-        """Explain why Microsoft's page returned the person without permission to send."""
-        error = read_error(self.external_data)
-        # Home Assistant does not pass Microsoft's message on.
-        answer = AuthError(error.problem, error.code)
-        return await self._async_take(answer, {CONF_IMPLEMENTATION: self._implementation.domain})
-
     async def async_step_retry(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Explain why the server still refuses the account, and check again on request."""
         if user_input is not None:
@@ -209,18 +151,6 @@ class SignInFlow(AccountFlow):
             typed[CONF_CLIENT_ID] = self._client_id
         form = vol.Schema(fields | {vol.Optional(SECTION_ADVANCED): advanced})
         return self._show_form(step_id, form, typed, errors)
-
-    @property
-    def _implementation(self) -> MicrosoftImplementation:
-        """Return the selected application credentials."""
-        assert isinstance(self.flow_impl, MicrosoftImplementation)  # noqa: S101 - Only ours are offered.
-        return self.flow_impl
-
-    @property
-    def _credentials_name(self) -> str:
-        """Return the name of the selected application credentials, if any."""
-        selected: AbstractOAuth2Implementation | None = self.flow_impl
-        return short_line(selected.name) if selected else ""
 
     async def _async_request_code(self, user_input: dict[str, Any]) -> dict[str, str]:
         """Take over the app registration, and request a code for it, or return the error."""
@@ -253,6 +183,12 @@ class SignInFlow(AccountFlow):
         self._sign_in = self.hass.async_create_background_task(async_poll(), "sign-in")
         return {}
 
+    def _sign_in_as_before(self, step: str) -> None:
+        """Let a step start a sign-in with the tenant and the cloud that the account has."""
+        self._sign_in_step = step
+        self._tenant = self._data[CONF_TENANT]
+        self._cloud = self._data.get(CONF_CLOUD, WORLDWIDE)
+
     def _take_directory(self, user_input: dict[str, Any]) -> dict[str, str]:
         """Store the tenant and its cloud, or return the error in them; empty means any account."""
         advanced = user_input.get(SECTION_ADVANCED, {})
@@ -282,14 +218,13 @@ class SignInFlow(AccountFlow):
                 self._keep_sign_in(kind, address, token, registration)
                 self._take_sender(read_sender(answer))
                 return await self.async_step_check()
-        is_secret = self._fault and self._fault.problem in _CREDENTIALS_PROBLEMS
-        step = (
-            "credentials"
-            if is_secret and CONF_IMPLEMENTATION in registration
-            else self._sign_in_step
-        )
+        step = self._step_after_refusal(registration)
         result: ConfigFlowResult = await getattr(self, f"async_step_{step}")()
         return result
+
+    def _step_after_refusal(self, registration: Mapping[str, str]) -> str:
+        """Return the step that shows why Microsoft or this dialog refused the sign-in."""
+        return self._sign_in_step
 
     def _refuse(self, kind: AccountKind, address: str) -> str:
         """Return the error in the account that signed in, if it may not be used."""
@@ -347,7 +282,5 @@ class SignInFlow(AccountFlow):
             **super()._placeholders(),
             **(describe_code(self._code) if self._code else {}),
             "docs_url": Markdown(SIGN_IN_DOCS),
-            "credentials_url": Markdown(CREDENTIALS_PAGE),
-            "credentials": self._credentials_name,
             "stranger": self._other_address,
         }

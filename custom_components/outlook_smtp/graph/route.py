@@ -1,6 +1,7 @@
 """The Microsoft Graph route: one HTTP request per message."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from copy import copy
 from dataclasses import replace
 import logging
 import re
@@ -97,8 +98,20 @@ class GraphRoute:
         """Set the longest wait for one step from the next request on, in seconds."""
         self._timeouts = replace(self._timeouts, timeout=timeout)
 
+    async def open(self) -> None:
+        """Get a token for the next message; aiohttp opens connections for requests only.
+
+        Raises `SubmissionError` if there is none.
+        """
+        await self._tokens.get()
+
     async def submit(
-        self, envelope: Envelope, content: Content, *, may_have_arrived: bool = False
+        self,
+        envelope: Envelope,
+        content: Content,
+        *,
+        may_have_arrived: bool = False,
+        on_begin: Callable[[], None] | None = None,
     ) -> Outcome:
         """Submit a message in one request.
 
@@ -106,6 +119,7 @@ class GraphRoute:
             envelope: The recipients; the sender is the account that signed in.
             content: The complete message.
             may_have_arrived: Ignored, because there is only one way to submit.
+            on_begin: Called when there is a token and the request follows.
 
         Raises:
             SubmissionError: If no recipient gets the message; `answer_lost` says that it may have
@@ -123,10 +137,12 @@ class GraphRoute:
         }
         if not recipients:
             return Outcome(refused=refused)
-        outcome = await self._submit(recipients, content)
+        outcome = await self._submit(recipients, content, on_begin)
         return replace(outcome, refused={**refused, **outcome.refused})
 
-    async def _submit(self, recipients: Sequence[str], content: Content) -> Outcome:
+    async def _submit(
+        self, recipients: Sequence[str], content: Content, on_begin: Callable[[], None] | None
+    ) -> Outcome:
         """Submit a message to recipients that the headers can name."""
         length = 0
 
@@ -135,6 +151,8 @@ class GraphRoute:
             nonlocal length
             body = await Body.of_message(content, recipients)
             length = body.length
+            if on_begin:
+                on_begin()
             return await self._post(token, body)
 
         answer = await self._renewing(post)
@@ -203,6 +221,13 @@ class GraphRoute:
             "%s: %s %s %s", self._url, self._last.status, self._last.code, self._last.request_id
         )
         return self._last
+
+    def beside(self) -> GraphRoute:
+        """Return a route for a second request of the account; Microsoft allows four at once."""
+        beside = copy(self)
+        beside._request, beside._timings = None, {}
+        beside.prepare()
+        return beside
 
     def prepare(self) -> None:
         """Prepare for the next message by forgetting earlier interruptions."""

@@ -18,6 +18,7 @@ from .terms import Terms
 
 RECHECK_AFTER: Final = 60.0  # Seconds until the clock is read again: it may have been set.
 SAVE_AGAIN: Final = 60.0  # Seconds between two savings of the messages that were delayed.
+SAVE_FAILED_AGAIN: Final = 86_400.0  # Seconds; failed messages stay for a week, give or take.
 TOLD_AT_ONCE: Final = 50  # Events without a break for the rest of Home Assistant.
 
 
@@ -49,7 +50,7 @@ class Aging(Failures):
         if self.next_change(terms) > now or not await self.check_disk():
             return
         for queued in [queued for queued in self._begun() if terms.expiry(queued) <= now]:
-            if queued is not self.under_way and not queued.is_dropped:
+            if queued not in self.under_way and not queued.is_dropped:
                 await self._expire(queued)
         for failed in [failed for failed in self.failed if failed.since + KEEP_FAILED <= now]:
             await self._discard(failed)
@@ -86,6 +87,11 @@ class Aging(Failures):
         with suppress(OSError):  # Without it, they stay a little longer.
             await asyncio.to_thread(ages.save, self.spool.folder, measured)
 
+    async def keep_ages(self) -> None:
+        """Save the messages' ages now and then; those of failed messages alone once a day."""
+        if self._begun() or time.monotonic() >= self._saved_at + SAVE_FAILED_AGAIN:
+            await self.save_ages()
+
     def next_change(self, terms: Terms) -> float:
         """Return when the next message may expire or be deleted."""
         self._follow(terms)
@@ -117,7 +123,7 @@ class Aging(Failures):
 
     @override
     def _enter(self, queued: QueuedMessage) -> None:
-        """Append a message to the order; one with a time to be sent at is not tried before."""
+        """Put a message into the order; one with a time to be sent at is not tried before."""
         super()._enter(queued)
         self._schedule(queued)
         self._watch(queued)

@@ -49,13 +49,18 @@ class Brake:
 
     def admit(self, limit: int, *, is_urgent: bool) -> bool:
         """Count an email, and return whether it may be sent."""
+        is_admitted = self.admits(limit, is_urgent=is_urgent)
+        if len(self._calls) + len(self._urgent) < max(limit // 2, 1):
+            self._is_new = True  # The flood is over.
+        (self._urgent if is_urgent else self._calls).append(time.monotonic())
+        return is_admitted
+
+    def admits(self, limit: int, *, is_urgent: bool) -> bool:
+        """Return whether an email may be sent, without counting it."""
         now = time.monotonic()
         _forget(self._calls, now)
         _forget(self._urgent, now)
         calls, urgent = len(self._calls), len(self._urgent)
-        if calls + urgent < max(limit // 2, 1):
-            self._is_new = True  # The flood is over.
-        (self._urgent if is_urgent else self._calls).append(now)
         return min(calls, limit) + urgent < 2 * limit if is_urgent else calls + urgent < limit
 
     def may_report(self, limit: int) -> bool:

@@ -61,8 +61,7 @@ class Capacity:
         return len(self.waiting) < self.limits.messages and self.size + size <= self.limits.size
 
     def _enter(self, queued: QueuedMessage) -> None:
-        """Append a message to the order."""
-        self.waiting.append(queued)
+        """Count a message that joins the order."""
         self.size += queued.entry.size
 
     def _drop(self, queued: QueuedMessage) -> None:
@@ -89,6 +88,7 @@ class Capacity:
             id=kept_as or queued.spooled.id,
             message_id=queued.entry.message_id,
             title=queued.entry.title,
+            urgent=queued.entry.urgent,
             recipients=tuple(recipients),
             hidden=queued.entry.hidden,
             missing=queued.entry.missing,

@@ -50,15 +50,16 @@ class Delivery:
     refused by the server; it fails if it cannot be sent at all, for example because its file is
     damaged. A delayed message keeps waiting. A message that fails before it reaches the outbox has
     no `id`; `problem` and `text` say why. A discarded message had failed before, and was deleted
-    early to make room for another. `title` is the message's title, `hidden` are all recipients of
-    blind copies, affected or not, and `missing` the attachments that were not available, each with
-    the reason.
+    early to make room for another. `title` is the message's title, `urgent` says that it has a high
+    priority, `hidden` are all recipients of blind copies, affected or not, and `missing` the
+    attachments that were not available, each with the reason.
     """
 
     event: Event
     id: str | None = None
     message_id: str | None = None
     title: str = ""
+    urgent: bool = False
     recipients: tuple[str, ...]
     hidden: tuple[str, ...] = ()
     reply: str = ""

@@ -13,21 +13,22 @@ class CutOffError(Exception):
 
 
 class Grace:
-    """Lets one operation at a time continue until the stop, and for a grace period after it."""
+    """Lets operations continue until the stop, and for a grace period after it."""
 
     def __init__(self) -> None:
         """Start without a stop."""
         self.is_over = False
-        self._limit: asyncio.Timeout | None = None
+        self._limits: set[asyncio.Timeout] = set()
 
     def begin(self) -> None:
         """Allow operations."""
         self.is_over = False
 
     def end(self) -> None:
-        """Start the grace period of the current operation, and allow no new one."""
-        if self._limit and not self.is_over:
-            self._limit.reschedule(asyncio.get_running_loop().time() + STOP_GRACE)
+        """Start the grace period of the current operations, and allow no new one."""
+        end = asyncio.get_running_loop().time() + STOP_GRACE
+        for limit in () if self.is_over else self._limits:
+            limit.reschedule(end)
         self.is_over = True
 
     @asynccontextmanager
@@ -40,13 +41,14 @@ class Grace:
         """
         if self.is_over:
             raise CutOffError
+        limit = asyncio.timeout(None)
         try:
-            async with asyncio.timeout(None) as limit:
-                self._limit = limit
+            async with limit:
+                self._limits.add(limit)
                 yield
         except TimeoutError as error:
             if limit.expired():
                 raise CutOffError from error
             raise
         finally:
-            self._limit = None
+            self._limits.discard(limit)

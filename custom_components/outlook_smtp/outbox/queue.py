@@ -42,6 +42,7 @@ class Queue(Aging):
         contents: Contents = await asyncio.to_thread(self.spool.open)
         saved = await asyncio.to_thread(ages.load, self.spool.folder)
         self.waiting, self.failed = ages.restore(contents, saved)
+        self._sort()
         for queued in self.waiting:
             self._schedule(queued)
         self.delayed = ages.delayed_before(self.waiting, saved)
@@ -193,7 +194,7 @@ class Queue(Aging):
         """
         for queued in self.waiting:
             if queued.spooled.id == message_id:
-                if queued is self.under_way:
+                if queued in self.under_way:
                     raise InProgressError
                 # If the calling automation is stopped, the deletion still finishes.
                 await asyncio.shield(asyncio.create_task(self._cancel(queued), eager_start=True))
@@ -209,6 +210,7 @@ class Queue(Aging):
         except OSError:
             queued.is_dropped = False
             self.waiting.insert(place, queued)
+            self._sort()
             self.size += queued.entry.size
             self.delayed |= marks
             raise
@@ -243,7 +245,7 @@ class Queue(Aging):
             return True
 
     def _append(self, queued: QueuedMessage) -> None:
-        """Append a message, and have it tried."""
+        """Put a message into the order, and have it tried."""
         self._enter(queued)
         self._listeners.tell(None)
         if self.on_added:

@@ -180,6 +180,7 @@ class FailedMessage:
             id=self.failure.spooled.id,
             message_id=entry.message_id,
             title=entry.title,
+            urgent=entry.urgent,
             recipients=entry.envelope.recipients,
             hidden=entry.hidden,
             reply=self.failure.reply,

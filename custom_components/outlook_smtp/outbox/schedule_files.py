@@ -54,9 +54,10 @@ class ScheduleFiles:
 
     async def save_pace(self) -> None:
         """Save the level of the rate limiter, on the monotonic clock."""
-        with suppress(OSError):  # Nothing is sent from a full disk.
+        async with self._saving:
             path, level = self._spool.folder / PACE_FILE, self._schedule.rate_limiter.level
-            await asyncio.to_thread(_save_level, path, level)
+            with suppress(OSError):  # Nothing is sent from a full disk.
+                await asyncio.to_thread(_save_level, path, level)
 
 
 def _save_level(path: Path, level: float) -> None:

@@ -53,8 +53,21 @@ class SmtpRoute:
         """Set the longest wait for one step from the next connection on, in seconds."""
         self._account = replace(self._account, timeout=timeout)
 
+    async def open(self) -> None:
+        """Open a session for the next message, unless one is open.
+
+        Raises `SubmissionError` as `Session.open` does.
+        """
+        if not self._usable_session:
+            await self._open_session(may_renew=True)
+
     async def submit(
-        self, envelope: Envelope, content: Content, *, may_have_arrived: bool = False
+        self,
+        envelope: Envelope,
+        content: Content,
+        *,
+        may_have_arrived: bool = False,
+        on_begin: Callable[[], None] | None = None,
     ) -> Outcome:
         """Submit a message over the open session, or over a new one.
 
@@ -65,6 +78,7 @@ class SmtpRoute:
             envelope: The sender and the recipients.
             content: The complete message.
             may_have_arrived: Whether to submit in lockstep (see `Transaction`).
+            on_begin: Called when the account is signed in and the message follows.
 
         Raises:
             SubmissionError: As `Session.open` and `Transaction.run` do.
@@ -78,6 +92,8 @@ class SmtpRoute:
             renewed |= kept is None and session.is_renewed
             session.pipeline.interrupt(interrupted=self._is_interrupted)
             transaction = Transaction(session, envelope, content, lockstep=lockstep)
+            if on_begin:
+                on_begin()
             try:
                 return await transaction.run()
             except SubmissionError as error:
@@ -91,6 +107,10 @@ class SmtpRoute:
             finally:
                 self.was_interrupted = session.pipeline.was_interrupted
             await self.close()
+
+    def beside(self) -> SmtpRoute:
+        """Return a route for a second session of the account."""
+        return SmtpRoute(self._account)
 
     def prepare(self) -> None:
         """Prepare for the next message by forgetting earlier interruptions."""
@@ -117,14 +137,14 @@ class SmtpRoute:
         return self._session if self._session and self._session.is_usable else None
 
     async def _open_session(self, *, may_renew: bool) -> Session:
-        """Open a session when none is left: an account has only one connection at a time."""
+        """Open a session when none is left: a route has only one connection at a time."""
         await self.close()
         self._session = await Session.open(self._account, may_renew=may_renew)
         self.server_info = self._session.server_info
         return self._session
 
     async def check(self, on_stage: Callable[[Stage], None] | None = None) -> dict[Stage, float]:
-        """Check the account over a new connection, the only one at that moment.
+        """Check the account over a new connection, the route's only one at that moment.
 
         Args:
             on_stage: Called with each stage as it begins.
