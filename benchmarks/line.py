@@ -45,9 +45,11 @@ async def delayed(port: int, delay: float, uplink: float = inf) -> AsyncIterator
     async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Connect to the server, and forward both directions until they end."""
         far_reader, far_writer = await asyncio.open_connection(LOOPBACK, port, limit=PIECE)
-        await asyncio.gather(carry(reader, far_writer, uplink), carry(far_reader, writer))
-        far_writer.close()
-        writer.close()
+        try:
+            await asyncio.gather(carry(reader, far_writer, uplink), carry(far_reader, writer))
+        finally:
+            far_writer.close()
+            writer.close()
 
     server = await asyncio.start_server(connect, LOOPBACK, limit=PIECE)
     try:

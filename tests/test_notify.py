@@ -54,9 +54,7 @@ async def test_entity_names_a_refused_recipient(
 ) -> None:
     """The others get the email, so the entity shows it; if no one gets it, it does not."""
     fake_server.script = Script(refuse_recipients=dict.fromkeys((ANNA, BERT), UNKNOWN_USER))
-    with pytest.raises(
-        HomeAssistantError, match=rf"no one received .*: {ANNA} \(550 5\.1\.1"
-    ):
+    with pytest.raises(HomeAssistantError, match=rf"no one received .*: {ANNA} \(550 5\.1\.1"):
         await notify(hass, "notify.family", message="Hello")
     assert hass.states.is_state("notify.family", "unknown")
     fake_server.script = Script(refuse_recipients={ANNA: UNKNOWN_USER})

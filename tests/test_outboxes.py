@@ -231,7 +231,7 @@ async def test_accounts_do_not_wait_for_one_another(
     """While one server is down or silent, the other account delivers."""
     other = add_account(hass, other_fake_server, account_data, "you@outlook.com")
     await settle(hass, other)
-    fake_server.script_next(trouble)
+    fake_server.script_next(trouble, connections=2)  # One is opened ahead.
     sending = asyncio.create_task(mailer_of(account).send(outgoing("Stuck")))
     await until(lambda: bool(mailer_of(account).queue.under_way or sending.done()))
     receipt = await mailer_of(other).send(outgoing("Free"))

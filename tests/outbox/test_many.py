@@ -69,14 +69,15 @@ async def calls_for_one(queue: Queue) -> int:
 
 
 async def test_nothing_takes_longer_in_a_full_outbox(queue: Queue) -> None:
-    """Adding and sending a message take as many calls as in an outbox with two messages."""
+    """Adding and sending a message take as many calls as with two messages, give or take five."""
     for number in range(2):
         write(queue.spool, number)
     few = await calls_for_one(await started_again(queue))
     for number in range(2, MANY_HERE):
         write(queue.spool, number)
     many = await calls_for_one(await started_again(queue))
-    assert many == few > 0
+    # A call or two depend on timing; what is done for each message would be hundreds.
+    assert abs(many - few) <= 5 < few
 
 
 async def test_start_reads_heads_only(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 import logging
 import re
 from typing import Any, Final
@@ -291,16 +291,21 @@ def _read_recipients(
     """Return the mailboxes of a field, with entities replaced by their recipients."""
     mailboxes = list(targeted)
     for text in fields.get(field, ()):
-        for entity_id in _NAMED_ENTITY.findall(text):
-            mailboxes += named[entity_id.lower()]
+        for entity_id in _entity_ids(text):
+            mailboxes += named[entity_id]
         mailboxes += parse_mailboxes(_NAMED_ENTITY.sub("", text), field)
     return tuple(dict.fromkeys(mailboxes))
 
 
 def _named_entities(hass: HomeAssistant, text: str, field: str) -> list[MailNotifyEntity]:
     """Return the notify entities listed among the addresses in a field."""
-    entity_ids = dict.fromkeys(map(str.lower, _NAMED_ENTITY.findall(text)))
-    return [find_entity(hass, entity_id, field) for entity_id in entity_ids]
+    return [find_entity(hass, entity_id, field) for entity_id in _entity_ids(text)]
+
+
+@lru_cache(maxsize=4)  # A call needs them three times, which takes a while for a long text.
+def _entity_ids(text: str) -> tuple[str, ...]:
+    """Return the entity IDs among the addresses in a text, each once."""
+    return tuple(dict.fromkeys(map(str.lower, _NAMED_ENTITY.findall(text))))
 
 
 def _needs_account(
