@@ -6,7 +6,7 @@ stream. Unless an uplink is narrow, it takes as many bytes at once as are sent.
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from math import inf
 from statistics import median
 import time
@@ -25,8 +25,12 @@ TOLERANCE: Final = 0.010  # Seconds for the server and the processor.
 
 @asynccontextmanager
 async def delayed(port: int, delay: float, uplink: float = inf) -> AsyncIterator[int]:
-    """Open a line to a port, in seconds and bytes a second, and yield the port at its near end."""
+    """Open a line to a port, in seconds and bytes a second, and yield the port at its near end.
+
+    What is still connected in the end is cut off.
+    """
     turns = asyncio.Lock()
+    connections: set[asyncio.Task[None] | None] = set()
 
     async def carry(
         reader: asyncio.StreamReader, writer: asyncio.StreamWriter, bandwidth: float = inf
@@ -44,18 +48,22 @@ async def delayed(port: int, delay: float, uplink: float = inf) -> AsyncIterator
 
     async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Connect to the server, and forward both directions until they end."""
-        far_reader, far_writer = await asyncio.open_connection(LOOPBACK, port, limit=PIECE)
-        try:
-            await asyncio.gather(carry(reader, far_writer, uplink), carry(far_reader, writer))
-        finally:
-            far_writer.close()
-            writer.close()
+        connections.add(asyncio.current_task())
+        with suppress(OSError), closing(writer):  # A reset connection has ended, too.
+            far_reader, far_writer = await asyncio.open_connection(LOOPBACK, port, limit=PIECE)
+            with closing(far_writer):
+                await asyncio.gather(carry(reader, far_writer, uplink), carry(far_reader, writer))
 
     server = await asyncio.start_server(connect, LOOPBACK, limit=PIECE)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
+        left = [each for each in connections if each and not each.done()]
+        for connection in left:
+            connection.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        await asyncio.sleep(delay / 2)  # Until the last pieces under way have arrived.
 
 
 async def measure(port: int, delay: float, *, strict: bool) -> float:
