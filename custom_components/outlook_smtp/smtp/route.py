@@ -17,7 +17,11 @@ DEFAULT_SIZE_LIMIT: Final = 157_286_400  # Bytes; what Microsoft advertises.
 
 
 class SmtpRoute:
-    """Holds at most one session; submits messages one after another."""
+    """Holds at most one session; submits messages one after another.
+
+    A session that has died is replaced without an error. So is one whose credentials were refused,
+    if they can be renewed, and one whose server rejects an extension that it offers.
+    """
 
     name: Final = "smtp"
 
@@ -71,9 +75,6 @@ class SmtpRoute:
     ) -> Outcome:
         """Submit a message over the open session, or over a new one.
 
-        A session that has died is replaced without an error. So is one whose credentials were
-        refused, if they can be renewed, and one whose server rejects an extension that it offers.
-
         Args:
             envelope: The sender and the recipients.
             content: The complete message.
@@ -83,7 +84,6 @@ class SmtpRoute:
         Raises:
             SubmissionError: As `Session.open` and `Transaction.run` do.
             OSError: If the content cannot be read.
-
         """
         renewed, lockstep = False, may_have_arrived
         while True:
@@ -97,13 +97,11 @@ class SmtpRoute:
             try:
                 return await transaction.run()
             except SubmissionError as error:
-                problem, died = error.fault.problem, transaction.has_died
-                stale = kept and (died or problem is Problem.NOT_AUTHENTICATED)
                 if not renewed and await self._renew(error.fault):
                     renewed = True
-                elif not (transaction.unsupported or stale):
+                elif not (transaction.unsupported or (kept and _is_stale(error, transaction))):
                     raise
-                lockstep |= problem is Problem.ANSWER_LOST or (died and not transaction.unsupported)
+                lockstep |= _may_have_arrived(error, transaction)
             finally:
                 self.was_interrupted = session.pipeline.was_interrupted
             await self.close()
@@ -184,3 +182,14 @@ class SmtpRoute:
         """Close the session, if one is open."""
         if self._session:
             await self._session.close()
+
+
+def _is_stale(error: SubmissionError, transaction: Transaction) -> bool:
+    """Return whether a kept session failed because it had died, or was no longer signed in."""
+    return transaction.has_died or error.fault.problem is Problem.NOT_AUTHENTICATED
+
+
+def _may_have_arrived(error: SubmissionError, transaction: Transaction) -> bool:
+    """Return whether the server may have accepted the message in spite of an error."""
+    died = transaction.has_died and not transaction.unsupported
+    return died or error.fault.problem is Problem.ANSWER_LOST
