@@ -1,10 +1,7 @@
 """Automations have triggers and a condition of their own, without any template."""
 
-from collections.abc import Awaitable, Callable
-from datetime import timedelta
 from typing import Any
 
-from freezegun.api import FrozenDateTimeFactory
 from homeassistant.components.automation import DOMAIN as AUTOMATION_DOMAIN
 from homeassistant.core import HomeAssistant, ServiceCall
 from homeassistant.exceptions import HomeAssistantError
@@ -20,7 +17,6 @@ from homeassistant.setup import async_setup_component
 import pytest
 from pytest_homeassistant_custom_component.common import (
     MockConfigEntry,
-    async_fire_time_changed,
     async_mock_service,
 )
 
@@ -29,26 +25,15 @@ from custom_components.outlook_smtp.const import DOMAIN
 from .conftest import ADDRESS, until
 from .fake_microsoft import FakeServer, Script, Step
 from .helpers import act, defer, mailer_of, outgoing, state_of
+from .test_health import Pass, pass_time
 from .test_repository import INTEGRATION, read_json
+
+__all__ = ["pass_time"]
 
 CONNECTION = "binary_sensor.me_outlook_com_connection"
 DELIVERY = "event.me_outlook_com_delivery"
 TRIGGERS = ("email_failed", "stopped_working", "works_again")
 REFUSED = Script(replies={Step.FINAL: "554 5.6.0 Not like this"})
-
-type Pass = Callable[..., Awaitable[None]]
-
-
-@pytest.fixture
-def pass_time(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> Pass:
-    """Return a function that lets time pass, and waits for what happens then."""
-
-    async def async_pass(**duration: float) -> None:
-        freezer.tick(timedelta(**duration))
-        async_fire_time_changed(hass)
-        await hass.async_block_till_done(wait_background_tasks=True)
-
-    return async_pass
 
 
 @pytest.fixture
