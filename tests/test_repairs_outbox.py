@@ -148,7 +148,7 @@ async def test_quarantined_files_are_shown_until_confirmed(
     await repair.open("set_aside", account)
     folder = folder_of(hass, account) / "set_aside"
     assert r"(1): \*notes\*.txt" in repair.text
-    assert f"moved to {folder}." in repair.text
+    assert f"Since {placeholders(issue)['since']}, they have been in {folder}." in repair.text
     await repair.submit()
     assert repair.result["type"] == "create_entry"
     assert [path.name for path in folder.iterdir()] == ["*notes*.txt"]
