@@ -5,12 +5,10 @@ from datetime import timedelta
 import logging
 from pathlib import Path
 import re
-from typing import Any, Final, override
+from typing import Any
 
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant import components
-from homeassistant.components.camera import Camera
-from homeassistant.components.camera.const import DATA_COMPONENT as CAMERAS
 from homeassistant.core import Context, HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import config_validation as cv
@@ -24,28 +22,14 @@ from pytest_homeassistant_custom_component.common import (
     async_mock_service,
 )
 
+from .cameras import PICTURE, add_camera
 from .conftest import until
 from .fake_microsoft import CATALOGUE, FakeServer, Received, Script, Step
 from .helpers import until_empty
 from .readme import EXAMPLES, column, example
 from .run_example import run
 
-PICTURE: Final = b"\xff\xd8\xff\xe0 picture"
 ANNA, BERT = "anna@example.com", "bert@example.com"
-
-
-class FrontDoor(Camera):
-    """The camera of the examples."""
-
-    _attr_name = "Front door"
-    content_type = "image/jpeg"
-
-    @override
-    async def async_camera_image(
-        self, width: int | None = None, height: int | None = None
-    ) -> bytes | None:
-        """Return a picture."""
-        return PICTURE
 
 
 async def mail_of(hass: HomeAssistant, fake_server: FakeServer, words: str) -> Received:
@@ -64,9 +48,8 @@ def config(words: str) -> dict[str, Any]:
 
 async def look_at_the_front_door(hass: HomeAssistant) -> None:
     """Add the camera of the examples."""
-    for domain in ("camera", "media_source"):
-        assert await async_setup_component(hass, domain, {})
-    await hass.data[CAMERAS].async_add_entities([FrontDoor()])
+    assert await async_setup_component(hass, "media_source", {})
+    await add_camera(hass, "Front door")
 
 
 def pictures(mail: Received) -> dict[str, Any]:
@@ -232,11 +215,9 @@ async def test_chart_of_a_camera_is_in_the_html(
     hass: HomeAssistant, fake_server: FakeServer
 ) -> None:
     """A picture that something else has drawn is where the HTML puts it."""
-    for domain in ("camera", "media_source"):
-        assert await async_setup_component(hass, domain, {})
-    camera = FrontDoor()
-    camera.content_type, camera._attr_name = "image/png", "Temperatures"
-    await hass.data[CAMERAS].async_add_entities([camera])
+    assert await async_setup_component(hass, "media_source", {})
+    camera = await add_camera(hass, "Temperatures")
+    camera.content_type = "image/png"
     mail = await mail_of(hass, fake_server, "camera.temperatures")
 
     assert pictures(mail) == {"<chart>": PICTURE}

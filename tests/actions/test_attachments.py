@@ -10,8 +10,6 @@ import threading
 from typing import Any, override
 
 from homeassistant.components import tts
-from homeassistant.components.camera import Camera
-from homeassistant.components.camera.const import DATA_COMPONENT as CAMERAS
 from homeassistant.components.image import ImageEntity
 from homeassistant.components.image.const import DATA_COMPONENT as IMAGES
 from homeassistant.components.media_source import PlayMedia
@@ -25,26 +23,10 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.outlook_smtp.const import DOMAIN
 
+from ..cameras import PICTURE, FakeCamera, add_camera
 from ..fake_microsoft import FakeServer
 
-PICTURE = b"\xff\xd8\xff\xdb picture"
 SPEECH = b"\xff\xfb speech"
-
-
-class Doorbell(Camera):
-    """A camera that may be off or broken."""
-
-    _attr_name = "Doorbell"
-    error: Exception | None = None
-
-    @override
-    async def async_camera_image(
-        self, width: int | None = None, height: int | None = None
-    ) -> bytes | None:
-        """Return the picture, if there is one."""
-        if self.error:
-            raise self.error
-        return PICTURE
 
 
 class Plan(ImageEntity):
@@ -86,12 +68,11 @@ def files(hass: HomeAssistant, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def doorbell(hass: HomeAssistant, account: MockConfigEntry, files: Path) -> Doorbell:
+async def doorbell(hass: HomeAssistant, account: MockConfigEntry, files: Path) -> FakeCamera:
     """Return the camera, and set up an image entity, a speech engine and local media."""
-    for domain in ("media_source", "camera", "image", "tts"):
+    for domain in ("media_source", "image", "tts"):
         assert await async_setup_component(hass, domain, {})
-    camera = Doorbell()
-    await hass.data[CAMERAS].async_add_entities([camera])
+    camera = await add_camera(hass, "Doorbell")
     await hass.data[IMAGES].async_add_entities([Plan(hass)])
     await hass.data[ENGINES].async_add_entities([FakeTTS()])
     return camera
@@ -186,7 +167,7 @@ async def test_media_are_attached(
 
 
 async def test_html_shows_an_attachment_by_its_content_id(
-    hass: HomeAssistant, doorbell: Doorbell, fake_server: FakeServer, files: Path
+    hass: HomeAssistant, doorbell: FakeCamera, fake_server: FakeServer, files: Path
 ) -> None:
     """Attachments with a content_id are inline, and the others stay attached."""
     (files / "allowed" / "log.txt").write_text("log")
@@ -285,7 +266,7 @@ async def test_malformed_media_source_is_an_error(
 
 async def test_stream_is_not_attached(
     hass: HomeAssistant,
-    doorbell: Doorbell,
+    doorbell: FakeCamera,
     fake_server: FakeServer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -307,7 +288,7 @@ async def test_stream_is_not_attached(
 )
 async def test_invalid_content_ids_are_rejected(
     hass: HomeAssistant,
-    doorbell: Doorbell,
+    doorbell: FakeCamera,
     fake_server: FakeServer,
     content_ids: list[str],
     key: str,
@@ -351,7 +332,7 @@ async def test_oversized_attachments_are_rejected_before_anything_is_sent(
 
 async def test_reading_does_not_block_the_event_loop(
     hass: HomeAssistant,
-    doorbell: Doorbell,
+    doorbell: FakeCamera,
     fake_server: FakeServer,
     files: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -381,19 +362,18 @@ async def test_reading_does_not_block_the_event_loop(
 
 async def test_snapshots_are_taken_at_the_same_time(
     hass: HomeAssistant,
-    doorbell: Doorbell,
+    doorbell: FakeCamera,
     fake_server: FakeServer,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A slow camera does not delay the snapshot of another one."""
     both = asyncio.Barrier(2)
 
-    async def wait_for_the_other(*_: object, **__: object) -> bytes:
+    async def wait_for_the_other() -> bytes:
         """Return no picture before the other camera has been asked."""
         await both.wait()
         return PICTURE
 
-    monkeypatch.setattr(Doorbell, "async_camera_image", wait_for_the_other)
+    doorbell.take = wait_for_the_other
     source = {"media_source": "media-source://camera/camera.doorbell"}
     async with asyncio.timeout(5):
         await send(hass, source, source)

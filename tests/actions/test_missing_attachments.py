@@ -4,6 +4,7 @@ import asyncio
 import os
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock
 
 from aiohttp import InvalidURL
 from homeassistant.components.media_source import PlayMedia
@@ -16,11 +17,12 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.outlook_smtp.actions import attachments as room
 from custom_components.outlook_smtp.const import DOMAIN
 
+from ..cameras import PICTURE, FakeCamera
 from ..conftest import until
 from ..fake_microsoft import FakeServer
 from ..helpers import ask, settle, shut_down, state_of
 from ..promises import MEDIA_TIMEOUT
-from .test_attachments import PICTURE, Doorbell, attached, doorbell, files
+from .test_attachments import attached, doorbell, files
 
 __all__ = ["doorbell", "files"]
 
@@ -103,10 +105,10 @@ async def test_email_is_sent_without_missing_media(
     ],
 )
 async def test_email_is_sent_without_the_snapshot_of_a_failing_camera(
-    hass: HomeAssistant, doorbell: Doorbell, fake_server: FakeServer, error: Any, reason: str
+    hass: HomeAssistant, doorbell: FakeCamera, fake_server: FakeServer, error: Any, reason: str
 ) -> None:
     """Whatever it raises, neither its raw message nor its password reaches anyone."""
-    doorbell.error = error
+    doorbell.take = AsyncMock(side_effect=error)
     doorbell._attr_is_on = error is not None
     await check_missing(hass, fake_server, {"media_source": CAMERA}, "camera.doorbell", reason)
 
@@ -124,7 +126,7 @@ async def test_email_goes_without_speech_of_no_bytes(
 @pytest.mark.parametrize("item", [CAMERA, f"{LOCAL}/x.mp4"])
 async def test_email_is_sent_without_the_result_of_a_failing_integration(
     hass: HomeAssistant,
-    doorbell: Doorbell,
+    doorbell: FakeCamera,
     fake_server: FakeServer,
     item: str,
     found: Any,
@@ -139,7 +141,7 @@ async def test_email_is_sent_without_the_result_of_a_failing_integration(
             raise found
         return found
 
-    monkeypatch.setattr(Doorbell, "async_camera_image", fail)
+    doorbell.take = fail
     monkeypatch.setattr(LocalSource, "async_resolve_media", fail)
     response = await send(hass, {"media_source": item})
     [missing] = response["missing_attachments"]
@@ -149,7 +151,7 @@ async def test_email_is_sent_without_the_result_of_a_failing_integration(
 
 async def test_email_does_not_wait_for_a_source_that_never_responds(
     hass: HomeAssistant,
-    doorbell: Doorbell,
+    doorbell: FakeCamera,
     fake_server: FakeServer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -217,7 +219,7 @@ async def test_email_is_sent_without_an_unreadable_file(
 
 
 async def test_available_files_are_attached(
-    hass: HomeAssistant, doorbell: Doorbell, fake_server: FakeServer, files: Path
+    hass: HomeAssistant, doorbell: FakeCamera, fake_server: FakeServer, files: Path
 ) -> None:
     """The note is at the end of the text and of the HTML, and lists the file names."""
     html = "<html><body><p>Somebody rang</p></body></html>"
@@ -282,7 +284,7 @@ async def test_queued_email_keeps_the_note(
 
 
 async def test_complete_email_has_no_note(
-    hass: HomeAssistant, doorbell: Doorbell, fake_server: FakeServer
+    hass: HomeAssistant, doorbell: FakeCamera, fake_server: FakeServer
 ) -> None:
     """Nothing is missing, and the text, the response and the event agree."""
     response = await send(hass, {"media_source": CAMERA}, attachments_required=True)

@@ -1,10 +1,8 @@
 """Actions open the connection while cameras, composing and the disk take their time."""
 
 from datetime import timedelta
-from typing import Any, override
+from typing import Any
 
-from homeassistant.components.camera import Camera
-from homeassistant.components.camera.const import DATA_COMPONENT as CAMERAS
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.setup import async_setup_component
@@ -14,61 +12,46 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.outlook_smtp.const import CONF_FLOOD_LIMIT, DOMAIN
 
+from ..cameras import PICTURE, add_camera
 from ..conftest import until
 from ..fake_microsoft import FakeServer
 from ..helpers import mailer_of, titles
 from ..smtp.helpers import commands
 
-PICTURE = {"media_source": "media-source://camera/camera.doorbell"}
+SNAPSHOT = {"media_source": "media-source://camera/camera.doorbell"}
 SEND = {"to": "anna@example.com", "title": "Door", "message": "Somebody rang"}
-
-
-class Doorbell(Camera):
-    """A camera that has its picture once the server has been asked to let the account in."""
-
-    _attr_name = "Doorbell"
-    waits_for: FakeServer | None = None
-    connections = 0  # When it had its picture.
-
-    @override
-    async def async_camera_image(
-        self, width: int | None = None, height: int | None = None
-    ) -> bytes | None:
-        """Return the picture."""
-        if server := self.waits_for:
-            await until(lambda: server.connections and commands(server)[-1:] == ["***"])
-            self.connections = server.connections
-        return b"\xff\xd8\xff\xdb picture"
-
-
-@pytest.fixture
-async def camera(
-    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer
-) -> Doorbell:
-    """Return a camera, with the connection of the first check closed."""
-    for domain in ("media_source", "camera"):
-        assert await async_setup_component(hass, domain, {})
-    await hass.async_block_till_done()
-    camera = Doorbell()
-    await hass.data[CAMERAS].async_add_entities([camera])
-    fake_server.sessions.clear()
-    return camera
 
 
 @pytest.mark.parametrize("is_old", [False, True])
 async def test_connection_is_opened_while_a_snapshot_is_taken(
-    hass: HomeAssistant, camera: Doorbell, fake_server: FakeServer, is_old: bool
+    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, is_old: bool
 ) -> None:
     """When the picture is there, the account is signed in; the message follows over the same."""
-    camera.waits_for = fake_server
+
+    async def take() -> bytes:
+        """Return the picture once the server has been asked to let the account in."""
+        await until(lambda: fake_server.connections and commands(fake_server)[-1:] == ["***"])
+        assert fake_server.connections == 1
+        return PICTURE
+
+    assert await async_setup_component(hass, "media_source", {})
+    await add_camera(hass, "Doorbell", take)
+    await hass.async_block_till_done()
+    fake_server.sessions.clear()
     if is_old:
-        data: dict[str, Any] = {"message": "x", "title": "Door", "data": {"attachments": [PICTURE]}}
+        data: dict[str, Any] = {
+            "message": "x",
+            "title": "Door",
+            "data": {"attachments": [SNAPSHOT]},
+        }
         await hass.services.async_call("notify", "me_outlook_com", data, blocking=True)
     else:
-        data = SEND | {"attachments": [PICTURE]}
+        data = SEND | {"attachments": [SNAPSHOT]}
         await hass.services.async_call(DOMAIN, "send_message", data, blocking=True)
-    assert camera.connections == fake_server.connections == 1
+    assert fake_server.connections == 1
     assert titles(fake_server) == ["Door"]
+    [attached] = fake_server.received[0].message.iter_attachments()
+    assert attached.get_content() == PICTURE
 
 
 async def test_notify_entity_opens_it_while_the_message_is_composed(
