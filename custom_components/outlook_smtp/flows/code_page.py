@@ -5,7 +5,10 @@ its own white background: the frontend's own element is inverted in dark mode, a
 cannot read that.
 """
 
+from collections.abc import Mapping
+from functools import lru_cache
 from html import escape
+from types import MappingProxyType
 from typing import Final
 
 import segno
@@ -28,14 +31,15 @@ _MAY_BREAK: Final = (
 _QUIET_ZONE: Final = 4  # Modules of white around it (ISO/IEC 18004).
 
 
-def describe_code(code: DeviceCode) -> dict[str, str]:
+@lru_cache(maxsize=1)  # The dialog shows a code again with each state of the sign-in.
+def describe_code(code: DeviceCode) -> Mapping[str, str]:
     """Return the placeholders that show a code and where to enter it."""
     page = link(code.verification_uri, SIGN_IN_PAGE)
     address = escape(_with_code(page, code.user_code))
     name = escape(page.partition("://")[2].rstrip("/")).replace("/", f"/{_MAY_BREAK}")
     picture = segno.make(_with_code(page, code.user_code), error="m", micro=False)
     data = picture.png_data_uri(scale=_PIXELS, border=_QUIET_ZONE, dark="black", light="white")
-    return {
+    texts = {
         "code": one_line(code.user_code),
         "url": page,
         # A table is the one thing with a border that the frontend allows.
@@ -50,6 +54,7 @@ def describe_code(code: DeviceCode) -> dict[str, str]:
         ),
         "qr_code": Markdown(f'<p><img src="{data}"></p>'),
     }
+    return MappingProxyType(texts)
 
 
 def _with_code(page: str, user_code: str) -> str:
