@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
+import gc
 import inspect
 import os
 from pathlib import Path
@@ -79,6 +80,11 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     if isinstance(val, str | bytes) and len(val) > LONGEST_NAME:
         return f"{argname} of {len(val)}"
     return None
+
+
+def pytest_collection_finish() -> None:
+    """Exempt what exists before the first test from garbage collection, which the plugin forces."""
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
