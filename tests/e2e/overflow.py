@@ -4,24 +4,36 @@ from typing import Final
 
 from playwright.sync_api import Locator
 
+# Texts that reach beyond the window, or beyond a part that hides what does not fit.
 _CUT_OFF: Final = """(root) => {
   const found = [];
-  const hides = (style) => ["hidden", "clip"].includes(style.overflowX);
-  const walk = (node) => {
-    if (node.nodeType !== Node.ELEMENT_NODE) return;
-    if (["STYLE", "SCRIPT", "TEMPLATE"].includes(node.tagName)) return;
-    const text = [...node.childNodes].filter((child) => child.nodeType === Node.TEXT_NODE)
-      .map((child) => child.textContent.trim()).join(" ").trim();
-    if (text && node.checkVisibility()) {
-      const box = node.getBoundingClientRect();
-      const wide = node.scrollWidth > node.clientWidth + 1 && hides(getComputedStyle(node));
-      if (wide || box.right > window.innerWidth + 1 || box.left < -1) found.push(text);
+  const walk = (node, left, right) => {
+    if (node.nodeType === Node.TEXT_NODE) {
+      if (!node.textContent.trim()) return;
+      const range = document.createRange();
+      range.selectNodeContents(node);
+      for (const box of range.getClientRects()) {
+        if (box.left < left - 2 || box.right > right + 2) {
+          const place = `${box.left} to ${box.right} of ${left} to ${right}`;
+          return found.push(`${node.textContent.trim()} (${place})`);
+        }
+      }
+    } else if (node.nodeType === Node.ELEMENT_NODE) {
+      if (["STYLE", "SCRIPT", "TEMPLATE"].includes(node.tagName)) return;
+      const style = getComputedStyle(node);
+      if (!node.checkVisibility() && style.display !== "contents") return;
+      if (["hidden", "clip"].includes(style.overflowX) && style.display !== "contents") {
+        const box = node.getBoundingClientRect();
+        if (box.width < 2) return; // For screen readers only.
+        left = Math.max(left, box.left);
+        right = Math.min(right, box.right);
+      }
+      const inner = node.tagName === "SLOT" ? node.assignedNodes() : [];
+      const children = node.shadowRoot ? node.shadowRoot.childNodes : node.childNodes;
+      (inner.length ? inner : children).forEach((child) => walk(child, left, right));
     }
-    const inner = node.tagName === "SLOT" ? node.assignedNodes() : [];
-    const children = node.shadowRoot ? node.shadowRoot.childNodes : node.childNodes;
-    (inner.length ? inner : children).forEach(walk);
   };
-  walk(root);
+  walk(root, 0, window.innerWidth);
   return found;
 }"""
 _LINES: Final = """(element) => {
@@ -32,7 +44,7 @@ _LINES: Final = """(element) => {
 
 
 def cut_off(part: Locator) -> list[str]:
-    """Return the visible texts of a part of the page that do not fit where they are."""
+    """Return the visible texts of a part of the page that do not fit where they are, and where."""
     texts: list[str] = part.first.evaluate(_CUT_OFF)
     return texts
 

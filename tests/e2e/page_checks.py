@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import ConsoleMessage, Error, Locator, Page
 
+from .overflow import cut_off
+
 # The form of a key whose translation is missing.
 RAW_KEYS: Final = re.compile(
     r"component\.\w+\.|\[%key|translation error|\b(?:config|config_subentries|options|entity"
@@ -50,38 +52,6 @@ _VISIBLE_TEXT: Final = """() => {
   };
   walk(document.body);
   return found.join("\\n");
-}"""
-# Texts that reach beyond the window, or beyond a part that hides what does not fit.
-_CUT_OFF: Final = """() => {
-  const found = [];
-  const walk = (node, left, right) => {
-    if (node.nodeType === Node.TEXT_NODE) {
-      if (!node.textContent.trim()) return;
-      const range = document.createRange();
-      range.selectNodeContents(node);
-      for (const box of range.getClientRects()) {
-        if (box.left < left - 2 || box.right > right + 2) {
-          const place = `${box.left} to ${box.right} of ${left} to ${right}`;
-          return found.push(`${node.textContent.trim()} (${place})`);
-        }
-      }
-    } else if (node.nodeType === Node.ELEMENT_NODE) {
-      if (["STYLE", "SCRIPT", "TEMPLATE"].includes(node.tagName)) return;
-      const style = getComputedStyle(node);
-      if (!node.checkVisibility() && style.display !== "contents") return;
-      if (["hidden", "clip"].includes(style.overflowX) && style.display !== "contents") {
-        const box = node.getBoundingClientRect();
-        if (box.width < 2) return; // For screen readers only.
-        left = Math.max(left, box.left);
-        right = Math.min(right, box.right);
-      }
-      const inner = node.tagName === "SLOT" ? node.assignedNodes() : [];
-      const children = node.shadowRoot ? node.shadowRoot.childNodes : node.childNodes;
-      (inner.length ? inner : children).forEach((child) => walk(child, left, right));
-    }
-  };
-  walk(DIALOG, 0, window.innerWidth);
-  return found;
 }"""
 
 
@@ -127,8 +97,7 @@ class PageChecks:
 
     def require_nothing_cut_off(self, dialog: Locator) -> None:
         """Fail if a text in a dialog does not fit."""
-        cut_off: list[str] = dialog.evaluate(_CUT_OFF.replace("()", "(DIALOG)", 1))
-        assert not cut_off, f"Texts are cut off: {cut_off}"
+        assert cut_off(dialog) == []
 
     def _note_message(self, message: ConsoleMessage) -> None:
         """Record a console error, or a warning about the integration."""
