@@ -70,6 +70,7 @@ async def calls_for_one(queue: Queue) -> int:
             file.close()
             queue.count_wait(queued)
             await queue.settle(queued, Outcome(accepted=(ANNA,)))
+        assert queue.next_due() <= now
         assert queue.next_change(TERMS) > now
     return calls.count
 

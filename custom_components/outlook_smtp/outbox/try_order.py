@@ -31,7 +31,12 @@ class TryOrder(Capacity):
 
     def next_due(self, *, urgent: bool = False) -> float:
         """Return when the next message may be tried, on the monotonic clock."""
-        return min((queued.not_before for queued in self._open(urgent=urgent)), default=inf)
+        due = inf
+        for queued in self._open(urgent=urgent):
+            due = min(due, queued.not_before)
+            if due == -inf:
+                break  # Nothing is earlier than at any time, which is when most may be tried.
+        return due
 
     def _open(self, *, urgent: bool) -> Iterable[QueuedMessage]:
         """Return the messages that are not being submitted, in order."""
