@@ -32,9 +32,8 @@ def main() -> str | int:
     print("\n\n".join(f"## {name}\n\n{text}" for name, text in sections.items()))
     if not (options.quick or options.delay or options.scenario):
         report.write_page(sections)
-    missed = [it for it in report.targets(results) if not it.reached]
-    complaints = [f"✗ {it.what} should be {it.wanted} and was {it.measured:.2f}." for it in missed]
-    print(*complaints, f"{len(missed)} targets missed", sep="\n", file=sys.stderr)
+    missed = report.missed(results)
+    print(*missed, f"{len(missed)} targets missed", sep="\n", file=sys.stderr)
     return 1 if missed else 0
 
 

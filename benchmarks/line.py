@@ -1,4 +1,4 @@
-"""A slow connection to a server on this machine, and its real delay.
+"""A slow connection to a server on this machine.
 
 Every byte arrives half a round trip after it was sent, in both directions, and so does the end of a
 stream. Unless an uplink is narrow, it takes as many bytes at once as are sent.
@@ -8,19 +8,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing, suppress
 from math import inf
-from statistics import median
-import time
 from typing import Final
-
-import aiosmtplib
 
 from tests.fake_microsoft.ports import LOOPBACK
 
-from . import BenchError
-
 PIECE: Final = 2**18  # Bytes.
 TURN: Final = 0.01  # Seconds that a piece occupies a narrow uplink.
-TOLERANCE: Final = 0.010  # Seconds for the server and the processor.
 
 
 @asynccontextmanager
@@ -64,23 +57,3 @@ async def delayed(port: int, delay: float, uplink: float = inf) -> AsyncIterator
             connection.cancel()
         await asyncio.gather(*left, return_exceptions=True)
         await asyncio.sleep(delay / 2)  # Until the last pieces under way have arrived.
-
-
-async def measure(port: int, delay: float, *, strict: bool) -> float:
-    """Return how many seconds the reply to a small command takes, the median of three.
-
-    Raises:
-        BenchError: If it is less than the delay or, where one is strict, noticeably more.
-
-    """
-    durations = []
-    async with aiosmtplib.SMTP(hostname=LOOPBACK, port=port, start_tls=False) as client:
-        for _ in range(3):
-            began = time.perf_counter()
-            await client.ehlo()
-            durations.append(time.perf_counter() - began)
-    took = median(durations)
-    if took < delay or (strict and took > delay + TOLERANCE):
-        complaint = "The machine is too busy to measure anything."
-        raise BenchError(f"A reply took {took:.4f} s on a line of {delay:.4f} s. {complaint}")
-    return took

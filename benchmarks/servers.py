@@ -1,14 +1,18 @@
 """The fake servers that all messages are sent to, in a separate process."""
 
+from contextlib import ExitStack
 from typing import Final
 
 from tests.fake_microsoft import FakeGraph, FakeServer, MailReceiver, Script
+from tests.fake_microsoft.ports import blocked_port, closed_port
 
 ADDRESS: Final = "bench@outlook.com"
 PASSWORD: Final = "app-password"
 TOKEN: Final = "access-token"
-SMTP, PIPELINING, GRAPH = range(3)  # The servers; the second one lacks CHUNKING.
+# The servers: the second one lacks CHUNKING, the fourth refuses connections, the last is silent.
+SMTP, LINE_BY_LINE, GRAPH, DEAD, SILENT = range(5)
 RUNNING: Final[list[MailReceiver]] = []
+SOCKETS: Final = ExitStack()
 
 
 def start() -> tuple[list[int], str]:
@@ -23,7 +27,8 @@ def start() -> tuple[list[int], str]:
     RUNNING.append(graph)
     for each in RUNNING:
         each.start()
-    return [each.port for each in RUNNING], str(server.ca_file)
+    silent = SOCKETS.enter_context(blocked_port())
+    return [*(each.port for each in RUNNING), closed_port(), silent], str(server.ca_file)
 
 
 def count(recipient: str) -> int:
