@@ -1,5 +1,6 @@
 """Shared helpers of the outbox tests in Home Assistant: accounts, messages, time and restarts."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -113,3 +114,15 @@ def add_account(
     entry = MockConfigEntry(domain=DOMAIN, title=address, unique_id=address, data=data)
     entry.add_to_hass(hass)
     return entry
+
+
+def values_of(part: Any, key: str) -> Iterator[Any]:
+    """Yield all values of a key, at any depth."""
+    if isinstance(part, dict):
+        for name, value in part.items():
+            if name == key:
+                yield value
+            yield from values_of(value, key)
+    elif isinstance(part, list):
+        for item in part:
+            yield from values_of(item, key)

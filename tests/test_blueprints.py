@@ -1,7 +1,7 @@
 """The blueprints, as Home Assistant loads and runs them: what arrives, and how often."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 import logging
@@ -31,7 +31,7 @@ from pytest_homeassistant_custom_component.common import (
 
 from .conftest import ADDRESS, until
 from .fake_microsoft import CATALOGUE, FakeServer, Received, Script, Step
-from .helpers import ANNA, BERT, act, defer, mailer_of, outgoing, state_of, until_empty
+from .helpers import ANNA, BERT, act, defer, mailer_of, outgoing, state_of, until_empty, values_of
 from .promises import DELAYED_AFTER
 from .readme import example
 from .run_example import run
@@ -253,23 +253,13 @@ def test_every_text_is_an_input(name: str) -> None:
     texts = blueprint["blueprint"]["input"]["texts"]["input"]
     assert all(text["default"] and "text" in text["selector"] for text in texts.values())
     steps = [blueprint.get("variables"), *blueprint["actions"]]
-    said = [text for key in ("title", "message", "html", "caption") for text in values(steps, key)]
+    said = [
+        text for key in ("title", "message", "html", "caption") for text in values_of(steps, key)
+    ]
     assert said
     for text in filter(lambda text: isinstance(text, str), said):
         fixed = re.sub(r"{%.*?%}|{{.*?}}|<[^>]*>", "", text, flags=re.DOTALL)
         assert re.findall(r"\w+", fixed) == []
-
-
-def values(part: Any, key: str) -> Iterator[Any]:
-    """Yield all values of a key, at any depth."""
-    if isinstance(part, dict):
-        for name, value in part.items():
-            if name == key:
-                yield value
-            yield from values(value, key)
-    elif isinstance(part, list):
-        for item in part:
-            yield from values(item, key)
 
 
 def test_page_has_a_button_for_each() -> None:

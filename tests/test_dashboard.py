@@ -1,7 +1,6 @@
 """Everything that the example dashboard shows and calls exists."""
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 import re
 from typing import Any, Final
@@ -15,7 +14,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from .conftest import ADDRESS
 from .fake_microsoft import CATALOGUE, FakeServer, Script, Step
-from .helpers import ANNA, defer, mailer_of, outgoing, state_of
+from .helpers import ANNA, defer, mailer_of, outgoing, state_of, values_of
 
 TEXT: Final = (Path(__file__).parent.parent / "docs" / "dashboard.yaml").read_text("utf-8")
 # https://www.home-assistant.io/dashboards/cards/
@@ -34,18 +33,6 @@ def view() -> dict[str, Any]:
 def cards() -> list[dict[str, Any]]:
     """Return the cards of all sections."""
     return [card for section in view()["sections"] for card in section["cards"]]
-
-
-def values(part: Any, key: str) -> Iterator[Any]:
-    """Yield all values of a key, at any depth."""
-    if isinstance(part, dict):
-        for name, value in part.items():
-            if name == key:
-                yield value
-            yield from values(value, key)
-    elif isinstance(part, list):
-        for item in part:
-            yield from values(item, key)
 
 
 def texts(hass: HomeAssistant) -> str:
@@ -70,7 +57,7 @@ async def test_every_entity_exists(hass: HomeAssistant) -> None:
     named = set(
         re.findall(r"\b(?:binary_sensor|button|event|notify|sensor)\.\w+_outlook_com\w*", TEXT)
     )
-    entities = set(values(view(), "entity"))
+    entities = set(values_of(view(), "entity"))
 
     assert entities <= named
     assert {entity for entity in named if hass.states.get(entity) is None} == set()
