@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 import gc
 import inspect
+import logging
 import os
 from pathlib import Path
 import time
@@ -53,6 +54,11 @@ LONG_FILES = {"test_crash.py", "test_sign_in_secrets.py", "test_switch.py", "tes
 LONGEST_NAME = 200  # Of what one input contributes to the name of a test.
 
 collect_ignore = ["e2e"]  # These need a browser: scripts/e2e runs them, with their own fixtures.
+
+
+def pytest_configure() -> None:
+    """Keep Home Assistant from logging what it does: 50 records for each account cost 3 ms."""
+    logging.getLogger("homeassistant").setLevel(logging.WARNING)
 
 
 def pytest_xdist_auto_num_workers() -> int:
