@@ -390,12 +390,15 @@ async def test_new_connection_waits_for_the_old_one_to_quit(
     route = SmtpRoute(account_on(fake_server, idle_time=0))
     await route.submit(envelope_to(ANNA), Content.of(CONTENT))
     await until(lambda: not (route._session and route._session.is_usable))
-    most = []
+    open_now = []
     submitting = asyncio.create_task(route.submit(envelope_to(ANNA), Content.of(CONTENT)))
-    while not submitting.done():
-        most.append(fake_server.open_connections)
-        await asyncio.sleep(0)
+
+    def is_done() -> bool:
+        open_now.append(fake_server.open_connections)
+        return submitting.done()
+
+    await until(is_done)
     await submitting
     await route.close()
     assert fake_server.connections == 2
-    assert max(most) == 1
+    assert max(open_now) == 1
