@@ -243,7 +243,7 @@ def test_too_many_mailboxes_are_not_parsed() -> None:
 )
 def test_hostile_texts_are_fast(unit: str, before: str, after: str) -> None:
     """A text of any length is handled at once, whatever its content."""
-    for length in (MAX_FIELD, 10_000_000):
+    for length in (MAX_FIELD, 1_000_000):
         text = (before + unit * length)[: length - len(after)] + after
         started = process_time()
         with pytest.raises(InvalidMessageError):

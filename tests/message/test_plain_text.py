@@ -277,7 +277,7 @@ def test_any_html_can_be_converted(html: str) -> None:
         *('<?xml version="1.0" encoding="utf-8"?><p>Door</p>', "<?xml encoding='x'?><p>Door"),
         *("<?xml version='1.0' encoding='utf-8'>Door", "<?XML encoding=?>Door", "<?xml ?>Door"),
         *("".join(f"<font size={n}>" for n in range(300)) + "Door", "<font>" * 300 + "Door"),
-        *("<div>" * 100_000 + "Door", "<table><tr><td>" * 30_000 + "Door"),
+        *("<div>" * 20_000 + "Door", "<table><tr><td>" * 6_000 + "Door"),
         *("<tr><td colspan=9999999 rowspan=65535>Door", "<p style='margin-top:9999999em'>Door"),
     ],
 )
@@ -288,27 +288,27 @@ def test_declarations_and_depth_change_nothing(html: str) -> None:
 
 def test_indentation_is_limited() -> None:
     """Lists and quotes are indented five times at most."""
-    assert plain_text("<ul><li>" * 9999 + "a<br>b") == "          - a\n          b"
-    assert plain_text("<blockquote>" * 9999 + "a") == "> > > > > a"
-    assert plain_text("<ul><li>" + "<blockquote>" * 9999 + "a") == "- > > > > a"
+    assert plain_text("<ul><li>" * 2000 + "a<br>b") == "          - a\n          b"
+    assert plain_text("<blockquote>" * 2000 + "a") == "> > > > > a"
+    assert plain_text("<ul><li>" + "<blockquote>" * 2000 + "a") == "- > > > > a"
 
 
 @pytest.mark.parametrize(("start", "bomb"), [*(("", bomb) for bomb in BOMBS), *BOMBS_BEHIND])
 def test_time_and_length_are_linear(start: str, bomb: str) -> None:
     """16 times the HTML takes 16 times the time; a square of it would be 256 times."""
     seconds = []
-    for size in (6_250, 100_000):
+    for size in (3_125, 50_000):
         html = start + bomb * (size // len(bomb))
         started = thread_time()
         text = plain_text(html)
         seconds.append(thread_time() - started)
         assert len(text) <= 8 * len(html)
-    assert seconds[1] < 64 * max(seconds[0], 0.0025)
+    assert seconds[1] < 64 * max(seconds[0], 0.001)
 
 
 def test_ten_megabytes_take_seconds() -> None:
     """The largest HTML of an email takes seconds."""
     started = thread_time()
-    text = plain_text("<p>" + "Somebody <b>rang</b> at the front door.\n" * 250_000)
-    assert thread_time() - started < 30
-    assert text.count("Somebody rang at the front door.") == 250_000
+    text = plain_text("<p>" + f"Somebody <b>rang</b>{' at the front door' * 10}.\n" * 50_000)
+    assert thread_time() - started < 6
+    assert text.count("Somebody rang at the front door") == 50_000

@@ -127,59 +127,53 @@ async def test_lone_surrogates_reach_nothing(
             raise
 
 
-@pytest.mark.parametrize("field", ["title", "sender_name"])
-async def test_titles_and_names_are_shortened(
-    action: Action, fake_server: FakeServer, field: str
-) -> None:
-    """An alert is sent, whatever its template made of its title."""
-    await action.call(SEND, {"entity_id": ME, "message": "x", field: "ä" * 10 * MB})
+async def test_titles_and_names_are_shortened(action: Action, fake_server: FakeServer) -> None:
+    """An alert is sent, whatever its template made of its title and its sender's name."""
+    long = {"title": "ä" * 10 * MB, "sender_name": "ö" * 10 * MB}
+    await action.call(SEND, {"entity_id": ME, "message": "x", **long})
     assert action.problem is None
     [received] = fake_server.received
-    seen = received.message["Subject"], received.message["From"].addresses[0].display_name
     assert MAX_NAME == 1000
-    assert seen[field == "sender_name"] == "ä" * 999 + "…"
+    assert received.message["Subject"] == "ä" * 999 + "…"
+    assert received.message["From"].addresses[0].display_name == "ö" * 999 + "…"
 
 
-@pytest.mark.parametrize("field", ["message", "html"])
-async def test_text_and_html_have_a_limit(
-    action: Action, fake_server: FakeServer, field: str
-) -> None:
-    """Ten megabytes are sent, and one byte more is an error that names the field."""
+async def test_text_and_html_have_a_limit(action: Action, fake_server: FakeServer) -> None:
+    """Ten megabytes of both are sent, and one byte more is an error that names the field."""
     assert MAX_TEXT_SIZE == 10 * MB
-    for text in ("x" * (10 * MB + 1), "€" * 3_333_334):
-        await action.call(SEND, {"entity_id": ME, field: text})
-        assert action.problem == "text_too_long"
-        assert f"{field}: this is larger than 10 MB" in str(action.error)
+    for field in ("message", "html"):
+        for text in ("x" * (10 * MB + 1), "€" * 3_333_334):
+            await action.call(SEND, {"entity_id": ME, field: text})
+            assert action.problem == "text_too_long"
+            assert f"{field}: this is larger than 10 MB" in str(action.error)
     assert fake_server.received == []
-    await action.call(SEND, {"entity_id": ME, field: "x" * 10 * MB})
+    await action.call(SEND, {"entity_id": ME, "message": "x" * 10 * MB, "html": "y" * 10 * MB})
     assert action.problem is None
-    body = fake_server.received[0].message.get_body((field.replace("message", "plain"),))
-    assert body is not None
-    assert body.get_content().strip() == "x" * 10 * MB
+    plain, page = fake_server.received[0].message.iter_parts()
+    assert plain.get_content().strip() == "x" * 10 * MB
+    assert page.get_content().strip() == "y" * 10 * MB
 
 
-@pytest.mark.parametrize(
-    ("value", "problem"),
-    [
-        ("a@b.cd," * 1_500_000, "address_too_long"),
-        ("x" * 10 * MB, "address_too_long"),
-        (["a@b.cd"] * MB, "too_many_recipients"),
-        (["a@b.cd"] * 501, "too_many_recipients"),
-        (["x" * MB] * 10, "address_too_long"),
-    ],
-)
 async def test_addresses_are_counted_before_they_are_parsed(
-    action: Action, value: Any, problem: str
+    action: Action, subtests: pytest.Subtests
 ) -> None:
     """Ten megabytes of them take no memory."""
-    for field in ("to", "cc", "bcc", "reply_to"):
-        data = {"entity_id": ME, "message": "x", field: value}
-        tracemalloc.start()
-        await action.call(SEND, data)
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        assert action.problem == problem, field
-        assert peak < 5 * MB, field
+    cases: dict[str, tuple[Any, str]] = {
+        "addresses in one text": ("a@b.cd," * 1_500_000, "address_too_long"),
+        "one address": ("x" * 10 * MB, "address_too_long"),
+        "addresses in a list": (["a@b.cd"] * MB, "too_many_recipients"),
+        "one too many": (["a@b.cd"] * 501, "too_many_recipients"),
+        "long addresses": (["x" * MB] * 10, "address_too_long"),
+    }
+    for name, (value, problem) in cases.items():
+        for field in ("to", "cc", "bcc", "reply_to"):
+            with subtests.test(name, field=field):
+                tracemalloc.start()
+                await action.call(SEND, {"entity_id": ME, "message": "x", field: value})
+                peak = tracemalloc.get_traced_memory()[1]
+                tracemalloc.stop()
+                assert action.problem == problem
+                assert peak < 5 * MB
 
 
 def steps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
@@ -212,7 +206,7 @@ LOADS: dict[str, Callable[[], tuple[str, dict[str, Any]]]] = {
     "title": lambda: (SEND, {"entity_id": ME, "title": "\n\u20ac" * 5 * MB}),
     "message": lambda: (SEND, {"entity_id": ME, "message": "\u20ac\n" * 2_400_000}),
     "blank": lambda: (SEND, {"entity_id": ME, "message": " " * 10 * MB, "html": "\n" * 10 * MB}),
-    "HTML": lambda: (SEND, {"entity_id": ME, "html": "<p>a&amp;b " * 40_000}),
+    "HTML": lambda: (SEND, {"entity_id": ME, "html": "<p>a&amp;b " * 10_000}),
     "attributes": lambda: (SEND, {"entity_id": ME, "html": f"<a {'b=c ' * 60_000}>x"}),
     "table": lambda: (SEND, {"entity_id": ME, "message": table(3000, 30), "markdown": True}),
     "attachments": lambda: (SEND, {"entity_id": ME, "attachments": [{"path": "/x"}] * 300_000}),
@@ -223,7 +217,7 @@ LOADS: dict[str, Callable[[], tuple[str, dict[str, Any]]]] = {
     "notifier's targets": lambda: (NOTIFY, {"message": "x", "target": ["a@b.cd"] * 3 * MB}),
     "notifier's images": lambda: (
         NOTIFY,
-        {"message": "x", "data": {"html": "cid:x" * 2 * MB, "images": ["/x", "/y.jpg"]}},
+        {"message": "x", "data": {"html": "cid:x" * 300_000, "images": ["/x", "/y.jpg"]}},
     ),
     "data for others": lambda: (NOTIFY, {"message": "x", "data": {"tag": ["x"] * 3 * MB}}),
     "entity's message": lambda: (ENTITY, {"entity_id": ME, "message": "\u20ac" * 3_300_000}),
@@ -247,15 +241,28 @@ def nested(depth: int) -> list[Any]:
     return innermost
 
 
-@pytest.mark.parametrize("load", LOADS)
+@pytest.mark.usefixtures("no_pace")
 async def test_no_action_blocks_the_event_loop(
-    action: Action, fake_server: FakeServer, load: str, monkeypatch: pytest.MonkeyPatch
+    action: Action,
+    fake_server: FakeServer,
+    monkeypatch: pytest.MonkeyPatch,
+    subtests: pytest.Subtests,
 ) -> None:
     """No step of the loop takes more than 20 ms, whatever an action is given."""
     assert LONGEST_STALL == 0.02
-    data = LOADS[load]()
-    longest = []
     gc.freeze()  # Do not collect the garbage of all tests.
+    for load, make in LOADS.items():
+        with subtests.test(load):
+            assert await longest_step(action, make(), monkeypatch) < LONGEST_STALL
+        fake_server.received.clear()
+    gc.unfreeze()
+
+
+async def longest_step(
+    action: Action, data: tuple[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> float:
+    """Return the processor time of a call's longest step; another task may interrupt a step."""
+    longest = []
     for _ in range(3):
         with monkeypatch.context() as patch:
             taken = steps(patch)
@@ -265,5 +272,4 @@ async def test_no_action_blocks_the_event_loop(
         longest.append(max(taken))
         if min(longest) < LONGEST_STALL:
             break
-    gc.unfreeze()
-    assert min(longest) < LONGEST_STALL
+    return min(longest)

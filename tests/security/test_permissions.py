@@ -79,72 +79,65 @@ async def test_user_without_control_is_rejected_as_by_the_entity_action(
     assert state_of(hass, DELIVERY).state == "unknown"
 
 
-@pytest.mark.usefixtures("account")
-@pytest.mark.parametrize(
-    "case",
-    [
-        ((), {}, ME),
-        ((), {"to": ANNA}, ME),
-        ((), {"entity_id": "all"}, ME),
-        ((), {"entity_id": "light.unknown"}, "light.unknown"),
-        ((), {"to": FAMILY}, FAMILY),
-        ((), {"cc": [f"{FAMILY}, "]}, FAMILY),
-        ((), {"bcc": FAMILY.upper()}, FAMILY),
-        ((ME,), {"entity_id": FAMILY}, FAMILY),
-        ((ME,), {"to": FAMILY}, FAMILY),
-        ((ME,), {"entity_id": [ME, FAMILY]}, FAMILY),
-        ((ME,), {"entity_id": "group.home"}, FAMILY),
-        ((FAMILY,), {"entity_id": FAMILY, "to": ANNA}, ME),
-        ((FAMILY,), {"entity_id": FAMILY, "cc": ANNA}, ME),
-        ((FAMILY,), {"entity_id": FAMILY, "bcc": ANNA}, ME),
-        ((FAMILY,), {"to": f"{FAMILY}, {ANNA}"}, ME),
-        ((FAMILY,), {"to": f"{FAMILY} <{ANNA}>"}, ME),
-        ((FAMILY,), {"entity_id": FAMILY, "attachments": {"path": "/etc/passwd"}}, ME),
-        ((FAMILY,), {"entity_id": FAMILY, "to": "nonsense"}, ME),
-    ],
+REFUSED: tuple[tuple[tuple[str, ...], dict[str, Any], str], ...] = (
+    ((), {}, ME),
+    ((), {"to": ANNA}, ME),
+    ((), {"entity_id": "all"}, ME),
+    ((), {"entity_id": "light.unknown"}, "light.unknown"),
+    ((), {"to": FAMILY}, FAMILY),
+    ((), {"cc": [f"{FAMILY}, "]}, FAMILY),
+    ((), {"bcc": FAMILY.upper()}, FAMILY),
+    ((ME,), {"entity_id": FAMILY}, FAMILY),
+    ((ME,), {"to": FAMILY}, FAMILY),
+    ((ME,), {"entity_id": [ME, FAMILY]}, FAMILY),
+    ((ME,), {"entity_id": "group.home"}, FAMILY),
+    ((FAMILY,), {"entity_id": FAMILY, "to": ANNA}, ME),
+    ((FAMILY,), {"entity_id": FAMILY, "cc": ANNA}, ME),
+    ((FAMILY,), {"entity_id": FAMILY, "bcc": ANNA}, ME),
+    ((FAMILY,), {"to": f"{FAMILY}, {ANNA}"}, ME),
+    ((FAMILY,), {"to": f"{FAMILY} <{ANNA}>"}, ME),
+    ((FAMILY,), {"entity_id": FAMILY, "attachments": {"path": "/etc/passwd"}}, ME),
+    ((FAMILY,), {"entity_id": FAMILY, "to": "nonsense"}, ME),
 )
+ALLOWED: tuple[tuple[tuple[str, ...], dict[str, Any], tuple[str, ...]], ...] = (
+    ((FAMILY,), {"entity_id": FAMILY}, (ANNA, BERT)),
+    ((FAMILY,), {"to": FAMILY}, (ANNA, BERT)),
+    ((FAMILY,), {"cc": f"{FAMILY};"}, (ANNA, BERT)),
+    ((FAMILY,), {"entity_id": "all"}, (ANNA, BERT)),
+    ((ME,), {"entity_id": "all"}, (ADDRESS,)),
+    ((ME,), {"to": SECRET}, (SECRET,)),
+    ((ME, FAMILY), {"entity_id": FAMILY, "bcc": SECRET}, (ANNA, BERT, SECRET)),
+)
+
+
+@pytest.mark.usefixtures("account")
 async def test_user_needs_control_of(
-    hass: HomeAssistant,
-    fake_server: FakeServer,
-    user: MockUser,
-    case: tuple[tuple[str, ...], dict[str, Any], str],
+    hass: HomeAssistant, fake_server: FakeServer, user: MockUser, subtests: pytest.Subtests
 ) -> None:
     """The entity of each recipient, and the account's own for other recipients and for files."""
-    controlled, fields, refused = case
     hass.states.async_set("group.home", "unknown", {"entity_id": [FAMILY]})
-    allow(user, *controlled)
-    with pytest.raises(Unauthorized) as caught:
-        await send(hass, user, **fields)
-    assert (caught.value.entity_id, caught.value.permission) == (refused, POLICY_CONTROL)
-    assert fake_server.received == []
-    assert state_of(hass, DELIVERY).state == "unknown"
+    for controlled, fields, refused in REFUSED:
+        with subtests.test(str(fields), controlled=controlled):
+            allow(user, *controlled)
+            with pytest.raises(Unauthorized) as caught:
+                await send(hass, user, **fields)
+            assert (caught.value.entity_id, caught.value.permission) == (refused, POLICY_CONTROL)
+            assert fake_server.received == []
+            assert state_of(hass, DELIVERY).state == "unknown"
 
 
-@pytest.mark.usefixtures("account")
-@pytest.mark.parametrize(
-    "case",
-    [
-        ((FAMILY,), {"entity_id": FAMILY}, (ANNA, BERT)),
-        ((FAMILY,), {"to": FAMILY}, (ANNA, BERT)),
-        ((FAMILY,), {"cc": f"{FAMILY};"}, (ANNA, BERT)),
-        ((FAMILY,), {"entity_id": "all"}, (ANNA, BERT)),
-        ((ME,), {"entity_id": "all"}, (ADDRESS,)),
-        ((ME,), {"to": SECRET}, (SECRET,)),
-        ((ME, FAMILY), {"entity_id": FAMILY, "bcc": SECRET}, (ANNA, BERT, SECRET)),
-    ],
-)
+@pytest.mark.usefixtures("account", "no_pace")
 async def test_user_may_send_with_control_of(
-    hass: HomeAssistant,
-    fake_server: FakeServer,
-    user: MockUser,
-    case: tuple[tuple[str, ...], dict[str, Any], tuple[str, ...]],
+    hass: HomeAssistant, fake_server: FakeServer, user: MockUser, subtests: pytest.Subtests
 ) -> None:
     """All required permissions, and no others."""
-    controlled, fields, recipients = case
-    allow(user, *controlled)
-    await send(hass, user, **fields)
-    [mail] = fake_server.received
-    assert mail.recipients == recipients
+    for controlled, fields, recipients in ALLOWED:
+        with subtests.test(str(fields), controlled=controlled):
+            fake_server.received.clear()
+            allow(user, *controlled)
+            await send(hass, user, **fields)
+            [mail] = fake_server.received
+            assert mail.recipients == recipients
 
 
 async def test_user_needs_control_of_everything_in_an_area(
@@ -243,19 +236,14 @@ async def test_automations_and_scripts_send_as_before(
 
 
 @pytest.mark.usefixtures("account")
-@pytest.mark.parametrize(("action", "fields"), OUTBOX)
 async def test_outbox_is_for_administrators(
-    hass: HomeAssistant,
-    user: MockUser,
-    hass_admin_user: MockUser,
-    action: str,
-    fields: dict[str, str],
+    hass: HomeAssistant, user: MockUser, hass_admin_user: MockUser, subtests: pytest.Subtests
 ) -> None:
     """A user who controls everything but is no administrator is rejected."""
     user.mock_policy({"entities": True})
 
-    async def call(user_id: str | None) -> None:
-        """Call the action on behalf of a user."""
+    async def call(action: str, fields: dict[str, str], user_id: str | None) -> None:
+        """Call an action on behalf of a user."""
         await hass.services.async_call(
             DOMAIN,
             action,
@@ -265,17 +253,19 @@ async def test_outbox_is_for_administrators(
             return_response=action == "list_outbox",
         )
 
-    with pytest.raises(Unauthorized) as caught:
-        await call(user.id)
-    assert not isinstance(caught.value, UnknownUser)
-    with pytest.raises(UnknownUser):
-        await call("nobody")
-    for allowed in (hass_admin_user.id, None):
-        if action == "cancel_message":
-            with pytest.raises(HomeAssistantError, match="no message 0"):
-                await call(allowed)
-        else:
-            await call(allowed)
+    for action, fields in OUTBOX:
+        with subtests.test(action):
+            with pytest.raises(Unauthorized) as caught:
+                await call(action, fields, user.id)
+            assert not isinstance(caught.value, UnknownUser)
+            with pytest.raises(UnknownUser):
+                await call(action, fields, "nobody")
+            for allowed in (hass_admin_user.id, None):
+                if action == "cancel_message":
+                    with pytest.raises(HomeAssistantError, match="no message 0"):
+                        await call(action, fields, allowed)
+                else:
+                    await call(action, fields, allowed)
 
 
 async def test_issues_reveal_no_messages_to_users(

@@ -42,7 +42,10 @@ def cut(text: str) -> str:
 
 def one_line(text: str) -> str:
     """Return a text of several lines as one of printable characters only."""
-    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    line = " ".join(text.split())
+    if line.isprintable():
+        return line
+    return " ".join("".join(char if char.isprintable() else " " for char in line).split())
 
 
 def shorten(text: str, most: int = MAX_TEXT) -> str:

@@ -14,7 +14,6 @@ _CONTROLS: Final = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
 _CONTROL: Final = re.compile(f"[{_CONTROLS}]")
 # All control characters except tabs and the ends of lines and pages.
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
-_LINE_END: Final = re.compile(r"\r\n|\r|\n")
 _UNITS: Final = re.compile("\r\n|[\ud800-\udbff][\udc00-\udfff]")
 # Matches each run of spaces once, from its start, so that many of them are fast.
 _GAP: Final = re.compile(rf"(?<! ) *+[{_CONTROLS}][ {_CONTROLS}]*+")
@@ -105,4 +104,5 @@ def _paired(text: str) -> str:
 def _body_piece(text: str) -> str:
     """Return a piece of a body in a form that any mail reader accepts."""
     text = text if text.isascii() else _paired(text)
-    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", _LINE_END.sub("\n", text))
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
