@@ -394,6 +394,7 @@ async def test_new_connection_waits_for_the_old_one_to_quit(
     submitting = asyncio.create_task(route.submit(envelope_to(ANNA), Content.of(CONTENT)))
 
     def is_done() -> bool:
+        """Return whether the message was submitted, and record the open connections."""
         open_now.append(fake_server.open_connections)
         return submitting.done()
 
