@@ -341,17 +341,18 @@ async def test_file_that_no_mailbox_takes_is_refused_unread(
 # What goes wrong
 
 
-@pytest.mark.parametrize("problem", MET)
 async def test_text_of_a_problem_is_right_for_graph(
-    graph_account: MockConfigEntry, problem: Problem
+    graph_account: MockConfigEntry, subtests: pytest.Subtests
 ) -> None:
     """No error sends a person to ports, permissions and addresses that only SMTP has."""
-    fault = Fault(Kind.ACCOUNT, problem, 400, "ErrorOdd", "Odd.")
-    text = str(fault_error(fault, ADDRESS, graph_account.runtime_data.route))
-    assert text != problem
-    assert [word for word in SMTP_WORDS if word in text] == []
-    assert ("SMTP.Send" in text) <= ("Mail.Send for Microsoft Graph" in text)
-    assert "{" not in text
+    for problem in MET:
+        with subtests.test(problem):
+            fault = Fault(Kind.ACCOUNT, problem, 400, "ErrorOdd", "Odd.")
+            text = str(fault_error(fault, ADDRESS, graph_account.runtime_data.route))
+            assert text != problem
+            assert [word for word in SMTP_WORDS if word in text] == []
+            assert ("SMTP.Send" in text) <= ("Mail.Send for Microsoft Graph" in text)
+            assert "{" not in text
 
 
 def test_all_known_answers_are_covered() -> None:
