@@ -137,16 +137,10 @@ class House:
     async def rest(self) -> None:
         """Wait until every email is settled; an automation that waits for time keeps waiting."""
         for _ in range(3):
-            await self._run_ready()
+            for _ in range(50):
+                await asyncio.sleep(0)
             await until(lambda: self.settled >= self.sends)
             await until(lambda: not self.queue.under_way)
-
-    async def _run_ready(self) -> None:
-        """Run what is ready, and what that makes ready, but nothing that waits."""
-        loop: Any = self.hass.loop
-        await asyncio.sleep(0)
-        while loop._ready:  # noqa: ASYNC110 # the loop sets no event
-            await asyncio.sleep(0)
 
     @property
     def settled(self) -> int:

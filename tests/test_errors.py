@@ -18,7 +18,7 @@ from custom_components.outlook_smtp.message.problems import MessageProblem
 
 from .conftest import ADDRESS, PASSWORD, until
 from .fake_microsoft import CATALOGUE, FakeServer, Script, Step
-from .helpers import mailer_of
+from .helpers import mailer_of, until_empty
 
 # Only the connection check of the config flow finds this.
 CHECK_ONLY = {Problem.PORT_BLOCKED_OTHER_OPEN}
@@ -40,11 +40,9 @@ async def send(hass: HomeAssistant) -> dict[str, Any]:
 async def start_afresh(account: MockConfigEntry, fake_server: FakeServer) -> None:
     """Leave an account that nothing holds, an empty outbox and no connection."""
     fake_server.script = Script()
-    mailer = mailer_of(account)
-    await until(lambda: not mailer.queue.under_way)
-    for item in mailer.queue.waiting:
-        await mailer.queue.cancel(item.spooled.id)
-    await mailer.worker.flush()
+    await mailer_of(account).worker.flush()
+    await until_empty(account)
+    fake_server.received.clear()
     fake_server.hang_up()
     await until(lambda: not fake_server.open_connections)
 
@@ -101,8 +99,8 @@ async def test_network_problems_are_reported(
     """The caller learns that the message is queued, and why."""
     for number, (spoil, problem) in enumerate(BROKEN):
         with subtests.test(problem, number=number):
-            await start_afresh(account, fake_server)
             fake_server.add_mailbox(ADDRESS, PASSWORD)
+            await start_afresh(account, fake_server)
             spoil(fake_server)
             response = await send(hass)
             assert (response["status"], response["problem"]) == ("queued", problem)
