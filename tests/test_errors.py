@@ -90,6 +90,7 @@ BROKEN: Final[tuple[tuple[Callable[[FakeServer], Any], str], ...]] = (
 )
 
 
+@pytest.mark.usefixtures("no_pace")
 async def test_network_problems_are_reported(
     hass: HomeAssistant,
     account: MockConfigEntry,

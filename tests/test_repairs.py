@@ -90,6 +90,7 @@ async def recover(hass: HomeAssistant, fake_server: FakeServer, entry: MockConfi
 # Raised, and cleared automatically
 
 
+@pytest.mark.usefixtures("no_pace")
 async def test_issue_is_raised_and_cleared_automatically(
     hass: HomeAssistant,
     account: MockConfigEntry,
@@ -200,6 +201,7 @@ async def test_disabled_account_has_no_issues(
 # The dialogs
 
 
+@pytest.mark.usefixtures("no_pace")
 async def test_dialog_explains_checks_and_ends(
     hass: HomeAssistant,
     account: MockConfigEntry,

@@ -136,7 +136,7 @@ REFUSALS: Final = {
 }
 
 
-@pytest.mark.usefixtures("signed_in_account")
+@pytest.mark.usefixtures("signed_in_account", "no_pace")
 async def test_refused_token_is_renewed_and_retried_once(
     hass: HomeAssistant,
     identity: Identity,

@@ -107,7 +107,7 @@ FILES: Final[tuple[tuple[str, bytes, str | None, str], ...]] = (
 )
 
 
-@pytest.mark.usefixtures("account")
+@pytest.mark.usefixtures("account", "no_pace")
 async def test_file_type_comes_from_its_name_or_content(
     hass: HomeAssistant, fake_server: FakeServer, files: Path, subtests: pytest.Subtests
 ) -> None:
@@ -143,7 +143,7 @@ MEDIA: Final[tuple[tuple[str, tuple[str, str, bytes]], ...]] = (
 )
 
 
-@pytest.mark.usefixtures("doorbell")
+@pytest.mark.usefixtures("doorbell", "no_pace")
 async def test_media_are_attached(
     hass: HomeAssistant, fake_server: FakeServer, files: Path, subtests: pytest.Subtests
 ) -> None:

@@ -61,7 +61,7 @@ TARGETS: Final[tuple[tuple[dict[str, Any], tuple[str, ...]], ...]] = (
 )
 
 
-@pytest.mark.usefixtures("account")
+@pytest.mark.usefixtures("account", "no_pace")
 async def test_target_is_optional(
     hass: HomeAssistant, fake_server: FakeServer, subtests: pytest.Subtests
 ) -> None:
@@ -192,6 +192,7 @@ FOREIGN: Final[tuple[tuple[dict[Any, Any], str], ...]] = (
 )
 
 
+@pytest.mark.usefixtures("no_pace")
 async def test_data_for_other_notifiers_is_ignored(
     hass: HomeAssistant,
     account: MockConfigEntry,
@@ -272,7 +273,7 @@ async def test_group_of_notifiers_can_share_data(
     assert [part.get_filename() for part in received.message.iter_attachments()] == ["door.png"]
 
 
-@pytest.mark.usefixtures("account")
+@pytest.mark.usefixtures("account", "no_pace")
 async def test_empty_values_count_as_absent(
     hass: HomeAssistant,
     fake_server: FakeServer,

@@ -83,7 +83,7 @@ MISSING: Final = (
 )
 
 
-@pytest.mark.usefixtures("doorbell")
+@pytest.mark.usefixtures("doorbell", "no_pace")
 async def test_email_is_sent_without_missing_media(
     hass: HomeAssistant, fake_server: FakeServer, subtests: pytest.Subtests
 ) -> None:
@@ -106,6 +106,7 @@ FAILURES: Final = (
 )
 
 
+@pytest.mark.usefixtures("no_pace")
 async def test_email_is_sent_without_the_snapshot_of_a_failing_camera(
     hass: HomeAssistant,
     doorbell: FakeCamera,
@@ -133,6 +134,7 @@ async def test_email_goes_without_speech_of_no_bytes(
 UNEXPECTED: Final = (RuntimeError("boom"), asyncio.CancelledError(), None, "text", 7)
 
 
+@pytest.mark.usefixtures("no_pace")
 async def test_email_is_sent_without_the_result_of_a_failing_integration(
     hass: HomeAssistant,
     doorbell: FakeCamera,

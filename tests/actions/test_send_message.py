@@ -114,7 +114,7 @@ WAYS: Final[tuple[tuple[dict[str, Any], tuple[str, ...], str], ...]] = (
 )
 
 
-@pytest.mark.usefixtures("account")
+@pytest.mark.usefixtures("account", "no_pace")
 async def test_recipients_can_be_given_in_many_ways(
     hass: HomeAssistant, fake_server: FakeServer, subtests: pytest.Subtests
 ) -> None:
@@ -177,6 +177,7 @@ async def test_device_or_area_selects_its_recipients(
     assert [mail.recipients for mail in fake_server.received] == [recipients, recipients]
 
 
+@pytest.mark.usefixtures("no_pace")
 async def test_excluded_targets_get_no_email(
     hass: HomeAssistant,
     account: MockConfigEntry,
@@ -442,6 +443,7 @@ async def test_bad_input_is_rejected_before_anything_is_sent(
             assert fake_server.connections == connections
 
 
+@pytest.mark.usefixtures("no_pace")
 async def test_empty_values_count_as_absent(
     hass: HomeAssistant,
     account: MockConfigEntry,

@@ -83,6 +83,7 @@ BAD: Final = {
 }
 
 
+@pytest.mark.usefixtures("no_pace")
 async def test_bad_times_are_refused_with_the_field_and_the_remedy(
     hass: HomeAssistant,
     account: MockConfigEntry,
