@@ -25,13 +25,23 @@ from homeassistant.util.yaml import extract_inputs, parse_yaml
 import pytest
 from pytest_homeassistant_custom_component.common import (
     MockConfigEntry,
-    async_fire_time_changed,
     async_mock_service,
 )
 
 from .conftest import ADDRESS, until
 from .fake_microsoft import CATALOGUE, FakeServer, Received, Script, Step
-from .helpers import ANNA, BERT, act, defer, mailer_of, outgoing, state_of, until_empty, values_of
+from .helpers import (
+    ANNA,
+    BERT,
+    act,
+    defer,
+    mailer_of,
+    outgoing,
+    run_due_timers,
+    state_of,
+    until_empty,
+    values_of,
+)
 from .promises import DELAYED_AFTER
 from .readme import example
 from .run_example import run
@@ -121,7 +131,7 @@ class House:
     async def pass_time(self, **duration: float) -> None:
         """Let time pass, and start what that triggers."""
         self.freezer.tick(timedelta(**duration))
-        async_fire_time_changed(self.hass)
+        run_due_timers(self.hass)
         await self.rest()
 
     async def rest(self) -> None:
@@ -154,7 +164,7 @@ async def house(
 ) -> AsyncIterator[House]:
     """Return a house whose automation logs no error."""
     # The frozen clock is a different one: what was scheduled for later happens now.
-    async_fire_time_changed(hass)
+    run_due_timers(hass)
     await hass.async_block_till_done(wait_background_tasks=True)
     yield House(hass, account, fake_server, freezer)
     if hass.states.get("automation.test"):

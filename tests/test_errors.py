@@ -3,7 +3,7 @@
 from collections.abc import Callable
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
@@ -16,7 +16,7 @@ from custom_components.outlook_smtp.const import DOMAIN
 from custom_components.outlook_smtp.delivery.faults import Fault, Kind, Problem
 from custom_components.outlook_smtp.message.problems import MessageProblem
 
-from .conftest import ADDRESS, until
+from .conftest import ADDRESS, PASSWORD, until
 from .fake_microsoft import CATALOGUE, FakeServer, Script, Step
 from .helpers import mailer_of, until_empty
 
@@ -35,6 +35,16 @@ async def send(hass: HomeAssistant) -> dict[str, Any]:
     )
     assert response
     return response
+
+
+async def start_afresh(account: MockConfigEntry, fake_server: FakeServer) -> None:
+    """Leave an account that nothing holds, an empty outbox and no connection."""
+    fake_server.script = Script()
+    await mailer_of(account).worker.flush()
+    await until_empty(account)
+    fake_server.received.clear()
+    fake_server.hang_up()
+    await until(lambda: not fake_server.open_connections)
 
 
 @pytest.mark.usefixtures("no_pace")
@@ -61,44 +71,41 @@ async def test_every_refusal_of_microsoft_is_quoted(
         assert "PROD.OUTLOOK.COM" not in said, row.name
         assert len(said) < 700, row.name
         assert fake_server.received == [], row.name
-        # The next one meets an account that nothing holds, an empty outbox and no connection.
-        fake_server.script = Script()
-        await mailer_of(account).worker.flush()
-        await until_empty(account)
-        fake_server.received.clear()
-        fake_server.hang_up()
-        await until(lambda: not fake_server.open_connections)
+        await start_afresh(account, fake_server)
 
 
-def next_connection(**script: Any) -> Callable[[FakeServer], None]:
-    """Return a function that breaks the next connections: the one opened ahead, and the next."""
-    return lambda fake_server: fake_server.script_next(Script(**script), connections=2)
+def broken(**script: Any) -> Callable[[FakeServer], None]:
+    """Return a function that breaks the connections, the one opened ahead as well."""
+    return lambda fake_server: setattr(fake_server, "script", Script(**script))
 
 
-@pytest.mark.parametrize(
-    ("spoil", "problem"),
-    [
-        (FakeServer.stop, "connection_refused"),
-        (next_connection(drop=Step.GREETING), "connection_lost"),
-        (next_connection(drop=Step.RCPT), "connection_lost"),
-        (next_connection(drop=Step.FINAL), "answer_lost"),
-        (next_connection(offer_starttls=False), "starttls_not_offered"),
-        (lambda fake_server: fake_server.mailboxes.clear(), "invalid_credentials"),
-        (lambda fake_server: fake_server.add_mailbox(ADDRESS, "new"), "invalid_credentials"),
-    ],
+BROKEN: Final[tuple[tuple[Callable[[FakeServer], Any], str], ...]] = (
+    (broken(drop=Step.GREETING), "connection_lost"),
+    (broken(drop=Step.RCPT), "connection_lost"),
+    (broken(drop=Step.FINAL), "answer_lost"),
+    (broken(offer_starttls=False), "starttls_not_offered"),
+    (lambda fake_server: fake_server.mailboxes.clear(), "invalid_credentials"),
+    (lambda fake_server: fake_server.add_mailbox(ADDRESS, "new"), "invalid_credentials"),
+    (FakeServer.stop, "connection_refused"),
 )
+
+
+@pytest.mark.usefixtures("no_pace")
 async def test_network_problems_are_reported(
     hass: HomeAssistant,
     account: MockConfigEntry,
     fake_server: FakeServer,
-    spoil: Callable[[FakeServer], Any],
-    problem: str,
+    subtests: pytest.Subtests,
 ) -> None:
     """The caller learns that the message is queued, and why."""
-    spoil(fake_server)
-    response = await send(hass)
-    assert (response["status"], response["problem"]) == ("queued", problem)
-    assert fake_server.received == []
+    for number, (spoil, problem) in enumerate(BROKEN):
+        with subtests.test(problem, number=number):
+            fake_server.add_mailbox(ADDRESS, PASSWORD)
+            await start_afresh(account, fake_server)
+            spoil(fake_server)
+            response = await send(hass)
+            assert (response["status"], response["problem"]) == ("queued", problem)
+            assert fake_server.received == []
 
 
 async def test_new_message_is_tried_with_all_waiting_ones(

@@ -113,35 +113,30 @@ async def test_every_route_has_a_name(hass: HomeAssistant) -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("domain", "action", "data", "recipients"),
-    [
-        ("notify", "send_message", {"entity_id": "notify.family"}, (ANNA, BERT)),
-        ("notify", "me_outlook_com", {"target": ANNA}, (ANNA,)),
-        (DOMAIN, "send_message", {"to": ANNA}, (ANNA,)),
-        ("button", "press", {"entity_id": "button.me_outlook_com_send_test_email"}, (ADDRESS,)),
-    ],
+ENTRANCES: Final[tuple[tuple[str, str, dict[str, Any], tuple[str, ...]], ...]] = (
+    ("notify", "send_message", {"entity_id": "notify.family"}, (ANNA, BERT)),
+    ("notify", "me_outlook_com", {"target": ANNA}, (ANNA,)),
+    (DOMAIN, "send_message", {"to": ANNA}, (ANNA,)),
+    ("button", "press", {"entity_id": "button.me_outlook_com_send_test_email"}, (ADDRESS,)),
 )
+
+
 @pytest.mark.usefixtures("graph_account")
 async def test_every_entrance_leads_through_graph(
-    hass: HomeAssistant,
-    graph: FakeGraph,
-    fake_server: FakeServer,
-    *,
-    domain: str,
-    action: str,
-    data: dict[str, Any],
-    recipients: tuple[str, ...],
+    hass: HomeAssistant, graph: FakeGraph, fake_server: FakeServer, subtests: pytest.Subtests
 ) -> None:
     """The notify entity, the legacy notifier, the action and the button."""
-    message = {} if domain == "button" else {"message": "Somebody rang"}
-    await hass.services.async_call(domain, action, data | message, blocking=True)
-    (sent,) = graph.received
-    assert (sent.account, sent.recipients) == (ADDRESS, recipients)
-    assert fake_server.connections == 0
-    assert state_of(hass, "sensor.me_outlook_com_sent_in_the_last_24_hours").state == str(
-        len(recipients)
-    )
+    count = "sensor.me_outlook_com_sent_in_the_last_24_hours"
+    for domain, action, data, recipients in ENTRANCES:
+        with subtests.test(f"{domain}.{action}"):
+            graph.received.clear()
+            before = int(state_of(hass, count).state)
+            message = {} if domain == "button" else {"message": "Somebody rang"}
+            await hass.services.async_call(domain, action, data | message, blocking=True)
+            (sent,) = graph.received
+            assert (sent.account, sent.recipients) == (ADDRESS, recipients)
+            assert fake_server.connections == 0
+            assert int(state_of(hass, count).state) == before + len(recipients)
 
 
 @pytest.mark.usefixtures("graph_account")
@@ -341,17 +336,18 @@ async def test_file_that_no_mailbox_takes_is_refused_unread(
 # What goes wrong
 
 
-@pytest.mark.parametrize("problem", MET)
 async def test_text_of_a_problem_is_right_for_graph(
-    graph_account: MockConfigEntry, problem: Problem
+    graph_account: MockConfigEntry, subtests: pytest.Subtests
 ) -> None:
     """No error sends a person to ports, permissions and addresses that only SMTP has."""
-    fault = Fault(Kind.ACCOUNT, problem, 400, "ErrorOdd", "Odd.")
-    text = str(fault_error(fault, ADDRESS, graph_account.runtime_data.route))
-    assert text != problem
-    assert [word for word in SMTP_WORDS if word in text] == []
-    assert ("SMTP.Send" in text) <= ("Mail.Send for Microsoft Graph" in text)
-    assert "{" not in text
+    for problem in MET:
+        with subtests.test(problem):
+            fault = Fault(Kind.ACCOUNT, problem, 400, "ErrorOdd", "Odd.")
+            text = str(fault_error(fault, ADDRESS, graph_account.runtime_data.route))
+            assert text != problem
+            assert [word for word in SMTP_WORDS if word in text] == []
+            assert ("SMTP.Send" in text) <= ("Mail.Send for Microsoft Graph" in text)
+            assert "{" not in text
 
 
 def test_all_known_answers_are_covered() -> None:

@@ -1,7 +1,7 @@
 """The connection sensor reflects the state of the account, without false alarms."""
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from functools import partial
 import logging
 
 from freezegun.api import FrozenDateTimeFactory
@@ -17,13 +17,11 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.event import async_track_state_change_event
 import pytest
-from pytest_homeassistant_custom_component.common import (
-    MockConfigEntry,
-    async_fire_time_changed,
-)
+from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.outlook_smtp.const import DOMAIN
 
+from . import helpers
 from .conftest import ADDRESS, until
 from .fake_microsoft import CATALOGUE, FakeServer, Script, Step
 from .promises import CHECKS_A_MINUTE, RECOVERED
@@ -38,13 +36,7 @@ type Pass = Callable[..., Awaitable[None]]
 @pytest.fixture
 def pass_time(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> Pass:
     """Return a function that lets time pass, and waits for what happens then."""
-
-    async def async_pass(**duration: float) -> None:
-        freezer.tick(timedelta(**duration))
-        async_fire_time_changed(hass)
-        await hass.async_block_till_done(wait_background_tasks=True)
-
-    return async_pass
+    return partial(helpers.pass_time, hass, freezer)
 
 
 def connection(hass: HomeAssistant) -> State:

@@ -18,14 +18,13 @@ from homeassistant.util.yaml import parse_yaml
 import pytest
 from pytest_homeassistant_custom_component.common import (
     MockConfigEntry,
-    async_fire_time_changed,
     async_mock_service,
 )
 
 from .cameras import PICTURE, add_camera
 from .conftest import until
 from .fake_microsoft import CATALOGUE, FakeServer, Received, Script, Step
-from .helpers import until_empty
+from .helpers import run_due_timers, until_empty
 from .readme import EXAMPLES, column, example
 from .run_example import run
 
@@ -201,7 +200,7 @@ async def test_phone_is_notified_of_waiting_and_refused_mail(
     await asyncio.to_thread(fake_server.hang_up)  # Now it must sign in again.
     await run(hass, example("Washing machine"))
     freezer.tick(timedelta(minutes=16))
-    async_fire_time_changed(hass)
+    run_due_timers(hass)
     await hass.async_block_till_done()
     assert calls[-1].data["title"] == "Waiting emails: 1"
     assert (
@@ -260,7 +259,7 @@ async def test_error_is_emailed_with_the_log(
     for _ in range(50):  # The automation now waits for an hour.
         await asyncio.sleep(0)
     freezer.tick(timedelta(hours=1, seconds=1))
-    async_fire_time_changed(hass)
+    run_due_timers(hass)
     await until(lambda: hass.states.async_all("automation")[0].attributes["current"] == 0)
     (tmp_path / "home-assistant.log").unlink()
     logging.getLogger("homeassistant.oven").critical("On fire")

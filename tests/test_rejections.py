@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 import logging
-from typing import Any
+from typing import Any, Final
 
 from homeassistant.const import EVENT_STATE_CHANGED
 from homeassistant.core import Event, EventStateChangedData, HomeAssistant, State, callback
@@ -34,6 +34,7 @@ class Traces:
         """Subscribe to the events of an account."""
         self._hass = hass
         self._caplog = caplog
+        self._rejected = 0
         self.turns: list[State] = []
         hass.bus.async_listen(EVENT_STATE_CHANGED, self._note)
 
@@ -53,7 +54,7 @@ class Traces:
         ]
 
     def only(self) -> Mapping[str, Any]:
-        """Return the attributes of the one event, which is also the one warning and is counted."""
+        """Return the attributes of the one new event, which is also the one warning and counts."""
         [turn] = self.turns
         [warning] = self.warnings
         assert turn.attributes["event_type"] == "failed"
@@ -61,8 +62,15 @@ class Traces:
             "An email from me@outlook.com was rejected before it reached the outbox: "
             f"{turn.attributes['text']}"
         )
-        assert state_of(self._hass, OUTBOX).attributes["failed"] == 1
+        self._rejected += 1
+        assert state_of(self._hass, OUTBOX).attributes["failed"] == self._rejected
         return turn.attributes
+
+    def clear(self) -> None:
+        """Forget all, except how many emails were rejected."""
+        self.turns.clear()
+        self._caplog.clear()
+        self._rejected = int(state_of(self._hass, OUTBOX).attributes["failed"])
 
 
 @pytest.fixture
@@ -83,51 +91,49 @@ async def call(hass: HomeAssistant, action: str, **data: Any) -> str:
     return caught.value.translation_key
 
 
-@pytest.mark.parametrize(
-    ("action", "data", "expected"),
-    [
-        ("outlook_smtp.send_message", {"to": "anna"}, ("missing_at", [])),
-        ("outlook_smtp.send_message", {}, ("no_recipient", [])),
-        ("outlook_smtp.send_message", {"to": "notify.gone"}, ("not_a_recipient", [])),
-        ("outlook_smtp.send_message", {"entity_id": "notify.gone"}, ("not_a_recipient", [])),
-        (
-            "outlook_smtp.send_message",
-            {"to": ANNA, "cc": BERT, "attachments": {"path": "/etc/passwd"}},
-            ("path_not_allowed", [ANNA, BERT]),
-        ),
-        ("notify.me_outlook_com", {"target": "anna"}, ("missing_at", [])),
-        ("notify.me_outlook_com", {"data": {"cc": "b@"}}, ("nothing_after_at", [])),
-        (
-            "notify.me_outlook_com",
-            {"target": ANNA, "data": {"images": "/etc/passwd"}},
-            ("path_not_allowed", [ANNA]),
-        ),
-    ],
+BAD: Final[tuple[tuple[str, dict[str, Any], tuple[str, list[str]]], ...]] = (
+    ("outlook_smtp.send_message", {"to": "anna"}, ("missing_at", [])),
+    ("outlook_smtp.send_message", {}, ("no_recipient", [])),
+    ("outlook_smtp.send_message", {"to": "notify.gone"}, ("not_a_recipient", [])),
+    ("outlook_smtp.send_message", {"entity_id": "notify.gone"}, ("not_a_recipient", [])),
+    (
+        "outlook_smtp.send_message",
+        {"to": ANNA, "cc": BERT, "attachments": {"path": "/etc/passwd"}},
+        ("path_not_allowed", [ANNA, BERT]),
+    ),
+    ("notify.me_outlook_com", {"target": "anna"}, ("missing_at", [])),
+    ("notify.me_outlook_com", {"data": {"cc": "b@"}}, ("nothing_after_at", [])),
+    (
+        "notify.me_outlook_com",
+        {"target": ANNA, "data": {"images": "/etc/passwd"}},
+        ("path_not_allowed", [ANNA]),
+    ),
 )
+
+
 async def test_bad_input_leaves_a_trace(
-    hass: HomeAssistant,
-    traces: Traces,
-    action: str,
-    data: dict[str, Any],
-    expected: tuple[str, list[str]],
+    hass: HomeAssistant, traces: Traces, subtests: pytest.Subtests
 ) -> None:
     """The event has the problem and the text, once; so does the log; and it is counted."""
-    assert await call(hass, action, **data) == expected[0]
-    trace = traces.only()
-    assert (trace["problem"], trace["recipients"]) == expected
-    assert (trace["id"], trace["message_id"], trace["reply"]) == (None, None, "")
+    for action, data, expected in BAD:
+        with subtests.test(f"{action}: {data}"):
+            traces.clear()
+            assert await call(hass, action, **data) == expected[0]
+            trace = traces.only()
+            assert (trace["problem"], trace["recipients"]) == expected
+            assert (trace["id"], trace["message_id"], trace["reply"]) == (None, None, "")
 
 
 @pytest.mark.parametrize("problem", ["outbox_full", "outbox_not_writable", "message_over_limit"])
-@pytest.mark.parametrize(
-    "action", ["notify.send_message", "notify.me_outlook_com", "outlook_smtp.send_message"]
-)
 async def test_message_without_room_leaves_a_trace(
-    hass: HomeAssistant, fake_server: FakeServer, traces: Traces, action: str, problem: str
+    hass: HomeAssistant,
+    account: MockConfigEntry,
+    fake_server: FakeServer,
+    traces: Traces,
+    problem: str,
 ) -> None:
     """A full outbox, a full disk and an oversized message are reported for every caller."""
-    [account] = hass.config_entries.async_loaded_entries(DOMAIN)
-    data = {} if action == "notify.me_outlook_com" else {"entity_id": "notify.family"}
+    family = {"entity_id": "notify.family"}
     message, largest_file = "Hi", 100_000_000
     if problem == "outbox_full":
         account.runtime_data.queue.limits = Limits(0, 1_000_000)
@@ -136,10 +142,16 @@ async def test_message_without_room_leaves_a_trace(
     else:
         message, fake_server.size = "word " * 400_000, 1_000_000
         await account.runtime_data.coordinator.async_refresh()
-    with no_file_larger_than(largest_file):
-        assert await call(hass, action, message=message, **data) == problem
-    trace = traces.only()
-    assert (trace["problem"], trace["recipients"]) == (problem, [ANNA, BERT])
+    for action, data in (
+        ("notify.send_message", family),
+        ("notify.me_outlook_com", {}),
+        ("outlook_smtp.send_message", family),
+    ):
+        traces.clear()
+        with no_file_larger_than(largest_file):
+            assert await call(hass, action, message=message, **data) == problem, action
+        trace = traces.only()
+        assert (trace["problem"], trace["recipients"]) == (problem, [ANNA, BERT]), action
 
 
 async def test_error_ignored_by_an_alert_leaves_a_trace(

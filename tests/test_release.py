@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from scripts import _release
 from tests.github import FOLDER, Repository, read_yaml
 
 
@@ -16,12 +17,17 @@ def repository_fixture(tmp_path: Path) -> Repository:
     return repository
 
 
-def publish(repository: Repository, folder: Path, tag: str, content: str = "zip") -> str:
-    """Publish a tag with a zip of some content."""
+def files(folder: Path, content: str = "zip") -> tuple[Path, Path]:
+    """Return a zip of some content, and the notes of a release."""
     archive, notes = folder / "outlook_smtp.zip", folder / "notes.md"
     archive.write_text(content)
     notes.write_text("What is new.\n")
-    return repository.call("_release", tag, archive, notes)
+    return archive, notes
+
+
+def publish(repository: Repository, folder: Path, tag: str, content: str = "zip") -> str:
+    """Publish a tag with a zip of some content."""
+    return repository.call(_release.publish, tag, *files(folder, content))
 
 
 def public_without_file(repository: Repository) -> list[Any]:
@@ -33,7 +39,8 @@ def public_without_file(repository: Repository) -> list[Any]:
 
 def test_release_is_public_once_it_has_its_file(repository: Repository, tmp_path: Path) -> None:
     """A draft gets the zip first; then it is the latest release, with the notes."""
-    assert publish(repository, tmp_path, "v1.2.3") == "v1.2.3 is published."
+    said = repository.run("_release", "v1.2.3", *files(tmp_path))
+    assert said == "v1.2.3 is published.\n"
 
     (release,) = repository["releases"].values()
     assert release == {

@@ -77,32 +77,46 @@ async def refuse(
     return reply
 
 
+async def recover(hass: HomeAssistant, fake_server: FakeServer, entry: MockConfigEntry) -> None:
+    """Let the account work again, if a failed case has left it otherwise."""
+    fake_server.mailboxes[ADDRESS].script = Script()
+    if raised(hass):
+        await mailer_of(entry).worker.flush()
+        await entry.runtime_data.coordinator.async_check_now()
+        await until(lambda: not mailer_of(entry).queue.waiting)
+    fake_server.received.clear()
+
+
 # Raised, and cleared automatically
 
 
-@pytest.mark.parametrize("key", RAISED)
+@pytest.mark.usefixtures("no_pace")
 async def test_issue_is_raised_and_cleared_automatically(
     hass: HomeAssistant,
     account: MockConfigEntry,
     fake_server: FakeServer,
     freezer: FrozenDateTimeFactory,
-    key: str,
+    subtests: pytest.Subtests,
 ) -> None:
     """It is there with the first refusal, for this account, and gone when mail works again."""
-    assert raised(hass) == []
-    await refuse(hass, fake_server, account, key)
-    assert raised(hass) == [key]
-    issue = find_issue(hass, key, account)
-    assert issue
-    assert issue.is_fixable
-    assert issue.severity is ir.IssueSeverity.ERROR
-    fake_server.mailboxes[ADDRESS].script = Script()
-    if key in WITH_SIGN_IN:  # Nothing signs in with refused credentials unless a user requests it.
-        await account.runtime_data.coordinator.async_check_now()
-    else:
-        await pass_time(hass, freezer, hours=4 if key == "account_locked" else 1, seconds=1)
-    await until(lambda: hass.states.is_state(CONNECTION, "on"))
-    assert raised(hass) == []
+    for key in RAISED:
+        with subtests.test(key):
+            await recover(hass, fake_server, account)
+            assert raised(hass) == []
+            await refuse(hass, fake_server, account, key)
+            assert raised(hass) == [key]
+            issue = find_issue(hass, key, account)
+            assert issue
+            assert issue.is_fixable
+            assert issue.severity is ir.IssueSeverity.ERROR
+            fake_server.mailboxes[ADDRESS].script = Script()
+            if key in WITH_SIGN_IN:  # Refused credentials are only tried if a user requests it.
+                await account.runtime_data.coordinator.async_check_now()
+            else:
+                hours = 4 if key == "account_locked" else 1
+                await pass_time(hass, freezer, hours=hours, seconds=1)
+            await until(lambda: hass.states.is_state(CONNECTION, "on"))
+            assert raised(hass) == []
 
 
 async def test_refused_password_has_one_issue(
@@ -187,20 +201,36 @@ async def test_disabled_account_has_no_issues(
 # The dialogs
 
 
-@pytest.mark.parametrize("key", RAISED)
+@pytest.mark.usefixtures("no_pace")
 async def test_dialog_explains_checks_and_ends(
-    hass: HomeAssistant, account: MockConfigEntry, fake_server: FakeServer, repair: Repair, key: str
+    hass: HomeAssistant,
+    account: MockConfigEntry,
+    fake_server: FakeServer,
+    repair: Repair,
+    subtests: pytest.Subtests,
 ) -> None:
     """It has the problem, the time and the reply; it stays until the problem is over."""
-    reply = await refuse(hass, fake_server, account, key)
-    since = dt_util.as_local(account.runtime_data.coordinator.data.since)
-    await repair.open(key, account)
-    assert ADDRESS in repair.text
-    assert quote(reply) in repair.text
-    what, when, remedy = repair.description.split("\n\n")
-    assert what.startswith(f"{ADDRESS} cannot send email")
-    assert when.startswith(f"This started on {since:%Y-%m-%d %H:%M}.")
-    assert remedy
+    for key in RAISED:
+        with subtests.test(key):
+            await recover(hass, fake_server, account)
+            reply = await refuse(hass, fake_server, account, key)
+            since = dt_util.as_local(account.runtime_data.coordinator.data.since)
+            await repair.open(key, account)
+            assert ADDRESS in repair.text
+            assert quote(reply) in repair.text
+            what, when, remedy = repair.description.split("\n\n")
+            assert what.startswith(f"{ADDRESS} cannot send email")
+            assert when.startswith(f"This started on {since:%Y-%m-%d %H:%M}.")
+            assert remedy
+            await check_dialog(hass, fake_server, repair, key, reply)
+            await until(lambda: not mailer_of(account).queue.waiting)
+            assert titles(fake_server) == (["Door"] if key in WHILE_SUBMITTING else [])
+
+
+async def check_dialog(
+    hass: HomeAssistant, fake_server: FakeServer, repair: Repair, key: str, reply: str
+) -> None:
+    """Let a dialog check the account, first while it is still refused, then afterwards."""
     has_choice = key in WITH_SIGN_IN + WITH_ROUTE
     if has_choice:
         await repair.choose("check")
@@ -222,8 +252,6 @@ async def test_dialog_explains_checks_and_ends(
         await repair.submit()
     assert repair.result["type"] == "create_entry"
     assert raised(hass) == []
-    await until(lambda: not mailer_of(account).queue.waiting)
-    assert titles(fake_server) == (["Door"] if key in WHILE_SUBMITTING else [])
 
 
 async def test_dialog_quotes_the_current_problem(

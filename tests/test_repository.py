@@ -57,7 +57,9 @@ def test_every_mention_of_the_repository_is_the_same(manifest: dict[str, Any]) -
     mentions = [
         (path.relative_to(ROOT), match)
         for path, text in texts().items()
-        for match in mention.finditer(text)
+        for word in text.split()
+        if OWNER in word
+        for match in mention.finditer(word)
     ]
     wrong = [
         f"{path}: {match[0]}"

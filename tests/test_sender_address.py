@@ -76,21 +76,16 @@ async def test_refused_sender_error_names_the_option(
     assert failed.failure.problem == "sender_not_allowed"
 
 
-@pytest.mark.parametrize(
-    ("value", "error"),
-    [
+async def test_sender_must_be_a_bare_address(hass: HomeAssistant, account: MockConfigEntry) -> None:
+    """The name has its own option."""
+    for value, error in (
         ("nobody", "missing_at"),
         ("Alarms <alarms@contoso.com>", "space_in_address"),
         ("a@example.com, b@example.com", "space_in_address"),
         ("a@example.com\nBcc: b@example.com", "line_break"),
-    ],
-)
-async def test_sender_must_be_a_bare_address(
-    hass: HomeAssistant, account: MockConfigEntry, value: str, error: str
-) -> None:
-    """The name has its own option."""
-    result = await submit(hass, account, {"sender_address": value})
-    assert result["errors"] == {"sender_address": error}
+    ):
+        result = await submit(hass, account, {"sender_address": value})
+        assert result["errors"] == {"sender_address": error}, value
 
 
 # What Microsoft says of the mailbox
@@ -111,15 +106,18 @@ async def test_mailbox_of_the_id_token_becomes_the_sender(
     assert fake_server.received[-1].sender == "olga@contoso.com"
 
 
-@pytest.mark.parametrize("email", [None, ADDRESS.upper(), "", "olga", "a@b, c@d", ["x@y.z"]])
 async def test_claim_without_another_address_sets_nothing(
-    open_dialog: Open, identity: Identity, email: Any
+    hass: HomeAssistant, open_dialog: Open, identity: Identity, subtests: pytest.Subtests
 ) -> None:
     """Mail is from the sign-in name."""
-    report_mailbox(identity, email)
-    dialog = await open_dialog()
-    await dialog.sign_in()
-    assert dialog.result["result"].options == {}
+    for email in (None, ADDRESS.upper(), "", "olga", "a@b, c@d", ["x@y.z"]):
+        with subtests.test(repr(email)):
+            report_mailbox(identity, email)
+            dialog = await open_dialog()
+            await dialog.sign_in()
+            entry = dialog.result["result"]
+            await hass.config_entries.async_remove(entry.entry_id)
+            assert entry.options == {}
 
 
 @pytest.mark.parametrize("before", [{}, {"sender_address": SHARED}])

@@ -5,7 +5,7 @@ import json
 import logging
 from pathlib import Path
 import threading
-from typing import Any
+from typing import Any, Final
 
 from homeassistant.const import CONF_CLIENT_ID, CONF_TOKEN, EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import HomeAssistant
@@ -20,6 +20,7 @@ from custom_components.outlook_smtp.token_store import TokenFile, async_load_tok
 
 from .conftest import new_token, until
 from .fake_microsoft import Identity
+from .helpers import settle
 from .test_health import send
 from .test_sign_in_again import tokens_in
 from .test_token_store import REFRESH, Account, renew, tokens_of
@@ -114,31 +115,37 @@ async def test_account_still_using_its_password_has_the_new_tokens(
     assert await tokens.access_token(Resource.SMTP) == token["access_token"]
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        "",
-        '{"sign_in": ',
-        "[]",
-        "{}",
-        '{"sign_in": %s}',
-        '{"sign_in": %s, "token": {}}',
-        f'{{"sign_in": %s, "token": {json.dumps(LATER_TOKEN)}}}',
-        None,
-    ],
+DAMAGED: Final = (
+    "",
+    '{"sign_in": ',
+    "[]",
+    "{}",
+    '{"sign_in": %s}',
+    '{"sign_in": %s, "token": {}}',
+    f'{{"sign_in": %s, "token": {json.dumps(LATER_TOKEN)}}}',
+    None,
 )
+
+
 async def test_damaged_file_does_not_stop_the_account(
-    hass: HomeAssistant, signed_in: Account, identity: Identity, disk: Disk, content: str | None
+    hass: HomeAssistant,
+    signed_in: Account,
+    identity: Identity,
+    disk: Disk,
+    subtests: pytest.Subtests,
 ) -> None:
     """The token of the last sign-in is used instead."""
-    if content is None:
-        disk.fail()
-    else:
-        disk.write(content.replace("%s", str(signed_in.data[CONF_TOKEN]["obtained_at"])))
-    assert await hass.config_entries.async_setup(signed_in.entry_id)
-    await hass.async_block_till_done(wait_background_tasks=True)
-    assert signed_in.runtime_data.coordinator.data.connected
-    assert await tokens_of(signed_in).get() == signed_in.data[CONF_TOKEN]["access_token"]
+    for content in DAMAGED:
+        with subtests.test(content or "no file"):
+            if content is None:
+                disk.path.unlink()
+                disk.fail()
+            else:
+                disk.write(content.replace("%s", str(signed_in.data[CONF_TOKEN]["obtained_at"])))
+            await settle(hass, signed_in)
+            assert signed_in.runtime_data.coordinator.data.connected
+            assert await tokens_of(signed_in).get() == signed_in.data[CONF_TOKEN]["access_token"]
+            assert await hass.config_entries.async_unload(signed_in.entry_id)
 
 
 async def test_full_disk_does_not_stop_mail(

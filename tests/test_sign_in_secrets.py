@@ -157,8 +157,9 @@ async def test_sign_in_with_a_code_stays_secret(
     """From the first form to a revoked sign-in and the next one."""
     fake_server.add_mailbox(OTHER, PASSWORD)
     dialog: SignIn = await open_code()
+    identity.script.then("token", *PASSING)
     for misstep in (*USELESS, script.NO_REFRESH_TOKEN, script.NO_ID_TOKEN, wording.DECLINED):
-        identity.script.then("token", *PASSING, misstep)
+        identity.script.then("token", misstep)
         identity.approve(await dialog.ask(), ADDRESS)
         spy.record_dialog(dialog)
         await dialog.begin({})

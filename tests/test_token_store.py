@@ -1,7 +1,7 @@
 """The tokens of a signed-in account are renewed in time, and never unnecessarily."""
 
 import asyncio
-from typing import Any
+from typing import Any, Final
 
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.config_entries import SOURCE_REAUTH
@@ -125,33 +125,39 @@ async def test_check_keeps_the_sign_in_alive(
     assert not reauths(hass)
 
 
-@pytest.mark.parametrize(
-    "refused",
-    [
-        REFUSED,
-        Script.for_row(ROWS["credentials_incorrect"]),
-        Script(replies={Step.AUTH: "535 5.7.8 Error: authentication failed: token expired"}),
-        Script.for_row(ROWS["identity_expired"]),
-        Script.for_row(ROWS["sign_in_expired"]),
-    ],
-    ids=["AUTH", "other words", "others still", "MAIL", "DATA"],
-)
-@pytest.mark.usefixtures("signed_in_account")
+REFUSALS: Final = {
+    "AUTH": REFUSED,
+    "other words": Script.for_row(ROWS["credentials_incorrect"]),
+    "others still": Script(
+        replies={Step.AUTH: "535 5.7.8 Error: authentication failed: token expired"}
+    ),
+    "MAIL": Script.for_row(ROWS["identity_expired"]),
+    "DATA": Script.for_row(ROWS["sign_in_expired"]),
+}
+
+
+@pytest.mark.usefixtures("signed_in_account", "no_pace")
 async def test_refused_token_is_renewed_and_retried_once(
     hass: HomeAssistant,
     identity: Identity,
     fake_server: FakeServer,
     states: set[str],
-    refused: Script,
+    subtests: pytest.Subtests,
 ) -> None:
     """A first refusal is corrected silently, whatever the server, and wherever."""
-    connections = fake_server.connections
-    fake_server.script_next(refused)
-    await send(hass)
-    assert len(fake_server.received) == 1
-    assert fake_server.connections == connections + 2
-    assert identity.grant_types == [REFRESH]
-    assert states <= {STATE_ON}
+    for name, refused in REFUSALS.items():
+        with subtests.test(name):
+            fake_server.hang_up()
+            await until(lambda: not fake_server.open_connections)
+            fake_server.received.clear()
+            identity.requests.clear()
+            connections = fake_server.connections
+            fake_server.script_next(refused)
+            await send(hass)
+            assert len(fake_server.received) == 1
+            assert fake_server.connections == connections + 2
+            assert identity.grant_types == [REFRESH]
+            assert states <= {STATE_ON}
 
 
 async def test_repeatedly_refused_token_starts_reauthentication(

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import pytest
 
-from scripts._upcoming import LABEL, NOTICE
+from scripts._upcoming import LABEL, NOTICE, report
 from tests.github import FOLDER, Repository, read_yaml
 
 RUN: Final = "https://github.com/o/r/actions/runs/"
@@ -22,8 +22,8 @@ def repository_fixture(tmp_path: Path) -> Repository:
     return Repository(tmp_path)
 
 
-def finish(repository: Repository, run: int, **conclusions: str) -> str:
-    """Let a run of the workflow end and be reported; jobs not given succeed."""
+def end(repository: Repository, run: int, **conclusions: str) -> None:
+    """Let a run of the workflow end; jobs not given succeed."""
     results = {name.replace("_", " "): conclusion for name, conclusion in conclusions.items()}
     jobs: list[dict[str, Any]] = [{"name": "Report", "conclusion": "", "steps": []}]
     for number, name in enumerate(NAMES):
@@ -34,7 +34,12 @@ def finish(repository: Repository, run: int, **conclusions: str) -> str:
         jobs.append({"name": name, "conclusion": conclusion, "steps": steps, "url": url})
         jobs[-1]["databaseId"] = number
     repository.change(runs={str(run): {"jobs": jobs, "url": f"{RUN}{run}"}})
-    return repository.call("_upcoming", GITHUB_RUN_ID=str(run))
+
+
+def finish(repository: Repository, run: int, **conclusions: str) -> str:
+    """Let a run of the workflow end and be reported."""
+    end(repository, run, **conclusions)
+    return repository.call(report, str(run))
 
 
 def test_failure_opens_an_issue_that_names_the_step(repository: Repository) -> None:
@@ -47,9 +52,10 @@ def test_failure_opens_an_issue_that_names_the_step(repository: Repository) -> N
             ]
         }
     )
-    said = finish(repository, 7, e2e_on_beta="failure", test_on_dev="timed_out")
+    end(repository, 7, e2e_on_beta="failure", test_on_dev="timed_out")
+    said = repository.run("_upcoming", GITHUB_RUN_ID="7")
 
-    assert said == "Opened https://github.com/o/r/issues/1."
+    assert said == "Opened https://github.com/o/r/issues/1.\n"
     (issue,) = repository["issues"]
     assert issue["labels"] == [LABEL]
     assert f"[weekly run]({RUN}7)" in issue["body"]
@@ -125,7 +131,7 @@ def test_run_without_jobs_is_no_success(repository: Repository) -> None:
     finish(repository, 7, e2e_on_beta="failure")
     repository.change(runs={"8": {"jobs": [{"name": "Report"}], "url": RUN}})
 
-    assert repository.call("_upcoming", GITHUB_RUN_ID="8").startswith("✗ Run 8 has no job")
+    assert repository.call(report, "8").startswith("✗ Run 8 has no job")
     repository.change(failing="run view")
     assert finish(repository, 9) == "✗ gh run view failed."
     assert repository["issues"][0]["open"]

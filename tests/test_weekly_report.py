@@ -14,7 +14,6 @@ from homeassistant.setup import async_setup_component
 import pytest
 from pytest_homeassistant_custom_component.common import (
     MockConfigEntry,
-    async_fire_time_changed,
 )
 from pytest_homeassistant_custom_component.components.recorder.common import (
     async_wait_recording_done,
@@ -22,7 +21,7 @@ from pytest_homeassistant_custom_component.components.recorder.common import (
 from pytest_homeassistant_custom_component.typing import RecorderInstanceContextManager
 
 from .fake_microsoft import FakeServer
-from .helpers import ANNA, BERT
+from .helpers import ANNA, BERT, run_due_timers
 from .test_blueprints import html_of, rows_of, text_of, unpack
 
 MONDAY = datetime(2026, 11, 23, 6, 59, tzinfo=UTC)
@@ -114,9 +113,9 @@ async def test_report_has_a_table_with_bars_in_the_language_of_the_household(
     await automate(hass, {"meters": [GRID], "climate": [CELLAR, "sensor.new"]}, german)
     for day in range(7):
         freezer.move_to(MONDAY + timedelta(days=day))
-        async_fire_time_changed(hass)
+        run_due_timers(hass)
         freezer.tick(timedelta(minutes=2))
-        async_fire_time_changed(hass)
+        run_due_timers(hass)
         await fake_server.async_wait_for_mail(2)
         await hass.async_block_till_done()
     await hass.services.async_call(

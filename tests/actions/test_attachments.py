@@ -7,7 +7,7 @@ import gzip
 import os
 from pathlib import Path
 import threading
-from typing import Any, override
+from typing import Any, Final, override
 
 from homeassistant.components import tts
 from homeassistant.components.image import ImageEntity
@@ -95,33 +95,31 @@ def look(part: EmailMessage) -> tuple[str | None, str, Any]:
     return part.get_filename(), part.get_content_type(), part.get_content()
 
 
-@pytest.mark.usefixtures("account")
-@pytest.mark.parametrize(
-    "file",
-    [
-        ("log.pdf", b"%PDF", None, "application/pdf"),
-        ("log.pdf", b"%PDF", "Bericht für heute.pdf", "application/pdf"),
-        ("log.pdf", b"%PDF", "Report", "application/pdf"),
-        ("snapshot", PICTURE, None, "image/jpeg"),
-        ("nothing", b"", None, "application/octet-stream"),
-        ("log.txt.gz", gzip.compress(b"log"), None, "application/octet-stream"),
-        ("clip.mp4", b"\x00 film", None, "video/mp4"),
-    ],
+# The name and content of a file, the name that is given for it, and the type that results.
+FILES: Final[tuple[tuple[str, bytes, str | None, str], ...]] = (
+    ("log.pdf", b"%PDF", None, "application/pdf"),
+    ("log.pdf", b"%PDF", "Bericht für heute.pdf", "application/pdf"),
+    ("log.pdf", b"%PDF", "Report", "application/pdf"),
+    ("snapshot", PICTURE, None, "image/jpeg"),
+    ("nothing", b"", None, "application/octet-stream"),
+    ("log.txt.gz", gzip.compress(b"log"), None, "application/octet-stream"),
+    ("clip.mp4", b"\x00 film", None, "video/mp4"),
 )
+
+
+@pytest.mark.usefixtures("account", "no_pace")
 async def test_file_type_comes_from_its_name_or_content(
-    hass: HomeAssistant,
-    fake_server: FakeServer,
-    files: Path,
-    file: tuple[str, bytes, str | None, str],
+    hass: HomeAssistant, fake_server: FakeServer, files: Path, subtests: pytest.Subtests
 ) -> None:
     """An email may consist of nothing but a file."""
-    name, content, filename, mime_type = file
-    path = files / "allowed" / name
-    path.write_bytes(content)
-    await send(hass, {"path": str(path)} | ({"filename": filename} if filename else {}))
-    assert [look(part) for part in attached(fake_server)] == [
-        (filename or name, mime_type, content)
-    ]
+    for name, content, filename, mime_type in FILES:
+        with subtests.test(filename or name):
+            path = files / "allowed" / name
+            path.write_bytes(content)
+            fake_server.received.clear()
+            await send(hass, {"path": str(path)} | ({"filename": filename} if filename else {}))
+            [part] = attached(fake_server)
+            assert look(part) == (filename or name, mime_type, content)
 
 
 @pytest.mark.usefixtures("account")
@@ -136,34 +134,35 @@ async def test_invitation_accepts_a_method(
     assert part["Content-Type"] == 'text/calendar; charset="utf-8"; method="REQUEST"'
 
 
-@pytest.mark.usefixtures("doorbell")
-@pytest.mark.parametrize(
-    ("media", "expected"),
-    [
-        ("camera/camera.doorbell", ("doorbell.jpg", "image/jpeg", PICTURE)),
-        ("camera/camera%2Edoorbell", ("doorbell.jpg", "image/jpeg", PICTURE)),
-        ("image/image.floor_plan", ("floor_plan.png", "image/png", PICTURE)),
-        ("tts/tts.voice?message=Door+open", ("speech.mp3", "audio/mpeg", SPEECH)),
-        ("media_source/local/film.mp4", ("film.mp4", "video/mp4", b"film")),
-    ],
+MEDIA: Final[tuple[tuple[str, tuple[str, str, bytes]], ...]] = (
+    ("camera/camera.doorbell", ("doorbell.jpg", "image/jpeg", PICTURE)),
+    ("camera/camera%2Edoorbell", ("doorbell.jpg", "image/jpeg", PICTURE)),
+    ("image/image.floor_plan", ("floor_plan.png", "image/png", PICTURE)),
+    ("tts/tts.voice?message=Door+open", ("speech.mp3", "audio/mpeg", SPEECH)),
+    ("media_source/local/film.mp4", ("film.mp4", "video/mp4", b"film")),
 )
+
+
+@pytest.mark.usefixtures("doorbell", "no_pace")
 async def test_media_are_attached(
-    hass: HomeAssistant,
-    fake_server: FakeServer,
-    files: Path,
-    media: str,
-    expected: tuple[str, str, bytes],
+    hass: HomeAssistant, fake_server: FakeServer, files: Path, subtests: pytest.Subtests
 ) -> None:
     """A media selector's value and a bare identifier mean the same; a name may be given."""
     (files / "media" / "film.mp4").write_bytes(b"film")
-    identifier = f"media-source://{media}"
-    chosen = {"media_content_id": identifier, "media_content_type": "x", "metadata": {"title": "X"}}
-    named = {"media_source": identifier, "filename": "Now.bin"}
-    await send(hass, {"media_source": chosen}, named)
-    first, second = attached(fake_server)
-    assert look(first) == expected
-    assert second.get_filename() == "Now.bin"
-    assert second.get_content() == expected[2]
+    for media, expected in MEDIA:
+        with subtests.test(media):
+            identifier = f"media-source://{media}"
+            chosen = {"media_content_id": identifier, "media_content_type": "x"}
+            fake_server.received.clear()
+            await send(
+                hass,
+                {"media_source": chosen | {"metadata": {"title": "X"}}},
+                {"media_source": identifier, "filename": "Now.bin"},
+            )
+            first, second = attached(fake_server)
+            assert look(first) == expected
+            assert second.get_filename() == "Now.bin"
+            assert second.get_content() == expected[2]
 
 
 async def test_html_shows_an_attachment_by_its_content_id(
@@ -191,41 +190,40 @@ def nothing(path: Path) -> None:
 
 def link_outside(path: Path) -> None:
     """Create a link that leads out of the allowed folder."""
-    secret = path.parent.parent / "secret" / "secrets.yaml"
+    secret = path.parents[2] / "secret" / "secrets.yaml"
     secret.write_text("password: x")
     path.symlink_to(secret)
 
 
-@pytest.mark.usefixtures("account")
-@pytest.mark.parametrize(
-    "case",
-    [
-        ("/etc/passwd", nothing, "path_not_allowed", "allowlist_external_dirs"),
-        ("{allowed}/../secret/secrets.yaml", nothing, "path_not_allowed", "may not read"),
-        ("{allowed}/none/../../secret/x", nothing, "path_not_allowed", "may not read"),
-        ("{allowed}/file", link_outside, "path_not_allowed", "may not read"),
-        ("{allowed}/" + "x" * 300, nothing, "file_not_readable", "File name too long"),
-        ("{allowed}/file", Path.mkdir, "file_not_readable", "it is a folder, not a file"),
-        ("{allowed}/file", os.mkfifo, "file_not_readable", "it is a pipe, .* not a file"),
-        ("{allowed}/file\0.txt", nothing, "file_not_readable", "null"),
-    ],
+FORBIDDEN: Final[tuple[tuple[str, Callable[[Path], None], str, str], ...]] = (
+    ("/etc/passwd", nothing, "path_not_allowed", "allowlist_external_dirs"),
+    ("{allowed}/../../secret/secrets.yaml", nothing, "path_not_allowed", "may not read"),
+    ("{allowed}/none/../../../secret/x", nothing, "path_not_allowed", "may not read"),
+    ("{allowed}/file", link_outside, "path_not_allowed", "may not read"),
+    ("{allowed}/" + "x" * 300, nothing, "file_not_readable", "File name too long"),
+    ("{allowed}/file", Path.mkdir, "file_not_readable", "it is a folder, not a file"),
+    ("{allowed}/file", os.mkfifo, "file_not_readable", "it is a pipe, .* not a file"),
+    ("{allowed}/file\0.txt", nothing, "file_not_readable", "null"),
 )
+
+
+@pytest.mark.usefixtures("account")
 async def test_only_files_of_allowed_folders_are_read(
-    hass: HomeAssistant,
-    fake_server: FakeServer,
-    files: Path,
-    case: tuple[str, Callable[[Path], None], str, str],
+    hass: HomeAssistant, fake_server: FakeServer, files: Path, subtests: pytest.Subtests
 ) -> None:
     """Neither dots nor links lead out, and special files are not waited for."""
-    path, make, key, words = case
-    make(files / "allowed" / "file")
-    path = path.format(allowed=files / "allowed")
-    with pytest.raises(ServiceValidationError, match=words) as caught:
-        await send(hass, {"path": path})
-    assert (caught.value.translation_domain, caught.value.translation_key) == (DOMAIN, key)
-    shown = path.replace("\0", "\\x00")
-    assert (caught.value.translation_placeholders or {})["value"] == shown
-    assert fake_server.received == []
+    for number, (pattern, make, key, words) in enumerate(FORBIDDEN):
+        with subtests.test(pattern, make=make.__name__):
+            allowed = files / "allowed" / str(number)
+            allowed.mkdir()
+            make(allowed / "file")
+            path = pattern.format(allowed=allowed)
+            with pytest.raises(ServiceValidationError, match=words) as caught:
+                await send(hass, {"path": path})
+            assert (caught.value.translation_domain, caught.value.translation_key) == (DOMAIN, key)
+            shown = path.replace("\0", "\\x00")
+            assert (caught.value.translation_placeholders or {})["value"] == shown
+            assert fake_server.received == []
 
 
 async def test_links_and_dots_inside_the_allowed_folder_are_followed(
@@ -238,30 +236,31 @@ async def test_links_and_dots_inside_the_allowed_folder_are_followed(
     assert [part.get_filename() for part in attached(fake_server)] == ["latest.jpg"]
 
 
-@pytest.mark.usefixtures("doorbell")
-@pytest.mark.parametrize(
-    "media",
-    [
-        *("film.mp4", "https://example.com/film.mp4", "media-source:/camera/camera.doorbell"),
-        *("media-source://", "media-source://media_source", "media-source://media_source/"),
-        *("media-source://camera", "media-source://camera/", "media-source://Camera/camera.x"),
-        *("media-source://media_source/local", "media-source://media_source/local/"),
-        "media-source://media_source/local/../secret/x",
-        "media-source://media_source/local//etc/passwd",
-        "media-source://media_source/local/film\0.mp4",
-        "media-source://camera/camera.doorbell\n",
-    ],
+MALFORMED: Final = (
+    *("film.mp4", "https://example.com/film.mp4", "media-source:/camera/camera.doorbell"),
+    *("media-source://", "media-source://media_source", "media-source://media_source/"),
+    *("media-source://camera", "media-source://camera/", "media-source://Camera/camera.x"),
+    *("media-source://media_source/local", "media-source://media_source/local/"),
+    "media-source://media_source/local/../secret/x",
+    "media-source://media_source/local//etc/passwd",
+    "media-source://media_source/local/film\0.mp4",
+    "media-source://camera/camera.doorbell\n",
 )
+
+
+@pytest.mark.usefixtures("doorbell")
 async def test_malformed_media_source_is_an_error(
-    hass: HomeAssistant, fake_server: FakeServer, media: str
+    hass: HomeAssistant, fake_server: FakeServer, subtests: pytest.Subtests
 ) -> None:
     """An attachment that can never work is an error of the call, required or not."""
-    source = {"media_content_id": media, "media_content_type": "x"}
-    with pytest.raises(ServiceValidationError, match="is not a media content ID") as caught:
-        await send(hass, {"media_source": source}, message="Hello")
-    assert caught.value.translation_domain == DOMAIN
-    assert caught.value.translation_key == "media_invalid"
-    assert fake_server.received == []
+    for media in MALFORMED:
+        with subtests.test(media):
+            source = {"media_content_id": media, "media_content_type": "x"}
+            with pytest.raises(ServiceValidationError, match="is not a media content ID") as caught:
+                await send(hass, {"media_source": source}, message="Hello")
+            assert caught.value.translation_domain == DOMAIN
+            assert caught.value.translation_key == "media_invalid"
+            assert fake_server.received == []
 
 
 async def test_stream_is_not_attached(

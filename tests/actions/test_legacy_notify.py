@@ -1,7 +1,7 @@
 """The action notify.<account>: for alerts, notify groups and automations written for `smtp`."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
@@ -9,7 +9,10 @@ from homeassistant.setup import async_setup_component
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_mock_service
 
-from custom_components.outlook_smtp.actions.legacy_notify import CHECKS
+from custom_components.outlook_smtp.actions.legacy_notify import (
+    CHECKS,
+    async_register_legacy_notify,
+)
 from custom_components.outlook_smtp.actions.send_message import MESSAGE_FIELDS
 from custom_components.outlook_smtp.const import DOMAIN
 
@@ -39,34 +42,37 @@ def images(hass: HomeAssistant, tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.usefixtures("account")
-@pytest.mark.parametrize(
-    ("data", "recipients"),
-    [
-        ({}, (ANNA, BERT)),
-        ({"target": []}, (ANNA, BERT)),
-        ({"target": CARL}, (CARL,)),
-        ({"target": [CARL, f"Anna <{ANNA}>"]}, (CARL, ANNA)),
-        ({"target": f"{CARL}, {ANNA}"}, (CARL, ANNA)),
-        ({"target": "notify.me_outlook_com"}, (ADDRESS,)),
-        (
-            {"target": CARL, "data": {"to": ANNA, "cc": BERT, "bcc": ADDRESS}},
-            (CARL, ANNA, BERT, ADDRESS),
-        ),
-        ({"data": {"to": CARL}}, (CARL,)),
-        ({"data": {"cc": CARL}}, (ANNA, BERT, CARL)),
-        ({"data": {"bcc": CARL}}, (CARL,)),
-        ({"data": {"bcc": [CARL, ADDRESS], "cc": BERT}}, (BERT, CARL, ADDRESS)),
-        ({"data": {"bcc": ""}}, (ANNA, BERT)),
-    ],
+TARGETS: Final[tuple[tuple[dict[str, Any], tuple[str, ...]], ...]] = (
+    ({}, (ANNA, BERT)),
+    ({"target": []}, (ANNA, BERT)),
+    ({"target": CARL}, (CARL,)),
+    ({"target": [CARL, f"Anna <{ANNA}>"]}, (CARL, ANNA)),
+    ({"target": f"{CARL}, {ANNA}"}, (CARL, ANNA)),
+    ({"target": "notify.me_outlook_com"}, (ADDRESS,)),
+    (
+        {"target": CARL, "data": {"to": ANNA, "cc": BERT, "bcc": ADDRESS}},
+        (CARL, ANNA, BERT, ADDRESS),
+    ),
+    ({"data": {"to": CARL}}, (CARL,)),
+    ({"data": {"cc": CARL}}, (ANNA, BERT, CARL)),
+    ({"data": {"bcc": CARL}}, (CARL,)),
+    ({"data": {"bcc": [CARL, ADDRESS], "cc": BERT}}, (BERT, CARL, ADDRESS)),
+    ({"data": {"bcc": ""}}, (ANNA, BERT)),
 )
+
+
+@pytest.mark.usefixtures("account", "no_pace")
 async def test_target_is_optional(
-    hass: HomeAssistant, fake_server: FakeServer, data: dict[str, Any], recipients: tuple[str, ...]
+    hass: HomeAssistant, fake_server: FakeServer, subtests: pytest.Subtests
 ) -> None:
     """Without one, the email goes to all recipients of the account."""
-    await notify(hass, **data)
-    assert [mail.recipients for mail in fake_server.received] == [recipients]
-    assert fake_server.received[0].message["Subject"] == "Home Assistant"
+    for data, recipients in TARGETS:
+        with subtests.test(str(data)):
+            fake_server.received.clear()
+            await notify(hass, **data)
+            [received] = fake_server.received
+            assert received.recipients == recipients
+            assert received.message["Subject"] == "Home Assistant"
 
 
 async def test_account_without_recipients_emails_itself(
@@ -164,47 +170,52 @@ def ignored(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [text.removeprefix(start) for text in caplog.messages if text.startswith(start)]
 
 
-@pytest.mark.usefixtures("account")
-@pytest.mark.parametrize(
-    ("data", "keys"),
-    [
-        ({"tag": "door", "push": {"badge": 1}, 5: "five"}, "5, push, tag"),
-        ({"priority": 1}, "priority"),
-        ({"priority": "max"}, "priority"),
-        ({"priority": ["high"]}, "priority"),
-        ({"html": 1}, "html"),
-        ({"html": True}, "html"),
-        ({"html": {"body": "<b>!</b>"}}, "html"),
-        ({"markdown": "v2"}, "markdown"),
-        ({"markdown": True, "html": "<b>!</b>"}, "markdown"),
-        ({"sender_name": {"name": "x"}}, "sender_name"),
-        ({"images": [{"url": "https://example.com/x.jpg"}]}, "images"),
-        ({"images": "https://example.com/x.jpg"}, "images"),
-        ({"attachments": {"url": "https://example.com/x.jpg"}}, "attachments"),
-        ({"attachments": [{"filename": "a"}, 7, "https://example.com/x.jpg"]}, "attachments"),
-        (
-            {"to": 4915112345678, "cc": {"x": 1}, "bcc": [1], "reply_to": 17},
-            "bcc, cc, reply_to, to",
-        ),
-    ],
+FOREIGN: Final[tuple[tuple[dict[Any, Any], str], ...]] = (
+    ({"tag": "door", "push": {"badge": 1}, 5: "five"}, "5, push, tag"),
+    ({"priority": 1}, "priority"),
+    ({"priority": "max"}, "priority"),
+    ({"priority": ["high"]}, "priority"),
+    ({"html": 1}, "html"),
+    ({"html": True}, "html"),
+    ({"html": {"body": "<b>!</b>"}}, "html"),
+    ({"markdown": "v2"}, "markdown"),
+    ({"markdown": True, "html": "<b>!</b>"}, "markdown"),
+    ({"sender_name": {"name": "x"}}, "sender_name"),
+    ({"images": [{"url": "https://example.com/x.jpg"}]}, "images"),
+    ({"images": "https://example.com/x.jpg"}, "images"),
+    ({"attachments": {"url": "https://example.com/x.jpg"}}, "attachments"),
+    ({"attachments": [{"filename": "a"}, 7, "https://example.com/x.jpg"]}, "attachments"),
+    (
+        {"to": 4915112345678, "cc": {"x": 1}, "bcc": [1], "reply_to": 17},
+        "bcc, cc, reply_to, to",
+    ),
 )
+
+
+@pytest.mark.usefixtures("no_pace")
 async def test_data_for_other_notifiers_is_ignored(
     hass: HomeAssistant,
+    account: MockConfigEntry,
     fake_server: FakeServer,
     caplog: pytest.LogCaptureFixture,
-    data: dict[Any, Any],
-    keys: str,
+    subtests: pytest.Subtests,
 ) -> None:
     """Unknown keys, and known keys with values for other notifiers, do not stop the email."""
-    await notify(hass, data=data)
-    [received] = fake_server.received
-    assert received.recipients == (ANNA, BERT)
-    assert received.message["X-Priority"] is None
-    assert received.message["From"] == ADDRESS
-    assert [part.get_content_type() for part in received.message.walk()][0:1] == [
-        "multipart/alternative" if isinstance(data.get("html"), str) else "text/plain"
-    ]
-    assert ignored(caplog) == [keys]
+    for data, keys in FOREIGN:
+        with subtests.test(str(data)):
+            fake_server.received.clear()
+            caplog.clear()
+            # One that is new to the account has not warned of any key yet.
+            hass.services.async_remove("notify", "me_outlook_com")
+            await async_register_legacy_notify(hass, account)
+            await notify(hass, data=data)
+            [received] = fake_server.received
+            assert received.recipients == (ANNA, BERT)
+            assert received.message["X-Priority"] is None
+            assert received.message["From"] == ADDRESS
+            shown = "multipart/alternative" if isinstance(data.get("html"), str) else "text/plain"
+            assert received.message.get_content_type() == shown
+            assert ignored(caplog) == [keys]
 
 
 async def test_keys_are_warned_of_once(
@@ -262,23 +273,28 @@ async def test_group_of_notifiers_can_share_data(
     assert [part.get_filename() for part in received.message.iter_attachments()] == ["door.png"]
 
 
-@pytest.mark.usefixtures("account")
-@pytest.mark.parametrize("nothing", [None, "", [], (), {}])
+@pytest.mark.usefixtures("account", "no_pace")
 async def test_empty_values_count_as_absent(
-    hass: HomeAssistant, fake_server: FakeServer, caplog: pytest.LogCaptureFixture, nothing: object
+    hass: HomeAssistant,
+    fake_server: FakeServer,
+    caplog: pytest.LogCaptureFixture,
+    subtests: pytest.Subtests,
 ) -> None:
     """Templates yield several kinds of empty values, which are not worth a warning."""
     keys = ("to", "cc", "bcc", "reply_to", "sender_name", "html", "markdown", "priority")
-    data = dict.fromkeys((*keys, "attachments", "images", "tag"), nothing)
-    await notify(hass, title=nothing, target=nothing, data=data)
-    await notify(hass, data=nothing)
-    for received in fake_server.received:
-        assert received.recipients == (ANNA, BERT)
-        assert received.message.get_content_type() == "text/plain"
-        assert (received.message["Subject"], received.message["From"]) == (
-            *("Home Assistant", ADDRESS),
-        )
-    assert len(fake_server.received) == 2
+    nothings: tuple[object, ...] = (None, "", [], (), {})
+    for nothing in nothings:
+        with subtests.test(repr(nothing)):
+            fake_server.received.clear()
+            data = dict.fromkeys((*keys, "attachments", "images", "tag"), nothing)
+            await notify(hass, title=nothing, target=nothing, data=data)
+            await notify(hass, data=nothing)
+            assert len(fake_server.received) == 2
+            for received in fake_server.received:
+                assert received.recipients == (ANNA, BERT)
+                assert received.message.get_content_type() == "text/plain"
+                assert received.message["Subject"] == "Home Assistant"
+                assert received.message["From"] == ADDRESS
     assert ignored(caplog) == []
 
 

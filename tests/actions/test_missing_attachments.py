@@ -1,9 +1,10 @@
 """An alarm without its picture beats no alarm: a missing attachment does not stop the email."""
 
 import asyncio
+from itertools import product
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from unittest.mock import AsyncMock
 
 from aiohttp import InvalidURL
@@ -54,6 +55,7 @@ async def check_missing(
 
     If the attachment is required, the same call is an error.
     """
+    fake_server.received.clear()
     response = await send(hass, item)
     assert response["status"] == "sent"
     name = item.get("path") or item["media_source"]
@@ -71,46 +73,53 @@ async def check_missing(
     assert fake_server.received == []
 
 
-@pytest.mark.usefixtures("doorbell")
-@pytest.mark.parametrize(
-    ("media", "reason"),
-    [
-        ("camera/camera.none", "Camera not found"),
-        ("image/image.none", "Image entity image.none not found"),
-        ("tts/tts.none?message=x", "Provider tts.none not found"),
-        ("none/x", f"{UNRESOLVED} media-source://none/x: Unknown media source: none"),
-        ("media_source/other/film.mp4", "Unknown source directory."),
-        ("media_source/local/gone.mp4", "the file does not exist"),
-    ],
+MISSING: Final = (
+    ("camera/camera.none", "Camera not found"),
+    ("image/image.none", "Image entity image.none not found"),
+    ("tts/tts.none?message=x", "Provider tts.none not found"),
+    ("none/x", f"{UNRESOLVED} media-source://none/x: Unknown media source: none"),
+    ("media_source/other/film.mp4", "Unknown source directory."),
+    ("media_source/local/gone.mp4", "the file does not exist"),
 )
+
+
+@pytest.mark.usefixtures("doorbell", "no_pace")
 async def test_email_is_sent_without_missing_media(
-    hass: HomeAssistant, fake_server: FakeServer, media: str, reason: str
+    hass: HomeAssistant, fake_server: FakeServer, subtests: pytest.Subtests
 ) -> None:
     """An integration may not be loaded yet, and a recording may not exist yet."""
-    item = {"media_source": f"media-source://{media}"}
-    await check_missing(hass, fake_server, item, media.rpartition("/")[2], reason)
+    for media, reason in MISSING:
+        with subtests.test(media):
+            item = {"media_source": f"media-source://{media}"}
+            await check_missing(hass, fake_server, item, media.rpartition("/")[2], reason)
 
 
-@pytest.mark.parametrize(
-    ("error", "reason"),
-    [
-        (None, "Camera is off"),
-        (TimeoutError(), "Unable to get image"),
-        (asyncio.CancelledError(), "Unable to get image"),
-        (HomeAssistantError("Cannot reach\n http://me:secret@cam/x"), "Cannot reach http://cam/x"),
-        (RuntimeError("boom"), "unexpected error: RuntimeError"),
-        (InvalidURL("http://me:secret@"), "unexpected error: InvalidURL"),
-        (KeyError("x"), "unexpected error: KeyError"),
-        (OSError("cut"), "unexpected error: OSError"),
-    ],
+FAILURES: Final = (
+    (None, "Camera is off"),
+    (TimeoutError(), "Unable to get image"),
+    (asyncio.CancelledError(), "Unable to get image"),
+    (HomeAssistantError("Cannot reach\n http://me:secret@cam/x"), "Cannot reach http://cam/x"),
+    (RuntimeError("boom"), "unexpected error: RuntimeError"),
+    (InvalidURL("http://me:secret@"), "unexpected error: InvalidURL"),
+    (KeyError("x"), "unexpected error: KeyError"),
+    (OSError("cut"), "unexpected error: OSError"),
 )
+
+
+@pytest.mark.usefixtures("no_pace")
 async def test_email_is_sent_without_the_snapshot_of_a_failing_camera(
-    hass: HomeAssistant, doorbell: FakeCamera, fake_server: FakeServer, error: Any, reason: str
+    hass: HomeAssistant,
+    doorbell: FakeCamera,
+    fake_server: FakeServer,
+    subtests: pytest.Subtests,
 ) -> None:
     """Whatever it raises, neither its raw message nor its password reaches anyone."""
-    doorbell.take = AsyncMock(side_effect=error)
-    doorbell._attr_is_on = error is not None
-    await check_missing(hass, fake_server, {"media_source": CAMERA}, "camera.doorbell", reason)
+    for error, reason in FAILURES:
+        with subtests.test(repr(error)):
+            doorbell.take = AsyncMock(side_effect=error)
+            doorbell._attr_is_on = error is not None
+            item = {"media_source": CAMERA}
+            await check_missing(hass, fake_server, item, "camera.doorbell", reason)
 
 
 @pytest.mark.usefixtures("doorbell")
@@ -122,31 +131,34 @@ async def test_email_goes_without_speech_of_no_bytes(
     await check_missing(hass, fake_server, item, "tts.voice?message=Hush", "nothing was returned")
 
 
-@pytest.mark.parametrize("found", [RuntimeError("boom"), asyncio.CancelledError(), None, "text", 7])
-@pytest.mark.parametrize("item", [CAMERA, f"{LOCAL}/x.mp4"])
+UNEXPECTED: Final = (RuntimeError("boom"), asyncio.CancelledError(), None, "text", 7)
+
+
+@pytest.mark.usefixtures("no_pace")
 async def test_email_is_sent_without_the_result_of_a_failing_integration(
     hass: HomeAssistant,
     doorbell: FakeCamera,
     fake_server: FakeServer,
-    item: str,
-    found: Any,
-    *,
     monkeypatch: pytest.MonkeyPatch,
+    subtests: pytest.Subtests,
 ) -> None:
     """It may raise anything, return anything, or cancel itself."""
+    for item, found in product((CAMERA, f"{LOCAL}/x.mp4"), UNEXPECTED):
+        with subtests.test(item, found=found):
 
-    async def fail(*_: object, **__: object) -> Any:
-        """Raise or return something unexpected."""
-        if isinstance(found, BaseException):
-            raise found
-        return found
+            async def fail(*_: object, found: Any = found, **__: object) -> Any:
+                """Raise or return something unexpected."""
+                if isinstance(found, BaseException):
+                    raise found
+                return found
 
-    doorbell.take = fail
-    monkeypatch.setattr(LocalSource, "async_resolve_media", fail)
-    response = await send(hass, {"media_source": item})
-    [missing] = response["missing_attachments"]
-    assert "boom" not in missing["reason"]
-    assert text_of(fake_server).endswith(f" ({missing['reason']})\n")
+            doorbell.take = fail
+            monkeypatch.setattr(LocalSource, "async_resolve_media", fail)
+            fake_server.received.clear()
+            response = await send(hass, {"media_source": item})
+            [missing] = response["missing_attachments"]
+            assert "boom" not in missing["reason"]
+            assert text_of(fake_server).endswith(f" ({missing['reason']})\n")
 
 
 async def test_email_does_not_wait_for_a_source_that_never_responds(
@@ -177,25 +189,26 @@ async def test_email_does_not_wait_for_a_source_that_never_responds(
 
 
 @pytest.mark.usefixtures("account")
-@pytest.mark.parametrize("domain", ["camera", "image", "tts", "media_source"])
 async def test_email_is_sent_without_media_of_an_unloaded_integration(
-    hass: HomeAssistant, fake_server: FakeServer, domain: str
+    hass: HomeAssistant, fake_server: FakeServer
 ) -> None:
     """Email works in a Home Assistant without cameras, images, speech or media."""
-    response = await send(hass, {"media_source": f"media-source://{domain}/x.y/z?message=x"})
-    assert len(response["missing_attachments"]) == 1
-    assert "Missing attachments: z?message=x (" in text_of(fake_server)
+    for domain in ("camera", "image", "tts", "media_source"):
+        fake_server.received.clear()
+        response = await send(hass, {"media_source": f"media-source://{domain}/x.y/z?message=x"})
+        assert len(response["missing_attachments"]) == 1, domain
+        assert "Missing attachments: z?message=x (" in text_of(fake_server), domain
 
 
 @pytest.mark.usefixtures("account")
-@pytest.mark.parametrize("path", ["{allowed}/gone.pdf", "{allowed}/file/gone.pdf"])
 async def test_email_is_sent_without_a_missing_file(
-    hass: HomeAssistant, fake_server: FakeServer, files: Path, path: str
+    hass: HomeAssistant, fake_server: FakeServer, files: Path
 ) -> None:
     """A report may not be written yet."""
     (files / "allowed" / "file").touch()
-    item = {"path": path.format(allowed=files / "allowed")}
-    await check_missing(hass, fake_server, item, "gone.pdf", "the file does not exist")
+    for path in (files / "allowed" / "gone.pdf", files / "allowed" / "file" / "gone.pdf"):
+        item = {"path": str(path)}
+        await check_missing(hass, fake_server, item, "gone.pdf", "the file does not exist")
 
 
 @pytest.mark.usefixtures("account")

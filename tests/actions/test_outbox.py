@@ -325,28 +325,26 @@ async def test_unknown_message(hass: HomeAssistant, action: str) -> None:
     assert caught.value.translation_placeholders == {"field": "id", "value": "nobody"}
 
 
-@pytest.mark.parametrize(("action", "fields"), CALLS)
 async def test_account_must_exist(
     hass: HomeAssistant,
-    *,
     account: MockConfigEntry,
     fake_server: FakeServer,
     account_data: dict[str, Any],
-    action: str,
-    fields: dict[str, str],
 ) -> None:
     """With several accounts, one must be given, and it must exist."""
-    with pytest.raises(ServiceValidationError, match="config_entry_id") as unknown:
-        await call(hass, action, config_entry_id="nobody", **fields)
-    assert unknown.value.translation_key == "unknown_account"
+
+    async def check(key: str, **account: str) -> None:
+        """Check the error of each action for an account."""
+        for action, fields in CALLS:
+            with pytest.raises(ServiceValidationError, match="config_entry_id") as caught:
+                await call(hass, action, **fields, **account)
+            assert caught.value.translation_key == key, action
+
+    await check("unknown_account", config_entry_id="nobody")
     await settle(hass, add_account(hass, fake_server, account_data, "you@outlook.com"))
-    with pytest.raises(ServiceValidationError, match="config_entry_id") as several:
-        await call(hass, action, **fields)
-    assert several.value.translation_key == "several_accounts"
+    await check("several_accounts")
     assert await hass.config_entries.async_unload(account.entry_id)
-    with pytest.raises(ServiceValidationError, match="config_entry_id") as unloaded:
-        await call(hass, action, config_entry_id=account.entry_id, **fields)
-    assert unloaded.value.translation_key == "account_not_loaded"
+    await check("account_not_loaded", config_entry_id=account.entry_id)
 
 
 async def test_action_only_affects_the_given_account(

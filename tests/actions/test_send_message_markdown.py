@@ -1,6 +1,6 @@
 """A message in Markdown becomes an email with text and HTML, for every action."""
 
-from typing import Any
+from typing import Any, Final
 
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ServiceValidationError
@@ -58,26 +58,24 @@ async def test_legacy_notify_renders_markdown(
     assert "<strong>Low</strong>: &lt;b&gt;{{ x }}&lt;/b&gt;" in html
 
 
-@pytest.mark.parametrize(
-    ("fields", "key"),
-    [
-        ({"message": "Hello", "html": "<p>Hello</p>"}, "markdown_and_html"),
-        ({"html": "<p>Hello</p>"}, "markdown_and_html"),
-        ({"message": " \n", "attachments": [{"path": "/x"}]}, "markdown_without_message"),
-        ({"attachments": [{"path": "/x"}]}, "markdown_without_message"),
-    ],
+CONTRADICTIONS: Final[tuple[tuple[dict[str, Any], str], ...]] = (
+    ({"message": "Hello", "html": "<p>Hello</p>"}, "markdown_and_html"),
+    ({"html": "<p>Hello</p>"}, "markdown_and_html"),
+    ({"message": " \n", "attachments": [{"path": "/x"}]}, "markdown_without_message"),
+    ({"attachments": [{"path": "/x"}]}, "markdown_without_message"),
 )
+
+
+@pytest.mark.usefixtures("account")
 async def test_contradictory_fields_are_rejected(
-    hass: HomeAssistant,
-    account: MockConfigEntry,
-    fake_server: FakeServer,
-    fields: dict[str, Any],
-    key: str,
+    hass: HomeAssistant, fake_server: FakeServer, subtests: pytest.Subtests
 ) -> None:
     """The error names the field and the remedy, and nothing is sent."""
-    with pytest.raises(ServiceValidationError) as caught:
-        await act(hass, "send_message", to=ANNA, markdown=True, **fields)
-    assert caught.value.translation_key == key
-    assert str(caught.value).startswith("markdown: ")
-    assert "turn off markdown" in str(caught.value)
-    assert not fake_server.received
+    for fields, key in CONTRADICTIONS:
+        with subtests.test(str(fields)):
+            with pytest.raises(ServiceValidationError) as caught:
+                await act(hass, "send_message", to=ANNA, markdown=True, **fields)
+            assert caught.value.translation_key == key
+            assert str(caught.value).startswith("markdown: ")
+            assert "turn off markdown" in str(caught.value)
+            assert not fake_server.received

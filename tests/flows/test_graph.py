@@ -1,6 +1,7 @@
 """Where SMTP is switched off, the dialog that adds an account leads to Microsoft Graph."""
 
 import asyncio
+from typing import Final
 
 from homeassistant.config_entries import (
     SOURCE_USER,
@@ -171,32 +172,29 @@ async def test_smtp_that_is_switched_on_needs_no_graph(
     assert not graph.requests
 
 
-@pytest.mark.parametrize(
-    ("misstep", "error", "words"),
-    [
-        (wording.DECLINED, "sign_in_declined", "denied the authorization"),
-        (wording.CODE_EXPIRED, "code_expired", "AADSTS70020"),
-        (wording.NOT_CONSENTED, "consent_required", "AADSTS65001"),
-        (wording.UNAUTHORIZED, "sign_in_required", "AADSTS70000"),
-        (wording.SECRET_MISSING, "public_client_off", "AADSTS7000218"),
-        (script.NO_SEND_SCOPE, "no_send_permission", "-"),
-        (script.NO_ADDRESS, "no_address", "-"),
-    ],
+REFUSED: Final[tuple[tuple[Misstep | wording.Refusal, str, str], ...]] = (
+    (wording.DECLINED, "sign_in_declined", "denied the authorization"),
+    (wording.CODE_EXPIRED, "code_expired", "AADSTS70020"),
+    (wording.NOT_CONSENTED, "consent_required", "AADSTS65001"),
+    (wording.UNAUTHORIZED, "sign_in_required", "AADSTS70000"),
+    (wording.SECRET_MISSING, "public_client_off", "AADSTS7000218"),
+    (script.NO_SEND_SCOPE, "no_send_permission", "-"),
+    (script.NO_ADDRESS, "no_address", "-"),
 )
+
+
 async def test_refused_permission_is_explained(
-    hass: HomeAssistant,
-    offered: SignIn,
-    misstep: Misstep | wording.Refusal,
-    error: str,
-    words: str,
+    hass: HomeAssistant, offered: SignIn, subtests: pytest.Subtests
 ) -> None:
     """Microsoft's reply is shown where another code can be requested."""
     await choose(offered, "graph")
-    offered.identity.script.then("token", misstep)
-    await permit(offered)
-    assert offered.fault == ("permission", {"base": error})
-    assert words in offered.placeholders["reply"]
-    assert not hass.config_entries.async_entries(DOMAIN)
+    for misstep, error, words in REFUSED:
+        with subtests.test(f"{error}: {words}"):
+            offered.identity.script.then("token", misstep)
+            await permit(offered)
+            assert offered.fault == ("permission", {"base": error})
+            assert words in offered.placeholders["reply"]
+            assert not hass.config_entries.async_entries(DOMAIN)
     await permit(offered)
     assert offered.result["type"] is FlowResultType.CREATE_ENTRY
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 from homeassistant.config_entries import ConfigFlowResult
 from homeassistant.core import HomeAssistant
@@ -42,31 +42,32 @@ async def test_defaults_are_filled_in(hass: HomeAssistant, account: MockConfigEn
     assert account.options == DEFAULTS
 
 
-@pytest.mark.parametrize(
-    ("option", "lowest", "highest"),
-    [
-        ("check_interval", 5, 1440),
-        ("timeout", 5, 300),
-        ("lifetime", 1, 168),
-        ("urgent_lifetime", 1, 10_080),
-        ("delayed_after", 1, 1440),
-        ("flood_limit", 1, 10_000),
-        ("max_messages", 1, 10_000),
-        ("max_size", 1, 10_000),
-    ],
-)
+LIMITS: Final = {
+    "check_interval": (5, 1440),
+    "timeout": (5, 300),
+    "lifetime": (1, 168),
+    "urgent_lifetime": (1, 10_080),
+    "delayed_after": (1, 1440),
+    "flood_limit": (1, 10_000),
+    "max_messages": (1, 10_000),
+    "max_size": (1, 10_000),
+}
+
+
 async def test_numbers_have_limits(
-    hass: HomeAssistant, account: MockConfigEntry, option: str, lowest: int, highest: int
+    hass: HomeAssistant, account: MockConfigEntry, subtests: pytest.Subtests
 ) -> None:
     """The limits are accepted as whole numbers, and nothing beyond them."""
-    for value in (lowest, float(highest)):
-        await submit(hass, account, {option: value})
-        assert account.options == DEFAULTS | {option: int(value)}
-        assert type(account.options[option]) is int
-    for value in (lowest - 1, highest + 1):
-        with pytest.raises(InvalidData) as refused:
-            await submit(hass, account, {option: value})
-        assert list(refused.value.schema_errors) == [option]
+    for option, (lowest, highest) in LIMITS.items():
+        with subtests.test(option):
+            for value in (lowest, float(highest)):
+                await submit(hass, account, {option: value})
+                assert account.options == DEFAULTS | {option: int(value)}
+                assert type(account.options[option]) is int
+            for value in (lowest - 1, highest + 1):
+                with pytest.raises(InvalidData) as refused:
+                    await submit(hass, account, {option: value})
+                assert list(refused.value.schema_errors) == [option]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Add, change and remove recipients of an account."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from homeassistant.config_entries import (
     SOURCE_RECONFIGURE,
@@ -130,43 +130,40 @@ async def test_recipient_may_keep_its_name(hass: HomeAssistant, account: MockCon
     assert family(account).title == "FAMILY"
 
 
-@pytest.mark.parametrize(
-    ("typed", "errors", "value"),
-    [
-        ({"recipients": ["a@example.com", "b@"]}, {"recipients": "nothing_after_at"}, "b@"),
-        ({"recipients": ["a@example.com, b c"]}, {"recipients": "missing_at"}, "b c"),
-        ({"recipients": ["a@example.com\nX"]}, {"recipients": "line_break"}, r"a@example.com\nX"),
-        ({"recipients": []}, {"recipients": "no_recipient"}, ""),
-        ({"recipients": [" ", ","]}, {"recipients": "no_recipient"}, ""),
-        (
-            {"recipients": [f"{number}@example.com" for number in range(101)]},
-            {"recipients": "too_many_recipients"},
-            "101",
-        ),
-        ({"name": " "}, {"name": "no_name"}, ""),
-        ({"name": "family "}, {"name": "name_taken"}, ""),
-        (
-            {"name": "", "recipients": ["b@"]},
-            {"name": "no_name", "recipients": "nothing_after_at"},
-            "b@",
-        ),
-    ],
+INVALID: Final[tuple[tuple[dict[str, Any], dict[str, str], str], ...]] = (
+    ({"recipients": ["a@example.com", "b@"]}, {"recipients": "nothing_after_at"}, "b@"),
+    ({"recipients": ["a@example.com, b c"]}, {"recipients": "missing_at"}, "b c"),
+    ({"recipients": ["a@example.com\nX"]}, {"recipients": "line_break"}, r"a@example.com\nX"),
+    ({"recipients": []}, {"recipients": "no_recipient"}, ""),
+    ({"recipients": [" ", ","]}, {"recipients": "no_recipient"}, ""),
+    (
+        {"recipients": [f"{number}@example.com" for number in range(101)]},
+        {"recipients": "too_many_recipients"},
+        "101",
+    ),
+    ({"name": " "}, {"name": "no_name"}, ""),
+    ({"name": "family "}, {"name": "name_taken"}, ""),
+    (
+        {"name": "", "recipients": ["b@"]},
+        {"name": "no_name", "recipients": "nothing_after_at"},
+        "b@",
+    ),
 )
+
+
 async def test_invalid_input_is_an_error_at_its_field(
-    hass: HomeAssistant,
-    account: MockConfigEntry,
-    typed: dict[str, Any],
-    errors: dict[str, str],
-    value: str,
+    hass: HomeAssistant, account: MockConfigEntry, subtests: pytest.Subtests
 ) -> None:
     """The error quotes the invalid part, and the form keeps its values."""
-    typed = {"name": "Office", "recipients": FAMILY} | typed
-    result = await submit(hass, account, typed)
-    assert result["type"] is FlowResultType.FORM
-    assert result["errors"] == errors
-    assert result["description_placeholders"] == {"value": value}
-    assert filled_in(result) == typed
-    assert len(account.subentries) == 1
+    for changed, errors, value in INVALID:
+        with subtests.test(f"{errors}: {value}"):
+            typed = {"name": "Office", "recipients": FAMILY} | changed
+            result = await submit(hass, account, typed)
+            assert result["type"] is FlowResultType.FORM
+            assert result["errors"] == errors
+            assert result["description_placeholders"] == {"value": value}
+            assert filled_in(result) == typed
+            assert len(account.subentries) == 1
 
 
 async def test_removed_recipient_leaves_nothing_behind(

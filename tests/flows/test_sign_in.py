@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import json
 from pathlib import Path
 import re
-from typing import Any, override
+from typing import Any, Final, override
 
 from homeassistant.config_entries import (
     SOURCE_USER,
@@ -230,39 +230,39 @@ async def test_typos_are_reported_immediately(
     assert not identity.requests
 
 
-@pytest.mark.parametrize(
-    ("misstep", "error", "words"),
-    [
-        (wording.DECLINED, "sign_in_declined", "denied the authorization"),
-        (wording.DENIED, "sign_in_declined", "AADSTS65004"),
-        (wording.CODE_EXPIRED, "code_expired", "AADSTS70020"),
-        (wording.BAD_CODE, "code_expired", "AADSTS70018"),
-        (wording.SECRET_MISSING, "public_client_off", "AADSTS7000218"),
-        (wording.CONSENT_REQUIRED, "consent_required", "AADSTS65001"),
-        (wording.WRONG_KIND, "account_type_refused", "AADSTS50020"),
-        (script.NO_SEND_SCOPE, "no_send_permission", "-"),
-        (script.NO_REFRESH_TOKEN, "no_refresh_token", "-"),
-        (script.NO_ID_TOKEN, "no_address", "-"),
-        (script.NO_ADDRESS, "no_address", "-"),
-        (Misstep(without=("access_token",)), "unexpected_answer", "no access_token"),
-    ],
+UNUSABLE: Final[tuple[tuple[Misstep | wording.Refusal, str, str], ...]] = (
+    (wording.DECLINED, "sign_in_declined", "denied the authorization"),
+    (wording.DENIED, "sign_in_declined", "AADSTS65004"),
+    (wording.CODE_EXPIRED, "code_expired", "AADSTS70020"),
+    (wording.BAD_CODE, "code_expired", "AADSTS70018"),
+    (wording.SECRET_MISSING, "public_client_off", "AADSTS7000218"),
+    (wording.CONSENT_REQUIRED, "consent_required", "AADSTS65001"),
+    (wording.WRONG_KIND, "account_type_refused", "AADSTS50020"),
+    (script.NO_SEND_SCOPE, "no_send_permission", "-"),
+    (script.NO_REFRESH_TOKEN, "no_refresh_token", "-"),
+    (script.NO_ID_TOKEN, "no_address", "-"),
+    (script.NO_ADDRESS, "no_address", "-"),
+    (Misstep(without=("access_token",)), "unexpected_answer", "no access_token"),
 )
+
+
 async def test_unusable_sign_in_is_explained(
-    hass: HomeAssistant,
-    dialog: SignIn,
-    misstep: Misstep | wording.Refusal,
-    error: str,
-    words: str,
+    hass: HomeAssistant, open_dialog: Open, subtests: pytest.Subtests
 ) -> None:
     """Each failure has a text, and the form is shown again to request another code."""
-    dialog.identity.script.then("token", misstep)
-    await dialog.sign_in()
-    assert dialog.fault == ("code", {"base": error})
-    assert words in dialog.placeholders["reply"]
-    assert dialog.filled_in == {CONF_CLIENT_ID: dialog.identity.client_id}
-    assert not polls()
-    assert not hass.config_entries.async_entries(DOMAIN)
-    assert (await dialog.sign_in())["type"] is FlowResultType.CREATE_ENTRY
+    for misstep, error, words in UNUSABLE:
+        with subtests.test(f"{error}: {words}"):
+            dialog = await open_dialog()
+            dialog.identity.script.then("token", misstep)
+            await dialog.sign_in()
+            assert dialog.fault == ("code", {"base": error})
+            assert words in dialog.placeholders["reply"]
+            assert dialog.filled_in == {CONF_CLIENT_ID: dialog.identity.client_id}
+            assert not polls()
+            assert not hass.config_entries.async_entries(DOMAIN)
+            dialog.at_the_end = None
+            assert (await dialog.sign_in())["step_id"] == "works"
+            dialog.close()
 
 
 @pytest.mark.parametrize(
