@@ -341,7 +341,7 @@ async def test_text_of_a_problem_is_right_for_graph(
 ) -> None:
     """No error sends a person to ports, permissions and addresses that only SMTP has."""
     for problem in MET:
-        with subtests.test(problem):
+        with subtests.test(str(problem)):
             fault = Fault(Kind.ACCOUNT, problem, 400, "ErrorOdd", "Odd.")
             text = str(fault_error(fault, ADDRESS, graph_account.runtime_data.route))
             assert text != problem

@@ -144,7 +144,7 @@ async def test_email_is_sent_without_the_result_of_a_failing_integration(
 ) -> None:
     """It may raise anything, return anything, or cancel itself."""
     for item, found in product((CAMERA, f"{LOCAL}/x.mp4"), UNEXPECTED):
-        with subtests.test(item, found=found):
+        with subtests.test(item, found=repr(found)):
 
             async def fail(*_: object, found: Any = found, **__: object) -> Any:
                 """Raise or return something unexpected."""

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 import os
 import signal
 import sys
+import threading
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -31,7 +32,8 @@ def _begin(phase: str) -> None:
     """Report the beginning of a phase, and stop there if ordered."""
     tell(f"+{phase}")
     if phase == halt.phase:
-        os.kill(os.getpid(), signal.SIGSTOP)
+        # A signal to the process could be handled by another thread, while this one continues.
+        signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
 
 
 def _told[**P, T](name: str, work: Callable[P, T]) -> Callable[P, T]:

@@ -68,7 +68,7 @@ async def test_urgent_messages_overtake_in_their_order(
     async with stuck(fake_server, queue):
         assert fake_server.connections == 1
         urgent = [await add(queue, number, urgent=True) for number in (2, 3)]
-        await until(lambda: not any(each in queue.waiting for each in urgent))
+        await until(lambda: [each.event for each in told].count(Event.SENT) == len(urgent))
         await add(queue, 4)
         assert [each.title for each in told if each.event is Event.SENT] == ["Alarm 2", "Alarm 3"]
         assert fake_server.connections == fake_server.open_connections == MOST_CONNECTIONS

@@ -237,7 +237,7 @@ async def test_failed_set_up_leaves_nothing_running(
     owner, name = STEPS[step]
     errors = RuntimeError("nobody foresaw this"), OSError(5, "I/O error")
     for when, error in product(("before", "after"), errors):
-        with subtests.test(when, error=error):
+        with subtests.test(when, error=str(error)):
             fake_server.received.clear()
             with monkeypatch.context() as patch:
                 patch.setattr(owner, name, failing(getattr(owner, name), when, error))
