@@ -293,7 +293,7 @@ def ui(page: Page, api: Api, base_url: str) -> Iterator[Ui]:
 def screenshots(
     page: Page, mail_server: FakeServer, output: Path, pytestconfig: pytest.Config
 ) -> Screenshots:
-    """Return the folder for screenshots."""
-    folder = DOCUMENTATION if pytestconfig.getoption("--pictures") else output / "pictures"
+    """Return the folders for screenshots."""
+    documentation = DOCUMENTATION if pytestconfig.getoption("--pictures") else None
     names = {mail_server.host: "smtp-mail.outlook.com"}
-    return Screenshots(page, folder, names, pages=output / "pages")
+    return Screenshots(page, output / "pictures", names, documentation)
