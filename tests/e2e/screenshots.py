@@ -160,7 +160,8 @@ class Screenshots:
         """Return a picture of a part of the page, with names replaced."""
         self._page.evaluate(_RENAME, self._names)
         self._page.evaluate("document.fonts.ready")
-        return self._page.screenshot(clip=box, animations="disabled", caret="hide")
+        picture: bytes = self._page.screenshot(clip=box, animations="disabled", caret="hide")
+        return picture
 
     def _save(self, path: Path, box: FloatRect) -> None:
         """Save a part of the page in the middle of a picture, on the color of the part's corner."""
