@@ -9,6 +9,7 @@ from playwright.sync_api import APIRequestContext, Error, Playwright
 PATIENCE: Final = 20.0  # Seconds until an expected event must have happened.
 START_TIMEOUT: Final = 120.0  # Seconds.
 POLL_INTERVAL: Final = 0.1  # Seconds.
+PROGRESS_INTERVAL: Final = 0.4  # Seconds, for what takes a second or more.
 FLOW: Final = "/api/config/config_entries/flow"
 RECIPIENT_FLOW: Final = "/api/config/config_entries/subentries/flow"
 ENTRIES: Final = "/api/config/config_entries/entry"
@@ -17,13 +18,16 @@ type Tokens = dict[str, Any]
 
 
 def until(
-    is_so: Callable[[], object], complaint: Callable[[], str], timeout: float = PATIENCE
+    is_so: Callable[[], object],
+    complaint: Callable[[], str],
+    timeout: float = PATIENCE,
+    interval: float = POLL_INTERVAL,
 ) -> None:
     """Wait until a condition is met, and fail if it is not."""
     end = time.monotonic() + timeout
     while not is_so():
         assert time.monotonic() < end, complaint()
-        time.sleep(POLL_INTERVAL)
+        time.sleep(interval)
 
 
 def make_user(playwright: Playwright, url: str, name: str) -> Tokens:
@@ -38,7 +42,8 @@ def make_user(playwright: Playwright, url: str, name: str) -> Tokens:
             return False
         return True
 
-    until(answers, lambda: f"Home Assistant does not answer at {url}.", START_TIMEOUT)
+    silence = f"Home Assistant does not answer at {url}."
+    until(answers, lambda: silence, START_TIMEOUT, PROGRESS_INTERVAL)
     client = {"client_id": f"{url}/"}
     user = client | {"username": name, "password": name, "name": name.title(), "language": "en"}
     made = request.post("/api/onboarding/users", data=user).json()
@@ -100,7 +105,7 @@ class Api:
     def finish_flow(self, step: Mapping[str, Any]) -> str:
         """Follow a dialog's progress, and return the ID of the entry that it creates."""
         while step["type"] == "progress":
-            time.sleep(POLL_INTERVAL)
+            time.sleep(PROGRESS_INTERVAL)
             step = self.get(f"{FLOW}/{step['flow_id']}")
         if step.get("step_id") == "works":
             step = self.answer(step, {"send_test": False})

@@ -1,6 +1,7 @@
 """Take the pictures of the documentation, all in one size, each in light and in dark.
 
 A picture is as wide as GitHub shows it, so that what is legible in Home Assistant is legible there.
+A run that is not for the documentation takes them once, as they are.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -61,18 +62,27 @@ COLORS: Final = 256
 class Screenshots:
     """A folder of screenshots."""
 
-    def __init__(self, page: Page, folder: Path, names: Mapping[str, str], *, pages: Path) -> None:
-        """Take screenshots of a page, with some names replaced; whole pages go to `pages`."""
+    def __init__(
+        self, page: Page, output: Path, names: Mapping[str, str], documentation: Path | None
+    ) -> None:
+        """Set the page and the folders.
+
+        Args:
+            page: The page to take screenshots of.
+            output: Where they go.
+            names: What replaces some names on the pictures.
+            documentation: Where the documentation's pictures go, if this run is to take them.
+
+        """
         self._page = page
-        self._folder = folder
+        self._output = output
         self._names = dict(names)
-        self._pages = pages
-        for path in (folder, pages):
-            path.mkdir(parents=True, exist_ok=True)
+        self._documentation = documentation
+        output.mkdir(parents=True, exist_ok=True)
 
     def of(self, page: Page) -> Self:
-        """Return the same folder for screenshots of another page."""
-        return type(self)(page, self._folder, self._names, pages=self._pages)
+        """Return the same folders for screenshots of another page."""
+        return type(self)(page, self._output, self._names, self._documentation)
 
     @contextmanager
     def on_high_page(self) -> Iterator[None]:
@@ -103,7 +113,7 @@ class Screenshots:
             self._page.set_viewport_size({"width": width, "height": before["height"]})
             if check:
                 check()
-            path = self._pages / f"{name}-{width}.png"
+            path = self._output / f"{name}-{width}.png"
             self._page.screenshot(path=path, animations="disabled", caret="hide")
         self._page.set_viewport_size(before)
 
@@ -113,11 +123,16 @@ class Screenshots:
             self.take_page(f"{name}{suffix}", check)
 
     def take(self, name: str, parts: Locator, *, margin: int = 0) -> None:
-        """Take a picture of the rectangle around some parts of the page, in light and dark."""
+        """Take a picture of the rectangle around some parts of the page."""
         self._page.mouse.move(0, 0)
         self._page.evaluate(_LEAVE_FIELD)
+        if self._documentation is None:
+            path = self._output / f"{name}.png"
+            path.write_bytes(self._picture(self._box(parts, margin)))
+            return
         for suffix in self._in_all_colors():
-            self._save(f"{name}{suffix}", self._box(parts, margin))
+            path = self._documentation / f"{name}{suffix}.png"
+            self._save(path, self._box(parts, margin))
 
     def _in_all_colors(self) -> Iterator[str]:
         """Show the page in light, in dark and in light again; yield the ends of files' names."""
@@ -141,15 +156,19 @@ class Screenshots:
         assert width <= WIDTH, f"{width} pixels are more than GitHub shows"
         return {"x": left, "y": top, "width": width, "height": height}
 
-    def _save(self, name: str, box: FloatRect) -> None:
-        """Save a part of the page in the middle of a picture, on the color of the part's corner."""
+    def _picture(self, box: FloatRect) -> bytes:
+        """Return a picture of a part of the page, with names replaced."""
         self._page.evaluate(_RENAME, self._names)
         self._page.evaluate("document.fonts.ready")
-        picture = self._page.screenshot(clip=box, animations="disabled", caret="hide")
-        with Image.open(io.BytesIO(picture)) as image:
+        picture: bytes = self._page.screenshot(clip=box, animations="disabled", caret="hide")
+        return picture
+
+    def _save(self, path: Path, box: FloatRect) -> None:
+        """Save a part of the page in the middle of a picture, on the color of the part's corner."""
+        with Image.open(io.BytesIO(self._picture(box))) as image:
             part = image.convert("RGB")
             width = round(WIDTH * part.width / box["width"])
             whole = Image.new("RGB", (width, part.height), part.getpixel((0, 0)))
             whole.paste(part, ((width - part.width) // 2, 0))
             small = whole.quantize(COLORS, dither=Image.Dither.NONE)
-            small.save(self._folder / f"{name}.png", optimize=True)
+            small.save(path, optimize=True)
