@@ -268,12 +268,17 @@ def watch(sender: int) -> int:
         os.close(descriptor)
 
 
-def main() -> None:
-    """Start one sender process after another."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+def import_all() -> None:
+    """Import what Home Assistant otherwise imports while it starts."""
     ours = walk_packages(outlook_smtp.__path__, f"{outlook_smtp.__name__}.")
     for name in (*(module.name for module in ours), *IMPORTED):
         import_module(name)
+
+
+def main() -> None:
+    """Start one sender process after another."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    import_all()
     instrument()
     tell("prepared")
     # Unbuffered, because select() on the descriptor tells whether there is another order.
