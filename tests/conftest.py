@@ -50,7 +50,7 @@ from .fake_microsoft.certificates import authority
 
 ADDRESS = "me@outlook.com"
 PASSWORD = "right-password"
-LONG_FILES = {"test_crash.py", "test_sign_in_secrets.py", "test_switch.py", "test_whole.py"}
+LONG_FILES = {"test_crash.py", "test_sign_in_secrets.py", "test_whole.py"}
 LONGEST_NAME = 200  # Of what one input contributes to the name of a test.
 
 collect_ignore = ["e2e"]  # These need a browser: scripts/e2e runs them, with their own fixtures.

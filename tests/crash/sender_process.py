@@ -15,6 +15,7 @@ import json
 import logging
 import os
 from pathlib import Path
+from pkgutil import walk_packages
 from random import Random
 import select
 import signal
@@ -27,6 +28,7 @@ from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers.storage import STORAGE_DIR
 from homeassistant.util.ssl import get_default_context
 
+from custom_components import outlook_smtp
 from custom_components.outlook_smtp.auth.clouds import CLOUDS, WORLDWIDE
 from custom_components.outlook_smtp.const import DOMAIN
 from custom_components.outlook_smtp.outbox.queue import Queue
@@ -39,7 +41,17 @@ from .telling import halt, instrument, tell, tell_found
 _LOGGER = logging.getLogger("sender process")  # The module itself has another name here.
 
 REFUSALS: Final = ("all_recipients_refused", "message_refused")  # Errors with that meaning.
-PLATFORMS: Final = ("binary_sensor", "button", "event", "notify", "sensor", "switch")
+# What Home Assistant imports while it starts, apart from the integration and its dependencies.
+IMPORTED: Final = (
+    *("aiohttp_fast_zlib", "homeassistant.auth.mfa_modules.totp"),
+    *(
+        "homeassistant.components.homeassistant.trigger",
+        "homeassistant.components.http.websocket_api",
+    ),
+    "homeassistant.components.persistent_notification.trigger",
+    *(f"homeassistant.components.{domain}.trigger" for domain in ("button", "event", "switch")),
+    "homeassistant.components.switch.condition",
+)
 LONGEST_PAUSE: Final = 0.03  # Seconds between two steps.
 
 
@@ -256,13 +268,17 @@ def watch(sender: int) -> int:
         os.close(descriptor)
 
 
+def import_all() -> None:
+    """Import what Home Assistant otherwise imports while it starts."""
+    ours = walk_packages(outlook_smtp.__path__, f"{outlook_smtp.__name__}.")
+    for name in (*(module.name for module in ours), *IMPORTED):
+        import_module(name)
+
+
 def main() -> None:
     """Start one sender process after another."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    for platform in PLATFORMS:
-        import_module(f"homeassistant.components.{platform}")
-        import_module(f"custom_components.{DOMAIN}.{platform}")
-    import_module("homeassistant.components.application_credentials")
+    import_all()
     instrument()
     tell("prepared")
     # Unbuffered, because select() on the descriptor tells whether there is another order.

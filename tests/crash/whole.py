@@ -5,6 +5,7 @@ from http.client import HTTPConnection, HTTPException
 import json
 import os
 from pathlib import Path
+import signal
 import subprocess
 import sys
 import time
@@ -21,21 +22,7 @@ from .messages import message_of
 from .supervisor import PROJECT, wait_until
 
 START_LIMIT: Final = 60.0  # Seconds.
-# The same as `hass`, but killed when the test ends (prctl, PR_SET_PDEATHSIG).
-PROGRAM: Final = """
-from ctypes import CDLL
-from runpy import run_module
-import sys
-from types import ModuleType
-
-# Parts of the voice assistant, which many machines would have to compile.
-for name, attribute in (("pymicro_vad", "MicroVad"), ("pyspeex_noise", "AudioProcessor")):
-    sys.modules[name] = ModuleType(name)
-    setattr(sys.modules[name], attribute, object)
-CDLL(None).prctl(1, 9)
-run_module("homeassistant", run_name="__main__", alter_sys=True)
-"""
-OPTIONS: Final = ("--skip-pip", "--log-no-color")
+PROGRAM: Final = "tests.crash.hass_process"
 CLIENT: Final = "http://127.0.0.1/"
 
 
@@ -53,7 +40,7 @@ class Whole:
         self._ca_file = ca_file
         self._port = closed_port()
         self._token: str | None = None
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: int | None = None
         http = {"server_host": ["127.0.0.1"], "server_port": self._port}
         # Newer versions read the storage, older ones the configuration; JSON is valid YAML.
         configuration = json.dumps({"api": None, "http": http})
@@ -66,6 +53,16 @@ class Whole:
 
     def __enter__(self) -> Self:
         """Return it without starting it."""
+        with self.log.open("ab") as log:
+            self._program = subprocess.Popen(  # noqa: S603
+                [sys.executable, "-m", PROGRAM],
+                cwd=PROJECT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                start_new_session=True,
+            )
         return self
 
     def __exit__(
@@ -76,31 +73,31 @@ class Whole:
     ) -> None:
         """Leave no process behind."""
         self.kill()
+        self._program.communicate()
 
     def start(self) -> None:
         """Start it, and wait until the account is loaded."""
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-c", PROGRAM, "--config", str(self.folder), *OPTIONS],
-                cwd=self.folder,
-                # The integration is found through the folder, as in any installation.
-                env=os.environ | {"REQUESTS_CA_BUNDLE": str(self._ca_file)},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        order = {"folder": str(self.folder), "log": str(self.log), "ca_file": str(self._ca_file)}
+        assert self._program.stdin
+        self._program.stdin.write(f"{json.dumps(order)}\n")
+        self._program.stdin.flush()
+        self._process = self._hear()
         deadline = time.monotonic() + START_LIMIT
         while not self._is_up():
-            assert self._process.poll() is None, self.log.read_text(errors="replace")
             assert time.monotonic() < deadline, self.log.read_text(errors="replace")
             time.sleep(0.2)
 
     def kill(self) -> None:
         """Kill it if it is running."""
         if self._process:
-            self._process.kill()
-            self._process.wait()
+            os.kill(self._process, signal.SIGKILL)
+            assert self._hear() == -signal.SIGKILL
+            self._process = None
+
+    def _hear(self) -> int:
+        """Return the next number that the program reports."""
+        assert self._program.stdout
+        return int(self._program.stdout.readline())
 
     def send(self, number: int) -> dict[str, Any]:
         """Send a numbered message, and return the action's response.

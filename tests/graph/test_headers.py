@@ -5,7 +5,7 @@ from email import message_from_bytes, policy
 from pathlib import Path
 import tracemalloc
 
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 import pytest
 
 from custom_components.outlook_smtp.delivery.content import Content
@@ -104,6 +104,7 @@ def _head(to: list[Mailbox], cc: list[Mailbox], bcc: list[Mailbox]) -> bytes:
     return content[: content.index(b"\r\n\r\n") + 2]
 
 
+@settings(max_examples=50)
 @given(BOXES, BOXES, BOXES, st.sets(st.sampled_from("abcdefgh"), min_size=1))
 def test_every_composed_message_names_exactly_its_recipients(
     to: list[Mailbox], cc: list[Mailbox], bcc: list[Mailbox], letters: set[str]

@@ -7,10 +7,11 @@ import pytest
 
 from custom_components.outlook_smtp.outbox.events import Delivery
 from custom_components.outlook_smtp.outbox.queue import Queue
-from custom_components.outlook_smtp.outbox.queued import Limits
 from custom_components.outlook_smtp.outbox.spool import Spool
 from tests.conftest import ADDRESS, PASSWORD
 from tests.fake_microsoft import FakeServer
+
+from .worker_helpers import open_queue
 
 
 @pytest.fixture
@@ -38,9 +39,7 @@ def spool(spool_folder: Path) -> Spool:
 @pytest.fixture
 async def queue(spool_folder: Path) -> Queue:
     """Return an open, empty queue with room for all messages."""
-    queue = Queue(Spool(spool_folder), Limits(1000, 500_000_000))
-    await queue.open()
-    return queue
+    return await open_queue(spool_folder)
 
 
 @pytest.fixture

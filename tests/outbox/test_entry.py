@@ -68,11 +68,11 @@ def values(**changes: Any) -> bytes:
     envelope=st.builds(
         Envelope,
         st.text(min_size=1),
-        st.lists(st.text(min_size=1), min_size=1, max_size=100).map(tuple),
+        st.lists(st.text(min_size=1), min_size=1, max_size=20).map(tuple),
         st.booleans(),
     ),
     title=st.text(),
-    to=st.lists(st.text(), max_size=100).map(tuple),
+    to=st.lists(st.text(), max_size=20).map(tuple),
     created=st.datetimes(datetime(1970, 1, 2), datetime(9000, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 - The time zone is a separate argument.
 )
 def test_any_message_can_be_restored(

@@ -19,6 +19,7 @@ from .worker_helpers import (
     BUSY,
     DAY,
     DEFERRED,
+    DISTINCT,
     NEXT_TRY,
     REFUSED,
     all_done,
@@ -37,7 +38,7 @@ def rows(*kinds: str, submitting: bool | None = None) -> pytest.MarkDecorator:
     """Parametrize over the known replies of some kinds, to the sign-in or later."""
     chosen = [
         row
-        for row in CATALOGUE
+        for row in DISTINCT
         if row.kind in kinds and submitting in (None, row.step not in SIGN_IN_STEPS)
     ]
     assert chosen

@@ -1,6 +1,7 @@
 """What holds all messages: how long, what ends it, and what remains after a restart."""
 
 from collections.abc import Callable
+from pathlib import Path
 import time
 
 from freezegun.api import FrozenDateTimeFactory
@@ -18,11 +19,13 @@ from tests.fake_microsoft import CATALOGUE, FakeServer, Row, Script, Step
 from .helpers import add, receipt_of
 from .worker_helpers import (
     DAY,
+    DISTINCT,
     HOUR,
     YEAR,
     all_done,
     let_pass,
     numbers,
+    queue_for,
     queue_in,
     running,
     worker_on,
@@ -30,20 +33,13 @@ from .worker_helpers import (
 
 ROWS = {row.name: row for row in CATALOGUE}
 SIGN_IN_STEPS = (Step.GREETING, Step.AUTH)
-HOLDING = [row for row in CATALOGUE if row.kind in ("credentials", "account", "setup")]
+HOLDING = [row for row in DISTINCT if row.kind in ("credentials", "account", "setup")]
 ENDLESS = [row for row in HOLDING if row.kind != "account" or row.step in SIGN_IN_STEPS]
 PROBED = [row for row in HOLDING if row not in ENDLESS]
-QUOTAS = {
-    "quota_refused": 4 * HOUR,
-    "quota_refused_upgrade": 4 * HOUR,
-    "unknown_verdict": 4 * HOUR,
-    "submission_quota_store": DAY,
-    "submission_quota": DAY,
-    "daily_limit": DAY,
-    "tenant_external_limit": DAY,
-    "onmicrosoft_limit": DAY,
-}
-LASTING = {row.name: HOUR for row in PROBED} | QUOTAS
+QUOTAS = {"sending_quota": 4 * HOUR, "daily_limit": DAY}
+LASTING = [(row, HOUR) for row in PROBED] + [
+    (row, QUOTAS[row.problem]) for row in DISTINCT if row.kind == "quota"
+]
 
 
 type SetClock = Callable[[float], None]
@@ -80,61 +76,71 @@ async def is_held(freezer: FrozenDateTimeFactory, queue: Queue, fake_server: Fak
 
 def test_every_quota_in_the_catalogue_has_a_duration() -> None:
     """A quota that is added to the catalogue needs its duration here."""
-    assert set(QUOTAS) == {row.name for row in CATALOGUE if row.kind == "quota"}
+    assert set(QUOTAS) == {row.problem for row in CATALOGUE if row.kind == "quota"}
     assert PROBED
 
 
-@pytest.mark.parametrize("row", ENDLESS, ids=lambda row: row.name)
 async def test_fault_of_the_setup_holds_all_until_a_check_succeeds(
-    fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory, row: Row
+    fake_server: FakeServer,
+    tmp_path: Path,
+    freezer: FrozenDateTimeFactory,
+    subtests: pytest.Subtests,
 ) -> None:
     """The messages wait without counting attempts, and their callers know why."""
-    fake_server.script = Script.for_row(row)
-    attempts: list[Attempt] = []
-    async with running(worker_on(fake_server, queue, attempts=attempts)) as worker:
-        waiting = [await add(queue, number) for number in (1, 2)]
-        await all_done(queue)
-        [attempt] = attempts
-        assert attempt.fault
-        assert worker.hold == Hold(attempt.fault)
-        assert await is_held(freezer, queue, fake_server)
-        fake_server.script = Script()
-        await worker.check()
-        await all_done(queue)
-    assert numbers(fake_server) == [1, 2]
-    for queued in waiting:
-        assert (queued.tries, queued.deferrals) == (0, 0)
-        assert receipt_of(queued).fault == attempt.fault
+    for row in ENDLESS:
+        with subtests.test(row.name):
+            queue = await queue_for(row, fake_server, tmp_path)
+            attempts: list[Attempt] = []
+            async with running(worker_on(fake_server, queue, attempts=attempts)) as worker:
+                waiting = [await add(queue, number) for number in (1, 2)]
+                await all_done(queue)
+                [attempt] = attempts
+                assert attempt.fault
+                assert worker.hold == Hold(attempt.fault)
+                assert await is_held(freezer, queue, fake_server)
+                fake_server.script = Script()
+                await worker.check()
+                await all_done(queue)
+            assert numbers(fake_server) == [1, 2]
+            for queued in waiting:
+                assert (queued.tries, queued.deferrals) == (0, 0)
+                assert receipt_of(queued).fault == attempt.fault
 
 
-@pytest.mark.parametrize("row", ENDLESS, ids=lambda row: row.name)
 @pytest.mark.parametrize("way", ["flush", "new worker"])
 async def test_flush_or_another_sign_in_ends_a_hold(
-    fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory, row: Row, way: str
+    fake_server: FakeServer,
+    tmp_path: Path,
+    freezer: FrozenDateTimeFactory,
+    subtests: pytest.Subtests,
+    way: str,
 ) -> None:
     """A flush causes an attempt, and a worker with new credentials starts fresh."""
-    fake_server.script = Script.for_row(row)
-    async with running(worker_on(fake_server, queue)) as worker:
-        await add(queue)
-        await all_done(queue)
-        assert worker.hold
-        fake_server.script = Script()
-        if way == "flush":
-            await worker.flush()
-            await all_done(queue)
-    if way != "flush":
-        async with running(worker_on(fake_server, queue), credentials_changed=True) as worker:
-            await all_done(queue)
-    assert worker.hold is None
-    assert numbers(fake_server) == [1]
+    for row in ENDLESS:
+        with subtests.test(row.name):
+            queue = await queue_for(row, fake_server, tmp_path)
+            async with running(worker_on(fake_server, queue)) as worker:
+                await add(queue)
+                await all_done(queue)
+                assert worker.hold
+                fake_server.script = Script()
+                if way == "flush":
+                    await worker.flush()
+                    await all_done(queue)
+            if way != "flush":
+                worker = worker_on(fake_server, queue)
+                async with running(worker, credentials_changed=True):
+                    await all_done(queue)
+            assert worker.hold is None
+            assert numbers(fake_server) == [1]
 
 
-@pytest.mark.parametrize(("name", "length"), LASTING.items())
+@pytest.mark.parametrize(("row", "length"), LASTING, ids=[row.name for row, _ in LASTING])
 async def test_hold_of_a_message_is_not_ended_by_a_check(
-    fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory, name: str, length: float
+    fake_server: FakeServer, queue: Queue, freezer: FrozenDateTimeFactory, row: Row, length: float
 ) -> None:
     """The account can sign in but may not send: only the next message can tell."""
-    fake_server.script = Script.for_row(ROWS[name], times=2)
+    fake_server.script = Script.for_row(row, times=2)
     async with running(worker_on(fake_server, queue)) as worker:
         queued = await add(queue, 1)
         for _ in range(2):

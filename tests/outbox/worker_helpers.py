@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 import time
 from typing import Any, ClassVar, Final, override
 from weakref import WeakKeyDictionary
@@ -18,7 +19,7 @@ from custom_components.outlook_smtp.outbox.terms import Terms
 from custom_components.outlook_smtp.outbox.worker import DeliveryWorker
 from custom_components.outlook_smtp.smtp.route import SmtpRoute
 from tests.conftest import until
-from tests.fake_microsoft import FakeServer
+from tests.fake_microsoft import CATALOGUE, FakeServer, Row, Script
 from tests.smtp.helpers import account_on
 
 MINUTE: Final = 60.0
@@ -28,6 +29,10 @@ WEEK: Final = 7 * DAY
 YEAR: Final = 365 * DAY
 # Longer than the longest first delay.
 NEXT_TRY: Final = 18.5
+
+# One for each meaning and step, which is all that a delivery worker knows of a reply: that each row
+# of the catalogue has its meaning is for the route's tests.
+DISTINCT: Final = list({(row.meaning, row.step): row for row in reversed(CATALOGUE)}.values())
 
 BUSY = "451 4.7.500 Server busy. Please try again later"
 DEFERRED = "450 4.2.1 The mailbox is busy"
@@ -93,11 +98,28 @@ def unpaced() -> Schedule:
     return Schedule(RateLimiter(per_minute=0))
 
 
+async def open_queue(folder: Path) -> Queue:
+    """Return the queue in a folder, with room for all messages."""
+    queue = Queue(Spool(folder), Limits(1000, 500_000_000))
+    await queue.open()
+    return queue
+
+
 async def queue_in(queue: Queue) -> Queue:
     """Return a queue on the folder of another one, as after a restart."""
-    again = Queue(Spool(queue.spool.folder), Limits(1000, 500_000_000))
-    await again.open()
-    return again
+    return await open_queue(queue.spool.folder)
+
+
+async def queue_for(
+    row: Row, fake_server: FakeServer, folder: Path, times: int | None = None
+) -> Queue:
+    """Return a new queue for one of many rows that share what takes long to set up.
+
+    The server answers with the row, so many times or always, and has received nothing yet.
+    """
+    fake_server.received.clear()
+    fake_server.script = Script.for_row(row, times=times)
+    return await open_queue(folder / row.name)
 
 
 async def all_done(queue: Queue) -> None:

@@ -8,7 +8,6 @@ messages are retried, and when the outbox is empty, the program ends.
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 import json
 import logging
 from pathlib import Path
@@ -26,7 +25,7 @@ from custom_components.outlook_smtp.const import DOMAIN
 from custom_components.outlook_smtp.outbox.queue import Queue
 from tests import home
 from tests.crash.messages import message_of
-from tests.crash.sender_process import PLATFORMS, REFUSALS, Order, Sender
+from tests.crash.sender_process import REFUSALS, Order, Sender, import_all
 from tests.crash.telling import instrument, tell
 
 _LOGGER = logging.getLogger("subject")
@@ -189,10 +188,7 @@ async def live(folder: Path, seed: int) -> None:
 def main(folder: Path, seed: int) -> None:
     """Run the program."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    for platform in PLATFORMS:
-        import_module(f"homeassistant.components.{platform}")
-        import_module(f"custom_components.{DOMAIN}.{platform}")
-    import_module("homeassistant.components.application_credentials")
+    import_all()
     instrument()
     asyncio.run(live(folder, seed))
 

@@ -15,6 +15,8 @@ COMMANDS = {
     Step.DATA: "DATA",
     Step.FINAL: f"From: {ALICE}\r\n\r\nHi\r\n.",
 }
+# One for each step; tests/smtp/test_replies.py receives all.
+LONGEST = {row.step: row for row in sorted(CATALOGUE, key=lambda row: len(row.reply))}.values()
 
 
 def reach(fake_server: FakeServer, step: Step) -> str:
@@ -46,7 +48,7 @@ def test_rows_are_complete_and_unique() -> None:
     assert max(len(row.reply) for row in CATALOGUE) > 2000
 
 
-@pytest.mark.parametrize("row", CATALOGUE, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", LONGEST, ids=lambda row: row.name)
 def test_row_arrives(fake_server: FakeServer, row: Row) -> None:
     """A row arrives verbatim at its step, for all or for one mailbox, and then no more."""
     fake_server.script = Script.for_row(row, times=1)

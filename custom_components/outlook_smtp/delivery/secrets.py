@@ -117,17 +117,22 @@ class Secrets:
         """Yield the start and end of each secret in a text."""
         if self._index is None:
             self._index = _indexed(self._known)
+        index, end = self._index, 0
         folded = text.translate(_LOWER)
-        place = end = 0
-        while place <= len(folded) - _WINDOW:
-            windows = self._index.get(folded[place : place + _WINDOW], ())
+        places = [
+            place
+            for place in range(len(folded) - _WINDOW + 1)
+            if folded[place : place + _WINDOW] in index
+        ]
+        for place in places:
+            if place < end:
+                continue
+            windows = index[folded[place : place + _WINDOW]]
             found = [_extend(folded, place, window, end) for window in windows]
-            start, stop = max(found, key=itemgetter(1), default=(0, 0))
+            start, stop = max(found, key=itemgetter(1))
             if stop:
                 yield start, stop
-                place = end = stop
-            else:
-                place += 1
+                end = stop
 
 
 def _is_short(secret: str) -> bool:
