@@ -208,8 +208,9 @@ def failing(work: Callable[..., Any], when: str, error: BaseException) -> Callab
     if not inspect.iscoroutinefunction(work):
 
         def fail(*args: Any, **kwargs: Any) -> None:
-            if when == "after" and (done := work(*args, **kwargs)) and asyncio.iscoroutine(done):
-                done.close()
+            for value in [work(*args, **kwargs)] if when == "after" else args:
+                if asyncio.iscoroutine(value):
+                    value.close()
             raise error
 
         return fail
