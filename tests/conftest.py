@@ -26,6 +26,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.storage import STORAGE_DIR
 from homeassistant.util.ssl import get_default_context
+from hypothesis import settings
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
@@ -52,6 +53,10 @@ ADDRESS = "me@outlook.com"
 PASSWORD = "right-password"
 LONG_FILES = {"test_crash.py", "test_sign_in_secrets.py", "test_whole.py"}
 LONGEST_NAME = 200  # Of what one input contributes to the name of a test.
+
+# An example takes as long as the machine is busy.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 collect_ignore = ["e2e"]  # These need a browser: scripts/e2e runs them, with their own fixtures.
 

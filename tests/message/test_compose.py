@@ -254,7 +254,7 @@ def test_content_survives_composing(title: str, name: str, text: str) -> None:
     assert said(message) == lines.removesuffix("\n") + "\n"
 
 
-@settings(max_examples=50, deadline=None)  # The first example may load the HTML parser.
+@settings(max_examples=50)
 @given(
     title=any_text | breaking_text,
     name=any_text | breaking_text,

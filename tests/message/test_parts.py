@@ -21,7 +21,7 @@ def encoded_by_library(raw: bytes) -> bytes:
     return part.as_bytes().partition(b"\r\n\r\n")[2]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.binary(max_size=300) | st.integers(0, 3 * MAX_PIECE).map(lambda size: b"\xa7" * size))
 def test_attachment_is_encoded_as_by_the_library(raw: bytes) -> None:
     """Byte for byte, and its size is known in advance."""
@@ -30,7 +30,7 @@ def test_attachment_is_encoded_as_by_the_library(raw: bytes) -> None:
     assert Base64(raw).size == len(encoded)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.binary(max_size=200) | st.just(b"x" * (2 * MAX_PIECE + 1)), max_size=5))
 def test_pieces_are_small_and_complete(parts: list[bytes]) -> None:
     """No piece exceeds the limit, and reading again gives the same result."""

@@ -62,7 +62,7 @@ def values(**changes: Any) -> bytes:
     return json.dumps(json.loads(line) | changes).encode()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     content=st.binary(max_size=2000),
     envelope=st.builds(

@@ -496,5 +496,5 @@ class AnySequence(RuleBasedStateMachine):
             assert count <= PER_MINUTE or span > 60 - ROUNDING
 
 
-AnySequence.TestCase.settings = settings(max_examples=50, stateful_step_count=60, deadline=None)
+AnySequence.TestCase.settings = settings(max_examples=50, stateful_step_count=60)
 TestAnySequence = AnySequence.TestCase

@@ -259,7 +259,7 @@ def mutated(data: bytes, changes: list[tuple[str, int, bytes]]) -> bytes:
     return data
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.one_of(st.binary(), mutations.map(lambda changes: mutated(WHOLE, changes))))
 def test_damaged_file_is_never_another_message(spool: Spool, data: bytes) -> None:
     """A file is the message that was written, or it is quarantined unchanged."""

@@ -112,7 +112,7 @@ def test_latest_secrets_are_known() -> None:
     assert secrets.mask(text) == f"{MASK} {'a' * 12} {MASK}"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(min_size=4, max_size=60), st.text(max_size=30), st.text(max_size=30))
 def test_any_secret_is_redacted_anywhere(secret: str, before: str, behind: str) -> None:
     """Whatever its characters, and whatever is next to it."""

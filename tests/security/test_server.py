@@ -111,7 +111,7 @@ def long_replies(draw: st.DrawFn) -> bytes:
     return line * (size // len(line)) + start.encode() + b"\r\n"
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(long_replies())
 @example(b"250 2.0.0 <" + b"@" * (MAX_REPLY - 64) + b"\r\n")
 @example(b"554 5.2.0 " + b"[Hostname=" * 26_000 + b"\r\n")

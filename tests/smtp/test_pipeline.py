@@ -53,7 +53,7 @@ def spoken(reply: Reply, line_end: bytes) -> bytes:
     )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.lists(REPLIES, max_size=6), st.sampled_from([b"\r\n", b"\n"]), st.lists(st.integers(1, 900))
 )
@@ -86,7 +86,7 @@ def understood(data: bytes) -> tuple[list[Reply], bytes | None]:
     return replies, None
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.sampled_from(SHREDS), max_size=30).map(b"".join))
 @example(b"250 a\r\n25\r\n250 b\r\n")
 def test_noise_is_not_a_reply(noise: bytes) -> None:
@@ -135,7 +135,6 @@ def receive_byte_by_byte(session: Session) -> None:
 
 @settings(
     max_examples=40,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
