@@ -340,11 +340,11 @@ async def test_reading_does_not_block_the_event_loop(
     threads: set[int] = set()
     opened = os.open
 
-    def watched(path: str, *args: Any, **options: Any) -> int:
+    def watched(path: str, *args: Any) -> int:
         """Record the thread, then open."""
         if Path(path).name == "film.mp4":
             threads.add(threading.get_ident())
-        return opened(path, *args, **options)
+        return opened(path, *args)
 
     for folder in ("allowed", "media"):
         (files / folder / "film.mp4").write_bytes(b"film")

@@ -219,11 +219,11 @@ async def test_email_is_sent_without_an_unreadable_file(
     (files / "allowed" / "x.pdf").touch()
     opened = os.open
 
-    def refuse(path: str, *args: Any, **options: Any) -> int:
+    def refuse(path: str, *args: Any) -> int:
         """Fail for one file, as a disk does."""
         if str(path).endswith("x.pdf"):
             raise PermissionError(13, "Permission denied")
-        return opened(path, *args, **options)
+        return opened(path, *args)
 
     monkeypatch.setattr(os, "open", refuse)
     item = {"path": str(files / "allowed" / "x.pdf")}

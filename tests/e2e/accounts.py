@@ -11,6 +11,7 @@ from tests.fake_microsoft import (
     MailReceiver,
     Received,
     Script,
+    Step,
 )
 
 from .api import PATIENCE, Api
@@ -25,8 +26,6 @@ OTHER_PASSWORD: Final = "summer-2026"
 WITHOUT_SMTP: Final = "robin@outlook.com"  # Made in 2026, with its SMTP switched off.
 FAMILY: Final = ("anna@example.com", "bert@example.com")
 
-# Long enough to see the dialog's progress; Microsoft's is five.
-REFUSAL_DELAY: Final = 2.0  # Seconds.
 _ROWS: Final = {row.name: row for row in CATALOGUE}
 SMTP_OFF: Final = Script.for_row(_ROWS["mailbox_disabled"])
 
@@ -77,10 +76,18 @@ def add_with_code(api: Api, identity: IdentityPlatform, address: str) -> None:
 @contextmanager
 def refusing(server: FakeServer, row: str) -> Iterator[None]:
     """Let the mail server refuse with the reply of a row of the catalogue."""
-    replies = {_ROWS[row].step: _ROWS[row].reply}
-    server.script = Script(replies=replies, refusal_delay=REFUSAL_DELAY)
+    server.script = Script.for_row(_ROWS[row])
     yield
     server.script = Script()
+
+
+@contextmanager
+def stalled(server: FakeServer, step: Step) -> Iterator[None]:
+    """Let the mail server be silent from a step on, until the end."""
+    server.script.stall = step
+    yield
+    server.script.stall = None
+    server.go_on()
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from tests.fake_microsoft import (
     IMAP_GREETING,
     FakeServer,
     Script,
+    Step,
     identity_wording as wording,
 )
 
@@ -24,6 +25,7 @@ from .accounts import (
     begin_sign_in,
     receive,
     refusing,
+    stalled,
 )
 from .api import Api
 from .screenshots import WIDTHS, Screenshots
@@ -128,9 +130,10 @@ def test_refused_password_leads_to_the_sign_in(
         ui.fill(text("config.step.password.data.email"), OTHER)
         ui.fill(text("config.step.password.data.password"), OTHER_PASSWORD)
         screenshots.take_dialog("password", ui.frame)
-        ui.submit()
-        ui.see(text("config.progress.auth"))
-        screenshots.take_dialog("check", ui.frame)
+        with stalled(mail_server, Step.AUTH):
+            ui.submit()
+            ui.see(text("config.progress.auth"))
+            screenshots.take_dialog("check", ui.frame)
         ui.see(text("config.step.passwords_refused.description", address=OTHER))
         screenshots.take_dialog("passwords-refused", ui.frame)
     begin_sign_in(ui, identity)

@@ -161,10 +161,10 @@ def refuse_to_open(monkeypatch: pytest.MonkeyPatch, name: str, error: int) -> No
     """Make the system refuse to open a file, as it does for users other than root."""
     real_open = os.open
 
-    def refuse(path: Any, *args: Any, **options: Any) -> int:
+    def refuse(path: Any, *args: Any) -> int:
         if Path(path).name == name:
             raise OSError(error, os.strerror(error))
-        return real_open(path, *args, **options)
+        return real_open(path, *args)
 
     monkeypatch.setattr(os, "open", refuse)
 

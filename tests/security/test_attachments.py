@@ -157,11 +157,11 @@ async def test_file_that_changes_meanwhile_is_rejected(
     path.write_bytes(b"as it was")
     opened = os.open
 
-    def open_and_change(name: Any, *args: Any, **options: Any) -> int:
+    def open_and_change(name: Any, *args: Any) -> int:
         """Change the file between finding and reading it."""
         if Path(name) == path:
             os.truncate(path, size)
-        return opened(name, *args, **options)
+        return opened(name, *args)
 
     monkeypatch.setattr(os, "open", open_and_change)
     key, placeholders = await refused(hass, {"path": str(path)})
