@@ -43,14 +43,15 @@ _LOGGER = logging.getLogger("sender process")  # The module itself has another n
 REFUSALS: Final = ("all_recipients_refused", "message_refused")  # Errors with that meaning.
 # What Home Assistant imports while it starts, apart from the integration and its dependencies.
 IMPORTED: Final = (
-    *("aiohttp_fast_zlib", "homeassistant.auth.mfa_modules.totp"),
-    *(
-        "homeassistant.components.homeassistant.trigger",
-        "homeassistant.components.http.websocket_api",
-    ),
+    "aiohttp_fast_zlib",
+    "homeassistant.auth.mfa_modules.totp",
+    "homeassistant.components.button.trigger",
+    "homeassistant.components.event.trigger",
+    "homeassistant.components.homeassistant.trigger",
+    "homeassistant.components.http.websocket_api",
     "homeassistant.components.persistent_notification.trigger",
-    *(f"homeassistant.components.{domain}.trigger" for domain in ("button", "event", "switch")),
     "homeassistant.components.switch.condition",
+    "homeassistant.components.switch.trigger",
 )
 LONGEST_PAUSE: Final = 0.03  # Seconds between two steps.
 

@@ -46,11 +46,12 @@ _LEAVE_FIELD: Final = """() => {
   while (field?.shadowRoot?.activeElement) field = field.shadowRoot.activeElement;
   field?.blur();
 }"""
-# Home Assistant takes its colors from the browser, and says when it has changed them.
+# Home Assistant takes its colors from the browser, and says when it has changed them. It may not say
+# what it began with.
 _HAS_COLORS: Final = """(scheme) => {
   const is = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
   const themes = document.querySelector("home-assistant")?.hass?.themes;
-  return is === scheme && (!themes || themes.darkMode === (scheme === "dark"));
+  return is === scheme && (!themes || !!themes.darkMode === (scheme === "dark"));
 }"""
 SCHEMES: Final[dict[Literal["light", "dark"], str]] = {"light": "", "dark": "-dark"}
 WIDTH: Final = 800  # Of all pictures, in CSS pixels; GitHub shows them as wide, or smaller.
