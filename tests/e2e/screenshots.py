@@ -46,8 +46,8 @@ _LEAVE_FIELD: Final = """() => {
   while (field?.shadowRoot?.activeElement) field = field.shadowRoot.activeElement;
   field?.blur();
 }"""
-# Home Assistant takes its colors from the browser, and says when it has changed them. It may not say
-# what it began with.
+# Home Assistant takes its colors from the browser, and says when it has changed them. It may not
+# say what it began with.
 _HAS_COLORS: Final = """(scheme) => {
   const is = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
   const themes = document.querySelector("home-assistant")?.hass?.themes;
