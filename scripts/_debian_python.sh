@@ -20,6 +20,7 @@ apt=(apt-get -qq
   -o "Dir::Etc::SourceList=$state/sources.list" -o "Dir::Etc::SourceParts=-"
   -o "Dir::State::Lists=$state/lists" -o "Dir::State::status=/dev/null"
   -o "Dir::Cache=$state/cache" -o "Dir::Cache::Archives=$state/archives"
+  -o "Dir::Cache::pkgcache=packages.bin" -o "Dir::Cache::srcpkgcache=sources.bin"
   -o "APT::Install-Recommends=false" -o "Acquire::Languages=none")
 [ "$(id -u)" != 0 ] || apt+=(-o "APT::Sandbox::User=root")
 
@@ -29,7 +30,7 @@ apt=(apt-get -qq
 rm -f "$state"/archives/{debconf,gcc-*-base,netbase,media-types,readline-common,tzdata,ca-certificates,openssl*}_*.deb
 
 rm -rf "$target" && mkdir -p "$target"
-for package in "$state"/archives/*.deb; do dpkg-deb -x "$package" "$target"; done
+printf '%s\0' "$state"/archives/*.deb | xargs -0 -P "$(nproc)" -I{} dpkg-deb -x {} "$target"
 
 # Its C library is newer than the system's: the interpreter is pointed at the unpacked one.
 libraries="$(dirname "$(find "$target/usr/lib" -name 'ld-linux-*.so.2' | head -n1)")"
