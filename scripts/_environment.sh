@@ -81,11 +81,15 @@ fail_to_install() { fail "Could not install the requirements. Check the network 
 
 # Syncs the virtual environment $1 with the requirements files $2…, and puts it on the PATH. It
 # keeps a copy of those files: if that begins with them, perhaps before others, nothing is to do.
+# Scripts that run at the same time wait for one another here.
 environment() {
   local name="$1" venv="$PROJECT/$1"
   shift
-  if [ ! -x "$venv/bin/python" ] ||
-    ! cat "$@" | cmp -s -n "$(cat "$@" | wc -c)" - "$venv/requirements.txt"; then
+  mkdir -p "$PROJECT/.tools"
+  (
+    flock 9
+    [ ! -x "$venv/bin/python" ] ||
+      ! cat "$@" | cmp -s -n "$(cat "$@" | wc -c)" - "$venv/requirements.txt" || exit 0
     find_uv
     if [ ! -x "$venv/bin/python" ]; then
       find_python
@@ -95,6 +99,6 @@ environment() {
     rm -f "$venv/requirements.txt"
     "$UV" pip sync --quiet --require-hashes --python "$venv/bin/python" "$@" || fail_to_install
     cat "$@" >"$venv/requirements.txt"
-  fi
+  ) 9>"$PROJECT/.tools/lock" || exit 1
   export VIRTUAL_ENV="$venv" PATH="$venv/bin:$PATH"
 }

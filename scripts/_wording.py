@@ -106,10 +106,12 @@ def _blank(what: re.Pattern[str], text: str) -> str:
 
 def _python_prose(text: str) -> Iterator[tuple[int, str]]:
     """Yield the prose of a Python file, each piece with the number of its first line."""
+    source = text.split("\n")
     for node in ast.walk(ast.parse(text)):
         match node:
             case ast.Expr(value=ast.Constant(value=str())):
-                yield node.lineno, _without_code(ast.get_source_segment(text, node) or "")
+                lines = source[node.lineno - 1 : node.end_lineno]
+                yield node.lineno, _without_code("\n".join(lines))
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
                 if name.startswith("test_"):
                     yield node.lineno, name.replace("_", " ")
