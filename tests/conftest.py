@@ -7,6 +7,7 @@ from dataclasses import replace
 import gc
 import inspect
 import logging
+import os
 from pathlib import Path
 import time
 from types import MappingProxyType
@@ -63,6 +64,11 @@ collect_ignore = ["e2e"]  # These need a browser: scripts/e2e runs them, with th
 def pytest_configure() -> None:
     """Keep Home Assistant from logging what it does: 50 records for each account cost 3 ms."""
     logging.getLogger("homeassistant").setLevel(logging.WARNING)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Start 50 % more workers than processors: tests wait for a third of the time."""
+    return (os.process_cpu_count() or 1) * 3 // 2
 
 
 @pytest.hookimpl(trylast=True)
